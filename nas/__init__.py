@@ -1,0 +1,1 @@
+"""Architecture search over the separability spectrum of convolutions."""

@@ -1,0 +1,304 @@
+"""What one network is: a stem, blocks on the separability spectrum, and a linear head.
+
+Everything here is frozen data with no dependency beyond the standard library, so that an
+architecture can be hashed, compared, stored as JSON and sent to a worker without PyTorch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from nas.canonical_json import FormatError, dump, from_plain, parse, to_plain
+
+Segments = int | str
+"""A count (``3``), a segment width (``"C/4"``: four channels) or ``"C"`` (one per channel)."""
+
+Activation = Literal["none", "relu", "elu", "gelu", "silu"]
+Order = Literal["spatial_first", "pointwise_first", "plain"]
+Padding = Literal["symmetric", "tensorflow"]
+Downsample = Literal["max_pool", "convolution"]
+
+MAX_CHANNELS = 65_536
+MAX_STRIDE = 8
+KERNELS = (3, 5, 7)
+
+
+class ArchitectureError(ValueError):
+    """An architecture that cannot be built; the message states the rule, then the value."""
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise ArchitectureError(message)
+
+
+def _require_channels(channels: tuple[int, ...], what: str) -> None:
+    _require(bool(channels), f"a {what} has at least one convolution; got none")
+    _require(
+        all(1 <= width <= MAX_CHANNELS for width in channels),
+        f"{what} channels are 1 to {MAX_CHANNELS}; got {list(channels)}",
+    )
+
+
+def _require_stride(stride: int, what: str) -> None:
+    _require(1 <= stride <= MAX_STRIDE, f"{what} stride is 1 to {MAX_STRIDE}; got {stride}")
+
+
+def _chain(in_channels: int, channels: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    return tuple(zip((in_channels, *channels[:-1]), channels, strict=True))
+
+
+def parse_segments(text: str) -> Segments:
+    """Read ``"3"``, ``"C/4"`` or ``"C"``.
+
+    Raises:
+        ArchitectureError: the text is none of the three forms.
+    """
+    if re.fullmatch(r"[1-9][0-9]{0,5}", text):
+        return int(text)
+    if text == "C" or re.fullmatch(r"C/[1-9][0-9]{0,5}", text):
+        return text
+    raise ArchitectureError(f"segments are a count, C, or a width such as C/4; got {text!r}")
+
+
+def segment_count(segments: Segments, channels: int) -> int:
+    """How many segments a convolution over ``channels`` channels is split into.
+
+    A width ``C/n`` gives the fewest segments of at most ``n`` channels.
+
+    Raises:
+        ArchitectureError: more segments than channels, or a segment wider than all channels.
+    """
+    parsed = parse_segments(str(segments))
+    if parsed == "C":
+        return channels
+    if isinstance(parsed, int):
+        if parsed > channels:
+            raise ArchitectureError(f"{parsed} segments are more than the {channels} channels")
+        return parsed
+    width = int(parsed.removeprefix("C/"))
+    if width > channels:
+        raise ArchitectureError(f"a segment of {width} channels is wider than all {channels}")
+    return -(-channels // width)
+
+
+def segment_widths(channels: int, count: int) -> tuple[int, ...]:
+    """Channels of each segment: they differ by at most one, the wider ones first."""
+    width, wider = divmod(channels, count)
+    return (width + 1,) * wider + (width,) * (count - wider)
+
+
+_PLAIN: dict[str, object] = {
+    "segments": 1,
+    "activation": "none",
+    "multiplier": 1,
+    "pointwise_groups": 1,
+    "norm_between": False,
+}
+
+
+@dataclass(frozen=True)
+class SpectrumPoint:
+    """One point on the spectrum, and how its two steps are joined (Chollet 2016, section 1.1).
+
+    Attributes:
+        segments: channel segments of the k x k step.
+        activation: between the two steps.
+        order: which step comes first; ``plain`` is a k x k convolution with no 1x1 step.
+        kernel: k of the k x k step.
+        multiplier: channels between the steps, as a multiple (TensorFlow's channel multiplier).
+        dilation: of the k x k step.
+        pointwise_groups: groups of the 1x1 step, with a channel shuffle (ShuffleNet).
+        norm_between: batch norm between the steps (MobileNet), before the activation.
+    """
+
+    segments: Segments = "C"
+    activation: Activation = "none"
+    order: Order = "spatial_first"
+    kernel: int = 3
+    multiplier: int = 1
+    dilation: int = 1
+    pointwise_groups: int = 1
+    norm_between: bool = False
+
+    def __post_init__(self) -> None:
+        parse_segments(str(self.segments))
+        _require(self.kernel in KERNELS, f"kernel is one of {KERNELS}; got {self.kernel}")
+        _require(1 <= self.multiplier <= 64, f"multiplier is 1 to 64; got {self.multiplier}")
+        _require(1 <= self.dilation <= 64, f"dilation is 1 to 64; got {self.dilation}")
+        _require(
+            self.pointwise_groups >= 1,
+            f"pointwise_groups is 1 or more; got {self.pointwise_groups}",
+        )
+        if self.order == "plain":
+            for field, only in _PLAIN.items():
+                value = getattr(self, field)
+                _require(
+                    value == only, f"order plain has no 1x1 step: {field} is {only}; got {value}"
+                )
+
+    def spatial_channels(self, in_channels: int, out_channels: int) -> int:
+        """Channels that the k x k step is segmented over."""
+        return out_channels if self.order == "pointwise_first" else in_channels
+
+
+@dataclass(frozen=True)
+class Stem:
+    """Regular convolutions, each with batch norm and ReLU; the first one strided."""
+
+    channels: tuple[int, ...]
+    stride: int = 1
+    kernel: int = 3
+    valid: bool = False
+
+    def __post_init__(self) -> None:
+        _require_channels(self.channels, "stem")
+        _require(self.kernel in KERNELS, f"stem kernel is one of {KERNELS}; got {self.kernel}")
+        _require_stride(self.stride, "stem")
+
+    def convolution_channels(self, in_channels: int) -> tuple[tuple[int, int], ...]:
+        """(input, output) channels of each convolution."""
+        return _chain(in_channels, self.channels)
+
+    def output_size(self, size: int) -> int:
+        """Height or width after the stem; 0 or less where the image is too small."""
+        for index in range(len(self.channels)):
+            stride = self.stride if index == 0 else 1
+            size = (size - self.kernel) // stride + 1 if self.valid else -(-size // stride)
+        return size
+
+
+@dataclass(frozen=True)
+class Block:
+    """Spectrum convolutions in sequence, each after a ReLU and before batch norm, and a shortcut.
+
+    Attributes:
+        channels: output channels of each convolution.
+        point: where all convolutions of the block are on the spectrum.
+        stride: of the whole block.
+        downsample: how it strides: 3x3 max pooling at the end, or its first convolution.
+        residual: identity, or 1x1 and batch norm where the shapes differ.
+        leading_relu: a ReLU before the first convolution.
+    """
+
+    channels: tuple[int, ...]
+    point: SpectrumPoint = SpectrumPoint()
+    stride: int = 1
+    downsample: Downsample = "max_pool"
+    residual: bool = True
+    leading_relu: bool = True
+
+    def __post_init__(self) -> None:
+        _require_channels(self.channels, "block")
+        _require_stride(self.stride, "block")
+        _require(
+            self.convolution_stride == 1 or self.point.dilation == 1,
+            "a convolution has a stride or a dilation above 1, not both (as in TensorFlow); "
+            f"got stride {self.stride} and dilation {self.point.dilation}",
+        )
+
+    @property
+    def convolution_stride(self) -> int:
+        """Stride of the block's first convolution."""
+        return self.stride if self.downsample == "convolution" else 1
+
+    def convolution_channels(self, in_channels: int) -> tuple[tuple[int, int], ...]:
+        """(input, output) channels of each convolution."""
+        return _chain(in_channels, self.channels)
+
+    def segment_counts(self, in_channels: int) -> tuple[int, ...]:
+        """Segments of each convolution once the channels are known.
+
+        Raises:
+            ArchitectureError: more segments than some convolution has channels.
+        """
+        return tuple(
+            segment_count(self.point.segments, self.point.spatial_channels(c_in, c_out))
+            for c_in, c_out in self.convolution_channels(in_channels)
+        )
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One network. It is valid once constructed.
+
+    Attributes:
+        input_shape: (channels, height, width) of an image.
+        classes: outputs of the linear head, which follows a ReLU and global average pooling.
+        padding: PyTorch's symmetric padding, or ``SAME`` as TensorFlow computes it.
+        norm_epsilon: of every batch norm (1e-3 in Keras, 1e-5 in PyTorch).
+
+    Raises:
+        ArchitectureError: some layer cannot exist.
+    """
+
+    input_shape: tuple[int, int, int]
+    classes: int
+    stem: Stem
+    blocks: tuple[Block, ...]
+    padding: Padding = "symmetric"
+    norm_epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        channels, height, width = self.input_shape
+        _require(
+            min(channels, height, width) >= 1 and max(height, width) <= 4096,
+            f"an image has channels and a height and width up to 4096; got {self.input_shape}",
+        )
+        _require(
+            min(self.stem.output_size(height), self.stem.output_size(width)) >= 1,
+            f"a valid stem needs a larger image; got {height} x {width}",
+        )
+        _require(2 <= self.classes <= 1_000_000, f"classes are 2 or more; got {self.classes}")
+        _require(bool(self.blocks), "an architecture has at least one block; got none")
+        _require(0 < self.norm_epsilon < 1, f"norm_epsilon is in (0, 1); got {self.norm_epsilon}")
+        for index, (block, in_channels) in enumerate(self.blocks_with_input()):
+            try:
+                block.segment_counts(in_channels)
+                for pair in block.convolution_channels(in_channels):
+                    between = block.point.multiplier * block.point.spatial_channels(*pair)
+                    groups, channels = block.point.pointwise_groups, min(*pair, between)
+                    _require(
+                        groups <= channels,
+                        f"{groups} pointwise groups are more than the {channels} channels",
+                    )
+            except ArchitectureError as error:
+                raise ArchitectureError(f"blocks[{index}]: {error}") from None
+
+    def blocks_with_input(self) -> tuple[tuple[Block, int], ...]:
+        """Each block with the channels it receives."""
+        widths = (self.stem.channels[-1], *(block.channels[-1] for block in self.blocks))
+        return tuple(zip(self.blocks, widths, strict=False))
+
+    @property
+    def key(self) -> str:
+        """Sixteen hexadecimal digits that name the network, however its segments were written.
+
+        Segments are resolved to counts first, so that ``3`` and ``C/8`` over 24 channels are the
+        same network and have the same key.
+        """
+        resolved = to_plain(self)
+        for plain, (block, in_channels) in zip(
+            resolved["blocks"], self.blocks_with_input(), strict=True
+        ):
+            plain.setdefault("point", {})["segments"] = block.segment_counts(in_channels)
+        return hashlib.sha256(dump(resolved).encode()).hexdigest()[:16]
+
+    def to_json(self) -> str:
+        """Canonical JSON: sorted keys, no spaces, fields at their default left out."""
+        return dump(to_plain(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Architecture:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ArchitectureError: not JSON, an unknown field, a wrong type, or an invalid network.
+        """
+        try:
+            return from_plain(cls, parse(text), "architecture")
+        except FormatError as error:
+            raise ArchitectureError(str(error)) from None

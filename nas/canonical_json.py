@@ -1,0 +1,98 @@
+"""Frozen dataclasses to canonical JSON and back, with every name and type checked on the way in.
+
+Canonical: sorted keys, no spaces, fields that have their default value left out. So the same value
+always gives the same text, and a field added later, with a default, changes no text and no hash.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+T = TypeVar("T")
+
+
+class FormatError(ValueError):
+    """Text that does not describe the wanted dataclass; the message begins with the place in it."""
+
+
+def dump(plain: object) -> str:
+    """Canonical JSON of plain data."""
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"))
+
+
+def parse(text: str) -> object:
+    """Plain data of a JSON text.
+
+    Raises:
+        FormatError: not JSON, or nested too deeply to read.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise FormatError(f"not JSON: {error}") from None
+    except RecursionError:
+        raise FormatError("nested too deeply") from None
+
+
+def to_plain(value: Any) -> Any:  # noqa: ANN401  # walks data of any shape
+    """Dataclasses to dictionaries without the fields that have their default value."""
+    if isinstance(value, tuple):
+        return [to_plain(item) for item in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    return {
+        field.name: to_plain(getattr(value, field.name))
+        for field in dataclasses.fields(value)
+        if getattr(value, field.name) != field.default
+    }
+
+
+def from_plain(cls: type[T], plain: object, path: str) -> T:
+    """The inverse of `to_plain`.
+
+    Raises:
+        FormatError: an unknown or missing field, or a value of the wrong type.
+    """
+    if not isinstance(plain, dict):
+        raise FormatError(f"{path}: expected an object; got {plain!r}")
+    hints = typing.get_type_hints(cls)
+    unknown = [name for name in plain if name not in hints]
+    if unknown:
+        raise FormatError(f"{path}: unknown field {unknown[0]!r}")
+    missing = [
+        field.name
+        for field in dataclasses.fields(typing.cast("Any", cls))
+        if field.default is dataclasses.MISSING and field.name not in plain
+    ]
+    if missing:
+        raise FormatError(f"{path}: {missing[0]} is missing")
+    return cls(**{name: _typed(hints[name], plain[name], f"{path}.{name}") for name in plain})
+
+
+def _typed(hint: Any, value: object, path: str) -> object:  # noqa: ANN401  # a type form
+    origin, args = get_origin(hint), get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        return from_plain(typing.cast("type[object]", hint), value, path)
+    if origin is tuple and isinstance(value, list):
+        hints = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
+        if len(hints) != len(value):
+            raise FormatError(f"{path}: expected {len(hints)} items; got {value!r}")
+        return tuple(
+            _typed(item_hint, item, f"{path}[{index}]")
+            for index, (item_hint, item) in enumerate(zip(hints, value, strict=True))
+        )
+    if origin is Literal:
+        if value not in args:
+            raise FormatError(f"{path}: one of {', '.join(map(str, args))}; got {value!r}")
+        return value
+    if hint is float and type(value) is int:
+        return float(value)
+    allowed = args if origin is types.UnionType else (hint,)
+    if type(value) not in allowed:
+        expected = " or ".join(kind.__name__ for kind in allowed if hasattr(kind, "__name__"))
+        raise FormatError(f"{path}: expected {expected}; got {value!r}")
+    return value

@@ -1,0 +1,78 @@
+"""Random architectures for property tests: small, but with every option of the format."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from nas.architecture import Architecture, Block, SpectrumPoint, Stem
+
+KERNELS = st.sampled_from([3, 5, 7])
+
+
+@st.composite
+def points(draw: st.DrawFn, in_channels: int, channels: tuple[int, ...], stride: int):
+    order = draw(st.sampled_from(["spatial_first", "pointwise_first", "plain"]))
+    kernel = draw(KERNELS)
+    dilation = draw(st.integers(1, 2)) if stride == 1 else 1
+    if order == "plain":
+        return SpectrumPoint(1, order="plain", kernel=kernel, dilation=dilation)
+    narrowest = min(channels) if order == "pointwise_first" else min((in_channels, *channels[:-1]))
+    segments = draw(
+        st.one_of(
+            st.integers(1, narrowest),
+            st.integers(1, narrowest).map(lambda width: f"C/{width}"),
+            st.just("C"),
+        )
+    )
+    return SpectrumPoint(
+        segments,
+        draw(st.sampled_from(["none", "relu", "elu", "gelu", "silu"])),
+        order,
+        kernel=kernel,
+        multiplier=draw(st.integers(1, 3)),
+        dilation=dilation,
+        pointwise_groups=draw(st.integers(1, min(in_channels, *channels))),
+        norm_between=draw(st.booleans()),
+    )
+
+
+@st.composite
+def blocks(draw: st.DrawFn, in_channels: int):
+    channels = tuple(draw(st.lists(st.integers(1, 13), min_size=1, max_size=3)))
+    stride = draw(st.integers(1, 3))
+    downsample = draw(st.sampled_from(["max_pool", "convolution"]))
+    convolution_stride = stride if downsample == "convolution" else 1
+    return Block(
+        channels,
+        draw(points(in_channels, channels, convolution_stride)),
+        stride=stride,
+        downsample=downsample,
+        residual=draw(st.booleans()),
+        leading_relu=draw(st.booleans()),
+    )
+
+
+@st.composite
+def architectures(draw: st.DrawFn):
+    stem = Stem(
+        tuple(draw(st.lists(st.integers(1, 9), min_size=1, max_size=2))),
+        stride=draw(st.integers(1, 2)),
+        kernel=draw(KERNELS),
+        valid=draw(st.booleans()),
+    )
+    smallest = 19 if stem.valid else 1  # two 7 x 7 convolutions, the first of stride 2
+    shape = (draw(st.integers(1, 4)), *(draw(st.integers(smallest, 23)) for _ in "hw"))
+    made: list[Block] = []
+    for _ in range(draw(st.integers(1, 3))):
+        made.append(draw(blocks(made[-1].channels[-1] if made else stem.channels[-1])))
+    return Architecture(
+        shape,
+        draw(st.integers(2, 11)),
+        stem,
+        tuple(made),
+        padding=draw(st.sampled_from(["symmetric", "tensorflow"])),
+        norm_epsilon=draw(st.sampled_from([1e-5, 1e-3])),
+    )
+
+
+__all__ = ["architectures", "blocks", "points"]

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
+
+from nas.architecture import Architecture, Block, SpectrumPoint, Stem
+from nas.cost import count_cost
+from nas.matching import MatchError, match_macs
+from nas.presets import preset
+
+
+def proxy(segments, order="spatial_first", activation="relu") -> Architecture:
+    """A small network of three stages on 16 x 16 images."""
+    point = SpectrumPoint(segments, activation, order)
+    return Architecture(
+        (3, 16, 16),
+        10,
+        Stem((16,)),
+        (Block((16, 16), point, 2), Block((32, 32), point, 2), Block((64, 64), point)),
+    )
+
+
+SPECTRUM = [1, 2, 3, 4, "C/8", "C/4", "C/2", "C"]
+
+
+@pytest.mark.parametrize("order", ["spatial_first", "pointwise_first"])
+@pytest.mark.parametrize("segments", SPECTRUM)
+def test_all_points_of_the_spectrum_can_cost_the_same(segments, order):
+    matched = match_macs(proxy(segments, order), 1_500_000, tolerance=0.001)
+    assert abs(count_cost(matched).macs - 1_500_000) <= 1500
+    assert [b.point for b in matched.blocks] == [b.point for b in proxy(segments, order).blocks]
+    assert all(len(set(b.channels)) == 1 for b in matched.blocks)
+
+
+def test_the_plain_control_can_be_matched():
+    point = SpectrumPoint(1, order="plain")
+    architecture = replace(proxy(1), blocks=tuple(replace(b, point=point) for b in proxy(1).blocks))
+    assert abs(count_cost(match_macs(architecture, 1_500_000)).macs - 1_500_000) <= 15_000
+
+
+def test_the_solution_is_the_nearest_to_uniform_scaling():
+    """Brute force over all widths around the scaling finds nothing nearer within the tolerance."""
+    base, target, tolerance = proxy("C/4"), 1_000_000, 0.002
+    matched = match_macs(base, target, tolerance)
+
+    def with_widths(stem, *stages):
+        blocks = zip(base.blocks, stages, strict=True)
+        return replace(
+            base,
+            stem=Stem((stem,)),
+            blocks=tuple(replace(b, channels=(w, w)) for b, w in blocks),
+        )
+
+    # The first block is as wide as the stem: they are one stage.
+    found = (
+        matched.blocks[0].channels[0],
+        matched.blocks[1].channels[0],
+        matched.blocks[2].channels[0],
+    )
+    assert matched.stem.channels[0] == found[0]
+    scale = next(
+        s
+        for s in (x / 10_000 for x in range(5_000, 40_000))
+        if count_cost(with_widths(*(max(1, round(s * w)) for w in (16, 16, 32, 64)))).macs >= target
+    )
+
+    def distance(widths):
+        return sum((w / (scale * b) - 1) ** 2 for w, b in zip(widths, (16, 32, 64), strict=True))
+
+    nearer = [
+        widths
+        for widths in itertools.product(*(range(max(1, f - 4), f + 5) for f in found))
+        if distance(widths) < distance(found) - 1e-3
+        and len(set(widths)) == 3
+        and abs(count_cost(with_widths(widths[0], *widths)).macs - target) <= tolerance * target
+    ]
+    assert nearer == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(SPECTRUM),
+    st.sampled_from(["spatial_first", "pointwise_first"]),
+    st.integers(300_000, 30_000_000),
+)
+def test_matching_keeps_the_tolerance_or_says_so(segments, order, macs):
+    try:
+        matched = match_macs(proxy(segments, order), macs, tolerance=0.01)
+    except MatchError:
+        reject()  # too coarse: the tests below say what the error tells
+    assert abs(count_cost(matched).macs - macs) <= 0.01 * macs
+
+
+def test_identity_shortcuts_stay_identities():
+    matched = match_macs(preset("xception", segments=1), 8_357_403_496, tolerance=1e-3)
+    assert count_cost(matched).macs == pytest.approx(8_357_403_496, rel=1e-3)
+    middle = {block.channels for block in matched.blocks[3:11]}
+    assert len(middle) == 1
+    assert matched.blocks[2].channels[-1] == matched.blocks[3].channels[0]
+
+
+def test_a_cost_out_of_reach_is_an_error_with_the_nearest_one():
+    with pytest.raises(MatchError, match=r"no widths cost 10 MACs within 1.00%; the nearest found"):
+        match_macs(proxy("C"), 10)
+
+
+def test_segments_that_need_wider_layers_than_the_budget_allows_are_an_error():
+    with pytest.raises(MatchError, match="no widths cost 100,000 MACs"):
+        match_macs(proxy(16), 100_000)

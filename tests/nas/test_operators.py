@@ -1,0 +1,241 @@
+"""The spectrum convolution against direct summation in float64 and the paper's identities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nas.architecture import Architecture, Block, SpectrumPoint, Stem, segment_widths
+from nas.network import build_network
+from nas.operators import (
+    ACTIVATIONS,
+    ChannelShuffle,
+    MaxPool2d,
+    PointwiseConv2d,
+    SegmentedConv2d,
+    SpectrumConv2d,
+    same_padding,
+)
+from tests.nas.strategies import architectures
+
+
+def direct_convolution(
+    x: np.ndarray, weights: list[np.ndarray], stride: int, dilation: int, padding: str
+) -> np.ndarray:
+    """Sum over each segment's own channels and taps; weights[i] is (out, in, k, k) of segment i."""
+    k = weights[0].shape[-1]
+    _, _, height, width = x.shape
+    out_size = [-(-size // stride) for size in (height, width)]
+    if padding == "tensorflow":
+        before = [
+            max((out - 1) * stride + (k - 1) * dilation + 1 - size, 0) // 2
+            for out, size in zip(out_size, (height, width), strict=True)
+        ]
+    else:
+        before = [dilation * (k - 1) // 2] * 2
+    outputs, start = [], 0
+    for weight in weights:
+        stop = start + weight.shape[1]
+        y = np.zeros((x.shape[0], weight.shape[0], *out_size))
+        for i in range(out_size[0]):
+            for j in range(out_size[1]):
+                for a in range(k):
+                    for b in range(k):
+                        row = i * stride + a * dilation - before[0]
+                        column = j * stride + b * dilation - before[1]
+                        if 0 <= row < height and 0 <= column < width:
+                            y[:, :, i, j] += x[:, start:stop, row, column] @ weight[:, :, a, b].T
+        outputs.append(y)
+        start = stop
+    return np.concatenate(outputs, axis=1)
+
+
+def segment_weights(conv: SegmentedConv2d, count: int) -> list[np.ndarray]:
+    """The weight of each segment, in order, out of the grouped convolutions."""
+    weights = []
+    for part in conv.parts:
+        weights += np.split(part.weight.detach().numpy(), part.groups)
+    assert len(weights) == count
+    return weights
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    channels=st.integers(1, 9),
+    data=st.data(),
+    kernel=st.sampled_from([3, 5]),
+    stride=st.integers(1, 3),
+    dilation=st.integers(1, 2),
+    multiplier=st.integers(1, 2),
+    padding=st.sampled_from(["symmetric", "tensorflow"]),
+    size=st.tuples(st.integers(3, 7), st.integers(3, 7)),
+)
+def test_segmented_convolution_is_the_direct_sum(
+    channels, data, kernel, stride, dilation, multiplier, padding, size
+):
+    count = data.draw(st.integers(1, channels))
+    widths = segment_widths(channels, count)
+    conv = SegmentedConv2d(
+        widths, tuple(multiplier * w for w in widths), kernel, stride, dilation, padding
+    ).double()
+    x = torch.randn(2, channels, *size, dtype=torch.float64)
+    expected = direct_convolution(
+        x.numpy(), segment_weights(conv, count), stride, dilation, padding
+    )
+    np.testing.assert_allclose(conv(x).detach().numpy(), expected, atol=1e-12)
+
+
+def test_even_segments_are_one_grouped_convolution_and_uneven_ones_two():
+    assert [p.groups for p in SegmentedConv2d((4,) * 6, (4,) * 6, 3).parts] == [6]
+    uneven = SegmentedConv2d(segment_widths(24, 5), segment_widths(24, 5), 3)
+    assert [(p.in_channels, p.groups) for p in uneven.parts] == [(20, 4), (4, 1)]
+
+
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+@pytest.mark.parametrize("order", ["spatial_first", "pointwise_first"])
+def test_the_two_steps_come_in_the_named_order_with_the_activation_between(order, activation):
+    unit = SpectrumConv2d(6, 8, SpectrumPoint(2, activation, order), stride=2).double()
+    x = torch.randn(2, 6, 7, 7, dtype=torch.float64)
+    first, second = (
+        (unit.spatial, unit.pointwise)
+        if order == "spatial_first"
+        else (unit.pointwise, unit.spatial)
+    )
+    between = {
+        "none": lambda y: y,
+        "relu": lambda y: y.clamp(min=0),
+        "elu": lambda y: torch.where(y > 0, y, y.exp() - 1),
+        "gelu": lambda y: y * torch.special.ndtr(y),
+        "silu": lambda y: y / (1 + (-y).exp()),
+    }[activation]
+    torch.testing.assert_close(unit(x), second(between(first(x))))
+    assert first(x).shape[2:] == ((4, 4) if order == "spatial_first" else (7, 7))
+
+
+@pytest.mark.parametrize("towers", [1, 2, 3, 4])
+def test_equal_inception_towers_are_one_pointwise_and_a_segmented_convolution(towers):
+    """Chollet 2016, figures 2 and 3: the strictly equivalent reformulation, ReLUs included."""
+    c_in, width, c_out = 6, 4, 5
+    x = torch.randn(2, c_in, 8, 8, dtype=torch.float64)
+    reduce = [nn.Conv2d(c_in, width, 1, bias=False).double() for _ in range(towers)]
+    spatial = [nn.Conv2d(width, c_out, 3, padding=1, bias=False).double() for _ in range(towers)]
+    inception = torch.cat([s(F.relu(r(x))) for r, s in zip(reduce, spatial, strict=True)], dim=1)
+
+    pointwise = nn.Conv2d(c_in, towers * width, 1, bias=False).double()
+    pointwise.weight.data = torch.cat([r.weight for r in reduce])
+    segmented = SegmentedConv2d((width,) * towers, (c_out,) * towers, 3).double()
+    segmented.parts[0].weight.data = torch.cat([s.weight for s in spatial])
+    torch.testing.assert_close(segmented(F.relu(pointwise(x))), inception)
+
+
+def test_one_segment_without_activation_is_a_regular_convolution():
+    """The regular end: with nothing between, k x k then 1x1 is a k x k convolution (`plain`)."""
+    unit = SpectrumConv2d(5, 7, SpectrumPoint(1)).double()
+    combined = torch.einsum(
+        "om,mikl->oikl", unit.pointwise.conv.weight[:, :, 0, 0], unit.spatial.parts[0].weight
+    )
+    plain = SpectrumConv2d(5, 7, SpectrumPoint(1, order="plain")).double()
+    plain.spatial.parts[0].weight.data = combined.detach()
+    x = torch.randn(2, 5, 6, 6, dtype=torch.float64)
+    torch.testing.assert_close(unit(x), plain(x))
+
+
+def test_one_segment_per_channel_sees_one_channel():
+    spatial = SpectrumConv2d(6, 8, SpectrumPoint("C")).spatial
+    x = torch.zeros(1, 6, 5, 5)
+    x[0, 2] = torch.randn(5, 5)
+    seen = spatial(x).abs().amax(dim=(0, 2, 3))
+    assert (seen > 0).tolist() == [False, False, True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "dilation", "expected"),
+    [  # computed by hand from TensorFlow's documented rule
+        (8, 3, 1, 1, (1, 1)),
+        (8, 3, 2, 1, (0, 1)),
+        (7, 3, 2, 1, (1, 1)),
+        (8, 5, 2, 1, (1, 2)),
+        (8, 2, 2, 1, (0, 0)),
+        (5, 3, 1, 2, (2, 2)),
+        (4, 3, 5, 1, (0, 0)),
+    ],
+)
+def test_same_padding_is_tensorflows(size, kernel, stride, dilation, expected):
+    assert same_padding(size, kernel, stride, dilation) == expected
+
+
+@pytest.mark.parametrize("size", [7, 8])
+def test_max_pooling_with_same_padding_ignores_the_border(size):
+    x = -torch.ones(1, 1, size, size)  # a border of zeros would win
+    pooled = MaxPool2d(2, "tensorflow")(x)
+    assert pooled.shape == (1, 1, 4, 4)
+    assert (pooled == -1).all()
+
+
+def test_channel_shuffle_is_shufflenets_and_extends_to_uneven_groups():
+    x = torch.arange(6.0).view(1, 6, 1, 1)
+    assert ChannelShuffle((3, 3))(x).flatten().tolist() == [0, 3, 1, 4, 2, 5]
+    assert ChannelShuffle((3, 2, 1))(x).flatten().tolist() == [0, 3, 5, 1, 4, 2]
+
+
+def relative_error(actual: Tensor, expected: Tensor) -> float:
+    return float((actual.double() - expected).norm() / expected.norm().clamp(min=1e-12))
+
+
+@pytest.mark.parametrize("in_channels", range(1, 17))
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_strided_pointwise_gradients_on_cpu_channels_last(in_channels, stride):
+    """Regression: uxlfoundation/oneDNN#6035, wrong weight gradients below eight channels."""
+    torch.manual_seed(0)
+    layer = PointwiseConv2d(in_channels, 16, stride)
+    x = torch.randn(8, in_channels, 9, 9).to(memory_format=torch.channels_last)
+    layer.to(memory_format=torch.channels_last)
+    layer(x).square().sum().backward()
+    weight = layer.conv.weight.detach().double().requires_grad_()
+    F.conv2d(x.double().contiguous(), weight, stride=stride).square().sum().backward()
+    assert relative_error(layer.conv.weight.grad, weight.grad) < 1e-5
+
+
+@settings(max_examples=40, deadline=None)
+@given(architectures(), st.integers(0, 2**31))
+def test_training_gradients_in_channels_last_agree_with_float64(architecture, seed):
+    """The layout and precision that trials train in, on whole random networks."""
+    torch.manual_seed(seed)
+    network = build_network(architecture)
+    images = torch.randn(4, *architecture.input_shape)
+    labels = torch.randint(architecture.classes, (4,))
+    # Evaluation mode: batch statistics over few values would amplify rounding without bound.
+    exact = build_network(architecture).eval().double()
+    exact.load_state_dict(network.state_dict())
+    F.cross_entropy(exact(images.double()), labels).backward()
+
+    network = network.eval().to(memory_format=torch.channels_last)
+    F.cross_entropy(network(images.to(memory_format=torch.channels_last)), labels).backward()
+    for (name, actual), (_, expected) in zip(
+        network.named_parameters(), exact.named_parameters(), strict=True
+    ):
+        error = (actual.grad.double() - expected.grad).norm()
+        assert error <= 1e-3 * expected.grad.norm() + 1e-6, name  # 1e-6: cancelled to rounding
+
+
+def test_batch_norm_in_training_is_not_disturbed_by_the_layout():
+    architecture = Architecture(
+        (3, 12, 12), 5, Stem((6,)), (Block((7, 7), SpectrumPoint(3, "elu"), stride=2), Block((9,)))
+    )
+    torch.manual_seed(0)
+    network = build_network(architecture)
+    images, labels = torch.randn(32, 3, 12, 12), torch.randint(5, (32,))
+    exact = build_network(architecture).double()
+    exact.load_state_dict(network.state_dict())
+    F.cross_entropy(exact(images.double()), labels).backward()
+    network.to(memory_format=torch.channels_last)
+    F.cross_entropy(network(images.to(memory_format=torch.channels_last)), labels).backward()
+    for (name, actual), (_, expected) in zip(
+        network.named_parameters(), exact.named_parameters(), strict=True
+    ):
+        assert relative_error(actual.grad, expected.grad) < 1e-3, name
