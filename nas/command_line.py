@@ -1,0 +1,92 @@
+"""What all commands share: faults end them with status 2, never with a traceback."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+import typer
+from sqlalchemy.engine import URL, make_url
+
+from nas.architecture import ArchitectureError
+from nas.faults import InputError
+from nas.study import NoStudy, SpaceChanged, StudyLocked
+from trials.data import DataError
+
+STORAGE_VARIABLE = "NAS_STORAGE"
+RUNS = Path("runs")
+
+
+def command() -> typer.Typer:
+    """A command-line program of this project."""
+    return typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def fail(message: object, hint: str = "") -> typer.Exit:
+    """Say what is wrong; raise the result to end with status 2."""
+    text = str(message)
+    print(text if ": error: " in text else f"error: {text}", file=sys.stderr)
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr)
+    return typer.Exit(2)
+
+
+@contextmanager
+def faults_reported() -> Iterator[None]:
+    """Turn what a user can put right into a message and status 2."""
+    try:
+        yield
+    except InputError as error:
+        raise fail(error) from None
+    except DataError as error:
+        raise fail(f"data.{error.field}: {error}", error.hint) from None
+    except SpaceChanged as error:
+        raise fail(
+            f"this study was begun with other settings:\n{error}",
+            "give the study another name with --study, or undo the change",
+        ) from None
+    except StudyLocked as error:
+        raise fail(error, "wait for it, end it, or choose another name with --study") from None
+    except (NoStudy, ArchitectureError) as error:
+        raise fail(error) from None
+    except sa.exc.SQLAlchemyError as error:
+        reason = getattr(error, "orig", None) or error
+        raise fail(f"the database cannot be used: {str(reason).splitlines()[0]}") from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise fail(f"{where}{error.strerror or error}") from None
+
+
+def storage_url(storage: str | None, output: Path) -> URL:
+    """The database of a study: as given, from the environment, or SQLite in its folder.
+
+    Raises:
+        InputError: not a URL of SQLite or PostgreSQL.
+    """
+    source = "--storage" if storage else STORAGE_VARIABLE
+    text = storage or os.environ.get(STORAGE_VARIABLE)
+    if not text:
+        return make_url(f"sqlite:///{output / 'study.db'}")
+    try:
+        url = make_url(text)
+    except (sa.exc.ArgumentError, ValueError):
+        raise InputError.of(source, "not a database URL", _STORAGE_HINT) from None
+    if url.get_backend_name() == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+        return url
+    shown = url.render_as_string(hide_password=True)
+    raise InputError.of(source, f"not a database that a study can be kept in: {shown}", _STORAGE_HINT)
+
+
+def hide_password(argument: str) -> str:
+    """A command-line argument with the password of a database URL blotted out."""
+    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", argument)
+
+
+_STORAGE_HINT = "sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE"

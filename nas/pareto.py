@@ -1,0 +1,78 @@
+"""Fronts on plain arrays: the first objective is maximized, the others are minimized."""
+
+from __future__ import annotations
+
+import moocore
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def pareto_front(points: ArrayLike) -> NDArray[np.intp]:
+    """Indices of the points that no other point dominates, by increasing cost.
+
+    Args:
+        points: (n, m); accuracy first, then costs such as MACs. Of equal points the first counts.
+
+    Returns:
+        Indices, sorted by the last objective (by the first, largest first, where it is alone).
+
+    Raises:
+        ValueError: not a two-dimensional array of finite numbers.
+    """
+    values = _checked(points)
+    if len(values) == 0:
+        return np.array([], dtype=np.intp)
+    if values.shape[1] == 1:  # a single objective has no front, but a best
+        return np.array([np.argmax(values[:, 0])], dtype=np.intp)
+    keep = moocore.is_nondominated(values, maximise=_directions(values), keep_weakly=False)
+    indices = np.flatnonzero(keep)
+    return indices[np.argsort(values[indices, -1], kind="stable")]
+
+
+def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
+    """Volume that the points dominate, up to a reference point that is worse than all of them.
+
+    Args:
+        points: (n, m), as for `pareto_front`.
+        reference: (m,); points that are not better than it in every objective add nothing.
+    """
+    values = _checked(points)
+    if len(values) == 0:
+        return 0.0
+    corner = np.asarray(reference, dtype=np.float64)
+    return float(moocore.hypervolume(values, ref=corner, maximise=_directions(values)))
+
+
+def knee(points: ArrayLike) -> int:
+    """Index of the front's best compromise between accuracy and (logarithmic) cost.
+
+    Both are scaled to 0..1 between the ends of the front; the knee is the point farthest above the
+    line between them (Das 1999, normal-boundary intersection). A front of one or two points has no
+    bend: then it is the most accurate one.
+
+    Raises:
+        ValueError: there are no points.
+    """
+    values = _checked(points)
+    front = pareto_front(values)
+    if len(front) == 0:
+        raise ValueError("a knee needs at least one point")
+    if len(front) <= 2:
+        return int(front[np.argmax(values[front, 0])])
+    accuracy, cost = values[front, 0], np.log(np.maximum(values[front, 1], 1e-12))
+    gain = (accuracy - accuracy.min()) / (np.ptp(accuracy) or 1)
+    price = (cost - cost.min()) / (np.ptp(cost) or 1)
+    return int(front[np.argmax(gain - price)])
+
+
+def _checked(points: ArrayLike) -> NDArray[np.float64]:
+    values = np.asarray(points, dtype=np.float64)
+    if values.size == 0:
+        return values.reshape(0, values.shape[-1] if values.ndim == 2 else 1)
+    if values.ndim != 2 or not np.isfinite(values).all():
+        raise ValueError(f"points are an (n, m) array of finite numbers; got shape {values.shape}")
+    return values
+
+
+def _directions(values: NDArray[np.float64]) -> list[bool]:
+    return [True] + [False] * (values.shape[1] - 1)

@@ -1,0 +1,105 @@
+"""What a person sees of a running search: a bar in a terminal, otherwise a line for each trial."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from nas.pareto import pareto_front
+from nas.space.quantities import format_count
+from nas.study import Assignment, TrialRecord
+
+
+class SearchProgress:
+    """Listens to a driver and shows how far it is.
+
+    Args:
+        complete: trials that earlier runs completed.
+        quiet: show nothing.
+    """
+
+    def __init__(
+        self, name: str, wanted: int, complete: tuple[TrialRecord, ...], quiet: bool = False
+    ) -> None:
+        self.console = Console(quiet=quiet, highlight=False)
+        self.wanted = wanted
+        self.records = list(complete)
+        self.running = 0
+        self.front: set[int] = set()
+        self.bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[status]}"),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=quiet or not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task(name, total=wanted, completed=len(complete), status="")
+        self._refresh()
+
+    def __enter__(self) -> SearchProgress:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+
+    def started(self, assignment: Assignment) -> None:
+        """A trial was handed out."""
+        self.running += 1
+        self._refresh()
+
+    def finished(self, record: TrialRecord) -> None:
+        """A trial is complete or has failed."""
+        self.running = max(0, self.running - 1)
+        if record.state == "complete":
+            self.records.append(record)
+        self._refresh()
+        if record.state == "failed":
+            self.bar.console.print(f"trial {record.number} failed: {record.reason}", markup=False)
+        elif not self.console.is_terminal:
+            self.console.print(self._line(record), markup=False, soft_wrap=True)
+
+    def returned(self, trial: int, reason: str) -> None:
+        """A trial lost its worker and will run again."""
+        self.running = max(0, self.running - 1)
+        self.bar.console.print(f"trial {trial} runs again: {reason}", markup=False)
+
+    def _refresh(self) -> None:
+        values = np.array([r.values for r in self.records])
+        self.front = {self.records[i].number for i in pareto_front(values)} if len(values) else set()
+        best = max((r.accuracy or 0.0 for r in self.records), default=0.0)
+        status = f"running {self.running}  front {len(self.front)}  best {best:.4f}"
+        self.bar.update(self.task, completed=len(self.records), status=status)
+
+    def _line(self, record: TrialRecord) -> str:
+        parts = [
+            f"{len(self.records)}/{self.wanted}",
+            f"trial {record.number}",
+            f"accuracy {record.accuracy:.4f}",
+            f"{format_count(record.macs)} MACs",
+            f"{record.seconds:.1f} s",
+        ]
+        if record.latency_ms is not None:
+            parts.insert(-1, f"{record.latency_ms:.2f} ms")
+        if record.number in self.front:
+            parts.append("on the front")
+        return "  ".join(parts)

@@ -1,0 +1,27 @@
+"""Ray's settings, which it reads from the environment when it is imported."""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+
+def prepare(local: bool) -> None:
+    """Set up the environment before the first import of Ray, here and in its workers.
+
+    Args:
+        local: the cluster will be one of this process: it takes connections only with a token that
+            nobody else has. A cluster that runs already has its own rules.
+    """
+    settings = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AIR_NEW_OUTPUT": "0",
+        # Tune's memory is not used (see `nas.ray_tune`), so it need not be kept.
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+        # Ctrl-C is handled by the search, between two steps of Tune.
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    }
+    if local:
+        settings |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    os.environ.update(settings)

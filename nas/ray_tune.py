@@ -1,0 +1,254 @@
+"""Ray Tune spreads the trials of a study over processes and machines. The only file with Ray.
+
+Tune's own memory is not used: its searcher state is never saved or restored, its result files go to
+a temporary folder, and every start is a fresh `Tuner` fed from the study's database.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import ray
+from ray import tune
+from ray.tune.search import Searcher
+
+from nas.network import build_network
+from nas.study import Assignment, Driver
+from trials.data import ImageData
+from trials.measurement import Outbox, from_json, to_json
+from trials.recipe import Recipe
+from trials.train import Resident
+from trials.trial import Subject, prepare_process, run_trial
+
+
+class ResourceError(ValueError):
+    """The cluster cannot run a single trial with the resources that were asked for."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is the same for every trial of a study; travels to each worker once.
+
+    Attributes:
+        fingerprint: of the data.
+        latency: whether latency is an objective.
+        outbox: folder for results; each trial's file is there before the trial is reported.
+        weights: folder for the trained weights.
+        threads: of PyTorch on the CPU.
+    """
+
+    recipe: Recipe
+    fingerprint: str
+    latency: bool
+    outbox: Path
+    weights: Path
+    threads: int
+    gpu: bool
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What each trial occupies."""
+
+    cpus: float
+    gpus: float
+
+
+@contextmanager
+def cluster(address: str | None = None) -> Iterator[None]:
+    """A Ray cluster: one that runs already, or one on this machine for as long as it is needed."""
+    local = {"address": "local", "include_dashboard": False}
+    ray.init(
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        **({"address": address} if address else local),
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def run(
+    driver: Driver,
+    job: Job,
+    data: ImageData,
+    resources: Resources,
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Run trials until the driver has no more.
+
+    Args:
+        stop: asked several times a second; once it is true no result is waited for.
+
+    Raises:
+        ResourceError: no node of the cluster has the resources of a trial.
+        KeyboardInterrupt: ``stop`` was true.
+    """
+    capacity = _capacity(resources)
+    if capacity == 0:
+        raise ResourceError(
+            f"a trial needs {resources.cpus:g} CPUs and {resources.gpus:g} GPUs of one node; "
+            f"the nodes have {_offer()}"
+        )
+    # Otherwise Tune starts one worker at a time.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(capacity)
+    searcher = _StudySearcher(driver, resources)
+    trainable = tune.with_parameters(_TrialActor, job=job, data=data)
+    with tempfile.TemporaryDirectory(prefix="nas-tune-") as scratch, _quiet():
+        tune.Tuner(
+            tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
+            tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
+            run_config=tune.RunConfig(
+                storage_path=scratch, verbose=0, stop=_Stopper(searcher, stop)
+            ),
+        ).fit()
+
+
+class _TrialActor(tune.Trainable):
+    """A worker process: holds the data set on its device and runs one trial after another."""
+
+    def setup(self, config: dict[str, Any], job: Job, data: ImageData) -> None:
+        self.job = job
+        prepare_process(job.threads)
+        self.data = Resident(data, torch.device("cuda" if job.gpu else "cpu"))
+
+    def step(self) -> dict[str, Any]:
+        assignment: Assignment = self.config["assignment"]
+        architecture, cost = assignment.architecture, assignment.cost
+        measurements = run_trial(
+            Subject(
+                key=architecture.key,
+                description=architecture.to_json(),
+                build=lambda: build_network(architecture),
+                input_shape=architecture.input_shape,
+                macs=cost.macs,
+                params=cost.params,
+            ),
+            self.data,
+            self.job.fingerprint,
+            self.job.recipe,
+            assignment.seeds,
+            latency=self.job.latency,
+            weights=self.job.weights / f"{assignment.trial}.safetensors",
+        )
+        Outbox(self.job.outbox).put(assignment.trial, measurements)
+        return {"measurements": to_json(measurements), "done": True}
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next trial without starting a new process."""
+        self.config = new_config
+        return True
+
+
+class _Unsaved:
+    """Part of a tuner that Tune writes to disk to restore it from, which is never done."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class _StudySearcher(_Unsaved, Searcher):  # type: ignore[misc]  # Ray's classes are untyped
+    """Asks and tells the study's driver. Whatever Tune would keep of it is in the database."""
+
+    def __init__(self, driver: Driver, resources: Resources) -> None:
+        super().__init__()
+        self.driver, self.resources = driver, resources
+        self.trials: dict[str, int] = {}
+        self.error: Exception | None = None
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if self.error is not None:
+            return None
+        try:
+            if len(self.driver.running) >= _capacity(self.resources):
+                return None
+            assignment = self.driver.next()
+            if assignment is not None:
+                self.trials[trial_id] = assignment.trial
+                return {"assignment": assignment}
+            finished = self.driver.over and not self.driver.running
+            return str(Searcher.FINISHED) if finished else None
+        except Exception as error:
+            self.error = error
+            return None
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        trial = self.trials.pop(trial_id, None)
+        if trial is None or self.error is not None:
+            return
+        # Tune logs what is raised here and calls again: keep the first error and stop instead.
+        try:
+            if error or not result:
+                self.driver.lost(trial)
+            else:
+                self.driver.record(trial, from_json(result["measurements"]))
+        except Exception as failure:
+            self.error = failure
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the database has it."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the database has it."""
+
+
+class _Stopper(_Unsaved, tune.Stopper):  # type: ignore[misc]  # Ray's classes are untyped
+    """Ends Tune's loop between two steps, where no transaction is under way.
+
+    Tune's own way of stopping waits for the workers; what is raised here leaves at once.
+    """
+
+    def __init__(self, searcher: _StudySearcher, stop: Callable[[], bool]) -> None:
+        self.searcher, self.stop = searcher, stop
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        if self.searcher.error is not None:
+            raise self.searcher.error
+        if self.stop():
+            raise KeyboardInterrupt
+        return False
+
+
+def _nodes() -> list[dict[str, float]]:
+    """Resources of each node that is alive."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _capacity(resources: Resources) -> int:
+    """How many trials run at once, over all nodes."""
+    wanted = {"CPU": resources.cpus, "GPU": resources.gpus}
+    return sum(
+        min(int(node.get(kind, 0) / amount) for kind, amount in wanted.items() if amount)
+        for node in _nodes()
+    )
+
+
+def _offer() -> str:
+    return ", ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('GPU', 0):g} GPUs" for n in _nodes())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Tune reports failed workers itself, at length; the driver does it in a line."""
+    logger = logging.getLogger("ray.tune")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,236 @@
+"""Search a space: ``python -m nas.search --space search_spaces/spectrum.yaml``.
+
+The same command again resumes the study, whatever ended it.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import optuna
+import typer
+import yaml
+from rich.console import Console
+from sqlalchemy.engine import URL
+
+from nas import ray_settings
+from nas.command_line import RUNS, command, faults_reported, hide_password, storage_url
+from nas.environment import describe_environment
+from nas.faults import InputError
+from nas.progress import SearchProgress
+from nas.space import SearchSpace
+from nas.space.load import read_document, space_of
+from nas.space.quantities import format_count
+from nas.study import Driver, DriverLock
+from nas.yaml_file import Document
+from trials.data import DataError, ImageData, check_batch_size, load
+from trials.measurement import Outbox
+
+app = command()
+
+INTERRUPTED = 130
+
+
+@app.command()
+def search(
+    space: Annotated[Path, typer.Option(help="Search-space file (YAML).")],
+    trials: Annotated[int | None, typer.Option(help="Complete trials wanted.")] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="Database URL; default: $NAS_STORAGE, or SQLite in the output folder."),
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="Name of the study.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder; default: runs/STUDY.")] = None,
+    cpus_per_trial: Annotated[float | None, typer.Option(help="CPU cores of a trial.")] = None,
+    gpus_per_trial: Annotated[
+        float | None, typer.Option(help="GPUs of a trial; may be a fraction.")
+    ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="A running Ray cluster; default: this machine.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the whole study.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Of each trial.")] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="tpe, nsga2, nsga3, gp, random or grid.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any value of the file, such as training.epochs=3."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
+) -> None:
+    """Search the separability spectrum; the same command again resumes."""
+    assignments = {
+        "--trials": ("study.trials", trials),
+        "--study": ("name", study),
+        "--cpus-per-trial": ("resources.cpus_per_trial", cpus_per_trial),
+        "--gpus-per-trial": ("resources.gpus_per_trial", gpus_per_trial),
+        "--seed": ("study.seed", seed),
+        "--epochs": ("training.epochs", epochs),
+        "--sampler": ("study.sampler", sampler),
+    }
+    options = {o: f"{name}={v}" for o, (name, v) in assignments.items() if v is not None}
+    with faults_reported():
+        document = read_document(space, overrides or (), options)
+        run = SearchRun(document, space_of(document), storage, output, ray_address, quiet)
+        sys.exit(run())
+
+
+class SearchRun:
+    """One run of the command: from a checked search space to results on disk."""
+
+    def __init__(
+        self,
+        document: Document,
+        space: SearchSpace,
+        storage: str | None,
+        output: Path | None,
+        ray_address: str | None,
+        quiet: bool,
+    ) -> None:
+        self.document, self.space = document, space
+        self.name = space.file.name
+        self.folder = output or RUNS / self.name
+        self.url = storage_url(storage, self.folder)
+        self.ray_address, self.quiet = ray_address, quiet
+        self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
+
+    def __call__(self) -> int:
+        """Search; returns the exit status."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.url.get_backend_name() == "sqlite":
+            Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        with DriverLock(self.url, self.name):
+            data = self._load_data()
+            driver = Driver(
+                self.url,
+                self.name,
+                self.space,
+                self.document.value,
+                data.fingerprint,
+                Outbox(self.folder / "outbox"),
+            )
+            try:
+                self._write_inputs(data)
+                interrupted = False if driver.over else self._run_trials(driver, data)
+                driver.release()
+                return self._finish(driver, interrupted)
+            finally:
+                driver.close()
+
+    def _load_data(self) -> ImageData:
+        config = self.space.file.data.config
+        try:
+            data = load(config)
+            check_batch_size(data, self.space.file.training.full_recipe.batch_size)
+        except DataError as error:
+            section = "training" if error.field == "batch_size" else "data"
+            self.document.fault((section, error.field), str(error), error.hint)
+            raise InputError(self.document.faults) from None
+        return data
+
+    def _write_inputs(self, data: ImageData) -> None:
+        """What was searched and where, so that the folder explains itself."""
+        text = yaml.safe_dump(self.document.value, sort_keys=False, width=100)
+        note = f"# As searched: {self.document.source} with all options applied.\n"
+        (self.folder / "space.yaml").write_text(note + text)
+        resources = self.space.file.resources
+        environment = describe_environment() | {
+            "command": self._command(),
+            "storage": self.url.render_as_string(hide_password=True),
+            "data": data.fingerprint,
+            "threads_per_trial": self._threads,
+            "device": "cuda" if resources.gpus_per_trial else "cpu",
+        }
+        (self.folder / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
+
+    def _run_trials(self, driver: Driver, data: ImageData) -> bool:
+        """Run what is left to run; returns whether it was interrupted."""
+        ray_settings.prepare(local=self.ray_address is None)
+        from nas import ray_tune  # only now: Ray reads its settings when it is imported
+
+        file = self.space.file
+        self.console.print(
+            f"{self.name}: {format_count(self.space.size)} architectures, "
+            f"{len(data.train):,} training and {len(data.validation):,} validation images, "
+            f"{driver.complete} of {driver.wanted} trials complete"
+        )
+        gpus = file.resources.gpus_per_trial
+        job = ray_tune.Job(
+            recipe=file.training.full_recipe,
+            fingerprint=data.fingerprint,
+            latency="latency_ms" in file.objective_names,
+            outbox=(self.folder / "outbox").absolute(),
+            weights=(self.folder / "weights").absolute(),
+            threads=self._threads,
+            gpu=gpus > 0,
+        )
+        resources = ray_tune.Resources(file.resources.cpus_per_trial, gpus)
+        progress = SearchProgress(self.name, driver.wanted, driver.records().complete, self.quiet)
+        with stop_requests() as stopped:
+            try:
+                with ray_tune.cluster(self.ray_address), progress:
+                    driver.listener = progress
+                    ray_tune.run(driver, job, data, resources, stopped)
+            except KeyboardInterrupt:
+                return True
+            except ray_tune.ResourceError as error:
+                option = "--gpus-per-trial" if gpus else "--cpus-per-trial"
+                raise InputError.of(option, str(error)) from None
+        return False
+
+    def _finish(self, driver: Driver, interrupted: bool) -> int:
+        """Write the results, say where they are; returns the exit status."""
+        complete = f"{driver.complete} of {driver.wanted} trials are complete"
+        if interrupted:
+            print(f"interrupted: {complete}\nresume with: {self._command()}", file=sys.stderr)
+            return INTERRUPTED
+        if driver.hopeless:
+            print(
+                f"error: {len(driver.failures_in_row)} trials in a row have failed, the last one: "
+                f"{driver.failures_in_row[-1]}",
+                file=sys.stderr,
+            )
+            return 1
+        if driver.exhausted:
+            self.console.print(f"the space has no other architecture inside the budget: {complete}")
+        return 0
+
+    @property
+    def _threads(self) -> int:
+        return max(1, int(self.space.file.resources.cpus_per_trial))
+
+    def _command(self) -> str:
+        """The command of this run, to be run again."""
+        arguments = map(hide_password, sys.argv[1:])
+        return f"python -m nas.search {shlex.join(arguments)}"
+
+
+@contextmanager
+def stop_requests() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed or the process was asked to end; pressed again, end at once."""
+    requests: list[int] = []
+
+    def request(number: int, _frame: object) -> None:
+        requests.append(number)
+        if len(requests) > 1:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(requests)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,275 @@
+"""What a search-space file may say (section 4 of the design), as pydantic models.
+
+The models are strict: no value is converted to another type, and lists arrive as tuples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_serializer,
+    model_validator,
+)
+
+from nas.architecture import (
+    MAX_CHANNELS,
+    MAX_STRIDE,
+    Activation,
+    ArchitectureError,
+    Downsample,
+    Order,
+    Segments,
+    parse_segments,
+)
+from nas.space.quantities import parse_count, parse_fraction
+from trials.data import DataConfig
+from trials.recipe import RECIPES, Recipe
+
+T = TypeVar("T")
+Channels = Annotated[int, Field(ge=1, le=MAX_CHANNELS)]
+Stride = Annotated[int, Field(ge=1, le=MAX_STRIDE)]
+Count = Annotated[int, BeforeValidator(parse_count)]
+Fraction = Annotated[float, BeforeValidator(parse_fraction)]
+NonNegative = Annotated[float, Field(ge=0, le=1e6)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+@dataclass(frozen=True)
+class SegmentRange:
+    """``1..C`` or ``2..16``: every count from the first to the last; ``C`` is one per channel."""
+
+    first: int
+    last: int | Literal["C"]
+
+    def __str__(self) -> str:
+        return f"{self.first}..{self.last}"
+
+
+def _listed(value: object) -> object:
+    """One value is a list of one."""
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _distinct(choices: tuple[T, ...]) -> tuple[T, ...]:
+    if not choices:
+        raise ValueError("expected at least one choice; got none")
+    if len(set(choices)) < len(choices):
+        raise ValueError(f"a choice is listed twice: {', '.join(map(str, choices))}")
+    return choices
+
+
+def _segments(value: object) -> Segments:
+    try:
+        return parse_segments(str(value))
+    except ArchitectureError as error:
+        raise ValueError(str(error)) from None
+
+
+def _segment_range(
+    value: object, handler: ValidatorFunctionWrapHandler
+) -> SegmentRange | tuple[Segments, ...]:
+    """``1..C``, or a list as the type says."""
+    if not (isinstance(value, str) and ".." in value):
+        choices: tuple[Segments, ...] = handler(_listed(value))
+        return choices
+    first, _, last = value.partition("..")
+    bounds = [part for part in (first, last) if part != "C"]
+    if first == "C" or not all(part.isdecimal() and len(part) <= 6 for part in bounds):
+        raise ValueError(f"a range is written 1..C or 2..16; got {value!r}")
+    if int(first) < 1 or (last != "C" and int(last) < int(first)):
+        raise ValueError(f"a range goes up from 1 or more; got {value!r}")
+    return SegmentRange(int(first), "C" if last == "C" else int(last))
+
+
+Choices = Annotated[tuple[T, ...], BeforeValidator(_listed), AfterValidator(_distinct)]
+SegmentChoices = Annotated[
+    tuple[Annotated[int | str, BeforeValidator(_segments)], ...],
+    AfterValidator(_distinct),
+    WrapValidator(_segment_range),
+]
+
+
+class Section(BaseModel):
+    """Part of a file: strict, frozen, without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Axes(Section):
+    """Choices for the blocks' points on the spectrum; an axis that is not named is not searched."""
+
+    AXES: ClassVar = (
+        "order",
+        "segments",
+        "activation",
+        "residual",
+        "kernel",
+        "multiplier",
+        "dilation",
+        "pointwise_groups",
+    )
+    order: Choices[Order] | None = None
+    segments: SegmentChoices | None = None
+    activation: Choices[Activation] | None = None
+    residual: Choices[bool] | None = None
+    kernel: Choices[Literal[3, 5, 7]] | None = None
+    multiplier: Choices[Annotated[int, Field(ge=1, le=64)]] | None = None
+    dilation: Choices[Annotated[int, Field(ge=1, le=64)]] | None = None
+    pointwise_groups: Choices[Channels] | None = None
+
+    @field_serializer("segments")
+    def _as_written(self, segments: object) -> object:
+        return str(segments) if isinstance(segments, SegmentRange) else segments
+
+
+class SearchSection(Axes):
+    """Axes of all blocks."""
+
+    scope: Literal["block", "network"] = "block"
+
+
+class StemSection(Section):
+    """The regular convolutions before the blocks."""
+
+    channels: Choices[Channels]
+    stride: Stride = 1
+    kernel: Literal[3, 5, 7] = 3
+
+
+class BlockSection(Axes):
+    """One block, or several equal ones; axes named here replace those of ``search``."""
+
+    channels: Annotated[tuple[Channels, ...], BeforeValidator(_listed)]
+    convs: Annotated[int, Field(ge=1, le=64)] | None = None
+    stride: Stride = 1
+    downsample: Downsample = "max_pool"
+    repeat: Annotated[int, Field(ge=1, le=256)] = 1
+
+    @model_validator(mode="after")
+    def _one_count(self) -> BlockSection:
+        if self.convs and len(self.channels) not in (1, self.convs):
+            raise ValueError(f"{self.convs} convs have {len(self.channels)} channels")
+        return self
+
+    @property
+    def convolution_channels(self) -> tuple[int, ...]:
+        """Output channels of each convolution."""
+        if len(self.channels) == 1:
+            return self.channels * (self.convs or 1)
+        return self.channels
+
+
+class NetworkSection(Section):
+    """What is the same in every architecture."""
+
+    stem: StemSection
+    blocks: Annotated[tuple[BlockSection, ...], Field(min_length=1, max_length=256)]
+
+
+class DataSection(Section):
+    """Which images; see `trials.data.DataConfig`."""
+
+    source: Annotated[str, Field(min_length=1, max_length=4096)]
+    validation: Fraction = 0.2
+    limit: Annotated[int, Field(ge=2)] | None = None
+    shape: tuple[Channels, Channels, Channels] | None = None
+    classes: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+
+    @property
+    def config(self) -> DataConfig:
+        """For `trials.data.load`."""
+        return DataConfig(**self.model_dump())
+
+
+class MacsSection(Section):
+    """A bound that architectures are rejected above, or a cost that widths are solved for."""
+
+    at_most: Count | None = None
+    match: Count | None = None
+    tolerance: Fraction = 0.01
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> MacsSection:
+        if (self.at_most is None) == (self.match is None):
+            raise ValueError("expected one of at_most and match")
+        return self
+
+
+class TrainingSection(Section):
+    """A recipe by name, and what of it is different here."""
+
+    recipe: Literal[tuple(RECIPES)] = "proxy"  # type: ignore[valid-type]  # the names of RECIPES
+    epochs: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    batch_size: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
+    learning_rate: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
+    weight_decay: NonNegative | None = None
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    crop: Annotated[int, Field(ge=0, le=64)] | None = None
+    flip: bool | None = None
+
+    @property
+    def full_recipe(self) -> Recipe:
+        """For `trials.train.train`."""
+        changes = self.model_dump(exclude={"recipe"}, exclude_none=True)
+        return replace(RECIPES[self.recipe], **changes)
+
+
+class ObjectivesSection(Section):
+    """What a front is made of."""
+
+    maximize: Literal["accuracy"] = "accuracy"
+    minimize: Literal["macs", "params", "latency_ms"] | None = None
+
+
+class StudySection(Section):
+    """How many trials, and who proposes them."""
+
+    trials: Annotated[int, Field(ge=1, le=1_000_000)] = 48
+    sampler: Literal["tpe", "nsga2", "nsga3", "gp", "random", "grid"] = "tpe"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    seeds_per_trial: Annotated[int, Field(ge=1, le=1000)] = 1
+
+
+class ResourcesSection(Section):
+    """What each trial needs of the cluster."""
+
+    cpus_per_trial: Annotated[float, Field(gt=0, le=1024)] = 1.0
+    gpus_per_trial: Annotated[float, Field(ge=0, le=64)] = 0.0
+
+
+class SpaceFile(Section):
+    """A whole file."""
+
+    name: Name
+    data: DataSection
+    network: NetworkSection
+    search: SearchSection = SearchSection()
+    macs: MacsSection | None = None
+    training: TrainingSection = TrainingSection()
+    objectives: ObjectivesSection | None = None
+    study: StudySection = StudySection()
+    resources: ResourcesSection = ResourcesSection()
+
+    @property
+    def objective_names(self) -> tuple[str, ...]:
+        """What is maximized, then what is minimized if anything is.
+
+        MACs are minimized unless the file says otherwise or matches them.
+        """
+        if self.objectives is None:
+            return ("accuracy",) if self.macs and self.macs.match else ("accuracy", "macs")
+        minimized = self.objectives.minimize
+        return (self.objectives.maximize, minimized) if minimized else (self.objectives.maximize,)

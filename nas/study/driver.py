@@ -1,0 +1,398 @@
+"""The one process that writes a study: it hands out trials, records results and recovers.
+
+The database is the only truth. A trial is RUNNING there from the moment it is handed out until its
+result is recorded, and whatever kills the driver in between, the next one finds either a result in
+the outbox, and records it, or none, and hands the same trial out again.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import warnings
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, Protocol
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.engine import URL
+
+from nas.architecture import Architecture, ArchitectureError
+from nas.cost import Cost, count_cost
+from nas.space import SearchSpace
+from nas.study.identity import SpaceChanged, differences, identity
+from nas.study.proposer import Proposal, make_proposer
+from nas.study.records import (
+    Records,
+    TrialRecord,
+    open_storage,
+    record_of,
+    records_of,
+)
+from trials.measurement import Measurement, Outbox
+from trials.store import Store, use_write_ahead_log
+
+REJECTIONS = 20
+"""Proposals in a row that may be over the budget or known before any other one is taken."""
+
+FAILURES = 10
+"""Failed trials in a row after which there is something wrong with more than the architectures."""
+
+LOSSES = 3
+"""Workers that may die over one trial."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A trial to run."""
+
+    trial: int
+    architecture: Architecture
+    cost: Cost
+    seeds: tuple[int, ...]
+
+
+class Listener(Protocol):
+    """Hears what happens to trials."""
+
+    def started(self, assignment: Assignment) -> None:
+        """A trial was handed out."""
+
+    def finished(self, record: TrialRecord) -> None:
+        """A trial is complete or has failed."""
+
+    def returned(self, trial: int, reason: str) -> None:
+        """A trial lost its worker and will run again."""
+
+
+class _Silence:
+    """Hears nothing."""
+
+    def started(self, assignment: Assignment) -> None:
+        pass
+
+    def finished(self, record: TrialRecord) -> None:
+        pass
+
+    def returned(self, trial: int, reason: str) -> None:
+        pass
+
+
+def trial_seed(study_seed: int, architecture_key: str, replicate: int) -> int:
+    """Seed of one training: of the study, the network and the replicate, and of nothing else."""
+    text = f"{study_seed}/{architecture_key}/{replicate}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
+
+
+class Driver:
+    """Hands out the trials of one study and records their results.
+
+    Args:
+        url: of the database.
+        name: of the study.
+        space: what is searched.
+        document: the file as searched, kept with the study.
+        fingerprint: of the data.
+        outbox: where workers leave their results.
+
+    Raises:
+        SpaceChanged: the study exists, and what its results depend on is different.
+    """
+
+    def __init__(
+        self,
+        url: URL,
+        name: str,
+        space: SearchSpace,
+        document: dict[str, Any],
+        fingerprint: str,
+        outbox: Outbox,
+    ) -> None:
+        self.space, self.fingerprint, self.outbox = space, fingerprint, outbox
+        self.listener: Listener = _Silence()
+        self.recipe = space.file.training.full_recipe
+        self.objectives = space.file.objective_names
+        self.wanted = space.file.study.trials
+
+        use_write_ahead_log(url)
+        self.store = Store(url)
+        self.storage = open_storage(url)
+        self.study = self._open_study(name, document)
+
+        trials = self.study.get_trials(deepcopy=False)
+        seed = int.from_bytes(
+            hashlib.sha256(f"{space.file.study.seed}/{len(trials)}".encode()).digest()[:4]
+        )
+        history = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        self.proposer = make_proposer(space, seed, history)
+        self.ids = {trial.number: trial._trial_id for trial in trials}
+        self.seen = {trial.user_attrs["key"] for trial in trials if "key" in trial.user_attrs}
+        self.complete = len(history)
+        self.running: dict[int, Assignment] = {}
+        self.tickets: dict[int, int] = {}
+        self.again: deque[FrozenTrial] = deque()
+        self.failures_in_row: list[str] = []
+        self.exhausted = False
+        self._recover(trials)
+
+    # Handing out.
+
+    def next(self) -> Assignment | None:
+        """The next trial to run, or nothing: all are running, or the search is over."""
+        while not self.over and self.complete + len(self.running) < self.wanted:
+            assignment = self._take_again() if self.again else self._take_new()
+            if assignment is None:
+                self.exhausted = True
+                break
+            self.running[assignment.trial] = assignment
+            self.listener.started(assignment)
+            known = self._known(assignment)
+            if known is None:
+                return assignment
+            self.record(assignment.trial, known)
+        return None
+
+    @property
+    def over(self) -> bool:
+        """Whether no trial will be handed out any more."""
+        return self.complete >= self.wanted or self.exhausted or self.hopeless
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether so many trials have failed in a row that the others would, too."""
+        return len(self.failures_in_row) >= FAILURES
+
+    # Recording.
+
+    def record(self, trial: int, measurements: Sequence[Measurement]) -> None:
+        """Record the result of a trial.
+
+        The measurements are written first, so that no finished training is ever lost; then what
+        the dashboard shows; the trial's state comes last.
+        """
+        del self.running[trial]
+        for measurement in measurements:
+            self.store.add(measurement)
+        failed = [m for m in measurements if m.state == "failed"]
+        if failed:
+            self._fail(trial, failed[0].reason, failed[0].traceback)
+        else:
+            self._complete(trial, measurements)
+        self.outbox.discard(trial)
+
+    def lost(self, trial: int) -> None:
+        """The worker of a trial died: run it again, unless it has killed several."""
+        left = self.outbox.get(trial)
+        if left is not None:
+            self.record(trial, left)
+            return
+        assignment = self.running.pop(trial)
+        frozen = self.storage.get_trial(self.ids[trial])
+        losses = int(frozen.user_attrs.get("losses", 0)) + 1
+        self._set(trial, "losses", losses)
+        if losses >= LOSSES:
+            self._fail(trial, f"its worker died {losses} times")
+        else:
+            self.again.append(frozen)
+            self.listener.returned(assignment.trial, f"its worker died ({losses} of {LOSSES})")
+
+    def release(self) -> None:
+        """Leave no trial RUNNING: those without a result wait for the next driver."""
+        for trial in list(self.running):
+            left = self.outbox.get(trial)
+            if left is not None:
+                self.record(trial, left)
+            else:
+                del self.running[trial]
+                self.storage.set_trial_state_values(self.ids[trial], TrialState.WAITING)
+        for frozen in self.again:
+            if frozen.state == TrialState.RUNNING:
+                self.storage.set_trial_state_values(frozen._trial_id, TrialState.WAITING)
+        self.again.clear()
+
+    def close(self) -> None:
+        """Give the database connections back."""
+        self.store.close()
+        self.storage.engine.dispose()
+
+    def records(self) -> Records:
+        """The study as the database has it."""
+        return records_of(self.study)
+
+    # Inside.
+
+    def _open_study(self, name: str, document: dict[str, Any]) -> optuna.Study:
+        """The study of this name; a new one, also where its maker died before it was set up."""
+        study = optuna.create_study(
+            study_name=name,
+            storage=self.storage,
+            directions=["maximize", "minimize"][: len(self.objectives)],
+            load_if_exists=True,
+        )
+        now = identity(self.space.file)
+        if "identity" not in study.user_attrs:
+            if study.get_trials(deepcopy=False):
+                raise SpaceChanged(f"study {name} was made by another program")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names(list(self.objectives))
+            study.set_user_attr("data", self.fingerprint)
+            study.set_user_attr("space", json.dumps(document))
+            study.set_user_attr("identity", json.dumps(now))
+            return study
+        changed = differences(json.loads(study.user_attrs["identity"]), now)
+        if study.user_attrs["data"] != self.fingerprint:
+            before = study.user_attrs["data"]
+            changed.append(f"images: their fingerprint was {before}, is now {self.fingerprint}")
+        if changed:
+            raise SpaceChanged("\n".join(changed))
+        return study
+
+    def _recover(self, trials: Sequence[FrozenTrial]) -> None:
+        """Adopt results that an earlier driver did not record; queue what it did not finish."""
+        for trial in trials:
+            if trial.state not in (TrialState.RUNNING, TrialState.WAITING):
+                self.outbox.discard(trial.number)
+                continue
+            if "key" not in trial.user_attrs:  # enqueued by hand: it names no architecture
+                continue
+            left = self.outbox.get(trial.number)
+            assignment = self._assignment(trial)
+            if left is not None and _is_of(left, assignment, self.fingerprint):
+                self.running[trial.number] = assignment
+                self.record(trial.number, left)
+            else:
+                self.outbox.discard(trial.number)
+                self.again.append(trial)
+
+    def _take_again(self) -> Assignment:
+        trial = self.again.popleft()
+        if trial.state == TrialState.WAITING:
+            self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+        return self._assignment(trial)
+
+    def _take_new(self) -> Assignment | None:
+        proposal = self._propose()
+        if proposal is None:
+            return None
+        architecture, cost = proposal.architecture, count_cost(proposal.architecture)
+        assignment = Assignment(-1, architecture, cost, self._seeds(architecture))
+        frozen = create_trial(
+            state=TrialState.RUNNING,
+            params=proposal.params,
+            distributions=proposal.distributions,
+            system_attrs=proposal.system_attrs,
+            user_attrs={
+                "architecture": architecture.to_json(),
+                "key": architecture.key,
+                "macs": cost.macs,
+                "params": cost.params,
+                "seeds": json.dumps(assignment.seeds),
+            },
+        )
+        frozen.datetime_start = datetime.datetime.now()
+        trial_id = self.storage.create_new_trial(self.study._study_id, frozen)
+        number = self.storage.get_trial_number_from_id(trial_id)
+        self.ids[number] = trial_id
+        self.tickets[number] = proposal.ticket
+        self.seen.add(architecture.key)
+        return Assignment(number, architecture, cost, assignment.seeds)
+
+    def _propose(self) -> Proposal | None:
+        """A proposal that is inside the budget and new to this study."""
+        for _ in range(REJECTIONS):
+            try:
+                proposal = self.proposer.propose()
+            except ArchitectureError:
+                continue
+            if proposal is None:
+                return None
+            if proposal.architecture.key not in self.seen:
+                return proposal
+            self.proposer.tell(proposal.ticket, None)
+        return self.proposer.propose_unlike(self.seen)
+
+    def _seeds(self, architecture: Architecture) -> tuple[int, ...]:
+        study = self.space.file.study
+        return tuple(
+            trial_seed(study.seed, architecture.key, replicate)
+            for replicate in range(study.seeds_per_trial)
+        )
+
+    def _assignment(self, trial: FrozenTrial) -> Assignment:
+        architecture = Architecture.from_json(trial.user_attrs["architecture"])
+        seeds = tuple(json.loads(trial.user_attrs["seeds"]))
+        return Assignment(trial.number, architecture, count_cost(architecture), seeds)
+
+    def _known(self, assignment: Assignment) -> tuple[Measurement, ...] | None:
+        """Measurements of the same trainings in this database, by another study perhaps."""
+        found = [
+            self.store.find(
+                assignment.architecture.key,
+                self.fingerprint,
+                self.recipe.key,
+                self.recipe.epochs,
+                seed,
+            )
+            for seed in assignment.seeds
+        ]
+        measurements = tuple(m for m in found if m is not None)
+        if any(m.state == "failed" for m in measurements):
+            return measurements
+        timed = "latency_ms" not in self.objectives or all(m.latency_ms for m in measurements)
+        return measurements if len(measurements) == len(found) and timed else None
+
+    def _complete(self, trial: int, measurements: Sequence[Measurement]) -> None:
+        accuracy = fmean(m.accuracy for m in measurements if m.accuracy is not None)
+        results: dict[str, Any] = {
+            "accuracy": accuracy,
+            "seconds": sum(m.seconds for m in measurements),
+            "curve": json.dumps(
+                [fmean(epoch[2] for epoch in epochs) for epochs in zip(*(m.curve for m in measurements), strict=True)]
+            ),
+        }
+        latencies = [m.latency_ms for m in measurements if m.latency_ms is not None]
+        if latencies:
+            results["latency_ms"] = fmean(latencies)
+        for name, value in results.items():
+            self._set(trial, name, value)
+        costs = {"macs": measurements[0].macs, "params": measurements[0].params}
+        values = [float((results | costs)[name]) for name in self.objectives]
+        self.storage.set_trial_state_values(self.ids[trial], TrialState.COMPLETE, values)
+        self.complete += 1
+        self.failures_in_row.clear()
+        self._finish(trial, values)
+
+    def _fail(self, trial: int, reason: str, traceback: str = "") -> None:
+        self._set(trial, "reason", reason)
+        if traceback:
+            self._set(trial, "traceback", traceback)
+        self.storage.set_trial_state_values(self.ids[trial], TrialState.FAIL)
+        self.failures_in_row.append(reason)
+        self._finish(trial, None)
+
+    def _finish(self, trial: int, values: list[float] | None) -> None:
+        frozen = self.storage.get_trial(self.ids[trial])
+        ticket = self.tickets.pop(trial, None)
+        if ticket is not None:
+            self.proposer.tell(ticket, values)
+        elif values is not None:
+            self.proposer.learn(frozen)
+        self.listener.finished(record_of(frozen))
+
+    def _set(self, trial: int, name: str, value: object) -> None:
+        self.storage.set_trial_user_attr(self.ids[trial], name, value)
+
+
+def _is_of(measurements: Sequence[Measurement], assignment: Assignment, fingerprint: str) -> bool:
+    """Whether a result in the outbox is of this trial, not of a deleted study's."""
+    return all(
+        m.architecture_key == assignment.architecture.key
+        and m.data == fingerprint
+        and m.seed in assignment.seeds
+        for m in measurements
+    )

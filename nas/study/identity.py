@@ -1,0 +1,48 @@
+"""What makes two runs the same study, and how to say what differs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nas.space.schema import SpaceFile
+
+MAY_CHANGE = frozenset({"study.trials", "data.source"})
+"""More trials may be wanted later, and data may be moved: its fingerprint tells whether it is the
+same. Resources may change altogether; they do not change results."""
+
+
+class SpaceChanged(ValueError):
+    """The study was begun with another search space; the message lists what differs."""
+
+
+def identity(file: SpaceFile) -> dict[str, Any]:
+    """Everything that a study's results depend on, by dotted name."""
+    settings = _flatten(file.model_dump(mode="json", exclude={"resources"}), "")
+    return {name: value for name, value in settings.items() if name not in MAY_CHANGE}
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """One line for each setting that differs."""
+    return [
+        f"{name}: was {_shown(before.get(name))}, is now {_shown(after.get(name))}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_shown, value)) + "]"
+    return "not set" if value is None else str(value).lower() if value in (True, False) else str(
+        value
+    )
+
+
+def _flatten(value: Any, name: str) -> dict[str, Any]:  # noqa: ANN401  # walks data of any shape
+    if isinstance(value, dict):
+        items = {f"{name}.{key}" if name else key: item for key, item in value.items()}
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        items = {f"{name}[{index}]": item for index, item in enumerate(value)}
+    else:
+        return {name: value}
+    return {key: leaf for inner, item in items.items() for key, leaf in _flatten(item, inner).items()}

@@ -1,0 +1,169 @@
+"""What a study's database says, for everything that reads it: progress, report, export."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import URL, make_url
+
+from nas.architecture import Architecture
+from nas.pareto import pareto_front
+from trials.store import engine_options
+
+State = Literal["complete", "failed", "running", "waiting"]
+_STATES: dict[TrialState, State] = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "failed",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+
+
+class NoStudy(LookupError):
+    """The database has no such study."""
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial of a study.
+
+    Attributes:
+        values: of the objectives, in their order; empty unless complete.
+        accuracy: mean over the trial's seeds.
+        curve: validation accuracy after each epoch, mean over the seeds.
+        choices: what was drawn, by the parameters' names.
+        reason: why it failed.
+    """
+
+    number: int
+    state: State
+    architecture: Architecture
+    macs: int
+    params: int
+    values: tuple[float, ...] = ()
+    accuracy: float | None = None
+    latency_ms: float | None = None
+    seconds: float = 0.0
+    curve: tuple[float, ...] = ()
+    seeds: tuple[int, ...] = ()
+    choices: tuple[tuple[str, str | int | bool], ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Records:
+    """A study as it was read.
+
+    Attributes:
+        document: the search space as searched, plain data.
+        objectives: their names; the first is maximized, a second one minimized.
+    """
+
+    name: str
+    document: dict[str, Any]
+    data: str
+    objectives: tuple[str, ...]
+    trials: tuple[TrialRecord, ...]
+
+    @cached_property
+    def complete(self) -> tuple[TrialRecord, ...]:
+        """Trials with a result, in order."""
+        return tuple(trial for trial in self.trials if trial.state == "complete")
+
+    @cached_property
+    def front(self) -> tuple[TrialRecord, ...]:
+        """Trials that no other dominates, cheapest first."""
+        return tuple(self.complete[i] for i in pareto_front(self.points))
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """Objectives of the complete trials (n, objectives)."""
+        values = [trial.values for trial in self.complete]
+        return np.array(values, dtype=np.float64).reshape(len(values), len(self.objectives))
+
+
+def open_storage(url: str | URL) -> optuna.storages.RDBStorage:
+    """Optuna's storage on a study's database."""
+    url = make_url(url)
+    return optuna.storages.RDBStorage(
+        url.render_as_string(hide_password=False), engine_kwargs=engine_options(url)
+    )
+
+
+def read_records(url: str | URL, name: str) -> Records:
+    """Read a study.
+
+    Raises:
+        NoStudy: there is none of this name, or it was not made by `nas.search`.
+    """
+    storage = open_storage(url)
+    try:
+        study = load_study(storage, name)
+        return records_of(study)
+    finally:
+        storage.engine.dispose()
+
+
+def load_study(storage: optuna.storages.RDBStorage, name: str) -> optuna.Study:
+    """An existing study of this program.
+
+    Raises:
+        NoStudy: there is none of this name, or it was not made by `nas.search`.
+    """
+    try:
+        study = optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        names = ", ".join(optuna.get_all_study_names(storage)) or "none"
+        raise NoStudy(f"the database has no study {name}; it has {names}") from None
+    if "identity" not in study.user_attrs:
+        raise NoStudy(f"study {name} was not made by nas.search: it has no search space")
+    return study
+
+
+def records_of(study: optuna.Study) -> Records:
+    """All of a study that a reader needs."""
+    attrs = study.user_attrs
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        objectives = tuple(study.metric_names or ())
+    return Records(
+        name=study.study_name,
+        document=json.loads(attrs["space"]),
+        data=attrs["data"],
+        objectives=objectives,
+        trials=tuple(
+            record_of(trial)
+            for trial in study.get_trials(deepcopy=False)
+            if "architecture" in trial.user_attrs
+        ),
+    )
+
+
+def record_of(trial: FrozenTrial) -> TrialRecord:
+    """A trial as the database has it."""
+    attrs = trial.user_attrs
+    return TrialRecord(
+        number=trial.number,
+        state=_STATES[trial.state],
+        architecture=Architecture.from_json(attrs["architecture"]),
+        macs=attrs["macs"],
+        params=attrs["params"],
+        values=tuple(trial.values or ()),
+        accuracy=attrs.get("accuracy"),
+        latency_ms=attrs.get("latency_ms"),
+        seconds=attrs.get("seconds", 0.0),
+        curve=tuple(json.loads(attrs.get("curve", "[]"))),
+        seeds=tuple(json.loads(attrs.get("seeds", "[]"))),
+        choices=tuple(trial.params.items()),
+        reason=attrs.get("reason", ""),
+    )
+

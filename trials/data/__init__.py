@@ -1,0 +1,15 @@
+"""Image data sets: read once, kept as uint8 arrays, normalised and augmented on the device."""
+
+from trials.data.images import DataConfig, DataError, ImageData, Split
+from trials.data.load import check_batch_size, load, load_test, probe
+
+__all__ = [
+    "DataConfig",
+    "DataError",
+    "ImageData",
+    "Split",
+    "check_batch_size",
+    "load",
+    "load_test",
+    "probe",
+]

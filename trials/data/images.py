@@ -1,0 +1,96 @@
+"""What a loaded data set is: uint8 images, labels, and the statistics to normalise them by."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Images = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+
+
+class DataError(ValueError):
+    """A data set that cannot be used.
+
+    Attributes:
+        field: of `DataConfig`, the one to change.
+        hint: what to do about it.
+    """
+
+    def __init__(self, message: str, field: str = "source", hint: str = "") -> None:
+        super().__init__(message)
+        self.field, self.hint = field, hint
+
+    def __reduce__(self) -> tuple[type[DataError], tuple[str, str, str]]:
+        return type(self), (str(self), self.field, self.hint)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images.
+
+    Attributes:
+        source: ``digits``, ``synthetic``, ``parquet:DIR``, ``hub:NAME``, ``images:DIR`` (a folder
+            per class, under ``train`` and ``test`` or not) or ``npz:FILE``.
+        validation: fraction of the training split that trials are judged on.
+        limit: use only so many images of the training split, the same share of each class.
+        shape: (channels, height, width), checked against the images; read from them where missing.
+        classes: checked against the labels; read from them where missing.
+        image_column: where a table has several columns of images.
+        label_column: where a table has several columns of labels.
+    """
+
+    source: str
+    validation: float = 0.2
+    limit: int | None = None
+    shape: tuple[int, int, int] | None = None
+    classes: int | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images (N, H, W, C), uint8, and labels (N,)."""
+
+    images: Images
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A training and a validation split; never the test split, which only a report reads.
+
+    Attributes:
+        classes: their names, in the order of the labels.
+        mean: of each channel of the training images, in units of 0 to 255.
+        std: likewise, at least 1.
+    """
+
+    train: Split
+    validation: Split
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width)."""
+        _, height, width, channels = self.train.images.shape
+        return channels, height, width
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits over all images, labels and class names, in order."""
+        digest = hashlib.sha256(repr((self.classes, self.input_shape, len(self.train))).encode())
+        for split in (self.train, self.validation):
+            digest.update(np.ascontiguousarray(split.images))
+            digest.update(np.ascontiguousarray(split.labels))
+        return digest.hexdigest()[:16]

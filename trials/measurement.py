@@ -1,0 +1,109 @@
+"""The record of one training, and the outbox that carries it from a worker to the driver."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One network trained once: by its architecture, data, recipe, epochs and seed.
+
+    Attributes:
+        architecture_key: names the network.
+        architecture: its JSON.
+        data: fingerprint of the data set.
+        recipe: key of everything about the training but its epochs.
+        reason: why it failed; empty where it is complete.
+        accuracy: on the validation split, after the last epoch.
+        curve: (training loss, validation loss, accuracy) of each epoch.
+        seconds: of training, evaluation left out.
+        device: as PyTorch names it.
+        threads: of PyTorch on the CPU; another number of threads gives other bits.
+        versions: of the libraries that computed it.
+        traceback: of an error in the trial.
+    """
+
+    architecture_key: str
+    architecture: str
+    data: str
+    recipe: str
+    epochs: int
+    seed: int
+    macs: int
+    params: int
+    state: Literal["complete", "failed"] = "complete"
+    reason: str = ""
+    accuracy: float | None = None
+    validation_loss: float | None = None
+    curve: tuple[tuple[float, float, float], ...] = ()
+    latency_ms: float | None = None
+    seconds: float = 0.0
+    images_per_second: float | None = None
+    device: str = ""
+    threads: int = 1
+    versions: dict[str, str] = field(default_factory=dict)
+    traceback: str = ""
+
+
+def to_json(measurements: Sequence[Measurement]) -> str:
+    """The measurements of one trial as JSON."""
+    return json.dumps([asdict(measurement) for measurement in measurements])
+
+
+def from_json(text: str) -> tuple[Measurement, ...]:
+    """What `to_json` wrote.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    known = {field.name for field in fields(Measurement)}
+    items = json.loads(text)
+    if not isinstance(items, list) or not all(
+        isinstance(item, dict) and set(item) <= known for item in items
+    ):
+        raise ValueError("not a list of measurements")
+    return tuple(
+        Measurement(**{**item, "curve": tuple(tuple(epoch) for epoch in item.get("curve", ()))})
+        for item in items
+    )
+
+
+class Outbox:
+    """A folder with one file for each finished trial whose result may not have been recorded yet.
+
+    A file is complete or absent, whenever the worker dies: it is written under another name,
+    flushed to the disk and renamed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, trial: int, measurements: Sequence[Measurement]) -> None:
+        """Leave the result of a trial."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self._file(trial).with_suffix(f".{os.getpid()}.partial")
+        with partial.open("w") as file:
+            file.write(to_json(measurements))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(self._file(trial))
+
+    def get(self, trial: int) -> tuple[Measurement, ...] | None:
+        """The result of a trial, or nothing where it left none."""
+        try:
+            return from_json(self._file(trial).read_text())
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def discard(self, trial: int) -> None:
+        """Remove a result that has been recorded."""
+        self._file(trial).unlink(missing_ok=True)
+
+    def _file(self, trial: int) -> Path:
+        return self.folder / f"{trial}.json"

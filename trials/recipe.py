@@ -1,0 +1,121 @@
+"""How a network is trained: everything that changes its result, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training schedule.
+
+    Attributes:
+        name: of the recipe that this one was derived from.
+        optimizer: SGD with Nesterov momentum where ``nesterov``, or RMSprop.
+        learning_rate: its highest value.
+        momentum: of either optimizer.
+        weight_decay: on weights of two or more dimensions; never on norms and biases.
+        label_smoothing: of the cross-entropy.
+        schedule: ``one_cycle`` rises linearly over the first ``warmup`` of all steps and falls
+            linearly to exactly zero at the last; ``step`` multiplies by ``decay`` every
+            ``decay_epochs`` epochs or, where given, every ``decay_images`` images.
+        dropout: before the linear layer.
+        polyak: decay of the averaged weights that are evaluated; 0 evaluates the last weights.
+        crop: pixels of zero padding before a random crop to the image's size.
+        flip: random horizontal flips.
+    """
+
+    name: str
+    epochs: int
+    batch_size: int
+    optimizer: Literal["sgd", "rmsprop"] = "sgd"
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    schedule: Literal["one_cycle", "step"] = "step"
+    warmup: float = 0.0
+    decay: float = 1.0
+    decay_epochs: float = 1.0
+    decay_images: int = 0
+    dropout: float = 0.0
+    polyak: float = 0.0
+    crop: int = 0
+    flip: bool = False
+
+    def learning_rate_at(self, step: int, total_steps: int, images_per_epoch: int) -> float:
+        """Learning rate of a step, counted from zero.
+
+        With ``one_cycle`` step ``total_steps``, the one after the last, has exactly zero.
+        """
+        if self.schedule == "one_cycle":
+            rising = self.warmup * total_steps
+            if step < rising:
+                return self.learning_rate * (step + 1) / (rising + 1)
+            return self.learning_rate * (total_steps - step) / (total_steps - rising)
+        images = step * self.batch_size
+        interval = self.decay_images or self.decay_epochs * images_per_epoch
+        return self.learning_rate * self.decay ** int(images / interval)
+
+    @property
+    def key(self) -> str:
+        """Sixteen hexadecimal digits over everything but the name and the epochs."""
+        fields = {k: v for k, v in asdict(self).items() if k not in ("name", "epochs")}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
+
+
+RECIPES: dict[str, Recipe] = {
+    # A short schedule annealed to its own budget ranks architectures better than a long one cut
+    # off, so the proxy's one cycle always ends at the last step, however few epochs there are.
+    "proxy": Recipe(
+        name="proxy",
+        epochs=8,
+        batch_size=64,
+        learning_rate=0.1,
+        nesterov=True,
+        weight_decay=5e-4,
+        label_smoothing=0.1,
+        schedule="one_cycle",
+        warmup=0.2,
+    ),
+    # Chollet 2016, section 4.1: ImageNet.
+    "imagenet": Recipe(
+        name="imagenet",
+        epochs=100,
+        batch_size=256,
+        learning_rate=0.045,
+        weight_decay=1e-5,
+        decay=0.94,
+        decay_epochs=2,
+        dropout=0.5,
+        polyak=0.9999,
+        flip=True,
+    ),
+    # Chollet 2016, section 4.1: JFT, with the weight decay of the ImageNet runs.
+    "jft": Recipe(
+        name="jft",
+        epochs=100,
+        batch_size=256,
+        optimizer="rmsprop",
+        learning_rate=0.001,
+        weight_decay=1e-5,
+        decay=0.9,
+        decay_images=3_000_000,
+        polyak=0.9999,
+        flip=True,
+    ),
+}
+
+
+def recipe(name: str, **changes: Any) -> Recipe:  # noqa: ANN401  # the fields of Recipe
+    """A recipe by name, with some of its fields changed.
+
+    Raises:
+        KeyError: no such recipe.
+        TypeError: no such field.
+    """
+    return replace(RECIPES[name], **changes)

@@ -1,0 +1,111 @@
+"""Measurements in a database: SQLite in one folder, or PostgreSQL for a shared cluster."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import asdict, fields
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Engine, make_url
+
+from trials.measurement import Measurement
+
+_METADATA = sa.MetaData()
+_IDENTITY = ("architecture_key", "data", "recipe", "epochs", "seed")
+_JSON_COLUMNS = ("curve", "versions")
+
+MEASUREMENTS = sa.Table(
+    "measurement",
+    _METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("architecture_key", sa.String(16), nullable=False),
+    sa.Column("architecture", sa.Text, nullable=False),
+    sa.Column("data", sa.String(16), nullable=False),
+    sa.Column("recipe", sa.String(16), nullable=False),
+    sa.Column("epochs", sa.Integer, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("macs", sa.BigInteger, nullable=False),
+    sa.Column("params", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("accuracy", sa.Double),
+    sa.Column("validation_loss", sa.Double),
+    sa.Column("curve", sa.Text, nullable=False),
+    sa.Column("latency_ms", sa.Double),
+    sa.Column("seconds", sa.Double, nullable=False),
+    sa.Column("images_per_second", sa.Double),
+    sa.Column("device", sa.Text, nullable=False),
+    sa.Column("threads", sa.Integer, nullable=False),
+    sa.Column("versions", sa.Text, nullable=False),
+    sa.Column("traceback", sa.Text, nullable=False),
+    sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+    sa.UniqueConstraint(*_IDENTITY),
+)
+
+
+def engine_options(url: URL) -> dict[str, Any]:
+    """Options for any engine on a study's database, Optuna's included.
+
+    SQLite waits up to a minute for another reader's lock instead of failing.
+    """
+    return {"connect_args": {"timeout": 60}} if url.get_backend_name() == "sqlite" else {}
+
+
+def use_write_ahead_log(url: URL) -> None:
+    """Let readers (a dashboard, a report) and the driver use one SQLite file at once.
+
+    The mode is a property of the file, so it is set once, before anything else opens it.
+    """
+    if url.get_backend_name() == "sqlite":
+        engine = sa.create_engine(url, **engine_options(url))
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        engine.dispose()
+
+
+class Store:
+    """Measurements by what was measured. One process writes: the driver."""
+
+    def __init__(self, url: str | URL) -> None:
+        url = make_url(url)
+        self.engine: Engine = sa.create_engine(url, **engine_options(url))
+        _METADATA.create_all(self.engine)
+
+    def add(self, measurement: Measurement) -> None:
+        """Record a measurement, in place of an earlier one of the same training."""
+        row = asdict(measurement) | {"recorded_at": datetime.datetime.now(datetime.UTC)}
+        for name in _JSON_COLUMNS:
+            row[name] = json.dumps(row[name])
+        same = sa.and_(*(MEASUREMENTS.c[name] == row[name] for name in _IDENTITY))
+        with self.engine.begin() as connection:
+            connection.execute(sa.delete(MEASUREMENTS).where(same))
+            connection.execute(sa.insert(MEASUREMENTS).values(row))
+
+    def find(
+        self, architecture_key: str, data: str, recipe: str, epochs: int, seed: int
+    ) -> Measurement | None:
+        """The measurement of one training, or nothing where it was never made."""
+        wanted = dict(zip(_IDENTITY, (architecture_key, data, recipe, epochs, seed), strict=True))
+        query = sa.select(MEASUREMENTS).filter_by(**wanted)
+        with self.engine.connect() as connection:
+            row = connection.execute(query).one_or_none()
+        return _measurement(row) if row is not None else None
+
+    def all(self) -> tuple[Measurement, ...]:
+        """Every measurement, oldest first."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(sa.select(MEASUREMENTS).order_by(MEASUREMENTS.c.id)).all()
+        return tuple(_measurement(row) for row in rows)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+
+def _measurement(row: sa.Row[Any]) -> Measurement:
+    values = {field.name: getattr(row, field.name) for field in fields(Measurement)}
+    values["curve"] = tuple(tuple(epoch) for epoch in json.loads(values["curve"]))
+    values["versions"] = json.loads(values["versions"])
+    return Measurement(**values)

@@ -1,0 +1,191 @@
+"""Train one network on one data set by one recipe, and evaluate it after each epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
+
+from trials.data.images import ImageData
+from trials.data.resident import ResidentSplit
+from trials.measure import now
+from trials.recipe import Recipe
+
+EVALUATION_BATCH = 1000
+
+
+class Diverged(ArithmeticError):
+    """The loss is no longer a finite number."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch's means over its images: training loss, validation loss, validation accuracy."""
+
+    train_loss: float
+    validation_loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training gave.
+
+    Attributes:
+        network: with the weights that the last epoch was evaluated with.
+        curve: one entry for each epoch.
+        seconds: of training alone, evaluation left out.
+        images: seen in that time.
+    """
+
+    network: nn.Module
+    curve: tuple[Epoch, ...]
+    seconds: float
+    images: int
+
+
+class Resident:
+    """A data set on a device, ready for any number of trainings."""
+
+    def __init__(self, data: ImageData, device: torch.device) -> None:
+        self.device = device
+        self.train = ResidentSplit(data.train, data, device)
+        self.validation = ResidentSplit(data.validation, data, device)
+
+
+def train(
+    network: nn.Module,
+    data: Resident,
+    recipe: Recipe,
+    seed: int,
+    after_epoch: Callable[[Epoch], None] = lambda _epoch: None,
+) -> Training:
+    """Train a network in place.
+
+    The seed fixes the order of the images and the augmentation; on one device, with one number of
+    threads, the same network and seed give the same weights again.
+
+    Args:
+        network: images (N, C, H, W) to logits (N, classes).
+        after_epoch: called with each epoch's result.
+
+    Raises:
+        Diverged: the loss of an epoch is not finite.
+    """
+    device = data.device
+    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    _set_dropout(network, recipe.dropout)
+    optimizer = _optimizer(network, recipe)
+    averaged = _polyak(network, recipe) if recipe.polyak else None
+    evaluated: nn.Module = averaged.module if averaged else network
+    batches = len(data.train) // recipe.batch_size
+    total_steps = batches * recipe.epochs
+    order = torch.Generator().manual_seed(seed)
+    augmentation = torch.Generator(device).manual_seed(seed)
+    curve: list[Epoch] = []
+    seconds, step = 0.0, 0
+
+    for epoch in range(recipe.epochs):
+        network.train()
+        started = now(device)
+        losses = torch.zeros((), device=device)
+        for images, labels in _shuffled_batches(data.train, recipe, order, augmentation):
+            rate = recipe.learning_rate_at(step, total_steps, len(data.train))
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            with _autocast(device):
+                loss = F.cross_entropy(
+                    network(images), labels, label_smoothing=recipe.label_smoothing
+                )
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            if averaged:
+                averaged.update_parameters(network)
+            losses += loss.detach()
+            step += 1
+        seconds += now(device) - started
+        train_loss = float(losses) / batches
+        validation_loss, accuracy = evaluate(evaluated, data.validation)
+        if not (math.isfinite(train_loss) and math.isfinite(validation_loss)):
+            raise Diverged(
+                f"loss {train_loss} in training and {validation_loss} in validation "
+                f"in epoch {epoch + 1} of {recipe.epochs}"
+            )
+        curve.append(Epoch(train_loss, validation_loss, accuracy))
+        after_epoch(curve[-1])
+    return Training(evaluated, tuple(curve), seconds, total_steps * recipe.batch_size)
+
+
+@torch.no_grad()
+def evaluate(network: nn.Module, split: ResidentSplit) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy of a network in evaluation mode."""
+    network.eval()
+    device = split.labels.device
+    loss = torch.zeros((), dtype=torch.float64, device=device)
+    correct = torch.zeros((), dtype=torch.int64, device=device)
+    for indices in torch.arange(len(split), device=device).split(EVALUATION_BATCH):
+        images, labels = split.batch(indices)
+        with _autocast(device):
+            logits = network(images)
+        loss += F.cross_entropy(logits.float(), labels, reduction="sum")
+        correct += (logits.argmax(dim=1) == labels).sum()
+    return float(loss) / len(split), float(correct) / len(split)
+
+
+def _shuffled_batches(
+    split: ResidentSplit, recipe: Recipe, order: torch.Generator, augmentation: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """All full batches of an epoch; the order is drawn on the CPU, the same for every device."""
+    indices = torch.randperm(len(split), generator=order).to(split.labels.device)
+    for start in range(0, len(split) - recipe.batch_size + 1, recipe.batch_size):
+        batch = indices[start : start + recipe.batch_size]
+        yield split.batch(batch, recipe.crop, recipe.flip, augmentation)
+
+
+def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Weight decay on weights of two or more dimensions only."""
+    weights = [p for p in network.parameters() if p.ndim >= 2]
+    others = [p for p in network.parameters() if p.ndim < 2]
+    groups = [
+        {"params": weights, "weight_decay": recipe.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(
+            groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov,
+            fused=True,
+        )
+    return torch.optim.RMSprop(
+        groups, lr=recipe.learning_rate, alpha=0.9, momentum=recipe.momentum
+    )
+
+
+def _polyak(network: nn.Module, recipe: Recipe) -> AveragedModel:
+    """Exponential average whose decay rises with the steps, as TensorFlow's does, to the recipe's."""
+
+    def average(mean: Tensor, value: Tensor, updates: Tensor | int) -> Tensor:
+        count = int(updates)
+        decay = min(recipe.polyak, (1 + count) / (10 + count))
+        return torch.lerp(value, mean, decay) if mean.is_floating_point() else value
+
+    return AveragedModel(network, avg_fn=average, use_buffers=True)
+
+
+def _set_dropout(network: nn.Module, rate: float) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = rate
+
+
+def _autocast(device: torch.device) -> AbstractContextManager[object]:
+    """bfloat16 on GPUs that have it; CPUs without bf16 units are faster in float32."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return nullcontext()
