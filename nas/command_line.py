@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,7 +16,8 @@ from sqlalchemy.engine import URL, make_url
 
 from nas.architecture import ArchitectureError
 from nas.faults import InputError
-from nas.study import NoStudy, SpaceChanged, StudyLocked
+from nas.study import NoStudy, NoSuchTrial, SpaceChanged, StudyLocked
+from nas.yaml_file import read_yaml
 from trials.data import DataError
 
 STORAGE_VARIABLE = "NAS_STORAGE"
@@ -52,7 +54,7 @@ def faults_reported() -> Iterator[None]:
         ) from None
     except StudyLocked as error:
         raise fail(error, "wait for it, end it, or choose another name with --study") from None
-    except (NoStudy, ArchitectureError) as error:
+    except (NoStudy, NoSuchTrial, ArchitectureError) as error:
         raise fail(error) from None
     except sa.exc.SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or error
@@ -82,6 +84,34 @@ def storage_url(storage: str | None, output: Path) -> URL:
         return url
     shown = url.render_as_string(hide_password=True)
     raise InputError.of(source, f"not a database that a study can be kept in: {shown}", _STORAGE_HINT)
+
+
+@dataclass(frozen=True)
+class StudyPlace:
+    """Where a study is."""
+
+    name: str
+    folder: Path
+    url: URL
+
+
+def locate_study(study: str, storage: str | None) -> StudyPlace:
+    """Find a study by its name under ``runs``, or by its folder.
+
+    Raises:
+        InputError: neither is there.
+    """
+    folder = Path(study) if Path(study).is_dir() else RUNS / study
+    space = folder / "space.yaml"
+    if not space.is_file():
+        hint = f"studies here: {', '.join(_studies()) or 'none'}"
+        raise InputError.of("--study", f"there is no study in {folder}", hint)
+    name = read_yaml(space).value["name"]
+    return StudyPlace(name, folder, storage_url(storage, folder))
+
+
+def _studies() -> list[str]:
+    return sorted(space.parent.name for space in RUNS.glob("*/space.yaml"))
 
 
 def hide_password(argument: str) -> str:

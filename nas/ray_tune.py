@@ -109,7 +109,10 @@ def run(
             tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
             tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
             run_config=tune.RunConfig(
-                storage_path=scratch, verbose=0, stop=_Stopper(searcher, stop)
+                storage_path=scratch,
+                verbose=0,
+                stop=_Stopper(searcher, stop),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         ).fit()
 

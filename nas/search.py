@@ -28,7 +28,7 @@ from nas.progress import SearchProgress
 from nas.space import SearchSpace
 from nas.space.load import read_document, space_of
 from nas.space.quantities import format_count
-from nas.study import Driver, DriverLock
+from nas.study import Driver, DriverLock, choose, parameter_importances, read_records
 from nas.yaml_file import Document
 from trials.data import DataError, ImageData, check_batch_size, load
 from trials.measurement import Outbox
@@ -115,7 +115,7 @@ class SearchRun:
                 self.name,
                 self.space,
                 self.document.value,
-                data.fingerprint,
+                data.summary,
                 Outbox(self.folder / "outbox"),
             )
             try:
@@ -146,8 +146,8 @@ class SearchRun:
         environment = describe_environment() | {
             "command": self._command(),
             "storage": self.url.render_as_string(hide_password=True),
-            "data": data.fingerprint,
-            "threads_per_trial": self._threads,
+            "data": data.summary.fingerprint,
+            "threads_per_trial": resources.threads,
             "device": "cuda" if resources.gpus_per_trial else "cpu",
         }
         (self.folder / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
@@ -166,11 +166,11 @@ class SearchRun:
         gpus = file.resources.gpus_per_trial
         job = ray_tune.Job(
             recipe=file.training.full_recipe,
-            fingerprint=data.fingerprint,
+            fingerprint=data.summary.fingerprint,
             latency="latency_ms" in file.objective_names,
             outbox=(self.folder / "outbox").absolute(),
             weights=(self.folder / "weights").absolute(),
-            threads=self._threads,
+            threads=file.resources.threads,
             gpu=gpus > 0,
         )
         resources = ray_tune.Resources(file.resources.cpus_per_trial, gpus)
@@ -202,11 +202,28 @@ class SearchRun:
             return 1
         if driver.exhausted:
             self.console.print(f"the space has no other architecture inside the budget: {complete}")
+        self._write_results()
         return 0
 
-    @property
-    def _threads(self) -> int:
-        return max(1, int(self.space.file.resources.cpus_per_trial))
+    def _write_results(self) -> None:
+        """Front, report, dashboard and the exported knee."""
+        # Plotly, fANOVA and the dashboard load for a second: only once there is something to show.
+        from nas.dashboard import publish
+        from nas.export.trial import export_trial
+        from nas.report import study_figures, write_report
+
+        records = read_records(self.url, self.name)
+        importances = parameter_importances(self.url, self.name)
+        write_report(records, importances, self.folder)
+        publish(self.url, records, study_figures(records, importances))
+        best = choose(records)
+        export_trial(records, best, self.folder, self.folder / "best", self.console.print)
+        self.console.print(
+            f"front of {len(records.front)}; its knee, trial {best.number} with accuracy "
+            f"{best.accuracy:.4f} at {format_count(best.macs)} MACs, is in {self.folder / 'best'}\n"
+            f"report: {self.folder / 'report.html'}\n"
+            f"dashboard: optuna-dashboard {self.url.render_as_string(hide_password=True)}"
+        )
 
     def _command(self) -> str:
         """The command of this run, to be run again."""

@@ -24,6 +24,7 @@ class Measurement:
         curve: (training loss, validation loss, accuracy) of each epoch.
         seconds: of training, evaluation left out.
         device: as PyTorch names it.
+        worker: host and process that computed it.
         threads: of PyTorch on the CPU; another number of threads gives other bits.
         versions: of the libraries that computed it.
         traceback: of an error in the trial.
@@ -46,6 +47,7 @@ class Measurement:
     seconds: float = 0.0
     images_per_second: float | None = None
     device: str = ""
+    worker: str = ""
     threads: int = 1
     versions: dict[str, str] = field(default_factory=dict)
     traceback: str = ""

@@ -37,6 +37,7 @@ MEASUREMENTS = sa.Table(
     sa.Column("seconds", sa.Double, nullable=False),
     sa.Column("images_per_second", sa.Double),
     sa.Column("device", sa.Text, nullable=False),
+    sa.Column("worker", sa.Text, nullable=False),
     sa.Column("threads", sa.Integer, nullable=False),
     sa.Column("versions", sa.Text, nullable=False),
     sa.Column("traceback", sa.Text, nullable=False),

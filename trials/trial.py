@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
+import socket
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -82,6 +84,7 @@ def run_trial(
             macs=subject.macs,
             params=subject.params,
             device=_device_name(data.device),
+            worker=f"{socket.gethostname()}:{os.getpid()}",
             threads=torch.get_num_threads(),
             versions={"python": platform.python_version(), "torch": torch.__version__},
         )

@@ -249,6 +249,11 @@ class ResourcesSection(Section):
     cpus_per_trial: Annotated[float, Field(gt=0, le=1024)] = 1.0
     gpus_per_trial: Annotated[float, Field(ge=0, le=64)] = 0.0
 
+    @property
+    def threads(self) -> int:
+        """PyTorch's threads in each worker: one for each whole core of a trial."""
+        return max(1, int(self.cpus_per_trial))
+
 
 class SpaceFile(Section):
     """A whole file."""

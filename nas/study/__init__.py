@@ -1,9 +1,16 @@
 """A study: the Optuna study, its database and who may write to it."""
 
+from nas.study.choice import NoSuchTrial, choose
 from nas.study.driver import Assignment, Driver, Listener, trial_seed
 from nas.study.identity import SpaceChanged
 from nas.study.lock import DriverLock, StudyLocked
-from nas.study.records import NoStudy, Records, TrialRecord, read_records
+from nas.study.records import (
+    NoStudy,
+    Records,
+    TrialRecord,
+    parameter_importances,
+    read_records,
+)
 
 __all__ = [
     "Assignment",
@@ -11,10 +18,13 @@ __all__ = [
     "DriverLock",
     "Listener",
     "NoStudy",
+    "NoSuchTrial",
     "Records",
     "SpaceChanged",
     "StudyLocked",
     "TrialRecord",
+    "choose",
+    "parameter_importances",
     "read_records",
     "trial_seed",
 ]

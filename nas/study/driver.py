@@ -13,7 +13,7 @@ import json
 import warnings
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any, Protocol
 
@@ -33,6 +33,7 @@ from nas.study.records import (
     record_of,
     records_of,
 )
+from trials.data import DataSummary
 from trials.measurement import Measurement, Outbox
 from trials.store import Store, use_write_ahead_log
 
@@ -96,7 +97,7 @@ class Driver:
         name: of the study.
         space: what is searched.
         document: the file as searched, kept with the study.
-        fingerprint: of the data.
+        data: what is trained on.
         outbox: where workers leave their results.
 
     Raises:
@@ -109,10 +110,10 @@ class Driver:
         name: str,
         space: SearchSpace,
         document: dict[str, Any],
-        fingerprint: str,
+        data: DataSummary,
         outbox: Outbox,
     ) -> None:
-        self.space, self.fingerprint, self.outbox = space, fingerprint, outbox
+        self.space, self.data, self.outbox = space, data, outbox
         self.listener: Listener = _Silence()
         self.recipe = space.file.training.full_recipe
         self.objectives = space.file.objective_names
@@ -240,14 +241,14 @@ class Driver:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 study.set_metric_names(list(self.objectives))
-            study.set_user_attr("data", self.fingerprint)
+            study.set_user_attr("data", json.dumps(asdict(self.data)))
             study.set_user_attr("space", json.dumps(document))
             study.set_user_attr("identity", json.dumps(now))
             return study
         changed = differences(json.loads(study.user_attrs["identity"]), now)
-        if study.user_attrs["data"] != self.fingerprint:
-            before = study.user_attrs["data"]
-            changed.append(f"images: their fingerprint was {before}, is now {self.fingerprint}")
+        before = json.loads(study.user_attrs["data"])["fingerprint"]
+        if before != self.data.fingerprint:
+            changed.append(f"images: their fingerprint was {before}, is now {self.data.fingerprint}")
         if changed:
             raise SpaceChanged("\n".join(changed))
         return study
@@ -262,7 +263,7 @@ class Driver:
                 continue
             left = self.outbox.get(trial.number)
             assignment = self._assignment(trial)
-            if left is not None and _is_of(left, assignment, self.fingerprint):
+            if left is not None and _is_of(left, assignment, self.data.fingerprint):
                 self.running[trial.number] = assignment
                 self.record(trial.number, left)
             else:
@@ -333,7 +334,7 @@ class Driver:
         found = [
             self.store.find(
                 assignment.architecture.key,
-                self.fingerprint,
+                self.data.fingerprint,
                 self.recipe.key,
                 self.recipe.epochs,
                 seed,

@@ -65,6 +65,25 @@ class Split:
 
 
 @dataclass(frozen=True)
+class DataSummary:
+    """What has to be known of a data set once it is gone.
+
+    Attributes:
+        fingerprint: sixteen hexadecimal digits over all images, labels and class names, in order.
+        classes: their names, in the order of the labels.
+        mean: of each channel of the training images, in units of 0 to 255.
+        std: likewise.
+        images: in the training and in the validation split.
+    """
+
+    fingerprint: str
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    images: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class ImageData:
     """A training and a validation split; never the test split, which only a report reads.
 
@@ -87,10 +106,16 @@ class ImageData:
         return channels, height, width
 
     @cached_property
-    def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits over all images, labels and class names, in order."""
+    def summary(self) -> DataSummary:
+        """Everything but the images."""
         digest = hashlib.sha256(repr((self.classes, self.input_shape, len(self.train))).encode())
         for split in (self.train, self.validation):
             digest.update(np.ascontiguousarray(split.images))
             digest.update(np.ascontiguousarray(split.labels))
-        return digest.hexdigest()[:16]
+        return DataSummary(
+            digest.hexdigest()[:16],
+            self.classes,
+            self.mean,
+            self.std,
+            (len(self.train), len(self.validation)),
+        )

@@ -1,0 +1,43 @@
+"""What `optuna-dashboard` shows of a study besides its trials: a note and the report's figures."""
+
+from __future__ import annotations
+
+import warnings
+
+import optuna
+import optuna_dashboard
+import plotly.graph_objects as go
+from sqlalchemy.engine import URL
+
+from nas.study import Records, choose
+from nas.study.records import load_study, open_storage
+
+
+def publish(url: URL, records: Records, figures: dict[str, go.Figure]) -> None:
+    """Put a note and figures into the study's database, replacing earlier ones."""
+    storage = open_storage(url)
+    try:
+        study = load_study(storage, records.name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            optuna_dashboard.save_note(study, note(records))
+            for name, figure in figures.items():
+                optuna_dashboard.save_plotly_graph_object(study, figure, graph_object_id=name)
+    finally:
+        storage.engine.dispose()
+
+
+def note(records: Records) -> str:
+    """Markdown for the study's page."""
+    lines = [
+        f"# {records.name}",
+        "Architecture search over the separability spectrum of convolutions.",
+        f"{len(records.complete)} complete trials, {len(records.front)} on the front.",
+    ]
+    if records.complete:
+        knee = choose(records)
+        lines.append(
+            f"Knee of the front: trial {knee.number}, accuracy {knee.accuracy:.4f}, "
+            f"{knee.macs:,} MACs."
+        )
+    return "\n\n".join(lines)

@@ -1,0 +1,39 @@
+"""Export a trial's network: ``python -m nas.export --study spectrum --output DIR``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from nas.command_line import command, faults_reported, locate_study
+from nas.export.trial import export_trial
+from nas.study import choose, read_records
+
+app = command()
+
+
+@app.command()
+def export(
+    study: Annotated[str, typer.Option(help="Name under runs/, or a study's folder.")],
+    output: Annotated[Path, typer.Option(help="Folder to write.")],
+    trial: Annotated[int | None, typer.Option(help="Number of the trial.")] = None,
+    best: Annotated[
+        str, typer.Option(help="Where no trial is named: knee, accuracy or macs<=300K.")
+    ] = "knee",
+    storage: Annotated[str | None, typer.Option(help="Database URL, or $NAS_STORAGE.")] = None,
+) -> None:
+    """Write model.py, weights.safetensors, architecture.json and a model card."""
+    with faults_reported():
+        place = locate_study(study, storage)
+        records = read_records(place.url, place.name)
+        record = choose(records, best, trial)
+        export_trial(records, record, place.folder, output, Console(stderr=True).print)
+        print(f"trial {record.number} is in {output}")
+
+
+if __name__ == "__main__":
+    app()
+

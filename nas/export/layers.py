@@ -1,0 +1,91 @@
+"""Layers that an exported network may need besides PyTorch's own.
+
+The source of each class that a network uses is copied into its ``model.py``, so this file imports
+nothing but PyTorch.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Residual(nn.Module):
+    """The sum of a branch and a shortcut."""
+
+    def __init__(self, branch: nn.Module, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.branch = branch
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.branch(x) + self.shortcut(x)
+        return y
+
+
+class Subsample(nn.Module):
+    """Keep every n-th row and column; with a 1x1 convolution behind it, that one strided."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[..., :: self.stride, :: self.stride]
+
+
+class Segments(nn.Module):
+    """Convolutions side by side, each over channels of its own."""
+
+    def __init__(self, *convs: nn.Conv2d) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(convs)
+        self.widths = [conv.in_channels for conv in convs]
+
+    def forward(self, x: Tensor) -> Tensor:
+        pieces = torch.split(x, self.widths, dim=1)
+        return torch.cat([conv(x) for conv, x in zip(self.convs, pieces)], dim=1)  # noqa: B905  # as long as each other
+
+
+class Interleave(nn.Module):
+    """Channels in turn from groups of these widths (ShuffleNet's channel shuffle)."""
+
+    source: Tensor
+
+    def __init__(self, *widths: int) -> None:
+        super().__init__()
+        places = [(place, group) for group, width in enumerate(widths) for place in range(width)]
+        source = sorted(range(len(places)), key=places.__getitem__)
+        self.register_buffer("source", torch.tensor(source), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.index_select(1, self.source)
+
+
+class SamePad(nn.Module):
+    """TensorFlow's SAME padding; an odd pixel goes to the bottom or the right."""
+
+    def __init__(self, kernel: int, stride: int = 1, dilation: int = 1, value: float = 0.0) -> None:
+        super().__init__()
+        self.kernel, self.stride, self.dilation, self.value = kernel, stride, dilation, value
+
+    def forward(self, x: Tensor) -> Tensor:
+        padding: list[int] = []
+        for size in (x.shape[3], x.shape[2]):
+            reach = (-(-size // self.stride) - 1) * self.stride + (self.kernel - 1) * self.dilation
+            total = max(reach + 1 - size, 0)
+            padding += [total // 2, total - total // 2]
+        return F.pad(x, padding, value=self.value)
+
+
+class Head(nn.Module):
+    """ReLU, average over all positions, then a linear layer: (N, C, H, W) -> (N, classes)."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(channels, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.linear(F.relu(x).mean(dim=(2, 3)))
+        return logits

@@ -1,0 +1,39 @@
+"""Export the network of a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from nas.export.card import model_card, provenance_of
+from nas.export.folder import export_network
+from nas.study import Records, TrialRecord
+from nas.trained import MissingWeights, load_trained, train_again
+
+
+def export_trial(
+    records: Records,
+    record: TrialRecord,
+    study_folder: Path,
+    output: Path,
+    say: Callable[[str], None] = lambda _message: None,
+) -> Path:
+    """Export a trial's network as it was trained.
+
+    Where its weights are not in the study's folder, it is trained again from its seed.
+
+    Raises:
+        ExportError: the exported files compute something else.
+        DataError: it has to be trained again, and the data is not what it was.
+    """
+    accuracy = record.accuracy
+    try:
+        network = load_trained(record, study_folder)
+    except MissingWeights as error:
+        say(f"{error}; training it again")
+        training = train_again(records, record)
+        network, accuracy = training.network, training.curve[-1].accuracy
+    card = model_card(records, record, accuracy)
+    return export_network(
+        record.architecture, network, output, provenance_of(records, record), card
+    )

@@ -1,0 +1,186 @@
+"""A study as one HTML page that needs no network: ``python -m nas.report --study spectrum``."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import plotly.graph_objects as go
+import plotly.io
+import typer
+import yaml
+from plotly.offline import get_plotlyjs
+
+from nas import figures
+from nas.command_line import command, faults_reported, locate_study
+from nas.space.quantities import format_count
+from nas.spoken import describe_block
+from nas.study import Records, TrialRecord, choose, parameter_importances, read_records
+
+app = command()
+
+
+@app.command()
+def report(
+    study: Annotated[str, typer.Option(help="Name under runs/, or a study's folder.")],
+    storage: Annotated[str | None, typer.Option(help="Database URL, or $NAS_STORAGE.")] = None,
+) -> None:
+    """Write report.html and front.csv into the study's folder."""
+    with faults_reported():
+        place = locate_study(study, storage)
+        records = read_records(place.url, place.name)
+        importances = parameter_importances(place.url, place.name)
+        write_report(records, importances, place.folder)
+        print(place.folder / "report.html")
+
+
+def write_report(records: Records, importances: dict[str, float], folder: Path) -> None:
+    """Write ``report.html`` and ``front.csv``."""
+    environment = {}
+    if (folder / "environment.json").is_file():
+        environment = json.loads((folder / "environment.json").read_text())
+    page = render(records, study_figures(records, importances), environment)
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    (folder / "front.csv").write_text(front_table(records), encoding="utf-8")
+
+
+def study_figures(records: Records, importances: dict[str, float]) -> dict[str, go.Figure]:
+    """The figures of a study, by name."""
+    return {
+        "front": figures.plot_front(figures.front_info(records)),
+        "hypervolume": figures.plot_hypervolume(figures.hypervolume_info(records)),
+        "segments": figures.plot_segments(figures.segments_info(records)),
+        "importance": figures.plot_importance(figures.importance_info(importances)),
+        "curves": figures.plot_curves(figures.curves_info(records)),
+    }
+
+
+def front_table(records: Records) -> str:
+    """The front as CSV, cheapest first."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        ["trial", "accuracy", "macs", "params", "latency_ms", "seconds", "key", "architecture"]
+    )
+    for trial in records.front:
+        architecture = trial.architecture
+        writer.writerow(
+            [
+                trial.number,
+                trial.accuracy,
+                trial.macs,
+                trial.params,
+                "" if trial.latency_ms is None else trial.latency_ms,
+                round(trial.seconds, 3),
+                architecture.key,
+                architecture.to_json(),
+            ]
+        )
+    return out.getvalue()
+
+
+def render(records: Records, drawn: dict[str, go.Figure], environment: dict[str, object]) -> str:
+    """The page."""
+    plots = "\n".join(
+        plotly.io.to_html(
+            figure,
+            full_html=False,
+            include_plotlyjs=False,
+            div_id=name,
+            config={"displaylogo": False, "responsive": True},
+        )
+        for name, figure in drawn.items()
+    )
+    name = html.escape(records.name)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{name}: architecture search</title>
+<style>{_STYLE}</style>
+<script>{get_plotlyjs()}</script>
+</head>
+<body>
+<h1>{name}</h1>
+{_summary(records)}
+<h2>The front</h2>
+{_front(records)}
+{plots}
+<h2>The search space, as searched</h2>
+<pre>{html.escape(yaml.safe_dump(records.document, sort_keys=False))}</pre>
+<h2>Where it ran</h2>
+<pre>{html.escape(yaml.safe_dump(environment, sort_keys=False))}</pre>
+</body>
+</html>
+"""
+
+
+def _summary(records: Records) -> str:
+    states = [trial.state for trial in records.trials]
+    train, validation = records.data.images
+    rows = [
+        ("trials", f"{len(records.complete)} complete, {states.count('failed')} failed"),
+        ("images", f"{train:,} to train, {validation:,} to validate; test split not used"),
+        ("objectives", ", ".join(records.objectives)),
+    ]
+    if records.complete:
+        best, knee = choose(records, "accuracy"), choose(records, "knee")
+        rows += [("most accurate", _in_short(best)), ("knee of the front", _in_short(knee))]
+    failed = [t for t in records.trials if t.state == "failed"]
+    rows += [("failed", f"trial {t.number}: {t.reason}") for t in failed[:5]]
+    return _table(None, rows)
+
+
+def _in_short(trial: TrialRecord) -> str:
+    accuracy = trial.accuracy or 0.0
+    return f"trial {trial.number}: accuracy {accuracy:.4f} at {format_count(trial.macs)} MACs"
+
+
+def _front(records: Records) -> str:
+    heads = ["trial", "accuracy", "MACs", "parameters", "blocks"]
+    return _table(
+        heads,
+        (
+            (
+                str(trial.number),
+                f"{trial.accuracy:.4f}",
+                f"{trial.macs:,}",
+                f"{trial.params:,}",
+                "; ".join(
+                    describe_block(block, in_channels)
+                    for block, in_channels in trial.architecture.blocks_with_input()
+                ),
+            )
+            for trial in records.front
+        ),
+    )
+
+
+def _table(heads: list[str] | None, rows: Iterable[tuple[str, ...]]) -> str:
+    def row(cells: Iterable[str], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
+
+    head = row(heads, "th") if heads else ""
+    return f"<table>{head}{''.join(row(cells, 'td') for cells in rows)}</table>"
+
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #24292f; max-width: 1000px;
+       margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+table { border-collapse: collapse; font-size: 13px; }
+td, th { padding: .25rem .7rem .25rem 0; text-align: left; vertical-align: top;
+         border-bottom: 1px solid #edf0f3; }
+pre { background: #f6f8fa; padding: 1rem; overflow-x: auto; font-size: 12px; }
+.plotly-graph-div { margin-top: 1.5rem; }
+"""
+
+
+if __name__ == "__main__":
+    app()
