@@ -1,1 +1,28 @@
 """Architecture search over the separability spectrum of convolutions."""
+
+from nas.architecture import Architecture, ArchitectureError, Block, SpectrumPoint, Stem
+from nas.cost import Cost, count_cost
+from nas.export.folder import export_network
+from nas.matching import MatchError, match_macs
+from nas.network import build_network
+from nas.pareto import pareto_front
+from nas.presets import preset
+from nas.space import SearchSpace, load_space
+
+__all__ = [
+    "Architecture",
+    "ArchitectureError",
+    "Block",
+    "Cost",
+    "MatchError",
+    "SearchSpace",
+    "SpectrumPoint",
+    "Stem",
+    "build_network",
+    "count_cost",
+    "export_network",
+    "load_space",
+    "match_macs",
+    "pareto_front",
+    "preset",
+]

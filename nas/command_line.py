@@ -83,7 +83,9 @@ def storage_url(storage: str | None, output: Path) -> URL:
     if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
         return url
     shown = url.render_as_string(hide_password=True)
-    raise InputError.of(source, f"not a database that a study can be kept in: {shown}", _STORAGE_HINT)
+    raise InputError.of(
+        source, f"not a database that a study can be kept in: {shown}", _STORAGE_HINT
+    )
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,9 @@ def describe_environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "commit": _commit(),
         "versions": {name: _version(name) for name in PACKAGES},
@@ -42,12 +44,19 @@ def _commit() -> str | None:
     try:
         inside = subprocess.run(
             ["git", "ls-files", "--error-unmatch", Path(__file__).name],
-            cwd=folder, capture_output=True, check=True, timeout=10,
+            cwd=folder,
+            capture_output=True,
+            check=True,
+            timeout=10,
         )
         del inside
         described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40"],
-            cwd=folder, capture_output=True, check=True, timeout=10, text=True,
+            cwd=folder,
+            capture_output=True,
+            check=True,
+            timeout=10,
+            text=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -85,7 +85,9 @@ class SearchProgress:
 
     def _refresh(self) -> None:
         values = np.array([r.values for r in self.records])
-        self.front = {self.records[i].number for i in pareto_front(values)} if len(values) else set()
+        self.front = (
+            {self.records[i].number for i in pareto_front(values)} if len(values) else set()
+        )
         best = max((r.accuracy or 0.0 for r in self.records), default=0.0)
         status = f"running {self.running}  front {len(self.front)}  best {best:.4f}"
         self.bar.update(self.task, completed=len(self.records), status=status)

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import ray
+import torch
 from ray import tune
 from ray.tune.search import Searcher
 
@@ -120,7 +119,9 @@ def run(
 class _TrialActor(tune.Trainable):
     """A worker process: holds the data set on its device and runs one trial after another."""
 
-    def setup(self, config: dict[str, Any], job: Job, data: ImageData) -> None:
+    def setup(  # type: ignore[override]  # `with_parameters` adds arguments
+        self, config: dict[str, Any], job: Job, data: ImageData
+    ) -> None:
         self.job = job
         prepare_process(job.threads)
         self.data = Resident(data, torch.device("cuda" if job.gpu else "cpu"))
@@ -160,7 +161,7 @@ class _Unsaved:
         return {}
 
 
-class _StudySearcher(_Unsaved, Searcher):  # type: ignore[misc]  # Ray's classes are untyped
+class _StudySearcher(_Unsaved, Searcher):
     """Asks and tells the study's driver. Whatever Tune would keep of it is in the database."""
 
     def __init__(self, driver: Driver, resources: Resources) -> None:
@@ -169,7 +170,9 @@ class _StudySearcher(_Unsaved, Searcher):  # type: ignore[misc]  # Ray's classes
         self.trials: dict[str, int] = {}
         self.error: Exception | None = None
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(  # type: ignore[override]  # Tune's FINISHED is a string
+        self, trial_id: str
+    ) -> dict[str, Any] | str | None:
         if self.error is not None:
             return None
         try:
@@ -207,7 +210,7 @@ class _StudySearcher(_Unsaved, Searcher):  # type: ignore[misc]  # Ray's classes
         """Nothing: the database has it."""
 
 
-class _Stopper(_Unsaved, tune.Stopper):  # type: ignore[misc]  # Ray's classes are untyped
+class _Stopper(_Unsaved, tune.Stopper):
     """Ends Tune's loop between two steps, where no transaction is under way.
 
     Tune's own way of stopping waits for the workers; what is raised here leaves at once.
@@ -229,7 +232,8 @@ class _Stopper(_Unsaved, tune.Stopper):  # type: ignore[misc]  # Ray's classes a
 
 def _nodes() -> list[dict[str, float]]:
     """Resources of each node that is alive."""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node["Resources"] for node in nodes if node["Alive"]]
 
 
 def _capacity(resources: Resources) -> int:

@@ -18,7 +18,6 @@ import optuna
 import typer
 import yaml
 from rich.console import Console
-from sqlalchemy.engine import URL
 
 from nas import ray_settings
 from nas.command_line import RUNS, command, faults_reported, hide_password, storage_url

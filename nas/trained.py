@@ -15,8 +15,8 @@ from nas.study import Records, TrialRecord
 from nas.yaml_file import Document
 from trials.data import DataError, load
 from trials.recipe import Recipe
-from trials.trial import prepare_process
 from trials.train import Resident, Training, train
+from trials.trial import prepare_process
 
 
 class MissingWeights(LookupError):

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -123,7 +124,7 @@ def override(document: Document, assignment: str, option: str = "--set") -> None
     document.faults += [Fault(place, fault.message, path) for fault in parsed.faults]
 
     target = document.value
-    for depth, (part, following) in enumerate(zip(path, path[1:], strict=False), start=1):
+    for depth, (part, following) in enumerate(pairwise(path), start=1):
         if isinstance(target, dict) and isinstance(part, str):
             target = target.setdefault(part, {} if isinstance(following, str) else [])
         elif isinstance(target, list) and isinstance(part, int) and part < len(target):
@@ -131,12 +132,7 @@ def override(document: Document, assignment: str, option: str = "--set") -> None
         else:
             document.faults.append(Fault(place, f"there is no {dotted(path[:depth])} to set"))
             return
-    last = path[-1]
-    if isinstance(target, dict) and isinstance(last, str):
-        target[last] = parsed.value
-    elif isinstance(target, list) and isinstance(last, int) and last < len(target):
-        target[last] = parsed.value
-    else:
+    if not _assign(target, path[-1], parsed.value):
         document.faults.append(Fault(place, f"there is no {dotted(path)} to set"))
         return
     for places in (document.values, document.keys):
@@ -145,6 +141,17 @@ def override(document: Document, assignment: str, option: str = "--set") -> None
     for inner in parsed.values:
         document.values[path + inner] = place
     document.values[path] = document.keys[path] = place
+
+
+def _assign(target: object, key: str | int, value: object) -> bool:
+    """Set an item of a mapping, or an existing one of a list; False where there is no such item."""
+    if isinstance(target, dict) and isinstance(key, str):
+        target[key] = value
+    elif isinstance(target, list) and isinstance(key, int) and key < len(target):
+        target[key] = value
+    else:
+        return False
+    return True
 
 
 def _parse_path(name: str) -> Path | None:
@@ -161,7 +168,7 @@ class _Reader:
 
     def __init__(self, text: str, source: str) -> None:
         self.lines = re.split("\r\n|\r|\n", text)
-        self.events: Iterator[yaml.Event] = yaml.parse(text, Loader=_LOADER)
+        self.events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
         self.document = Document(source)
 
     def read(self) -> Document:
@@ -176,14 +183,14 @@ class _Reader:
             self.note(event, (), "a second document starts here", "keep one document in a file")
         return self.document
 
-    def place(self, mark: yaml.Mark) -> Place:
+    def place(self, mark: Any) -> Place:  # noqa: ANN401  # of the C or the Python parser
         text = self.lines[mark.line] if mark.line < len(self.lines) else ""
         return Place(self.document.source, mark.line + 1, mark.column + 1, text[:200])
 
-    def note(self, event: yaml.Event, path: Path, message: str, hint: str = "") -> None:
+    def note(self, event: Any, path: Path, message: str, hint: str = "") -> None:  # noqa: ANN401
         self.document.faults.append(Fault(self.place(event.start_mark), message, path, hint))
 
-    def node(self, event: yaml.Event, path: Path) -> Any:  # noqa: ANN401  # data of any shape
+    def node(self, event: Any, path: Path) -> Any:  # noqa: ANN401  # data of any shape
         if len(path) > MAX_DEPTH:
             place = self.place(event.start_mark)
             raise InputError([Fault(place, f"nested more than {MAX_DEPTH} deep")])

@@ -130,7 +130,7 @@ def evaluate(network: nn.Module, split: ResidentSplit) -> tuple[float, float]:
     device = split.labels.device
     loss = torch.zeros((), dtype=torch.float64, device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
-    for indices in torch.arange(len(split), device=device).split(EVALUATION_BATCH):
+    for indices in torch.split(torch.arange(len(split), device=device), EVALUATION_BATCH):
         images, labels = split.batch(indices)
         with _autocast(device):
             logits = network(images)
@@ -159,16 +159,17 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     ]
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(
-            groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov,
+            groups,
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
             fused=True,
         )
-    return torch.optim.RMSprop(
-        groups, lr=recipe.learning_rate, alpha=0.9, momentum=recipe.momentum
-    )
+    return torch.optim.RMSprop(groups, lr=recipe.learning_rate, alpha=0.9, momentum=recipe.momentum)
 
 
 def _polyak(network: nn.Module, recipe: Recipe) -> AveragedModel:
-    """Exponential average whose decay rises with the steps, as TensorFlow's does, to the recipe's."""
+    """Exponential average; its decay rises to the recipe's with the steps, as TensorFlow's does."""
 
     def average(mean: Tensor, value: Tensor, updates: Tensor | int) -> Tensor:
         count = int(updates)

@@ -119,7 +119,9 @@ def save_weights(network: nn.Module, path: Path) -> None:
     """Save a network's parameters and buffers as safetensors; complete or absent, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    save_file({name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}, partial)
+    save_file(
+        {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}, partial
+    )
     partial.rename(path)
 
 
@@ -145,4 +147,3 @@ def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return f"cuda: {torch.cuda.get_device_name(device)}"
     return f"cpu: {platform.processor() or platform.machine()}"
-

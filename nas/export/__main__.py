@@ -36,4 +36,3 @@ def export(
 
 if __name__ == "__main__":
     app()
-

@@ -157,7 +157,9 @@ class _Writer:
         ):
             stride = stem.stride if index == 0 else 1
             if stem.valid:
-                written.append(f"nn.Conv2d({c_in}, {c_out}, {stem.kernel}{_stride(stride)}, bias=False)")
+                written.append(
+                    f"nn.Conv2d({c_in}, {c_out}, {stem.kernel}{_stride(stride)}, bias=False)"
+                )
             else:
                 written += self.convolution((c_in,), (c_out,), stem.kernel, stride)
             written += [self.norm(c_out), "nn.ReLU()"]

@@ -104,6 +104,8 @@ def plot_front(info: FrontInfo) -> go.Figure:
 
 
 def _hover(point: FrontPoint, cost: str) -> str:
-    amount = f"{point.cost:.3g} ms" if cost == "latency_ms" else f"{format_count(point.cost)} {cost}"
+    amount = (
+        f"{point.cost:.3g} ms" if cost == "latency_ms" else f"{format_count(point.cost)} {cost}"
+    )
     head = f"<b>trial {point.trial}</b>: accuracy {point.accuracy:.4f}, {amount}"
     return "<br>".join([head, *point.architecture])

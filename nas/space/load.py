@@ -146,9 +146,15 @@ def _note(document: Document, section: str, detail: ErrorDetails) -> None:
         document.fault(path, message)
     else:
         message = message.replace("Input should", "must").replace("Tuple should", "a list must")
-        shown = "a mapping" if isinstance(given, dict) else "a list" if isinstance(
-            given, tuple
-        ) else "nothing" if given is None else repr(given)
+        shown = (
+            "a mapping"
+            if isinstance(given, dict)
+            else "a list"
+            if isinstance(given, tuple)
+            else "nothing"
+            if given is None
+            else repr(given)
+        )
         document.fault(path, f"{message}; got {shown}")
 
 

@@ -25,7 +25,7 @@ from nas.architecture import Architecture, ArchitectureError
 from nas.cost import Cost, count_cost
 from nas.space import SearchSpace
 from nas.study.identity import SpaceChanged, differences, identity
-from nas.study.proposer import Proposal, make_proposer
+from nas.study.proposer import Proposal, directions, make_proposer
 from nas.study.records import (
     Records,
     TrialRecord,
@@ -231,7 +231,7 @@ class Driver:
         study = optuna.create_study(
             study_name=name,
             storage=self.storage,
-            directions=["maximize", "minimize"][: len(self.objectives)],
+            directions=directions(self.objectives),
             load_if_exists=True,
         )
         now = identity(self.space.file)
@@ -248,7 +248,9 @@ class Driver:
         changed = differences(json.loads(study.user_attrs["identity"]), now)
         before = json.loads(study.user_attrs["data"])["fingerprint"]
         if before != self.data.fingerprint:
-            changed.append(f"images: their fingerprint was {before}, is now {self.data.fingerprint}")
+            changed.append(
+                f"images: their fingerprint was {before}, is now {self.data.fingerprint}"
+            )
         if changed:
             raise SpaceChanged("\n".join(changed))
         return study
@@ -353,7 +355,10 @@ class Driver:
             "accuracy": accuracy,
             "seconds": sum(m.seconds for m in measurements),
             "curve": json.dumps(
-                [fmean(epoch[2] for epoch in epochs) for epochs in zip(*(m.curve for m in measurements), strict=True)]
+                [
+                    fmean(epoch[2] for epoch in epochs)
+                    for epochs in zip(*(m.curve for m in measurements), strict=True)
+                ]
             ),
         }
         latencies = [m.latency_ms for m in measurements if m.latency_ms is not None]

@@ -33,8 +33,8 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 def _shown(value: object) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_shown, value)) + "]"
-    return "not set" if value is None else str(value).lower() if value in (True, False) else str(
-        value
+    return (
+        "not set" if value is None else str(value).lower() if value in (True, False) else str(value)
     )
 
 
@@ -45,4 +45,6 @@ def _flatten(value: Any, name: str) -> dict[str, Any]:  # noqa: ANN401  # walks 
         items = {f"{name}[{index}]": item for index, item in enumerate(value)}
     else:
         return {name: value}
-    return {key: leaf for inner, item in items.items() for key, leaf in _flatten(item, inner).items()}
+    return {
+        key: leaf for inner, item in items.items() for key, leaf in _flatten(item, inner).items()
+    }

@@ -42,8 +42,7 @@ class DriverLock:
         if not self._lock.acquire():
             owner = self._lock.owner() or {"host": "unknown", "pid": "unknown"}
             raise StudyLocked(
-                f"study {self.study} is being searched by process {owner['pid']} "
-                f"on {owner['host']}"
+                f"study {self.study} is being searched by process {owner['pid']} on {owner['host']}"
             )
 
     def release(self) -> None:

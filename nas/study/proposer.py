@@ -12,7 +12,7 @@ import random
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -28,6 +28,9 @@ HISTORY = 500
 
 TPE takes 11 microseconds more for each, in every proposal, and looks for its good ones among the
 best 25 only."""
+
+
+Direction = Literal["maximize", "minimize"]
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,7 @@ class Proposer(Protocol):
         """A complete trial that an earlier driver proposed."""
 
 
-def make_proposer(
-    space: SearchSpace, seed: int, history: Sequence[FrozenTrial]
-) -> Proposer:
+def make_proposer(space: SearchSpace, seed: int, history: Sequence[FrozenTrial]) -> Proposer:
     """The proposer that the space's file names, knowing the finished trials of earlier drivers.
 
     Args:
@@ -78,8 +79,13 @@ def make_proposer(
     name = space.file.study.sampler
     if name == "grid":
         return GridProposer(space)
-    directions = ["maximize", "minimize"][: len(space.file.objective_names)]
-    return OptunaProposer(space, name, seed, directions, history)
+    return OptunaProposer(space, name, seed, directions(space.file.objective_names), history)
+
+
+def directions(objectives: Sequence[str]) -> list[Direction]:
+    """The first objective is maximized, a second one minimized."""
+    both: list[Direction] = ["maximize", "minimize"]
+    return both[: len(objectives)]
 
 
 def distribution_of(parameter: Parameter) -> BaseDistribution:
@@ -104,7 +110,7 @@ class OptunaProposer:
         space: SearchSpace,
         sampler: str,
         seed: int,
-        directions: Sequence[str],
+        directions: Sequence[Direction],
         history: Sequence[FrozenTrial] = (),
     ) -> None:
         self.space = space
@@ -122,8 +128,8 @@ class OptunaProposer:
 
         def draw(parameter: Parameter) -> Choice:
             if not parameter.ordered:
-                chosen: Choice = trial.suggest_categorical(parameter.name, parameter.choices)
-                return chosen
+                chosen = trial.suggest_categorical(parameter.name, parameter.choices)
+                return cast("Choice", chosen)
             low, high = _bounds(parameter)
             count = trial.suggest_int(parameter.name, low, high, log=True)
             return parameter.choices[count - low]
@@ -165,7 +171,9 @@ class OptunaProposer:
         for _ in range(SAMPLE_TRIES):
             yield {p.name: self.rng.choice(p.choices) for p in self.space.parameters}
 
-    def _proposal(self, number: int, architecture: Architecture, *drawn: dict[str, Any]) -> Proposal:
+    def _proposal(
+        self, number: int, architecture: Architecture, *drawn: dict[str, Any]
+    ) -> Proposal:
         ticket = next(self.tickets)
         self.running[ticket] = number
         return Proposal(ticket, architecture, *drawn)

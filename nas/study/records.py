@@ -150,7 +150,10 @@ def records_of(study: optuna.Study) -> Records:
 
 
 def _summary(plain: dict[str, Any]) -> DataSummary:
-    return DataSummary(**{k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()})
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
+    }
+    return DataSummary(**values)
 
 
 def record_of(trial: FrozenTrial) -> TrialRecord:

@@ -110,8 +110,8 @@ class ImageData:
         """Everything but the images."""
         digest = hashlib.sha256(repr((self.classes, self.input_shape, len(self.train))).encode())
         for split in (self.train, self.validation):
-            digest.update(np.ascontiguousarray(split.images))
-            digest.update(np.ascontiguousarray(split.labels))
+            digest.update(np.ascontiguousarray(split.images).data)
+            digest.update(np.ascontiguousarray(split.labels).data)
         return DataSummary(
             digest.hexdigest()[:16],
             self.classes,

@@ -151,13 +151,17 @@ def _limited(labels: Labels, config: DataConfig) -> Indices:
 
 def _decode_all(raw: RawSplit, indices: Indices, config: DataConfig) -> Images:
     """(N, H, W, C), all of the shape of the first or of the one that is configured."""
+
+    def name(position: int) -> str:
+        return raw.name(int(indices[position]))
+
     images: Images | None = None
     for position, image in enumerate(raw.images(indices)):
         if images is None:
             height, width, channels = image.shape
             if config.shape and config.shape != (channels, height, width):
                 raise DataError(
-                    f"{raw.name(int(indices[position]))}: the image has {channels} x {height} x {width} "
+                    f"{name(position)}: the image has {channels} x {height} x {width} "
                     f"(channels, height, width); got shape: {list(config.shape)}",
                     "shape",
                 )
@@ -165,7 +169,7 @@ def _decode_all(raw: RawSplit, indices: Indices, config: DataConfig) -> Images:
         if image.shape != images.shape[1:]:
             height, width, channels = image.shape
             raise DataError(
-                f"{raw.name(int(indices[position]))}: the image is {height} x {width} x {channels}, "
+                f"{name(position)}: the image is {height} x {width} x {channels}, "
                 f"the first is {' x '.join(map(str, images.shape[1:]))}",
                 hint="all images must have the same size",
             )

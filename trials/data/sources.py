@@ -37,7 +37,9 @@ class RawSplit:
 class Source(Protocol):
     """A data set that has not been read yet."""
 
-    classes: tuple[str, ...] | None
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Their names, where the source has them; known once a split has been read."""
 
     def train(self) -> RawSplit:
         """The training split."""
@@ -85,7 +87,7 @@ def _from_arrays(images: Images, labels: Labels, what: str) -> RawSplit:
 
 
 class _Digits:
-    """scikit-learn's 1,797 handwritten digits, 8 x 8, a fifth of them held out as the test split."""
+    """scikit-learn's 1,797 handwritten digits, 8 x 8, a fifth of them held out for the test."""
 
     classes = tuple("0123456789")
 
@@ -277,7 +279,7 @@ class _Table:
                 f"{self.location} has {count} of {what}s; its columns are {', '.join(columns)}",
                 hint=f"name it: data.{what}_column",
             )
-        return found[0]
+        return str(found[0])
 
 
 def _decode(

@@ -1,0 +1,134 @@
+"""Describe a space or an architecture: ``python -m nas.describe search_spaces/spectrum.yaml``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nas.architecture import Architecture, ArchitectureError
+from nas.command_line import command, faults_reported
+from nas.cost import count_cost
+from nas.faults import InputError
+from nas.layers import Layer, unroll
+from nas.presets import PRESETS, preset
+from nas.space import SearchSpace, load_space
+from nas.space.quantities import format_count
+
+app = command()
+
+
+@app.command()
+def describe(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help=f"A search space (.yaml), an architecture (.json) or {' or '.join(PRESETS)}."
+        ),
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Any value of a search space, such as network.stem.channels=32."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the architecture sampled from a space.")] = 0,
+) -> None:
+    """Show layers with shapes, segments, parameters and MACs; of a space also size and costs."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200  # nothing to fit into: no column is cut
+    with faults_reported():
+        if what in PRESETS:
+            architecture = preset(what)
+        elif what.endswith(".json"):
+            architecture = _read_architecture(Path(what))
+        else:
+            space = load_space(what, overrides or ())
+            _describe_space(space, console)
+            architecture = space.sample(seed)
+            console.print(f"\nAn architecture of it (--seed {seed}):\n")
+        _describe_architecture(architecture, console)
+
+
+def _read_architecture(path: Path) -> Architecture:
+    try:
+        return Architecture.from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError.of(str(path), f"cannot be read: {error.strerror}") from None
+    except (ArchitectureError, UnicodeDecodeError) as error:
+        raise InputError.of(str(path), str(error)) from None
+
+
+def _describe_space(space: SearchSpace, console: Console) -> None:
+    channels, height, width = space.input_shape
+    cheapest, dearest = space.macs_range
+    console.print(f"[bold]{space.file.name}[/bold]")
+    rows = [
+        ("images", f"{channels} x {height} x {width} in {space.classes} classes"),
+        ("combinations", f"{space.size:,} ({format_count(space.size)})"),
+        ("cost at these widths", f"{cheapest:,} to {dearest:,} MACs"),
+        ("budget", _budget(space)),
+        ("objectives", ", ".join(space.file.objective_names)),
+    ]
+    table = Table.grid(padding=(0, 2))
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    console.print()
+    parameters = Table(box=None, padding=(0, 2, 0, 0))
+    parameters.add_column("parameter")
+    parameters.add_column("choices")
+    for parameter in space.parameters:
+        shown = [str(c).lower() if isinstance(c, bool) else str(c) for c in parameter.choices]
+        if len(shown) > 12:
+            shown = [*shown[:5], "...", *shown[-2:]]
+        parameters.add_row(parameter.name, ", ".join(shown))
+    console.print(parameters)
+
+
+def _budget(space: SearchSpace) -> str:
+    macs = space.file.macs
+    if macs is None:
+        return "none"
+    if macs.at_most is not None:
+        return f"at most {macs.at_most:,} MACs; dearer ones are not trained"
+    return f"{macs.match:,} MACs within {macs.tolerance:.2%}: widths are solved"
+
+
+def _describe_architecture(architecture: Architecture, console: Console) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("layer", no_wrap=True)
+    for heading in ("in", "out", "size", "kernel", "segments", "params", "MACs"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for layer in unroll(architecture):
+        table.add_row(*_cells(layer))
+    console.print(table)
+    cost = count_cost(architecture)
+    console.print(
+        f"\n{cost.params:,} parameters, {cost.macs:,} MACs ({cost.flops:,} FLOPs), "
+        f"{cost.activations:,} activations, key {architecture.key}",
+        soft_wrap=True,
+    )
+
+
+def _cells(layer: Layer) -> tuple[str, ...]:
+    has_kernel = layer.kind in ("convolution", "max pool")
+    stride = f" / {layer.stride}" if layer.stride > 1 else ""
+    return (
+        layer.name.replace(".branch", ""),
+        str(layer.in_channels),
+        str(layer.out_channels),
+        "" if layer.kind == "linear" else f"{layer.size[0]} x {layer.size[1]}",
+        f"{layer.kernel} x {layer.kernel}{stride}" if has_kernel else "",
+        str(layer.segments) if layer.kind == "convolution" else "",
+        f"{layer.params:,}" if layer.params else "",
+        f"{layer.macs:,}" if layer.macs else "",
+    )
+
+
+if __name__ == "__main__":
+    app()

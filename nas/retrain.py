@@ -1,0 +1,72 @@
+"""Train a study's network anew: ``python -m nas.retrain --study spectrum --epochs 60``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from nas.command_line import command, fail, faults_reported, locate_study
+from nas.export import export_network
+from nas.export.card import model_card, provenance_of
+from nas.space.load import space_of
+from nas.study import choose, read_records
+from nas.trained import train_again
+from nas.yaml_file import Document
+from trials.recipe import RECIPES
+from trials.train import Diverged
+
+app = command()
+
+
+@app.command()
+def retrain(
+    study: Annotated[str, typer.Option(help="Name under runs/, or a study's folder.")],
+    output: Annotated[Path, typer.Option(help="Folder to export the trained network to.")],
+    trial: Annotated[int | None, typer.Option(help="Number of the trial.")] = None,
+    best: Annotated[
+        str, typer.Option(help="Where no trial is named: knee, accuracy or macs<=300K.")
+    ] = "knee",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Default: the study's.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help=f"Default: the study's; or {', '.join(RECIPES)}.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Default: the trial's.")] = None,
+    storage: Annotated[str | None, typer.Option(help="Database URL, or $NAS_STORAGE.")] = None,
+) -> None:
+    """Train one network of a study from scratch and export it."""
+    if recipe is not None and recipe not in RECIPES:
+        raise fail(f"--recipe is one of {', '.join(RECIPES)}; got {recipe}")
+    with faults_reported():
+        place = locate_study(study, storage)
+        records = read_records(place.url, place.name)
+        record = choose(records, best, trial)
+        space = space_of(Document("the study's search space", records.document))
+        chosen = RECIPES[recipe] if recipe else space.file.training.full_recipe
+        chosen = replace(chosen, epochs=epochs or chosen.epochs)
+        console = Console(stderr=True, highlight=False)
+        try:
+            with console.status(f"trial {record.number}: {chosen.epochs} epochs"):
+                training = train_again(records, record, chosen, seed)
+        except Diverged as error:
+            raise fail(f"not finite: {error}", "a lower learning rate") from None
+        accuracy = training.curve[-1].accuracy
+        document = records.document | {"training": {"recipe": chosen.name, "epochs": chosen.epochs}}
+        card = model_card(replace(records, document=document), record, accuracy)
+        title = replace(
+            provenance_of(records, record),
+            summary=(
+                f"Trained anew for {chosen.epochs} epochs: validation accuracy {accuracy:.4f}.",
+            ),
+        )
+        export_network(record.architecture, training.network, output, title, card)
+        print(
+            f"trial {record.number}, {chosen.epochs} epochs: accuracy {accuracy:.4f}, in {output}"
+        )
+
+
+if __name__ == "__main__":
+    app()
