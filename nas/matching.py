@@ -13,8 +13,12 @@ from itertools import groupby, pairwise
 from nas.architecture import MAX_CHANNELS, Architecture, ArchitectureError, Stem
 from nas.cost import count_cost
 
-MAX_CANDIDATES = 20_000
+MAX_CANDIDATES = 5_000
 """Width combinations tried around the uniform scaling before giving up."""
+
+MAX_DEVIATION = 0.5
+"""Of a stage from the uniform scaling, relative (or two channels, where that is more): a network
+farther from it would not have the proportions that were asked for."""
 
 
 class MatchError(ArchitectureError):
@@ -61,7 +65,8 @@ def match_macs(architecture: Architecture, macs: int, tolerance: float = 0.01) -
         for stage, width in enumerate(candidate):
             for moved in (width - 1, width + 1):
                 neighbour = (*candidate[:stage], moved, *candidate[stage + 1 :])
-                if 1 <= moved <= MAX_CHANNELS and neighbour not in seen:
+                near = abs(moved - ideal[stage]) <= max(2.0, MAX_DEVIATION * ideal[stage])
+                if near and 1 <= moved <= MAX_CHANNELS and neighbour not in seen:
                     seen.add(neighbour)
                     heapq.heappush(queue, (distance(neighbour), neighbour))
     found = "no widths are valid" if nearest is None else f"the nearest found is {nearest:,}"

@@ -138,8 +138,12 @@ def _note(document: Document, section: str, detail: ErrorDetails) -> None:
     path: Path = (section, *detail["loc"])
     kind, message = detail["type"], detail["msg"].removeprefix("Value error, ")
     given = detail["input"]
+    if isinstance(path[-1], int) and path not in document.values:
+        path = path[:-1]  # a single value stands for a list of one
     if kind == "extra_forbidden":
         document.fault(path, "unknown key", _similar(str(path[-1]), _keys_at(path[:-1])), True)
+    elif kind == "missing" and isinstance(given, tuple):
+        document.fault(path, f"the list is too short; got {len(given)} items")
     elif kind == "missing":
         document.fault(path[:-1], f"{path[-1]} is missing", of_key=True)
     elif kind == "value_error":

@@ -9,7 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from nas.architecture import Architecture, ArchitectureError, Block, Downsample, Stem
+from nas.architecture import (
+    MAX_CHANNELS,
+    Architecture,
+    ArchitectureError,
+    Block,
+    Downsample,
+    Stem,
+)
 from nas.cost import count_cost
 from nas.matching import match_macs
 from nas.space.point_space import Choice, Draw, Parameter, Point, PointSpace
@@ -17,6 +24,8 @@ from nas.space.quantities import format_count
 from nas.space.schema import Axes, BlockSection, SpaceFile
 
 SAMPLE_TRIES = 10_000
+MATCH_TRIES = 20
+"""Solving widths that do not exist takes a second each time."""
 
 
 class Infeasible(ArchitectureError):
@@ -41,11 +50,12 @@ class BlockFrame:
     downsample: Downsample
 
     def narrowest(self, orders: Sequence[str]) -> int:
-        """The fewest channels that any of its convolutions is segmented over."""
-        inputs = (self.in_channels, *self.channels[:-1])
-        spatial_first = min(inputs) if "spatial_first" in orders else max(inputs)
-        pointwise_first = min(self.channels) if "pointwise_first" in orders else spatial_first
-        return min(spatial_first, pointwise_first)
+        """The fewest channels that any of its convolutions is segmented over in these orders."""
+        widths = {
+            "spatial_first": min((self.in_channels, *self.channels[:-1])),
+            "pointwise_first": min(self.channels),
+        }
+        return min(widths.get(order, MAX_CHANNELS) for order in orders)
 
     def block(self, point: Point) -> Block:
         """The block at a point."""
@@ -132,15 +142,16 @@ class SearchSpace:
         """A random architecture inside the budget.
 
         Raises:
-            Infeasible: none was found in 10,000 tries.
+            Infeasible: none was found in 10,000 tries, or in 20 where widths are solved.
         """
         rng = random.Random(seed)
-        for _ in range(SAMPLE_TRIES):
+        tries = MATCH_TRIES if self.file.macs and self.file.macs.match else SAMPLE_TRIES
+        for _ in range(tries):
             try:
                 return self.decode(lambda parameter: rng.choice(parameter.choices))
             except ArchitectureError as error:
                 reason = error
-        raise Infeasible(f"no architecture in {SAMPLE_TRIES:,} tries; the last: {reason}")
+        raise Infeasible(f"no architecture in {tries:,} tries; the last: {reason}")
 
     @property
     def size(self) -> int:

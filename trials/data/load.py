@@ -21,10 +21,9 @@ def probe(config: DataConfig) -> tuple[tuple[int, int, int], int]:
         return config.shape, config.classes
     source = open_source(config)
     raw = source.train()
-    if len(raw.labels) == 0:
-        raise DataError("there are no images")
+    classes = len(_class_names(source, raw, config))
     height, width, channels = next(raw.images(np.array([0]))).shape
-    return (channels, height, width), len(_class_names(source, raw, config))
+    return (channels, height, width), classes
 
 
 def load(config: DataConfig) -> ImageData:
@@ -105,9 +104,11 @@ def _class_names(source: Source, raw: RawSplit, config: DataConfig) -> tuple[str
     count = config.classes or (len(named) if named else int(raw.labels.max(initial=0)) + 1)
     if named and len(named) != count:
         raise DataError(f"the data has {len(named)} classes; got classes: {count}", "classes")
+    if len(raw.labels) == 0:
+        raise DataError("there are no images")
+    _check_range(raw, count, config)
     if count < 2:
         raise DataError(f"a data set has at least 2 classes; this one has {count}")
-    _check_range(raw, count, config)
     return named or tuple(map(str, range(count)))
 
 
@@ -174,6 +175,5 @@ def _decode_all(raw: RawSplit, indices: Indices, config: DataConfig) -> Images:
                 hint="all images must have the same size",
             )
         images[position] = image
-    if images is None:
-        raise DataError("there are no images")
+    assert images is not None  # `_class_names` has seen to it that there are some
     return images

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CIFAR10 = Path(os.environ.get("NAS_CIFAR10", ROOT.parent / "shared" / "data" / "cifar10"))
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path, monkeypatch):
+    """Every test works in a folder of its own, and no setting of the user reaches it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NAS_STORAGE", raising=False)
+
+
+@pytest.fixture
+def spaces() -> Path:
+    """The search spaces that are shipped."""
+    return ROOT / "search_spaces"
+
+
+@pytest.fixture
+def cifar10() -> Path:
+    """The folder with CIFAR-10's parquet files."""
+    if not CIFAR10.is_dir():
+        pytest.skip(f"CIFAR-10 is not in {CIFAR10}; set NAS_CIFAR10 to its parquet files")
+    return CIFAR10

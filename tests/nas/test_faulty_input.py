@@ -1,0 +1,304 @@
+"""Everything a user can get wrong in a space, an option or a data set: place, rule, value, hint."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from nas.describe import app as describe_app
+from nas.export.__main__ import app as export_app
+from nas.faults import InputError
+from nas.retrain import app as retrain_app
+from nas.search import app as search_app
+from nas.space import load_space
+
+GOOD = """\
+name: spectrum
+data:
+  source: synthetic
+  validation: 0.2
+network:
+  stem: {channels: 24, stride: 1}
+  blocks:
+    - {channels: 24, convs: 2, stride: 2}
+    - {channels: 48, convs: 2, stride: 2, repeat: 2}
+search:
+  segments: [1, 3, C/4, C]
+  activation: [none, relu]
+  order: [spatial_first, pointwise_first]
+  residual: [true, false]
+macs: {at_most: 100M}
+training: {recipe: proxy, epochs: 8, batch_size: 64}
+objectives: {maximize: accuracy, minimize: macs}
+study: {trials: 48, sampler: tpe, seed: 0}
+resources: {cpus_per_trial: 1, gpus_per_trial: 0}
+"""
+
+# What is replaced in the file above, by what, and the start of the fault's line and its text.
+FAULTS = [
+    # The file as a whole.
+    ("name: spectrum\n", "", "1:1", "name is missing"),
+    ("name: spectrum", "name: ../../etc", "1:7", "name: String should match pattern"),
+    ("name: spectrum", "name: 3", "1:7", "name: must be a valid string; got 3"),
+    ("name: spectrum", "nmae: spectrum", "1:1", "nmae: unknown key"),
+    ("study: {", "studdy: {", "18:1", "studdy: unknown key"),
+    ("study: {", "study: [", "18:", "not YAML"),
+    (GOOD, "", "space.yaml", "a search space is empty"),
+    (GOOD, "- 1\n", "1:1", "a search space must be a mapping of sections"),
+    (GOOD, "name: x\nname: y\n", "2:1", "name: duplicate key; the first is in line 1"),
+    # Data.
+    ("source: synthetic", "source: digit", "3:11", "data.source: no such source: digit"),
+    ("source: synthetic", "source: parquet:nowhere", "3:11", "data.source: no such folder: nowhere"),
+    ("source: synthetic", "source: npz:none.npz", "3:11", "data.source: no such file: none.npz"),
+    ("source: synthetic", "source: 5", "3:11", "data.source: must be a valid string; got 5"),
+    ("validation: 0.2", "validation: 1.2", "4:15", "expected a fraction between 0 and 1; got 1.2"),
+    ("validation: 0.2", "validation: 20", "4:15", "expected a fraction between 0 and 1; got 20"),
+    ("validation: 0.2", "limit: 1", "4:10", "data.limit: must be greater than or equal to 2; got 1"),
+    ("validation: 0.2", "shape: [3, 8]", "4:10", "data.shape: the list is too short; got 2 items"),
+    ("validation: 0.2", "classes: 1", "4:12", "must be greater than or equal to 2; got 1"),
+    # Network.
+    ("channels: 24, stride: 1", "channels: 0, stride: 1", "6:20", "channels: must be greater"),
+    ("channels: 24, stride: 1", "stride: 1", "6:3", "network.stem: channels is missing"),
+    ("stride: 1}", "stride: 9}", "6:32", "network.stem.stride: must be less than or equal to 8; got 9"),
+    ("stride: 1}", "stride: 1.0}", "6:32", "network.stem.stride: must be a valid integer; got 1.0"),
+    ("convs: 2, stride: 2}", "convs: two, stride: 2}", "8:29", "convs: must be a valid integer; got 'two'"),
+    ("convs: 2, stride: 2}", "convs: true, stride: 2}", "8:29", "convs: must be a valid integer; got True"),
+    ("{channels: 24, convs: 2", "{channels: [24, 24, 24], convs: 2", "8:7", "2 convs have 3 channels"),
+    ("repeat: 2", "repeat: 0", "9:51", "blocks[1].repeat: must be greater than or equal to 1; got 0"),
+    ("repeat: 2", "reapeat: 2", "9:43", "network.blocks[1].reapeat: unknown key"),
+    # Search.
+    ("[1, 3, C/4, C]", "[1, 96, C]", "11:17", "search.segments[1]: 96 is more than the 24 channels of blocks[0]"),
+    ("[1, 3, C/4, C]", "96", "11:13", "search.segments: 96 is more than the 24 channels of blocks[0]"),
+    ("[1, 3, C/4, C]", "[C/96]", "11:14", "a segment of 96 channels is more than the 24 channels"),
+    ("[1, 3, C/4, C]", "1..96", "11:13", "96 is more than the 24 channels of blocks[0]"),
+    ("[1, 3, C/4, C]", "C..1", "11:13", "a range is written 1..C or 2..16; got 'C..1'"),
+    ("[1, 3, C/4, C]", "8..2", "11:13", "a range goes up from 1 or more; got '8..2'"),
+    ("[1, 3, C/4, C]", "[0]", "11:14", "segments are a count, C, or a width such as C/4; got '0'"),
+    ("[1, 3, C/4, C]", "[C4]", "11:14", "segments are a count, C, or a width such as C/4; got 'C4'"),
+    ("[1, 3, C/4, C]", "[1.5]", "11:14", "a width such as C/4; got '1.5'"),
+    ("[1, 3, C/4, C]", "[3, 3]", "11:13", "a choice is listed twice: 3, 3"),
+    ("[1, 3, C/4, C]", "[]", "11:13", "expected at least one choice; got none"),
+    ("[none, relu]", "[none, tanh]", "12:22", "search.activation[1]: must be 'none', 'relu'"),
+    ("[spatial_first, pointwise_first]", "[first]", "13:11", "search.order[0]: must be 'spatial_first'"),
+    ("[true, false]", "[yes, no]", "14:14", "search.residual[0]: must be a valid boolean; got 'yes'"),
+    ("  residual: [true, false]", "  kernel: [2]", "14:12", "search.kernel[0]: must be 3, 5 or 7; got 2"),
+    ("  residual: [true, false]", "  pointwise_groups: [1, 25]", "14:25", "25 is more than the 24 channels of blocks[0]"),
+    ("  residual: [true, false]", "  dilatoin: [1]", "14:3", "search.dilatoin: unknown key"),
+    ("  residual: [true, false]", "  scope: net", "14:10", "search.scope: must be 'block' or 'network'; got 'net'"),
+    # Budget, training, objectives, study, resources.
+    ("at_most: 100M", "at_most: 2MM", "15:17", "expected a number such as 300000, 300K or 2M; got '2MM'"),
+    ("at_most: 100M", "at_most: 10K", "15:17", "10K is less than the cheapest architecture costs"),
+    ("at_most: 100M", "match: 1K", "15:15", "no architecture in 20 tries"),
+    ("at_most: 100M", "at_most: 2M, match: 1M", "15:7", "expected one of at_most and match"),
+    ("at_most: 100M", "match: 4M, tolerance: 0", "15:30", "expected a fraction between 0 and 1; got 0"),
+    ("recipe: proxy", "recipe: prxy", "16:20", "training.recipe: must be 'proxy', 'imagenet' or 'jft'"),
+    ("epochs: 8", "epochs: 0", "16:35", "training.epochs: must be greater than or equal to 1; got 0"),
+    ("epochs: 8", "epochs: 1e3", "16:35", "training.epochs: must be a valid integer; got 1000.0"),
+    ("epochs: 8", "learning_rate: .inf", "16:42", "numbers are finite; got .inf"),
+    ("minimize: macs", "minimize: flops", "17:44", "objectives.minimize: must be 'macs', 'params'"),
+    ("sampler: tpe", "sampler: bayes", "18:30", "study.sampler: must be 'tpe', 'nsga2'"),
+    ("sampler: tpe", "sampler: tpe, seed: -1", "18:", "duplicate key"),
+    ("seed: 0}", "seed: -1}", "18:41", "study.seed: must be greater than or equal to 0; got -1"),
+    ("cpus_per_trial: 1,", "cpus_per_trial: 0,", "19:29", "must be greater than 0; got 0"),
+    ("gpus_per_trial: 0}", "gpus_per_trial: -1}", "19:48", "must be greater than or equal to 0; got -1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "place", "message"), FAULTS, ids=str)
+def test_faulty_space(tmp_path, old, new, place, message):
+    assert GOOD.count(old) >= 1
+    file = Path("space.yaml")
+    file.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(InputError) as caught:
+        load_space(file)
+    faults = [str(fault) for fault in caught.value.faults]
+    start = place if place == "space.yaml" else f"space.yaml:{place}"
+    assert any(f.startswith(start) and message in f.splitlines()[0] for f in faults), faults
+
+
+def test_the_file_above_is_right():
+    Path("space.yaml").write_text(GOOD)
+    load_space("space.yaml")
+
+
+def test_everything_wrong_is_reported_at_once_in_the_order_of_the_file():
+    text = GOOD.replace("validation: 0.2", "validation: 2").replace("[1, 3, C/4, C]", "[1, 96]")
+    text = text.replace("[none, relu]", "[tanh]").replace("epochs: 8", "epohcs: 8")
+    Path("space.yaml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_space("space.yaml")
+    assert [fault.place.line for fault in caught.value.faults] == [4, 11, 12, 16]
+
+
+def test_a_fault_shows_the_line_and_a_hint():
+    Path("space.yaml").write_text(GOOD.replace("[1, 3, C/4, C]", "[1, 96, C]"))
+    with pytest.raises(InputError) as caught:
+        load_space("space.yaml")
+    assert str(caught.value) == (
+        "space.yaml:11:17: error: search.segments[1]: 96 is more than the 24 channels of blocks[0]\n"
+        "   11 |   segments: [1, 96, C]\n"
+        "hint: use a count up to 24, or a width such as C/4"
+    )
+
+
+def test_a_misspelt_key_gets_its_likely_name():
+    Path("space.yaml").write_text(GOOD.replace("epochs", "epohcs"))
+    with pytest.raises(InputError, match=r"hint: did you mean epochs\?"):
+        load_space("space.yaml")
+
+
+# Commands. Each runs the whole program up to the fault; none may start Ray or leave a traceback.
+
+
+def run(app, *arguments: object):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert not isinstance(result.exception, Exception), result.exception
+    return result
+
+
+def search(*arguments: object):
+    Path("space.yaml").write_text(GOOD)
+    return run(search_app, "--space", "space.yaml", *arguments)
+
+
+OPTIONS = [
+    (["--trials", "0"], "--trials: error: study.trials: must be greater than or equal to 1; got 0"),
+    (["--sampler", "grid search"], "--sampler: error: study.sampler: must be 'tpe'"),
+    (["--epochs", "-3"], "--epochs: error: training.epochs: must be greater than or equal to 1"),
+    (["--seed", "-1"], "--seed: error: study.seed: must be greater than or equal to 0; got -1"),
+    (["--study", "a/b"], "--study: error: name: String should match pattern"),
+    (["--cpus-per-trial", "0"], "--cpus-per-trial: error: resources.cpus_per_trial: must be greater"),
+    (["--set", "training.epohcs=3"], "--set training.epohcs=3: error: training.epohcs: unknown key"),
+    (["--set", "training.epochs"], "--set training.epochs: error: expected NAME=VALUE"),
+    (["--set", "network.blocks[9].convs=1"], "there is no network.blocks[9] to set"),
+    (["--set", "data.limit=5000000"], "no such"),
+    (["--storage", "mysql://me:secret@host/db"], "--storage: error: not a database that a study"),
+    (["--storage", "nonsense"], "--storage: error: not a database URL"),
+    (["--storage", "sqlite://"], "--storage: error: not a database that a study can be kept in"),
+    (["--storage", "postgresql://nobody@127.0.0.1:1/none"], "error: the database cannot be used"),
+    (["--set", "training.batch_size=4096"], "training.batch_size: 1600 training images are fewer"),
+    (["--sampler", "grid", "--set", "search.segments=1..C"], "grid tries every architecture"),
+    (["--trials", "many"], "Invalid value for '--trials'"),
+    (["--unknown"], "No such option: --unknown"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "message"), OPTIONS, ids=lambda value: str(value)[:40])
+def test_faulty_option(arguments, message):
+    if arguments == ["--set", "data.limit=5000000"]:
+        arguments, message = (
+            ["--set", "data.source=digits", *arguments],
+            "limit 5000000 is more than",
+        )
+    result = search(*arguments)
+    assert result.exit_code == 2
+    assert message in re.sub(r"[\s│]+", " ", result.output)
+    assert "secret" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("app", "arguments", "message"),
+    [
+        (search_app, ["--space", "none.yaml"], "none.yaml: error: cannot be read: No such file"),
+        (search_app, [], "Missing option '--space'"),
+        (export_app, ["--study", "none", "--output", "x"], "--study: error: there is no study in"),
+        (retrain_app, ["--study", "none", "--output", "x"], "there is no study in runs/none"),
+        (
+            retrain_app,
+            ["--study", "n", "--output", "x", "--recipe", "x"],
+            "--recipe is one of proxy",
+        ),
+        (describe_app, ["none.json"], "none.json: error: cannot be read: No such file"),
+        (describe_app, ["none.yaml"], "none.yaml: error: cannot be read: No such file"),
+    ],
+    ids=str,
+)
+def test_faulty_command(app, arguments, message):
+    result = run(app, *arguments)
+    assert result.exit_code == 2
+    assert message in re.sub(r"[\s│]+", " ", result.output)
+
+
+def test_a_faulty_architecture_names_its_file():
+    Path("bad.json").write_text('{"input_shape":[1,8,8]}')
+    result = run(describe_app, "bad.json")
+    assert result.exit_code == 2
+    assert "bad.json: error: architecture: classes is missing" in result.output
+
+
+# Data sets.
+
+
+def png(size=(8, 8), mode="RGB") -> bytes:
+    out = io.BytesIO()
+    Image.new(mode, size).save(out, "png")
+    return out.getvalue()
+
+
+def image_folder(**classes: list[bytes]) -> None:
+    for name, images in classes.items():
+        folder = Path("pictures") / name
+        folder.mkdir(parents=True)
+        for index, content in enumerate(images):
+            (folder / f"{index}.png").write_bytes(content)
+
+
+def npz(images: np.ndarray, labels: np.ndarray) -> None:
+    np.savez("data.npz", images=images, labels=labels)
+
+
+GREY = np.zeros((20, 8, 8), dtype=np.uint8)
+LABELS = np.arange(20) % 2
+
+
+def truncated():
+    image_folder(cat=[png()] * 4, dog=[png(), png(), png()[:40]])
+
+
+DATA_SETS = [
+    ("images:pictures", truncated, "dog/2.png: not a readable image: "),
+    ("images:pictures", lambda: image_folder(cat=[png()] * 4, dog=[png(), b"no"]), "1.png: not a readable image: cannot identify"),
+    ("images:pictures", lambda: image_folder(cat=[png()] * 4, dog=[png(), png((9, 8))]), "dog/1.png: the image is 8 x 9 x 3, the first is 8 x 8 x 3"),
+    ("images:pictures", lambda: image_folder(cat=[png()] * 4, dog=[png()]), "class dog has 1 images; each needs one to train on"),
+    ("images:pictures", lambda: image_folder(cat=[png()] * 4), "a data set has at least 2 classes; this one has 1"),
+    ("images:pictures", lambda: image_folder(cat=[png(mode="I;16")] * 4, dog=[png(mode="I;16")] * 4), "cat/0.png: I;16 images are not supported, only 8-bit"),
+    ("npz:data.npz", lambda: npz(GREY, np.where(LABELS, -1, 0)), "image 1: label -1 is not one of the"),
+    ("npz:data.npz", lambda: npz(GREY.astype(float), LABELS), "images must be uint8 of shape"),
+    ("npz:data.npz", lambda: npz(GREY, LABELS[:5]), "labels must be 20 integers; got int64 of shape (5,)"),
+    ("npz:data.npz", lambda: npz(GREY, LABELS * 0.5), "labels must be 20 integers; got float64"),
+    ("npz:data.npz", lambda: np.savez("data.npz", x=GREY), "data.npz has no arrays x_train and y_train; it has x"),
+    ("npz:data.npz", lambda: Path("data.npz").write_bytes(b"PK no"), "data.npz cannot be read"),
+    ("npz:data.npz", lambda: npz(GREY, np.array(["a"] * 20, dtype=object)), "data.npz cannot be read: Object arrays"),
+    ("npz:data.npz", lambda: npz(GREY[:0], LABELS[:0]), "there are no images"),
+    ("parquet:empty", lambda: Path("empty").mkdir(), "empty cannot be read"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "make", "message"), DATA_SETS, ids=lambda value: str(value)[:50]
+)
+def test_faulty_data_set(source, make, message):
+    make()
+    result = search("--set", f"data.source={source}", "--set", "training.batch_size=2")
+    assert result.exit_code == 2, result.output
+    assert message in result.output
+    assert "data.source" in result.output
+
+
+def test_declared_shape_and_classes_are_checked_against_the_images():
+    npz(GREY, LABELS)
+    source = ["--set", "data.source=npz:data.npz", "--set", "training.batch_size=2"]
+    shape = search(*source, "--set", "data.shape=[3, 8, 8]", "--set", "data.classes=2")
+    assert shape.exit_code == 2
+    assert (
+        "--set data.shape=[3, 8, 8]: error: data.shape: data.npz: images, image 0: " in shape.output
+    )
+    classes = search(*source, "--set", "data.classes=1000", "--set", "data.shape=[1, 8, 8]")
+    assert classes.exit_code == 2
+    assert "class 2 has 0 images" in classes.output

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas.faults import InputError
+from nas.yaml_file import MAX_BYTES, override, parse_yaml, read_yaml
+
+
+def value(text):
+    document = parse_yaml(text, "file.yaml")
+    assert not document.faults, document.faults
+    return document.value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1e-3", 1e-3),
+        ("1.", 1.0),
+        (".5", 0.5),
+        ("0x1F", 31),
+        ("0o17", 15),
+        ("-7", -7),
+        ("no", "no"),
+        ("off", "off"),
+        ("Yes", "Yes"),
+        ("true", True),
+        ("False", False),
+        ("~", None),
+        ("1_000", "1_000"),
+        ("12:30:00", "12:30:00"),
+        ("2026-11-22", "2026-11-22"),
+        ("'12'", "12"),
+        ('"true"', "true"),
+        ("C/4", "C/4"),
+    ],
+)
+def test_scalars_are_those_of_yaml_1_2(text, expected):
+    parsed = value(f"key: {text}")["key"]
+    assert parsed == expected
+    assert type(parsed) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        ("a: 1\na: 2", "2:1", "a: duplicate key; the first is in line 1"),
+        ("a: &x 1", "1:4", "a: anchor &x is not allowed"),
+        ("a: &x 1\nb: *x", "2:4", "b: alias *x is not allowed"),
+        ("a: !!python/object:os.system 1", "1:4", "tag tag:yaml.org,2002:python/object:os.system"),
+        ("a:\n  <<: {b: 1}", "2:3", "merge key << is not allowed"),
+        ("a: 1\n---\nb: 2", "2:1", "a second document starts here"),
+        ("? [1, 2]\n: 3", "1:3", "a key is plain text"),
+        ("a: .inf", "1:4", "a: numbers are finite; got .inf"),
+        ("a: 1e999", "1:4", "a: number is too large: 1e999"),
+        (f"a: {10**30}", "1:4", f"a: number is too large: {10**30}"),
+    ],
+)
+def test_what_could_mean_something_else_than_it_seems_is_a_fault(text, place, message):
+    document = parse_yaml(text, "file.yaml")
+    assert any(
+        str(fault).startswith(f"file.yaml:{place}: error:") and message in str(fault)
+        for fault in document.faults
+    ), document.faults
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        ("a: [1, 2", "2:1", "not YAML"),
+        ("\ta: 1", "1:1", "not YAML: found character that cannot start any token"),
+        ("a: b: c", "1:5", "not YAML: mapping values are not allowed"),
+        ("a: \x00", "1:", "not YAML"),
+        ("[" * 40, "1:18", "nested more than 16 deep"),
+        ("a: " + "{b: " * 40, "1:", "nested more than 16 deep"),
+    ],
+)
+def test_text_that_is_not_yaml_is_one_fault_with_its_place(text, place, message):
+    with pytest.raises(InputError) as caught:
+        parse_yaml(text, "file.yaml")
+    assert str(caught.value).startswith(f"file.yaml:{place}")
+    assert message in str(caught.value)
+
+
+def test_unreadable_files_are_faults(tmp_path):
+    cases = {
+        "latin.yaml": (b"a: 1\nname: caf\xe9", "latin.yaml:2:10: error: not UTF-8: byte 0xe9"),
+        "huge.yaml": (b"#" * (MAX_BYTES + 1), "huge.yaml: error: is larger than 1 MiB"),
+    }
+    for name, (content, message) in cases.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=message):
+            read_yaml(tmp_path / name)
+    with pytest.raises(InputError, match="cannot be read: No such file"):
+        read_yaml(tmp_path / "missing.yaml")
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        read_yaml(tmp_path)
+
+
+def test_a_byte_order_mark_is_not_part_of_the_first_key(tmp_path):
+    (tmp_path / "windows.yaml").write_bytes(b"\xef\xbb\xbfname: x\r\ndata: 1\r\n")
+    assert read_yaml(tmp_path / "windows.yaml").value == {"name": "x", "data": 1}
+
+
+@given(st.text(max_size=200))
+def test_any_text_gives_a_document_or_faults_and_nothing_else(text):
+    with contextlib.suppress(InputError):
+        parse_yaml(text, "file.yaml")
+
+
+words = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=20)
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**62), 2**62) | words,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(words.filter(lambda key: key != "<<"), plain, max_size=5))
+def test_what_pyyaml_dumps_is_read_as_it_was(data):
+    with contextlib.suppress(InputError):  # nested too deeply
+        document = parse_yaml(yaml.safe_dump(data, allow_unicode=True), "file.yaml")
+        if not document.faults:
+            assert document.value == {str(key): item for key, item in data.items()}
+
+
+def test_overrides_replace_values_and_keep_their_own_place():
+    document = parse_yaml("training: {epochs: 8}\nblocks: [{channels: 4}]", "file.yaml")
+    override(document, "training.epochs=3")
+    override(document, "blocks[0].channels=[8, 16]")
+    override(document, "study.trials=5", "--trials")
+    assert document.faults == []
+    assert document.value == {
+        "training": {"epochs": 3},
+        "blocks": [{"channels": [8, 16]}],
+        "study": {"trials": 5},
+    }
+    assert str(document.place(("training", "epochs"))) == "--set training.epochs=3"
+    assert str(document.place(("blocks", 0, "channels", 1))) == "--set blocks[0].channels=[8, 16]"
+    assert str(document.place(("study", "trials"))) == "--trials"
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("epochs", "expected NAME=VALUE"),
+        ("=3", "expected NAME=VALUE"),
+        ("a..b=3", "expected NAME=VALUE"),
+        ("blocks[7].channels=3", r"there is no blocks\[7\] to set"),
+        ("training.epochs.x=3", "there is no training.epochs.x to set"),
+        ("training.epochs={", "training.epochs: not YAML"),
+        ("training.epochs=&x 3", "training.epochs: anchor &x is not allowed"),
+    ],
+)
+def test_faulty_overrides_name_the_option(assignment, message):
+    document = parse_yaml("training: {epochs: 8}\nblocks: [{channels: 4}]", "file.yaml")
+    override(document, assignment)
+    with pytest.raises(InputError, match=message) as caught:
+        raise InputError(document.faults)
+    assert str(caught.value).startswith(f"--set {assignment}")
