@@ -147,11 +147,11 @@ def _assign(target: object, key: str | int, value: object) -> bool:
     """Set an item of a mapping, or an existing one of a list; False where there is no such item."""
     if isinstance(target, dict) and isinstance(key, str):
         target[key] = value
-    elif isinstance(target, list) and isinstance(key, int) and key < len(target):  # noqa: SIM114  # each narrows a type
+        return True
+    if isinstance(target, list) and isinstance(key, int) and key < len(target):
         target[key] = value
-    else:
-        return False
-    return True
+        return True
+    return False
 
 
 def _parse_path(name: str) -> Path | None:

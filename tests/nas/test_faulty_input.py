@@ -111,7 +111,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("old", "new", "place", "message"), FAULTS, ids=str)
-def test_faulty_space(tmp_path, old, new, place, message):
+def test_faulty_space(old, new, place, message):
     assert GOOD.count(old) >= 1
     file = Path("space.yaml")
     file.write_text(GOOD.replace(old, new, 1))

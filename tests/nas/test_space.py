@@ -6,7 +6,6 @@ import random
 import pytest
 
 from nas import Architecture, build_network, count_cost, load_space
-from nas.architecture import segment_count
 from nas.faults import InputError
 from nas.space import Infeasible
 

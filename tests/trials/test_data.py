@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from trials.data import DataConfig, DataError, check_batch_size, load, load_test, probe
+from trials.data.images import ImageData, Split
+from trials.data.resident import ResidentSplit
+from trials.data.sources import open_source
+
+CPU = torch.device("cpu")
+
+
+def png(pixels: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "png")
+    return out.getvalue()
+
+
+@pytest.fixture
+def pictures() -> np.ndarray:
+    """40 random RGB images of 6 x 5 (height x width)."""
+    return np.random.default_rng(0).integers(0, 256, (40, 6, 5, 3), dtype=np.uint8)
+
+
+def as_folder(images: np.ndarray, root: str) -> None:
+    for index, image in enumerate(images):
+        folder = Path(root) / ("cat", "dog")[index % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{index:03}.png").write_bytes(png(image))
+
+
+def as_parquet(images: np.ndarray, root: str, split: str = "train") -> None:
+    features = datasets.Features(
+        {"img": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])}
+    )
+    rows = {
+        "img": [{"bytes": png(image), "path": None} for image in images],
+        "label": [index % 2 for index in range(len(images))],
+    }
+    Path(root).mkdir(exist_ok=True)
+    table = datasets.Dataset.from_dict(rows, features=features)
+    table.to_parquet(f"{root}/{split}-00000-of-00001.parquet")
+
+
+def pixels_by_label(data: ImageData) -> dict[int, set[bytes]]:
+    found: dict[int, set[bytes]] = {}
+    for split in (data.train, data.validation):
+        for image, label in zip(split.images, split.labels, strict=True):
+            found.setdefault(int(label), set()).add(image.tobytes())
+    return found
+
+
+def test_digits_are_scikit_learns_with_a_fifth_held_out_for_the_test():
+    data = load(DataConfig("digits"))
+    assert data.input_shape == (1, 8, 8)
+    assert len(data.classes) == 10
+    sizes = [len(data.train), len(data.validation), len(load_test(DataConfig("digits"), data))]
+    assert sizes == [1151, 287, 359]
+    assert sum(sizes) == 1797
+
+
+@pytest.mark.parametrize("kind", ["parquet", "images", "npz", "hub"])
+def test_every_source_gives_the_same_images_and_labels(kind, pictures):
+    expected = {label: {image.tobytes() for image in pictures[label::2]} for label in (0, 1)}
+    if kind == "images":
+        as_folder(pictures, "data")
+    elif kind == "npz":
+        np.savez("data.npz", images=pictures, labels=np.arange(40) % 2)
+    else:
+        as_parquet(pictures, "data")
+    config = DataConfig(f"{kind}:{'data.npz' if kind == 'npz' else str(Path('data').absolute())}")
+    assert probe(config) == ((3, 6, 5), 2)
+    data = load(config)
+    assert data.input_shape == (3, 6, 5)
+    assert pixels_by_label(data) == expected
+    if kind != "npz":
+        assert data.classes == ("cat", "dog")
+
+
+def test_grey_images_have_one_channel(pictures):
+    as_folder(pictures[..., 0], "data")
+    assert load(DataConfig("images:data")).input_shape == (1, 6, 5)
+
+
+def test_splits_are_disjoint_stratified_and_always_the_same(pictures):
+    np.savez("data.npz", images=pictures, labels=np.arange(40) % 2)
+    config = DataConfig("npz:data.npz", validation=0.25)
+    data = load(config)
+    assert np.bincount(data.train.labels).tolist() == [15, 15]
+    assert np.bincount(data.validation.labels).tolist() == [5, 5]
+    train, validation = (
+        {image.tobytes() for image in split.images} for split in (data.train, data.validation)
+    )
+    assert not train & validation
+    assert load(config).summary == data.summary
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(8, 40))
+def test_a_limit_takes_the_same_share_of_each_class(limit):
+    labels = np.array([0] * 30 + [1] * 10)
+    np.savez("data.npz", images=np.zeros((40, 2, 2), np.uint8), labels=labels)
+    data = load(DataConfig("npz:data.npz", limit=limit))
+    counts = np.bincount(np.concatenate([data.train.labels, data.validation.labels]))
+    assert counts.sum() == limit
+    assert abs(counts[1] - limit / 4) <= 1
+
+
+def test_a_limit_that_leaves_a_class_too_small_is_a_fault():
+    labels = np.array([0] * 30 + [1] * 10)
+    np.savez("data.npz", images=np.zeros((40, 2, 2), np.uint8), labels=labels)
+    with pytest.raises(DataError, match="class 1 has 1 images; each needs one to train") as caught:
+        load(DataConfig("npz:data.npz", limit=4))
+    assert caught.value.field == "limit"
+
+
+def test_limited_images_are_among_those_of_a_larger_limit(pictures):
+    np.savez("data.npz", images=pictures, labels=np.arange(40) % 2)
+    few, more = (load(DataConfig("npz:data.npz", limit=n)) for n in (10, 20))
+    for label, images in pixels_by_label(few).items():
+        assert images <= pixels_by_label(more)[label]
+
+
+def test_statistics_are_those_of_the_training_images(pictures):
+    np.savez("data.npz", images=pictures, labels=np.arange(40) % 2)
+    data = load(DataConfig("npz:data.npz"))
+    np.testing.assert_allclose(data.mean, data.train.images.mean(axis=(0, 1, 2)))
+    np.testing.assert_allclose(data.std, data.train.images.std(axis=(0, 1, 2)))
+
+
+def test_the_fingerprint_changes_with_any_image_or_label(pictures):
+    np.savez("data.npz", images=pictures, labels=np.arange(40) % 2)
+    data = load(DataConfig("npz:data.npz"))
+    image = data.train.images.copy()
+    image[3, 2, 1, 0] ^= 1
+    changed = replace(data, train=Split(image, data.train.labels))
+    assert changed.summary.fingerprint != data.summary.fingerprint
+    label = data.validation.labels.copy()
+    label[0] = 1 - label[0]
+    changed = replace(data, validation=Split(data.validation.images, label))
+    assert changed.summary.fingerprint != data.summary.fingerprint
+
+
+def test_the_test_split_is_not_opened_by_a_search(pictures):
+    """Its file is not even an image table: whoever reads it fails."""
+    as_parquet(pictures, "data")
+    Path("data/test-00000-of-00001.parquet").write_bytes(b"not parquet")
+    config = DataConfig("parquet:data")
+    data = load(config)
+    with pytest.raises(DataError, match="data cannot be read"):
+        load_test(config, data)
+
+
+def test_the_test_split_is_the_one_of_that_name(pictures):
+    as_parquet(pictures, "data")
+    as_parquet(pictures[:10] // 2, "data", "test")
+    config = DataConfig("parquet:data")
+    test = load_test(config, load(config))
+    assert {image.tobytes() for image in test.images} == {i.tobytes() for i in pictures[:10] // 2}
+
+
+def test_columns_are_found_by_their_type_or_named(pictures):
+    features = datasets.Features(
+        {
+            "picture": datasets.Image(),
+            "coarse": datasets.ClassLabel(names=["a", "b"]),
+            "fine": datasets.ClassLabel(names=["w", "x", "y", "z"]),
+        }
+    )
+    rows = {
+        "picture": [{"bytes": png(image), "path": None} for image in pictures],
+        "coarse": [index % 2 for index in range(40)],
+        "fine": [index % 4 for index in range(40)],
+    }
+    Path("data").mkdir()
+    datasets.Dataset.from_dict(rows, features=features).to_parquet("data/train.parquet")
+    with pytest.raises(DataError, match=r"2 columns \(coarse, fine\) of labels") as caught:
+        load(DataConfig("parquet:data"))
+    assert caught.value.hint == "name it: data.label_column"
+    assert load(DataConfig("parquet:data", label_column="fine")).classes == ("w", "x", "y", "z")
+    with pytest.raises(DataError, match="no column finest; it has picture, coarse, fine"):
+        load(DataConfig("parquet:data", label_column="finest"))
+
+
+def test_synthetic_images_are_always_the_same_and_can_be_learned():
+    config = DataConfig("synthetic", limit=300, shape=(1, 8, 8), classes=3)
+    data = load(config)
+    assert load(config).summary == data.summary
+    assert (len(data.train), data.input_shape, len(data.classes)) == (240, (1, 8, 8), 3)
+    flat = data.train.images.reshape(len(data.train), -1).astype(float)
+    means = np.stack([flat[data.train.labels == label].mean(axis=0) for label in range(3)])
+    test = load_test(config, data)
+    distances = ((test.images.reshape(len(test), 1, -1) - means) ** 2).sum(axis=2)
+    assert (distances.argmin(axis=1) == test.labels).mean() > 0.8
+
+
+def test_a_batch_larger_than_the_training_images_is_a_fault():
+    data = load(DataConfig("synthetic", limit=100))
+    check_batch_size(data, 80)
+    with pytest.raises(DataError, match="80 training images are fewer than a batch of 81"):
+        check_batch_size(data, 81)
+
+
+def test_cifar10_as_it_is_published(cifar10):
+    config = DataConfig(f"parquet:{cifar10}", limit=1000, validation=0.1)
+    assert probe(config) == ((3, 32, 32), 10)
+    data = load(config)
+    assert data.classes[:3] == ("airplane", "automobile", "bird")
+    assert np.bincount(data.train.labels).tolist() == [90] * 10
+    assert len(open_source(config).train().labels) == 50_000
+    # Published statistics of the whole training split: 125.3, 123.0, 113.9.
+    np.testing.assert_allclose(data.mean, (125.3, 123.0, 113.9), atol=4)
+
+
+# On the device.
+
+
+def resident(images: np.ndarray, **changes) -> ResidentSplit:
+    split = Split(images, np.arange(len(images), dtype=np.int64))
+    data = ImageData(split, split, ("a", "b"), (100.0, 50.0, 0.0), (20.0, 10.0, 1.0))
+    return ResidentSplit(replace(split, **changes), data, CPU)
+
+
+def test_batches_are_normalised_and_channels_last(pictures):
+    images, labels = resident(pictures).batch(torch.tensor([3, 1]))
+    assert labels.tolist() == [3, 1]
+    assert images.shape == (2, 3, 6, 5)
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    expected = (pictures[[3, 1]] - np.array([100, 50, 0])) / np.array([20, 10, 1])
+    np.testing.assert_allclose(images.permute(0, 2, 3, 1), expected, atol=1e-5)
+
+
+def test_shared_images_are_never_written(pictures):
+    pictures.flags.writeable = False
+    before = pictures.copy()
+    split = resident(pictures)
+    assert np.shares_memory(split.images.numpy(), pictures)
+    generator = torch.Generator().manual_seed(0)
+    split.batch(torch.arange(40), crop=2, flip=True, generator=generator)
+    assert (pictures == before).all()
+
+
+def test_crops_and_flips_are_those_of_a_padded_image(pictures):
+    """Each augmented image is one of the crops of the padded image or of its mirror image."""
+    split = resident(pictures)
+    padded = np.pad(pictures, ((0, 0), (2, 2), (2, 2), (0, 0)))
+    seen = set()
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        batch, _ = split.batch(torch.arange(40), crop=2, flip=True, generator=generator)
+        raw = batch.permute(0, 2, 3, 1).numpy() * np.array([20, 10, 1]) + np.array([100, 50, 0])
+        for index, image in enumerate(np.round(raw).astype(np.uint8)):
+            found = [
+                (dy, dx, mirrored)
+                for mirrored in (False, True)
+                for dy in range(5)
+                for dx in range(5)
+                if (mirror(padded[index, dy : dy + 6, dx : dx + 5], mirrored) == image).all()
+                or (mirror(padded[index], mirrored)[dy : dy + 6, dx : dx + 5] == image).all()
+            ]
+            assert found, index
+            seen.update(found)
+    assert {(dy, dx) for dy, dx, _ in seen} == {(dy, dx) for dy in range(5) for dx in range(5)}
+    assert {mirrored for _, _, mirrored in seen} == {False, True}
+
+
+def mirror(image: np.ndarray, mirrored: bool) -> np.ndarray:
+    return image[:, ::-1] if mirrored else image
+
+
+def test_without_augmentation_nothing_is_drawn(pictures):
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    resident(pictures).batch(torch.arange(4), generator=generator)
+    assert torch.equal(generator.get_state(), before)
