@@ -174,16 +174,16 @@ class SearchRun:
         )
         resources = ray_tune.Resources(file.resources.cpus_per_trial, gpus)
         progress = SearchProgress(self.name, driver.wanted, driver.records().complete, self.quiet)
-        with stop_requests() as stopped:
-            try:
-                with ray_tune.cluster(self.ray_address), progress:
-                    driver.listener = progress
-                    ray_tune.run(driver, job, data, resources, stopped)
-            except KeyboardInterrupt:
-                return True
-            except ray_tune.ResourceError as error:
-                option = "--gpus-per-trial" if gpus else "--cpus-per-trial"
-                raise InputError.of(option, str(error)) from None
+        driver.listener = progress
+        try:
+            # Ray has a handler for SIGTERM of its own, so ours comes after its start.
+            with ray_tune.cluster(self.ray_address), stop_requests() as stopped, progress:
+                ray_tune.run(driver, job, data, resources, stopped)
+        except KeyboardInterrupt:
+            return True
+        except ray_tune.ResourceError as error:
+            option = "--gpus-per-trial" if gpus else "--cpus-per-trial"
+            raise InputError.of(option, str(error)) from None
         return False
 
     def _finish(self, driver: Driver, interrupted: bool) -> int:
