@@ -18,12 +18,13 @@ from typing import Any
 import ray
 import torch
 from ray import tune
+from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from nas.network import build_network
 from nas.study import Assignment, Driver
 from trials.data import ImageData
-from trials.measurement import Outbox, from_json, to_json
+from trials.measurement import Measurement, Outbox, from_json, to_json
 from trials.recipe import Recipe
 from trials.train import Resident
 from trials.trial import Subject, prepare_process, run_trial
@@ -43,6 +44,7 @@ class Job:
         outbox: folder for results; each trial's file is there before the trial is reported.
         weights: folder for the trained weights.
         threads: of PyTorch on the CPU.
+        run: what a worker does for a trial; with the arguments of `trials.trial.run_trial`.
     """
 
     recipe: Recipe
@@ -52,6 +54,7 @@ class Job:
     weights: Path
     threads: int
     gpu: bool
+    run: Callable[..., tuple[Measurement, ...]] = run_trial
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,7 @@ def run(
                 storage_path=scratch,
                 verbose=0,
                 stop=_Stopper(searcher, stop),
+                callbacks=[_Losses(searcher)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         ).fit()
@@ -129,7 +133,7 @@ class _TrialActor(tune.Trainable):
     def step(self) -> dict[str, Any]:
         assignment: Assignment = self.config["assignment"]
         architecture, cost = assignment.architecture, assignment.cost
-        measurements = run_trial(
+        measurements = self.job.run(
             Subject(
                 key=architecture.key,
                 description=architecture.to_json(),
@@ -177,6 +181,7 @@ class _StudySearcher(_Unsaved, Searcher):
             return None
         try:
             if len(self.driver.running) >= _capacity(self.resources):
+                self.driver.prepare()
                 return None
             assignment = self.driver.next()
             if assignment is not None:
@@ -191,23 +196,46 @@ class _StudySearcher(_Unsaved, Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
+        if result and "measurements" in result and not error:
+            measurements = from_json(result["measurements"])
+            self._tell(trial_id, lambda trial: self.driver.record(trial, measurements))
+
+    def lost(self, trial_id: str, reason: str) -> None:
+        """The worker of a trial died."""
+        self._tell(trial_id, lambda trial: self.driver.lost(trial, reason))
+
+    def _tell(self, trial_id: str, tell: Callable[[int], None]) -> None:
+        """Tune logs what is raised here and goes on: keep the first error and stop instead."""
         trial = self.trials.pop(trial_id, None)
         if trial is None or self.error is not None:
             return
-        # Tune logs what is raised here and calls again: keep the first error and stop instead.
         try:
-            if error or not result:
-                self.driver.lost(trial)
-            else:
-                self.driver.record(trial, from_json(result["measurements"]))
-        except Exception as failure:
-            self.error = failure
+            tell(trial)
+        except Exception as error:
+            self.error = error
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the database has it."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: the database has it."""
+
+
+class _Losses(_Unsaved, tune.Callback):
+    """Hears why a worker died, which Tune does not tell its searcher."""
+
+    def __init__(self, searcher: _StudySearcher) -> None:
+        self.searcher = searcher
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: object
+    ) -> None:
+        """Give the trial back with the reason."""
+        error = trial.get_pickled_error() or trial.get_error()
+        lines = str(error).strip().splitlines() or ["no reason is known"]
+        # An actor's death says what happened first; an exception, last, after its traceback.
+        died = isinstance(error, ray.exceptions.RayActorError)
+        self.searcher.lost(trial.trial_id, lines[0 if died else -1].strip())
 
 
 class _Stopper(_Unsaved, tune.Stopper):

@@ -36,10 +36,13 @@ def load_trained(record: TrialRecord, folder: Path) -> nn.Module:
     """
     file = weights_file(folder, record.number)
     network = build_network(record.architecture)
+    if not file.is_file():
+        raise MissingWeights(f"the weights of trial {record.number} are not in {file}")
     try:
         network.load_state_dict(load_file(file))
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise MissingWeights(f"the weights of trial {record.number}, {file}: {error}") from None
+        reason = str(error).splitlines()[0]
+        raise MissingWeights(f"the weights in {file} cannot be used: {reason}") from None
     return network.eval()
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from nas.command_line import command, faults_reported, locate_study
 from nas.export.trial import export_trial
@@ -30,7 +31,7 @@ def export(
         place = locate_study(study, storage)
         records = read_records(place.url, place.name)
         record = choose(records, best, trial)
-        export_trial(records, record, place.folder, output, Console(stderr=True).print)
+        export_trial(records, record, place.folder, output, partial(print, file=sys.stderr))
         print(f"trial {record.number} is in {output}")
 
 

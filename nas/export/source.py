@@ -75,10 +75,11 @@ def _source_of(helper: type) -> str:
 
 def _header(architecture: Architecture, provenance: Provenance) -> str:
     channels, height, width = architecture.input_shape
-    about = "\n".join(("", *provenance.summary, "")).replace('"""', "'''")
+    summary = ("", *provenance.summary) if provenance.summary else ()
+    text = "\n".join((f"{provenance.title}.", *summary, ""))
+    about = text.replace("\\", "\\\\").replace('"""', "'''")
     classes = provenance.classes or tuple(map(str, range(architecture.classes)))
-    return f'''"""{provenance.title}.
-{about}
+    return f'''"""{about}
 Input: (N, {channels}, {height}, {width}), float32, normalised (see `preprocess`).
 Output: (N, {architecture.classes}) logits, in the order of CLASSES.
 """
@@ -94,7 +95,8 @@ from torch.nn import functional as F
 
 CLASSES = {_list(classes)}
 MEAN = {list(provenance.mean) or [0.0] * channels!r}  # of each channel, for pixels of 0 to 255
-STD = {list(provenance.std) or [1.0] * channels!r}'''
+STD = {list(provenance.std) or [1.0] * channels!r}
+WEIGHTS = Path(__file__).with_name("weights.safetensors")'''
 
 
 _LOADING = '''
@@ -103,7 +105,7 @@ def preprocess(images: Tensor) -> Tensor:
     return ((images.float() - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2)
 
 
-def load(path: str | Path = Path(__file__).with_name("weights.safetensors")) -> Network:
+def load(path: str | Path = WEIGHTS) -> Network:
     """The network with its trained weights, ready for inference."""
     content = Path(path).read_bytes()
     start = 8 + int.from_bytes(content[:8], "little")

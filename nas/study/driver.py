@@ -7,13 +7,12 @@ the outbox, and records it, or none, and hands the same trial out again.
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 import warnings
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any, Protocol
 
@@ -28,9 +27,9 @@ from nas.study.identity import SpaceChanged, differences, identity
 from nas.study.proposer import Proposal, directions, make_proposer
 from nas.study.records import (
     Records,
+    State,
     TrialRecord,
     open_storage,
-    record_of,
     records_of,
 )
 from trials.data import DataSummary
@@ -135,7 +134,7 @@ class Driver:
         self.complete = len(history)
         self.running: dict[int, Assignment] = {}
         self.tickets: dict[int, int] = {}
-        self.again: deque[FrozenTrial] = deque()
+        self.queue: deque[Assignment] = deque()
         self.failures_in_row: list[str] = []
         self.exhausted = False
         self._recover(trials)
@@ -145,10 +144,11 @@ class Driver:
     def next(self) -> Assignment | None:
         """The next trial to run, or nothing: all are running, or the search is over."""
         while not self.over and self.complete + len(self.running) < self.wanted:
-            assignment = self._take_again() if self.again else self._take_new()
+            assignment = self.queue.popleft() if self.queue else self._create(TrialState.RUNNING)
             if assignment is None:
-                self.exhausted = True
                 break
+            # Nothing where it is RUNNING already.
+            self.storage.set_trial_state_values(self.ids[assignment.trial], TrialState.RUNNING)
             self.running[assignment.trial] = assignment
             self.listener.started(assignment)
             known = self._known(assignment)
@@ -156,6 +156,13 @@ class Driver:
                 return assignment
             self.record(assignment.trial, known)
         return None
+
+    def prepare(self) -> None:
+        """Propose a trial for the next worker that is free, while none is: it waits until then."""
+        if not self.over and not self.queue and self.complete + len(self.running) < self.wanted:
+            assignment = self._create(TrialState.WAITING)
+            if assignment is not None:
+                self.queue.append(assignment)
 
     @property
     def over(self) -> bool:
@@ -175,31 +182,31 @@ class Driver:
         The measurements are written first, so that no finished training is ever lost; then what
         the dashboard shows; the trial's state comes last.
         """
-        del self.running[trial]
+        assignment = self.running.pop(trial)
         for measurement in measurements:
             self.store.add(measurement)
         failed = [m for m in measurements if m.state == "failed"]
         if failed:
-            self._fail(trial, failed[0].reason, failed[0].traceback)
+            self._fail(assignment, failed[0].reason, failed[0].traceback)
         else:
-            self._complete(trial, measurements)
+            self._complete(assignment, measurements)
         self.outbox.discard(trial)
 
-    def lost(self, trial: int) -> None:
+    def lost(self, trial: int, reason: str) -> None:
         """The worker of a trial died: run it again, unless it has killed several."""
         left = self.outbox.get(trial)
         if left is not None:
             self.record(trial, left)
             return
         assignment = self.running.pop(trial)
-        frozen = self.storage.get_trial(self.ids[trial])
-        losses = int(frozen.user_attrs.get("losses", 0)) + 1
+        attrs = self.storage.get_trial(self.ids[trial]).user_attrs
+        losses = int(attrs.get("losses", 0)) + 1
         self._set(trial, "losses", losses)
         if losses >= LOSSES:
-            self._fail(trial, f"its worker died {losses} times")
+            self._fail(assignment, f"its worker died {losses} times: {reason}")
         else:
-            self.again.append(frozen)
-            self.listener.returned(assignment.trial, f"its worker died ({losses} of {LOSSES})")
+            self.queue.append(assignment)
+            self.listener.returned(trial, f"its worker died ({losses} of {LOSSES}): {reason}")
 
     def release(self) -> None:
         """Leave no trial RUNNING: those without a result wait for the next driver."""
@@ -208,12 +215,10 @@ class Driver:
             if left is not None:
                 self.record(trial, left)
             else:
-                del self.running[trial]
-                self.storage.set_trial_state_values(self.ids[trial], TrialState.WAITING)
-        for frozen in self.again:
-            if frozen.state == TrialState.RUNNING:
-                self.storage.set_trial_state_values(frozen._trial_id, TrialState.WAITING)
-        self.again.clear()
+                self.queue.append(self.running.pop(trial))
+        for assignment in self.queue:
+            self.storage.set_trial_state_values(self.ids[assignment.trial], TrialState.WAITING)
+        self.queue.clear()
 
     def close(self) -> None:
         """Give the database connections back."""
@@ -270,22 +275,18 @@ class Driver:
                 self.record(trial.number, left)
             else:
                 self.outbox.discard(trial.number)
-                self.again.append(trial)
+                self.queue.append(assignment)
 
-    def _take_again(self) -> Assignment:
-        trial = self.again.popleft()
-        if trial.state == TrialState.WAITING:
-            self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
-        return self._assignment(trial)
-
-    def _take_new(self) -> Assignment | None:
+    def _create(self, state: TrialState) -> Assignment | None:
+        """A new trial in the database, in one transaction; nothing where the space is used up."""
         proposal = self._propose()
         if proposal is None:
+            self.exhausted = True
             return None
         architecture, cost = proposal.architecture, count_cost(proposal.architecture)
-        assignment = Assignment(-1, architecture, cost, self._seeds(architecture))
+        seeds = self._seeds(architecture)
         frozen = create_trial(
-            state=TrialState.RUNNING,
+            state=state,
             params=proposal.params,
             distributions=proposal.distributions,
             system_attrs=proposal.system_attrs,
@@ -294,16 +295,15 @@ class Driver:
                 "key": architecture.key,
                 "macs": cost.macs,
                 "params": cost.params,
-                "seeds": json.dumps(assignment.seeds),
+                "seeds": json.dumps(seeds),
             },
         )
-        frozen.datetime_start = datetime.datetime.now()
         trial_id = self.storage.create_new_trial(self.study._study_id, frozen)
         number = self.storage.get_trial_number_from_id(trial_id)
         self.ids[number] = trial_id
         self.tickets[number] = proposal.ticket
         self.seen.add(architecture.key)
-        return Assignment(number, architecture, cost, assignment.seeds)
+        return Assignment(number, architecture, cost, seeds)
 
     def _propose(self) -> Proposal | None:
         """A proposal that is inside the budget and new to this study."""
@@ -349,49 +349,54 @@ class Driver:
         timed = "latency_ms" not in self.objectives or all(m.latency_ms for m in measurements)
         return measurements if len(measurements) == len(found) and timed else None
 
-    def _complete(self, trial: int, measurements: Sequence[Measurement]) -> None:
+    def _complete(self, assignment: Assignment, measurements: Sequence[Measurement]) -> None:
         accuracy = fmean(m.accuracy for m in measurements if m.accuracy is not None)
-        results: dict[str, Any] = {
-            "accuracy": accuracy,
-            "seconds": sum(m.seconds for m in measurements),
-            "curve": json.dumps(
-                [
-                    fmean(epoch[2] for epoch in epochs)
-                    for epochs in zip(*(m.curve for m in measurements), strict=True)
-                ]
-            ),
-        }
         latencies = [m.latency_ms for m in measurements if m.latency_ms is not None]
-        if latencies:
-            results["latency_ms"] = fmean(latencies)
-        for name, value in results.items():
-            self._set(trial, name, value)
-        costs = {"macs": measurements[0].macs, "params": measurements[0].params}
-        values = [float((results | costs)[name]) for name in self.objectives]
-        self.storage.set_trial_state_values(self.ids[trial], TrialState.COMPLETE, values)
+        epochs = zip(*(m.curve for m in measurements), strict=True)
+        record = replace(
+            _record(assignment, "complete"),
+            accuracy=accuracy,
+            latency_ms=fmean(latencies) if latencies else None,
+            seconds=sum(m.seconds for m in measurements),
+            curve=tuple(fmean(accuracy for _, _, accuracy in epoch) for epoch in epochs),
+        )
+        values = tuple(float(getattr(record, name)) for name in self.objectives)
+        self._set(record.number, "curve", json.dumps(record.curve))
+        self._set(record.number, "seconds", record.seconds)
+        self.storage.set_trial_state_values(self.ids[record.number], TrialState.COMPLETE, values)
         self.complete += 1
         self.failures_in_row.clear()
-        self._finish(trial, values)
+        self._finish(replace(record, values=values))
 
-    def _fail(self, trial: int, reason: str, traceback: str = "") -> None:
-        self._set(trial, "reason", reason)
+    def _fail(self, assignment: Assignment, reason: str, traceback: str = "") -> None:
+        self._set(assignment.trial, "reason", reason)
         if traceback:
-            self._set(trial, "traceback", traceback)
-        self.storage.set_trial_state_values(self.ids[trial], TrialState.FAIL)
+            self._set(assignment.trial, "traceback", traceback)
+        self.storage.set_trial_state_values(self.ids[assignment.trial], TrialState.FAIL)
         self.failures_in_row.append(reason)
-        self._finish(trial, None)
+        self._finish(replace(_record(assignment, "failed"), reason=reason))
 
-    def _finish(self, trial: int, values: list[float] | None) -> None:
-        frozen = self.storage.get_trial(self.ids[trial])
-        ticket = self.tickets.pop(trial, None)
+    def _finish(self, record: TrialRecord) -> None:
+        ticket = self.tickets.pop(record.number, None)
         if ticket is not None:
-            self.proposer.tell(ticket, values)
-        elif values is not None:
-            self.proposer.learn(frozen)
-        self.listener.finished(record_of(frozen))
+            self.proposer.tell(ticket, record.values or None)
+        elif record.values:
+            self.proposer.learn(self.storage.get_trial(self.ids[record.number]))
+        self.listener.finished(record)
 
     def _set(self, trial: int, name: str, value: object) -> None:
         self.storage.set_trial_user_attr(self.ids[trial], name, value)
+
+
+def _record(assignment: Assignment, state: State) -> TrialRecord:
+    return TrialRecord(
+        number=assignment.trial,
+        state=state,
+        architecture=assignment.architecture,
+        macs=assignment.cost.macs,
+        params=assignment.cost.params,
+        seeds=assignment.seeds,
+    )
 
 
 def _is_of(measurements: Sequence[Measurement], assignment: Assignment, fingerprint: str) -> bool:

@@ -142,7 +142,7 @@ def records_of(study: optuna.Study) -> Records:
         data=_summary(json.loads(attrs["data"])),
         objectives=objectives,
         trials=tuple(
-            record_of(trial)
+            record_of(trial, objectives)
             for trial in study.get_trials(deepcopy=False)
             if "architecture" in trial.user_attrs
         ),
@@ -156,18 +156,19 @@ def _summary(plain: dict[str, Any]) -> DataSummary:
     return DataSummary(**values)
 
 
-def record_of(trial: FrozenTrial) -> TrialRecord:
+def record_of(trial: FrozenTrial, objectives: tuple[str, ...]) -> TrialRecord:
     """A trial as the database has it."""
     attrs = trial.user_attrs
+    values = dict(zip(objectives, trial.values or (), strict=False))
     return TrialRecord(
         number=trial.number,
         state=_STATES[trial.state],
         architecture=Architecture.from_json(attrs["architecture"]),
         macs=attrs["macs"],
         params=attrs["params"],
-        values=tuple(trial.values or ()),
-        accuracy=attrs.get("accuracy"),
-        latency_ms=attrs.get("latency_ms"),
+        values=tuple(values.values()),
+        accuracy=values.get("accuracy"),
+        latency_ms=values.get("latency_ms"),
         seconds=attrs.get("seconds", 0.0),
         curve=tuple(json.loads(attrs.get("curve", "[]"))),
         seeds=tuple(json.loads(attrs.get("seeds", "[]"))),

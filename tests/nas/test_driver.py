@@ -262,21 +262,21 @@ def test_a_lost_worker_costs_a_trial_nothing_until_it_has_killed_several(sqlite)
     driver = open_driver(sqlite)
     assignment = driver.next()
     for _ in range(LOSSES - 1):
-        driver.lost(assignment.trial)
+        driver.lost(assignment.trial, "out of luck")
         assert states(sqlite) == {"RUNNING": 1}
         assert driver.next().trial == assignment.trial
-    driver.lost(assignment.trial)
+    driver.lost(assignment.trial, "out of luck")
     assert states(sqlite) == {"FAIL": 1}
     driver.close()
     (failed,) = read_records(sqlite, "tiny").trials
-    assert failed.reason == "its worker died 3 times"
+    assert failed.reason == "its worker died 3 times: out of luck"
 
 
 def test_a_worker_that_dies_after_writing_its_result_loses_nothing(sqlite):
     driver = open_driver(sqlite)
     assignment = driver.next()
     Outbox(Path("outbox")).put(assignment.trial, measured(driver, assignment))
-    driver.lost(assignment.trial)
+    driver.lost(assignment.trial, "out of luck")
     assert states(sqlite) == {"COMPLETE": 1}
     driver.close()
 

@@ -1,0 +1,144 @@
+"""What the framework itself costs for each trial: ask, dispatch, report, tell.
+
+    python benchmarks/overhead.py [--trials 200 --trials 2000] [--sampler tpe]
+
+Trials do nothing: a worker builds no network and trains none, but takes its assignment, writes its
+outbox file and reports. Everything else is as in a search: Ray Tune, Optuna's sampler, SQLite.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import optuna
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.engine import make_url
+
+from nas import ray_settings
+from nas.environment import describe_environment
+from nas.space.load import read_document, space_of
+from nas.study import Assignment, Driver, TrialRecord
+from trials.data import load
+from trials.measurement import Measurement, Outbox
+from trials.recipe import Recipe
+from trials.train import Resident
+from trials.trial import Subject
+
+SPACE = Path(__file__).parent.parent / "search_spaces" / "spectrum.yaml"
+PARTS = 5
+
+
+def do_nothing(
+    subject: Subject,
+    _data: Resident,
+    fingerprint: str,
+    recipe: Recipe,
+    seeds: tuple[int, ...],
+    **_: Any,  # noqa: ANN401  # whatever else a trial is given
+) -> tuple[Measurement, ...]:
+    """A result out of nothing, another one for each architecture."""
+    accuracy = int(subject.key[:6], 16) / 16**6
+    return tuple(
+        Measurement(
+            architecture_key=subject.key,
+            architecture=subject.description,
+            data=fingerprint,
+            recipe=recipe.key,
+            epochs=recipe.epochs,
+            seed=seed,
+            macs=subject.macs,
+            params=subject.params,
+            accuracy=accuracy,
+            curve=((1.0, 1.0, accuracy),),
+        )
+        for seed in seeds
+    )
+
+
+class Stopwatch:
+    """Listens to a driver; notes when each trial ended."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def started(self, assignment: Assignment) -> None:
+        """Does not count."""
+
+    def finished(self, record: TrialRecord) -> None:
+        """Note the time."""
+        self.ends.append(time.perf_counter())
+
+    def returned(self, trial: int, reason: str) -> None:
+        """Does not happen here."""
+
+
+def measure(trials: int, sampler: str) -> list[float]:
+    """Milliseconds between the ends of trials, once all workers have started."""
+    from nas import ray_tune
+
+    document = read_document(SPACE, [f"study.trials={trials}", f"study.sampler={sampler}"])
+    space = space_of(document)
+    data = load(space.file.data.config)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        url = make_url(f"sqlite:///{folder / 'study.db'}")
+        outbox = Outbox(folder / "outbox")
+        driver = Driver(url, "overhead", space, document.value, data.summary, outbox)
+        driver.listener = watch = Stopwatch()
+        job = ray_tune.Job(
+            recipe=space.file.training.full_recipe,
+            fingerprint=data.summary.fingerprint,
+            latency=False,
+            outbox=outbox.folder,
+            weights=folder / "weights",
+            threads=1,
+            gpu=False,
+            run=do_nothing,
+        )
+        ray_tune.run(driver, job, data, ray_tune.Resources(1, 0))
+        assert driver.complete == trials
+        driver.close()
+    return list(np.diff(watch.ends[4:]) * 1e3)
+
+
+def main(
+    trials: Annotated[list[int] | None, typer.Option(help="Of a search; repeatable.")] = None,
+    sampler: Annotated[list[str] | None, typer.Option(help="Sampler; repeatable.")] = None,
+) -> None:
+    """Print milliseconds per trial, over the whole search and in its parts."""
+    ray_settings.prepare(local=True)
+    from nas import ray_tune
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    table = Table(title="Framework cost per trial, ms")
+    for heading in ("sampler", "trials", "mean", "median"):
+        table.add_column(heading, justify="right")
+    table.add_column(f"mean in each of {PARTS} parts", justify="right")
+    with ray_tune.cluster():
+        for name in sampler or ["tpe", "random"]:
+            for count in trials or [200, 2000]:
+                gaps = measure(count, name)
+                parts = [f"{np.mean(part):.1f}" for part in np.array_split(gaps, PARTS)]
+                table.add_row(
+                    name,
+                    str(count),
+                    f"{np.mean(gaps):.1f}",
+                    f"{np.median(gaps):.1f}",
+                    "  ".join(parts),
+                )
+    console = Console(width=100)
+    console.print(table)
+    environment = describe_environment()
+    console.print(
+        f"{environment['processor']}, {environment['cores']} cores, {environment['date']}"
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,75 @@
+"""A small study whose trials are run in the test's own process, as a search leaves it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from sqlalchemy.engine import make_url
+
+from nas import build_network
+from nas.space.load import read_document, space_of
+from nas.study import Driver
+from trials.data import load
+from trials.measurement import Outbox
+from trials.train import Resident
+from trials.trial import Subject, run_trial
+
+SPACE = """
+name: small
+data: {source: synthetic, limit: 120, shape: [3, 8, 8], classes: 4}
+network:
+  stem: {channels: 6}
+  blocks:
+    - {channels: 6}
+    - {channels: 9, stride: 2}
+search:
+  segments: [1, 2, 4, C]
+  activation: [none, relu]
+  order: [spatial_first, plain]
+training: {epochs: 2, batch_size: 16}
+study: {trials: 8}
+"""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Path:
+    """A study's folder as a search leaves it, its trials run in this process."""
+    root = tmp_path_factory.mktemp("study")
+    folder = root / "runs" / "small"
+    folder.mkdir(parents=True)
+    (folder / "space.yaml").write_text(SPACE)
+    document = read_document(folder / "space.yaml")
+    space = space_of(document)
+    data = load(space.file.data.config)
+    resident = Resident(data, torch.device("cpu"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    driver = Driver(
+        make_url(f"sqlite:///{folder / 'study.db'}"),
+        "small", space, document.value, data.summary, Outbox(folder / "outbox"),
+    )  # fmt: skip
+    while (assignment := driver.next()) is not None:
+        architecture, cost = assignment.architecture, assignment.cost
+        driver.record(
+            assignment.trial,
+            run_trial(
+                Subject(
+                    architecture.key,
+                    architecture.to_json(),
+                    lambda a=architecture: build_network(a),
+                    architecture.input_shape,
+                    cost.macs,
+                    cost.params,
+                ),
+                resident,
+                data.summary.fingerprint,
+                driver.recipe,
+                assignment.seeds,
+                weights=folder / "weights" / f"{assignment.trial}.safetensors",
+            ),
+        )
+    driver.close()
+    torch.set_num_threads(threads)
+    return folder

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas.pareto import hypervolume, knee, pareto_front
+
+# Few values, so that ties and duplicates happen.
+POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=25)
+
+
+def dominates(a, b) -> bool:
+    return a[0] >= b[0] and a[1] <= b[1] and a != b
+
+
+@given(POINTS)
+def test_the_front_is_what_no_point_dominates(points):
+    """By brute force: accuracy up, cost down; of equal points the first."""
+    expected = {
+        index
+        for index, point in enumerate(points)
+        if not any(dominates(other, point) for other in points) and point not in points[:index]
+    }
+    front = pareto_front(points)
+    assert set(front.tolist()) == expected
+    costs = [points[index][1] for index in front]
+    assert costs == sorted(costs)
+
+
+@given(POINTS)
+def test_the_hypervolume_is_the_area_counted_in_unit_squares(points):
+    """Reference (0, 7): squares below the accuracy and right of the cost of some point."""
+    expected = sum(
+        any(accuracy >= x + 1 and cost <= y for accuracy, cost in points)
+        for x, y in itertools.product(range(7), range(7))
+    )
+    assert hypervolume(points, (0, 7)) == pytest.approx(expected)
+
+
+@given(POINTS, st.tuples(st.integers(0, 6), st.integers(0, 6)))
+def test_one_more_point_never_lowers_the_hypervolume(points, another):
+    assert hypervolume([*points, another], (0, 7)) >= hypervolume(points, (0, 7)) - 1e-9
+
+
+def test_a_single_objective_has_a_best_and_no_front():
+    assert pareto_front([[0.1], [0.7], [0.3]]).tolist() == [1]
+
+
+def test_no_points_have_no_front():
+    assert pareto_front([]).tolist() == []
+    assert hypervolume([], (0, 1)) == 0
+
+
+@pytest.mark.parametrize("points", [[1.0, 2.0], [[np.nan, 1.0]], [[np.inf, 1.0]]])
+def test_what_is_no_table_of_finite_numbers_is_refused(points):
+    with pytest.raises(ValueError, match="points are an"):
+        pareto_front(points)
+
+
+def test_the_knee_is_where_more_cost_stops_paying():
+    points = [(0.50, 10), (0.88, 100), (0.90, 1000), (0.91, 10_000), (0.4, 5000)]
+    assert knee(points) == 1
+    assert knee([(0.5, 10), (0.9, 20)]) == 1  # no bend: the most accurate
+    assert knee([(0.5, 10)]) == 0
+    with pytest.raises(ValueError, match="at least one point"):
+        knee([])
+
+
+@given(POINTS)
+def test_the_knee_is_on_the_front(points):
+    shifted = [(accuracy, cost + 1) for accuracy, cost in points]
+    assert knee(shifted) in pareto_front(shifted)
