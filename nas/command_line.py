@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import optuna
 import sqlalchemy as sa
 import typer
 from sqlalchemy.engine import URL, make_url
@@ -56,8 +57,9 @@ def faults_reported() -> Iterator[None]:
         raise fail(error, "wait for it, end it, or choose another name with --study") from None
     except (NoStudy, NoSuchTrial, ArchitectureError) as error:
         raise fail(error) from None
-    except sa.exc.SQLAlchemyError as error:
-        reason = getattr(error, "orig", None) or error
+    except (sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, sa.exc.SQLAlchemyError) else error
+        reason = getattr(cause, "orig", None) or cause
         raise fail(f"the database cannot be used: {str(reason).splitlines()[0]}") from None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

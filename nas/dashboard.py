@@ -10,21 +10,16 @@ import plotly.graph_objects as go
 from sqlalchemy.engine import URL
 
 from nas.study import Records, choose
-from nas.study.records import load_study, open_storage
+from nas.study.records import opened_study
 
 
 def publish(url: URL, records: Records, figures: dict[str, go.Figure]) -> None:
     """Put a note and figures into the study's database, replacing earlier ones."""
-    storage = open_storage(url)
-    try:
-        study = load_study(storage, records.name)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            optuna_dashboard.save_note(study, note(records))
-            for name, figure in figures.items():
-                optuna_dashboard.save_plotly_graph_object(study, figure, graph_object_id=name)
-    finally:
-        storage.engine.dispose()
+    with opened_study(url, records.name) as study, warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        optuna_dashboard.save_note(study, note(records))
+        for name, figure in figures.items():
+            optuna_dashboard.save_plotly_graph_object(study, figure, graph_object_id=name)
 
 
 def note(records: Records) -> str:

@@ -120,7 +120,7 @@ class Driver:
 
         use_write_ahead_log(url)
         self.store = Store(url)
-        self.storage = open_storage(url)
+        self.storage = open_storage(url, create=True)
         self.study = self._open_study(name, document)
 
         trials = self.study.get_trials(deepcopy=False)

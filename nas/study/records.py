@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import optuna
+import sqlalchemy as sa
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL, make_url
@@ -92,12 +95,52 @@ class Records:
         return np.array(values, dtype=np.float64).reshape(len(values), len(self.objectives))
 
 
-def open_storage(url: str | URL) -> optuna.storages.RDBStorage:
-    """Optuna's storage on a study's database."""
+def open_storage(url: str | URL, create: bool = False) -> optuna.storages.RDBStorage:
+    """Optuna's storage on a study's database.
+
+    Args:
+        create: make the tables where there are none. Only a driver does: two processes that make
+            them at once get in each other's way.
+
+    Raises:
+        NoStudy: there are no tables, and none were to be made.
+    """
     url = make_url(url)
-    return optuna.storages.RDBStorage(
-        url.render_as_string(hide_password=False), engine_kwargs=engine_options(url)
-    )
+    try:
+        return optuna.storages.RDBStorage(
+            url.render_as_string(hide_password=False),
+            engine_kwargs=engine_options(url),
+            skip_table_creation=not create,
+        )
+    except (sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError):
+        if create or not _reachable(url):
+            raise
+        raise NoStudy("the database has no studies") from None
+
+
+def _reachable(url: URL) -> bool:
+    engine = sa.create_engine(url, **engine_options(url))
+    try:
+        engine.connect().close()
+    except sa.exc.SQLAlchemyError:
+        return False
+    finally:
+        engine.dispose()
+    return True
+
+
+@contextmanager
+def opened_study(url: str | URL, name: str) -> Iterator[optuna.Study]:
+    """A study of this program, for reading.
+
+    Raises:
+        NoStudy: there is none of this name, or it was not made by `nas.search`.
+    """
+    storage = open_storage(url)
+    try:
+        yield load_study(storage, name)
+    finally:
+        storage.engine.dispose()
 
 
 def read_records(url: str | URL, name: str) -> Records:
@@ -106,12 +149,8 @@ def read_records(url: str | URL, name: str) -> Records:
     Raises:
         NoStudy: there is none of this name, or it was not made by `nas.search`.
     """
-    storage = open_storage(url)
-    try:
-        study = load_study(storage, name)
+    with opened_study(url, name) as study:
         return records_of(study)
-    finally:
-        storage.engine.dispose()
 
 
 def load_study(storage: optuna.storages.RDBStorage, name: str) -> optuna.Study:
@@ -185,9 +224,7 @@ def parameter_importances(url: str | URL, name: str) -> dict[str, float]:
     Raises:
         NoStudy: there is none of this name.
     """
-    storage = open_storage(url)
-    try:
-        study = load_study(storage, name)
+    with opened_study(url, name) as study:
         complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if len({trial.values[0] for trial in complete}) < 2:
             return {}
@@ -196,5 +233,3 @@ def parameter_importances(url: str | URL, name: str) -> dict[str, float]:
             evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0),
             target=lambda trial: trial.values[0],
         )
-    finally:
-        storage.engine.dispose()

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import optuna
 import psutil
+import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from nas.study import NoStudy, Records, read_records
 from tests.conftest import ROOT
 
 SMOKE = ROOT / "search_spaces" / "smoke.yaml"
@@ -55,8 +55,9 @@ class Search:
         """Processes that run a trial at this moment."""
         found = []
         for process in self.look():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if "_TrialActor" in " ".join(process.cmdline()):
+            with contextlib.suppress(psutil.NoSuchProcess, IndexError):
+                title = process.cmdline()[0]
+                if title.startswith("ray::") and title.endswith("Trainable.train"):
                     found.append(process)
         return found
 
@@ -108,35 +109,31 @@ def searching(*arguments: object, space: Path = SMOKE, **environment: str) -> It
         search.clean_up()
 
 
-def searched(*arguments: object, space: Path = SMOKE, **environment: str) -> Search:
-    """A search that has ended by itself."""
-    with searching(*arguments, space=space, **environment) as search:
-        search.until_end = search.wait()
-        return search
-
-
 def url_of(study: str = "smoke") -> str:
     return f"sqlite:///{Path('runs') / study / 'study.db'}"
 
 
-def records_of(url: str, study: str = "smoke") -> Records | None:
-    """What the database says, or nothing where it is not there yet."""
-    file = make_url(url).database if url.startswith("sqlite") else None
-    if file is not None and not Path(file).exists():
-        return None
-    try:
-        return read_records(url, study)
-    except (NoStudy, optuna.exceptions.OptunaError, LookupError):
-        return None
-    except Exception as error:  # the tables are being made at this moment
-        if "measurement" in str(error) or "stud" in str(error) or "version_info" in str(error):
-            return None
-        raise
+_STATE_NAMES = {"complete": "COMPLETE", "failed": "FAIL", "running": "RUNNING"}
 
 
 def count(url: str, state: str = "complete", study: str = "smoke") -> int:
-    records = records_of(url, study)
-    return sum(t.state == state for t in records.trials) if records else 0
+    """Trials in a state, asked of the database alone: a look must not disturb a driver."""
+    file = make_url(url).database if url.startswith("sqlite") else None
+    if file is not None and not Path(file).exists():
+        return 0
+    query = sa.text(
+        "SELECT count(*) FROM trials JOIN studies USING (study_id) "
+        "WHERE study_name = :study AND state = :state"
+    )
+    engine = sa.create_engine(url)
+    try:
+        with engine.connect() as connection:
+            found = connection.scalar(query, {"study": study, "state": _STATE_NAMES[state]})
+            return int(found or 0)
+    except (sa.exc.OperationalError, sa.exc.ProgrammingError):
+        return 0  # the tables are not there yet
+    finally:
+        engine.dispose()
 
 
 def states(url: str, study: str = "smoke") -> Counter[str]:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from nas.space.load import read_document, space_of
-from nas.study import Driver, SpaceChanged, read_records, trial_seed
+from nas.study import Driver, NoStudy, SpaceChanged, read_records, trial_seed
 from nas.study.driver import FAILURES, LOSSES
 from nas.study.proposer import HISTORY, OptunaProposer
 from trials.data import load
@@ -439,3 +439,13 @@ def test_optunas_own_tools_read_the_study(sqlite):
     assert set(trial.params) <= {p.name for p in driver.space.parameters}
     assert json.loads(trial.user_attrs["architecture"])["classes"] == 4
     assert optuna.importance.get_param_importances(study, target=lambda t: t.values[0])
+
+
+def test_reading_a_database_without_tables_makes_none(sqlite):
+    for _ in range(2):
+        with pytest.raises(NoStudy, match="the database has no studies"):
+            read_records(sqlite, "tiny")
+    driver = open_driver(sqlite)
+    with pytest.raises(NoStudy, match="the database has no study other; it has tiny"):
+        read_records(sqlite, "other")
+    driver.close()
