@@ -74,14 +74,18 @@ class SearchProgress:
             self.records.append(record)
         self._refresh()
         if record.state == "failed":
-            self.bar.console.print(f"trial {record.number} failed: {record.reason}", markup=False)
+            self._say(f"trial {record.number} failed: {record.reason}")
         elif not self.console.is_terminal:
-            self.console.print(self._line(record), markup=False, soft_wrap=True)
+            self._say(self._line(record))
 
     def returned(self, trial: int, reason: str) -> None:
         """A trial lost its worker and will run again."""
         self.running = max(0, self.running - 1)
-        self.bar.console.print(f"trial {trial} runs again: {reason}", markup=False)
+        self._say(f"trial {trial} runs again: {reason}")
+
+    def _say(self, line: str) -> None:
+        """A line of its own, above the bar where there is one."""
+        self.bar.console.print(line, markup=False, soft_wrap=True)
 
     def _refresh(self) -> None:
         values = np.array([r.values for r in self.records])

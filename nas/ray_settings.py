@@ -11,7 +11,8 @@ def prepare(local: bool) -> None:
 
     Args:
         local: the cluster will be one of this process: it takes connections only with a token that
-            nobody else has. A cluster that runs already has its own rules.
+            nobody else has. Ray reads the token once, so a second cluster of the process gets the
+            same. A cluster that runs already has its own rules.
     """
     settings = {
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -23,5 +24,6 @@ def prepare(local: bool) -> None:
         "TUNE_DISABLE_SIGINT_HANDLER": "1",
     }
     if local:
-        settings |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        settings["RAY_AUTH_MODE"] = "token"
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     os.environ.update(settings)

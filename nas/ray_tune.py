@@ -231,11 +231,18 @@ class _Losses(_Unsaved, tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, **info: object
     ) -> None:
         """Give the trial back with the reason."""
-        error = trial.get_pickled_error() or trial.get_error()
-        lines = str(error).strip().splitlines() or ["no reason is known"]
-        # An actor's death says what happened first; an exception, last, after its traceback.
-        died = isinstance(error, ray.exceptions.RayActorError)
-        self.searcher.lost(trial.trial_id, lines[0 if died else -1].strip())
+        self.searcher.lost(trial.trial_id, _first_cause(trial.error_file))
+
+
+def _first_cause(error_file: str | None) -> str:
+    """A line out of what Tune wrote about a failure: a heading, then the error's text."""
+    try:
+        lines = Path(error_file or "").read_text().strip().splitlines()[1:]
+    except OSError:
+        lines = []
+    # A dead actor is told in the first line; an exception, after its traceback, in the last.
+    dead = (line for line in lines if "died" in line)
+    return next(dead, lines[-1] if lines else "no reason is known").strip()
 
 
 class _Stopper(_Unsaved, tune.Stopper):

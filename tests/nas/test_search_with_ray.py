@@ -328,3 +328,15 @@ def test_matched_architectures_are_searched():
     records = read_records(url_of(), "smoke")
     assert all(abs(t.macs - 60_000) <= 1800 for t in records.complete)
     build_network(records.complete[0].architecture)
+
+
+def test_one_process_can_start_a_cluster_again():
+    program = """
+        from nas import ray_settings
+        for _ in range(2):
+            ray_settings.prepare(local=True)
+            from nas import ray_tune
+            with ray_tune.cluster():
+                pass
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=120)
