@@ -1,0 +1,377 @@
+"""Trials per hour and images per second against what a user would write instead.
+
+    python benchmarks/throughput.py [--rounds 5] [--device cuda]
+
+Three programs train the same networks with the same batches, optimizer and augmentation:
+
+* this project: its engine for trials per hour, its training loop for images per second;
+* a fair plain loop: `study.optimize` over a `DataLoader` whose data set decodes and transforms one
+  PIL image after another, as PyTorch's and Optuna's tutorials do;
+* a bare loop: the shortest one over tensors that are on the device already.
+
+Everything is interleaved, round by round, and medians are compared.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import optuna
+import torch
+import typer
+from PIL import Image, ImageOps
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.engine import make_url
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+
+from nas import ray_settings
+from nas.architecture import Architecture, Block, SpectrumPoint, Stem
+from nas.cost import count_cost
+from nas.environment import describe_environment
+from nas.network import build_network
+from nas.space.load import read_document, space_of
+from nas.space.search_space import SearchSpace
+from nas.study import Driver
+from trials.data import ImageData, load
+from trials.data.images import Split
+from trials.measure import now
+from trials.measurement import Outbox
+from trials.recipe import Recipe
+from trials.train import Resident, train
+from trials.trial import prepare_process
+
+SIZES = (8, 32)
+"""Of the images of the searches, in pixels."""
+
+SPACE = """
+name: throughput
+data: {{source: synthetic, limit: {images}, shape: [3, {size}, {size}], classes: 10}}
+network:
+  stem: {{channels: 16}}
+  blocks:
+    - {{channels: 16, stride: 2}}
+    - {{channels: 32, stride: 2}}
+    - {{channels: 64, stride: 2}}
+search:
+  segments: [1, 4, C/4, C]
+  activation: [none, relu]
+  order: [spatial_first, pointwise_first]
+training: {{recipe: proxy, epochs: {epochs}, batch_size: 64, crop: 4, flip: true}}
+study: {{trials: {trials}, sampler: random}}
+"""
+
+
+class PlainImages(Dataset[tuple[Tensor, int]]):
+    """Images as PIL, transformed one at a time: crop with padding, flip, to tensor, normalise."""
+
+    def __init__(self, split: Split, data: ImageData, recipe: Recipe | None) -> None:
+        self.images = [Image.fromarray(image) for image in split.images]
+        self.labels = [int(label) for label in split.labels]
+        self.recipe = recipe
+        self.mean = torch.tensor(data.mean).view(3, 1, 1) / 255
+        self.std = torch.tensor(data.std).view(3, 1, 1) / 255
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        image = self.images[index]
+        if self.recipe is not None:
+            size, crop = image.size, self.recipe.crop
+            image = ImageOps.expand(image, border=crop)
+            left, top = random.randint(0, 2 * crop), random.randint(0, 2 * crop)
+            image = image.crop((left, top, left + size[0], top + size[1]))
+            if random.random() < 0.5:
+                image = ImageOps.mirror(image)
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div(255)
+        return (pixels - self.mean) / self.std, self.labels[index]
+
+
+def plain_training(
+    architecture: Architecture,
+    data: ImageData,
+    recipe: Recipe,
+    device: torch.device,
+    loaders: int,
+) -> float:
+    """Train and validate as a tutorial does; returns the validation accuracy."""
+    network = build_network(architecture).to(device)
+    batches = DataLoader(
+        PlainImages(data.train, data, recipe),
+        batch_size=recipe.batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=loaders,
+        persistent_workers=loaders > 0,
+    )
+    validation = DataLoader(PlainImages(data.validation, data, None), batch_size=256)
+    optimizer = torch.optim.SGD(
+        network.parameters(), recipe.learning_rate, recipe.momentum,
+        weight_decay=recipe.weight_decay, nesterov=True,
+    )  # fmt: skip
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer,
+        lambda step: recipe.learning_rate_at(
+            step, recipe.epochs * len(batches), len(data.train)
+        ) / recipe.learning_rate,
+    )  # fmt: skip
+    accuracy = 0.0
+    for _ in range(recipe.epochs):
+        network.train()
+        for images, labels in batches:
+            optimizer.zero_grad()
+            logits = network(images.to(device))
+            loss = F.cross_entropy(
+                logits, labels.to(device), label_smoothing=recipe.label_smoothing
+            )
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+        network.eval()
+        with torch.no_grad():
+            correct = sum(
+                int((network(images.to(device)).argmax(1).cpu() == labels).sum())
+                for images, labels in validation
+            )
+        accuracy = correct / len(data.validation)
+    return accuracy
+
+
+def plain_search(
+    architectures: list[Architecture],
+    data: ImageData,
+    recipe: Recipe,
+    device: torch.device,
+    loaders: int,
+) -> None:
+    """`study.optimize` over the architectures, in order."""
+    with tempfile.TemporaryDirectory() as scratch:
+        study = optuna.create_study(
+            storage=f"sqlite:///{scratch}/plain.db", directions=["maximize", "minimize"]
+        )
+
+        def objective(trial: optuna.Trial) -> tuple[float, float]:
+            architecture = architectures[trial.number]
+            accuracy = plain_training(architecture, data, recipe, device, loaders)
+            return accuracy, float(count_cost(architecture).macs)
+
+        study.optimize(objective, n_trials=len(architectures))
+
+
+def our_search(text: str, data: ImageData, gpus: float) -> list[Architecture]:
+    """The same as a search of this project, workers' start included; returns what was trained."""
+    from nas import ray_tune
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "space.yaml").write_text(text)
+        document = read_document(folder / "space.yaml")
+        space = space_of(document)
+        url = make_url(f"sqlite:///{folder / 'study.db'}")
+        outbox = Outbox(folder / "outbox")
+        driver = Driver(url, "throughput", space, document.value, data.summary, outbox)
+        job = ray_tune.Job(
+            recipe=space.file.training.full_recipe,
+            fingerprint=data.summary.fingerprint,
+            latency=False,
+            outbox=outbox.folder,
+            weights=folder / "weights",
+            threads=1,
+            gpu=gpus > 0,
+        )
+        ray_tune.run(driver, job, data, ray_tune.Resources(1, gpus))
+        trained = [record.architecture for record in driver.records().complete]
+        driver.close()
+    return trained
+
+
+def bare_training(
+    network: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe, steps: int
+) -> None:
+    """The shortest loop: tensors are ready, nothing is augmented or evaluated."""
+    network.train()
+    optimizer = torch.optim.SGD(
+        network.parameters(), recipe.learning_rate, recipe.momentum,
+        weight_decay=recipe.weight_decay, nesterov=True, fused=True,
+    )  # fmt: skip
+    batches = len(labels) // recipe.batch_size
+    for step in range(steps):
+        if step % batches == 0:
+            order = torch.randperm(len(labels), device=labels.device)
+        start = step % batches * recipe.batch_size
+        batch = order[start : start + recipe.batch_size]
+        with autocast(labels.device):
+            loss = F.cross_entropy(
+                network(images[batch]), labels[batch], label_smoothing=recipe.label_smoothing
+            )
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+
+@contextmanager
+def autocast(device: torch.device) -> Iterator[None]:
+    """As the trials have it: bfloat16 on GPUs."""
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        yield
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rates of two programs, round by round."""
+
+    ours: list[float]
+    theirs: list[float]
+
+    @property
+    def ratio(self) -> float:
+        """Median of the rounds' ratios."""
+        return statistics.median(a / b for a, b in zip(self.ours, self.theirs, strict=True))
+
+
+@contextmanager
+def stopwatch(device: torch.device) -> Iterator[list[float]]:
+    """The list gets the seconds that the block took, the device's work included."""
+    taken: list[float] = []
+    started = now(device)
+    yield taken
+    taken.append(now(device) - started)
+
+
+def compare_loops(
+    architecture: Architecture, data: ImageData, recipe: Recipe, rounds: int, device: torch.device
+) -> Comparison:
+    """Images per second of this project's training loop and of the bare one, without augmentation.
+
+    Evaluation is left out on both sides.
+    """
+    resident = Resident(data, device)
+    recipe = replace(recipe, crop=0, flip=False)
+    images, labels = resident.train.batch(torch.arange(len(resident.train), device=device))
+    images = images.contiguous(memory_format=torch.channels_last)
+    steps = recipe.epochs * (len(data.train) // recipe.batch_size)
+    count = steps * recipe.batch_size
+    ours, bare = [], []
+    for round_ in range(rounds + 1):
+        torch.manual_seed(round_)
+        training = train(build_network(architecture), resident, recipe, seed=round_)
+        network = build_network(architecture).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        with stopwatch(device) as taken:
+            bare_training(network, images, labels, recipe, steps)
+        if round_ > 0:  # the first warms up
+            ours.append(training.images / training.seconds)
+            bare.append(count / taken[0])
+    return Comparison(ours, bare)
+
+
+def width_32(order: str = "spatial_first", segments: int | str = "C/4") -> Architecture:
+    """A proxy of width 32 on 32 x 32 images."""
+    point = SpectrumPoint(segments, "relu", order)  # type: ignore[arg-type]
+    blocks = tuple(Block((c, c), point, stride=2) for c in (32, 64, 128))
+    return Architecture((3, 32, 32), 10, Stem((32,)), blocks)
+
+
+def main(
+    rounds: Annotated[int, typer.Option(help="Of which the median is taken.")] = 5,
+    images: Annotated[int, typer.Option(help="To train and validate with.")] = 1500,
+    epochs: Annotated[int, typer.Option(help="Of each trial.")] = 3,
+    trials: Annotated[int, typer.Option(help="In each round.")] = 16,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    batch_size: Annotated[int, typer.Option(help="Of the training-loop comparison.")] = 64,
+) -> None:
+    """Print rates, ratios and the machine."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    console = Console(width=110)
+    target = torch.device(device)
+    table = Table(title=f"Median of {rounds} interleaved rounds on {device}")
+    for heading in ("what", "this project", "instead", "ratio"):
+        table.add_column(heading, justify="left" if heading == "what" else "right")
+
+    for size in SIZES:
+        text = SPACE.format(images=images, epochs=epochs, trials=trials, size=size)
+        compare_searches(table, text, size, rounds, trials, target)
+
+    space = read_space(SPACE.format(images=images, epochs=epochs, trials=trials, size=32))
+    data, recipe = load(space.file.data.config), space.file.training.full_recipe
+
+    threads = torch.get_num_threads()
+    prepare_process(1)
+    for architecture, name in (
+        (width_32(segments=1), "regular, 1 segment"),
+        (width_32(), "four channels each, C/4"),
+        (width_32(segments="C"), "depthwise, C"),
+    ):
+        loops = compare_loops(
+            architecture, data, replace(recipe, batch_size=batch_size), rounds, target
+        )
+        table.add_row(
+            f"images/s, width 32, {name}, against a bare loop",
+            f"{statistics.median(loops.ours):,.0f}",
+            f"{statistics.median(loops.theirs):,.0f}",
+            f"{loops.ratio:.2f}",
+        )
+    torch.set_num_threads(threads)
+    console.print(table)
+    environment = describe_environment()
+    gpus = ", ".join(environment["gpus"]) or "no GPU"
+    console.print(
+        f"{environment['processor']}, {environment['cores']} cores, {gpus}, "
+        f"torch {environment['versions']['torch']}, {environment['date']}"
+    )
+
+
+def read_space(text: str) -> SearchSpace:
+    """A search space out of the text of its file."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(text)
+        file.flush()
+        return space_of(read_document(file.name))
+
+
+def compare_searches(
+    table: Table, text: str, size: int, rounds: int, trials: int, device: torch.device
+) -> None:
+    """Trials per hour of this project's engine and of plain loops.
+
+    The plain ones load in their own process, and in two more.
+    """
+    space = read_space(text)
+    data, recipe = load(space.file.data.config), space.file.training.full_recipe
+    gpus = 0.25 if device.type == "cuda" else 0.0
+    ray_settings.prepare(local=True)
+    from nas import ray_tune
+
+    ours: list[float] = []
+    plain: dict[int, list[float]] = {0: [], 2: []}
+    with ray_tune.cluster():
+        for _ in range(rounds):
+            with stopwatch(device) as taken:
+                trained = our_search(text, data, gpus)
+            ours.append(trials / taken[0] * 3600)
+            for loaders, rates in plain.items():
+                with stopwatch(device) as taken:
+                    plain_search(trained, data, recipe, device, loaders)
+                rates.append(trials / taken[0] * 3600)
+    for loaders, rates in plain.items():
+        comparison = Comparison(ours, rates)
+        table.add_row(
+            f"trials/hour, {size} x {size}, against study.optimize, {loaders} loader processes",
+            f"{statistics.median(ours):,.0f}",
+            f"{statistics.median(rates):,.0f}",
+            f"{comparison.ratio:.2f}",
+        )
+
+
+if __name__ == "__main__":
+    typer.run(main)
