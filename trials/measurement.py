@@ -4,10 +4,30 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+import socket
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
+
+NOT_FINITE = "not finite"
+"""Begins the reason of a failure that comes from the network and its recipe alone."""
+
+
+class TrainingKey(NamedTuple):
+    """What makes two trainings the same one.
+
+    Attributes:
+        architecture: names the network.
+        data: fingerprint of the data set.
+        recipe: key of everything about the training but its epochs.
+    """
+
+    architecture: str
+    data: str
+    recipe: str
+    epochs: int
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -22,6 +42,8 @@ class Measurement:
         reason: why it failed; empty where it is complete.
         accuracy: on the validation split, after the last epoch.
         curve: (training loss, validation loss, accuracy) of each epoch.
+        latency_ms: of one image, median; ``latency_spread_ms`` is between the quartiles.
+        peak_memory_bytes: of the GPU in that time; None on CPU.
         seconds: of training, evaluation left out.
         device: as PyTorch names it.
         worker: host and process that computed it.
@@ -44,6 +66,8 @@ class Measurement:
     validation_loss: float | None = None
     curve: tuple[tuple[float, float, float], ...] = ()
     latency_ms: float | None = None
+    latency_spread_ms: float | None = None
+    peak_memory_bytes: int | None = None
     seconds: float = 0.0
     images_per_second: float | None = None
     device: str = ""
@@ -51,6 +75,16 @@ class Measurement:
     threads: int = 1
     versions: dict[str, str] = field(default_factory=dict)
     traceback: str = ""
+
+    @property
+    def training(self) -> TrainingKey:
+        """Which training was measured."""
+        return TrainingKey(self.architecture_key, self.data, self.recipe, self.epochs, self.seed)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same training would give the same result again, also where it has failed."""
+        return self.state == "complete" or self.reason.startswith(NOT_FINITE)
 
 
 def to_json(measurements: Sequence[Measurement]) -> str:
@@ -89,7 +123,7 @@ class Outbox:
     def put(self, trial: int, measurements: Sequence[Measurement]) -> None:
         """Leave the result of a trial."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self._file(trial).with_suffix(f".{os.getpid()}.partial")
+        partial = self._file(trial).with_suffix(f".{socket.gethostname()}.{os.getpid()}.partial")
         with partial.open("w") as file:
             file.write(to_json(measurements))
             file.flush()
@@ -106,6 +140,12 @@ class Outbox:
     def discard(self, trial: int) -> None:
         """Remove a result that has been recorded."""
         self._file(trial).unlink(missing_ok=True)
+
+    def keep_only(self, trials: Container[int]) -> None:
+        """Remove the results of other trials than these, which nobody waits for."""
+        for file in self.folder.glob("*.json"):
+            if not (file.stem.isdecimal() and int(file.stem) in trials):
+                file.unlink(missing_ok=True)
 
     def _file(self, trial: int) -> Path:
         return self.folder / f"{trial}.json"

@@ -8,9 +8,10 @@ from dataclasses import asdict, fields
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Engine, make_url
 
-from trials.measurement import Measurement
+from trials.measurement import Measurement, TrainingKey
 
 _METADATA = sa.MetaData()
 _IDENTITY = ("architecture_key", "data", "recipe", "epochs", "seed")
@@ -34,6 +35,8 @@ MEASUREMENTS = sa.Table(
     sa.Column("validation_loss", sa.Double),
     sa.Column("curve", sa.Text, nullable=False),
     sa.Column("latency_ms", sa.Double),
+    sa.Column("latency_spread_ms", sa.Double),
+    sa.Column("peak_memory_bytes", sa.BigInteger),
     sa.Column("seconds", sa.Double, nullable=False),
     sa.Column("images_per_second", sa.Double),
     sa.Column("device", sa.Text, nullable=False),
@@ -67,7 +70,7 @@ def use_write_ahead_log(url: URL) -> None:
 
 
 class Store:
-    """Measurements by what was measured. One process writes: the driver."""
+    """Measurements by what was measured. Only drivers write."""
 
     def __init__(self, url: str | URL) -> None:
         url = make_url(url)
@@ -79,16 +82,16 @@ class Store:
         row = asdict(measurement) | {"recorded_at": datetime.datetime.now(datetime.UTC)}
         for name in _JSON_COLUMNS:
             row[name] = json.dumps(row[name])
-        same = sa.and_(*(MEASUREMENTS.c[name] == row[name] for name in _IDENTITY))
+        # In one statement, for another study's driver may record the same training now.
+        dialect = {"sqlite": sqlite, "postgresql": postgresql}[self.engine.dialect.name]
+        insert = dialect.insert(MEASUREMENTS).values(row)
+        replacing = insert.on_conflict_do_update(index_elements=_IDENTITY, set_=row)
         with self.engine.begin() as connection:
-            connection.execute(sa.delete(MEASUREMENTS).where(same))
-            connection.execute(sa.insert(MEASUREMENTS).values(row))
+            connection.execute(replacing)
 
-    def find(
-        self, architecture_key: str, data: str, recipe: str, epochs: int, seed: int
-    ) -> Measurement | None:
+    def find(self, training: TrainingKey) -> Measurement | None:
         """The measurement of one training, or nothing where it was never made."""
-        wanted = dict(zip(_IDENTITY, (architecture_key, data, recipe, epochs, seed), strict=True))
+        wanted = dict(zip(_IDENTITY, training, strict=True))
         query = sa.select(MEASUREMENTS).filter_by(**wanted)
         with self.engine.connect() as connection:
             row = connection.execute(query).one_or_none()

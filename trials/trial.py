@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from trials.measure import measure_latency
-from trials.measurement import Measurement
+from trials.measurement import NOT_FINITE, Measurement, TrainingKey
 from trials.recipe import Recipe
 from trials.train import Diverged, Resident, Training, train
 
@@ -53,7 +53,8 @@ def prepare_process(threads: int) -> None:
         trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # malloc.h
         libc.mallopt(trim_threshold, 2**31 - 1)
         libc.mallopt(top_pad, 2**26)
-        libc.mallopt(mmap_threshold, 2**30)
+        # Older versions allow no more than 32 MiB.
+        libc.mallopt(mmap_threshold, 2**30) or libc.mallopt(mmap_threshold, 2**25)
 
 
 def run_trial(
@@ -65,12 +66,15 @@ def run_trial(
     latency: bool = False,
     weights: Path | None = None,
 ) -> tuple[Measurement, ...]:
-    """Train with each seed until one fails. Never raises: an error is a failed measurement.
+    """Train with each seed until one fails. An error is a failed measurement.
 
     Args:
         fingerprint: of the data.
         latency: also measure the latency of one image.
         weights: where the weights of the first seed are saved.
+
+    Raises:
+        torch.AcceleratorError: the GPU is of no use to this process any more, which has to end.
     """
     measurements: list[Measurement] = []
     for seed in seeds:
@@ -94,12 +98,19 @@ def run_trial(
             measurement = _complete(started, training)
             if latency:
                 timing = measure_latency(training.network, subject.input_shape, data.device)
-                measurement = replace(measurement, latency_ms=timing.median_ms)
+                measurement = replace(
+                    measurement,
+                    latency_ms=timing.median_ms,
+                    latency_spread_ms=timing.spread_ms,
+                    peak_memory_bytes=timing.peak_memory_bytes,
+                )
             if weights and not measurements:
-                save_weights(training.network, weights)
+                save_weights(training.network, weights, started.training)
         except Diverged as error:
-            measurement = replace(started, state="failed", reason=f"not finite: {error}")
+            measurement = replace(started, state="failed", reason=f"{NOT_FINITE}: {error}")
         except Exception as error:
+            if isinstance(error, torch.AcceleratorError) and not _out_of_memory(error):
+                raise
             kind = "out of memory" if _out_of_memory(error) else type(error).__name__
             measurement = replace(
                 started,
@@ -107,21 +118,24 @@ def run_trial(
                 reason=f"{kind}: {error}",
                 traceback=traceback.format_exc(),
             )
-            if data.device.type == "cuda":
-                torch.cuda.empty_cache()
         measurements.append(measurement)
         if measurement.state == "failed":
+            if data.device.type == "cuda":  # only now: the error's traceback held the tensors
+                torch.cuda.empty_cache()
             break
     return tuple(measurements)
 
 
-def save_weights(network: nn.Module, path: Path) -> None:
-    """Save a network's parameters and buffers as safetensors; complete or absent, never half."""
+def save_weights(network: nn.Module, path: Path, training: TrainingKey) -> None:
+    """Save a network's parameters and buffers as safetensors; complete or absent, never half.
+
+    Args:
+        training: that gave these weights; the file's metadata names it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file(
-        {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}, partial
-    )
+    partial = path.with_suffix(f".{socket.gethostname()}.{os.getpid()}.partial")
+    tensors = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
+    save_file(tensors, partial, {name: str(part) for name, part in training._asdict().items()})
     partial.rename(path)
 
 

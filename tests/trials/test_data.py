@@ -92,6 +92,59 @@ def test_grey_images_have_one_channel(pictures):
     assert load(DataConfig("images:data")).input_shape == (1, 6, 5)
 
 
+def test_a_picture_in_colour_among_grey_ones_is_named(pictures):
+    as_folder(pictures[..., 0], "data")
+    Image.fromarray(pictures[7]).save("data/dog/3.png")
+    with pytest.raises(
+        DataError, match=r"dog/3.png: an image in colour, and the first one is grey"
+    ):
+        load(DataConfig("images:data"))
+    assert load(DataConfig("images:data", shape=(3, 6, 5))).input_shape == (3, 6, 5)
+    assert load(DataConfig("images:data", shape=(1, 6, 5))).input_shape == (1, 6, 5)
+
+
+def test_a_grey_picture_among_coloured_ones_is_one_of_them(pictures):
+    as_folder(pictures, "data")
+    Image.fromarray(pictures[7, ..., 0]).save("data/dog/3.png")
+    for limit in (None, 10):
+        assert load(DataConfig("images:data", limit=limit)).input_shape == (3, 6, 5)
+
+
+@pytest.mark.parametrize("length", [40, 600, 1000])
+def test_a_truncated_archive_is_no_archive(pictures, length):
+    np.savez("data.npz", images=pictures, labels=np.arange(40) % 2)
+    whole = Path("data.npz").read_bytes()
+    assert whole[:4] == b"PK\x03\x04"
+    Path("data.npz").write_bytes(whole[:length])
+    with pytest.raises(DataError, match=r"data.npz cannot be read"):
+        load(DataConfig("npz:data.npz"))
+
+
+def test_a_single_array_is_no_archive(pictures):
+    np.save("data.npy", pictures)
+    with pytest.raises(DataError, match=r"data.npy is a single array, not an archive"):
+        load(DataConfig("npz:data.npy"))
+
+
+def test_the_shape_of_generated_images_is_known_without_drawing_them_all(monkeypatch):
+    drawn = []
+    draw = np.random.default_rng
+
+    def counted(seed):
+        drawn.append(seed)
+        return draw(seed)
+
+    monkeypatch.setattr(np.random, "default_rng", counted)
+    assert probe(DataConfig("synthetic", limit=10_000, shape=(3, 100, 100))) == ((3, 100, 100), 10)
+    assert len(drawn) < 5
+
+
+def test_generated_images_have_to_fit_into_memory():
+    with pytest.raises(DataError, match="are 1,920,000,000,000 values, more than") as caught:
+        probe(DataConfig("synthetic", limit=10_000_000_000, shape=(3, 8, 8)))
+    assert caught.value.field == "limit"
+
+
 def test_splits_are_disjoint_stratified_and_always_the_same(pictures):
     np.savez("data.npz", images=pictures, labels=np.arange(40) % 2)
     config = DataConfig("npz:data.npz", validation=0.25)

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from trials.measurement import Measurement, Outbox, from_json, to_json
+from trials.measurement import Measurement, Outbox, TrainingKey, from_json, to_json
 from trials.store import Store, use_write_ahead_log
 
 MEASUREMENT = Measurement(
@@ -54,11 +54,12 @@ def url(request, tmp_path):
 def test_a_measurement_is_found_by_what_was_measured(url):
     store = Store(url)
     store.add(MEASUREMENT)
-    identity = ("a" * 16, "d" * 16, "r" * 16, 8, 2**47 + 1)
-    assert store.find(*identity) == MEASUREMENT
-    for position, other in enumerate(["b" * 16, "e" * 16, "s" * 16, 9, 1]):
-        changed = [*identity[:position], other, *identity[position + 1 :]]
-        assert store.find(*changed) is None
+    training = TrainingKey("a" * 16, "d" * 16, "r" * 16, 8, 2**47 + 1)
+    assert MEASUREMENT.training == training
+    assert store.find(training) == MEASUREMENT
+    others = {"architecture": "b", "data": "e", "recipe": "s", "epochs": 9, "seed": 1}
+    for name, other in others.items():
+        assert store.find(training._replace(**{name: other})) is None
     store.close()
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
@@ -207,8 +208,6 @@ def test_a_trial_measures_each_seed_and_saves_the_first_ones_weights(resident, t
     assert all(m.state == "complete" and m.latency_ms > 0 for m in measured)
     assert all(len(m.curve) == 3 and m.accuracy == m.curve[-1][2] for m in measured)
     assert all(m.images_per_second > 0 and m.threads == torch.get_num_threads() for m in measured)
-    from safetensors.torch import load_file
-
     again = network()
     again.load_state_dict(load_file(file))
     assert evaluate(again, resident.validation)[1] == measured[0].accuracy
@@ -248,6 +247,16 @@ def test_a_trial_that_fails_says_why_and_does_not_raise(resident, error, reason)
     assert measured[0].accuracy is None
 
 
+def test_a_gpu_that_is_of_no_use_any_more_ends_the_process_and_not_the_search(resident):
+    """Every later trial of the process would fail; its death gives the trial back instead."""
+
+    def build():
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    with pytest.raises(torch.AcceleratorError):
+        run_trial(subject(build), resident, "f", QUICK, (1,))
+
+
 def test_a_diverging_trial_is_failed_as_not_finite(resident):
     measured = run_trial(subject(network), resident, "f", EXPLODING, (1,))
     assert measured[0].state == "failed"
@@ -260,8 +269,12 @@ def test_no_measurement_has_a_number_that_is_not_finite(resident):
     assert np.isfinite(measured[0].validation_loss)
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def needs_gpu(test):
+    skip = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+    return pytest.mark.gpu(skip(test))
+
+
+@needs_gpu
 def test_training_on_a_gpu_learns_as_on_the_cpu(data):
     r = replace(QUICK, epochs=8)
     on_cpu = train(network(), Resident(data, CPU), r, 0).curve[-1]
@@ -270,10 +283,38 @@ def test_training_on_a_gpu_learns_as_on_the_cpu(data):
     assert on_gpu.train_loss == pytest.approx(on_cpu.train_loss, abs=0.15)
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@needs_gpu
 def test_batches_on_a_gpu_are_those_of_the_cpu(data):
     indices = torch.arange(20)
     on_cpu, _ = Resident(data, CPU).train.batch(indices)
     on_gpu, _ = Resident(data, torch.device("cuda")).train.batch(indices.cuda())
     torch.testing.assert_close(on_gpu.cpu(), on_cpu, rtol=1e-5, atol=1e-5)
+
+
+@needs_gpu
+def test_a_trial_on_a_gpu_measures_latency_and_memory_and_saves_its_weights(data, tmp_path):
+    resident = Resident(data, torch.device("cuda"))
+    file = tmp_path / "0.safetensors"
+    (measured,) = run_trial(subject(network), resident, "f", QUICK, (1,), True, file)
+    assert measured.state == "complete", measured.traceback
+    assert measured.device.startswith("cuda: ")
+    assert measured.latency_ms > 0
+    assert measured.peak_memory_bytes > 0
+    loaded = network()
+    loaded.load_state_dict(load_file(file))
+    assert evaluate(loaded, Resident(data, CPU).validation)[1] == pytest.approx(
+        measured.accuracy, abs=0.05
+    )
+
+
+@needs_gpu
+def test_a_trial_that_needs_more_memory_than_a_gpu_has_costs_the_next_one_nothing(data):
+    resident = Resident(data, torch.device("cuda"))
+
+    def build():  # images of 32,768 x 32,768
+        return nn.Sequential(nn.Upsample(scale_factor=4096), network())
+
+    (failed,) = run_trial(subject(build), resident, "f", QUICK, (1,))
+    assert failed.reason.startswith("out of memory: ")
+    (measured,) = run_trial(subject(network), resident, "f", QUICK, (1,))
+    assert measured.state == "complete"

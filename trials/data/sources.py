@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import math
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +21,9 @@ Indices = NDArray[np.intp]
 
 TEST_SPLITS = ("test", "validation")
 """Names of the split for the final report; hub data sets without labels in ``test`` have none."""
+
+MAX_SYNTHETIC = 2**30
+"""Values of all generated images together."""
 
 
 @dataclass(frozen=True)
@@ -115,18 +121,32 @@ class _Synthetic:
         self.shape = config.shape or (3, 16, 16)
         self.classes = tuple(f"class {index}" for index in range(config.classes or 10))
         self.images = config.limit or 2000
+        values = self.images * math.prod(self.shape)
+        if values > MAX_SYNTHETIC:
+            raise DataError(
+                f"{self.images:,} images of {' x '.join(map(str, self.shape))} are {values:,} "
+                f"values, more than {MAX_SYNTHETIC:,}",
+                "limit",
+            )
 
     def _split(self, seed: int, images: int) -> RawSplit:
         channels, height, width = self.shape
         # Coarse patterns, so that small convolutions on small images can tell them apart.
         coarse = np.random.default_rng(0).normal(size=(len(self.classes), 4, 4, channels))
         rows, columns = np.arange(height) * 4 // height, np.arange(width) * 4 // width
-        patterns = coarse[:, rows][:, :, columns]
-        rng = np.random.default_rng(seed)
-        labels = rng.permutation(np.arange(images) % len(self.classes))
-        noise = rng.normal(scale=1.5, size=(images, height, width, channels))
-        pixels = np.clip(128 + 40 * (patterns[labels] + noise), 0, 255).astype(np.uint8)
-        return _from_arrays(pixels, labels.astype(np.int64), "synthetic")
+        labels = np.random.default_rng(seed).permutation(np.arange(images) % len(self.classes))
+
+        def image(index: int) -> Images:
+            pattern = coarse[labels[index]][rows][:, columns]
+            noise = np.random.default_rng((seed, index)).normal(scale=1.5, size=pattern.shape)
+            pixels: Images = np.clip(128 + 40 * (pattern + noise), 0, 255).astype(np.uint8)
+            return pixels
+
+        return RawSplit(
+            labels.astype(np.int64),
+            lambda indices: (image(int(index)) for index in indices),
+            lambda index: f"synthetic, image {index}",
+        )
 
     def train(self) -> RawSplit:
         return self._split(seed=1, images=self.images)
@@ -149,7 +169,10 @@ class _Npz:
 
     def _split(self, pairs: Sequence[tuple[str, str]]) -> RawSplit:
         try:
-            with np.load(self.path, allow_pickle=False) as archive:
+            archive = np.load(self.path, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise DataError(f"{self.path} is a single array, not an archive of several (.npz)")
+            with archive:
                 names = next((pair for pair in pairs if set(pair) <= set(archive.files)), None)
                 if names is None:
                     raise DataError(
@@ -157,7 +180,7 @@ class _Npz:
                         f"it has {', '.join(archive.files) or 'none'}"
                     )
                 images, labels = (archive[name] for name in names)
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"{self.path} cannot be read: {error}") from None
@@ -220,12 +243,20 @@ class _Table:
             return str(path) if path and self.kind == "images" else f"{self.location}, row {index}"
 
         def images(indices: Indices) -> Iterator[Images]:
-            mode = None
+            shape = self.config.shape
+            first = _open(table[0][image_column], partial(name, 0))
+            grey = shape[0] == 1 if shape else _is_grey(first)
             rows = iter(indices)
             for batch in table.select(indices).iter(batch_size=1000):
                 for stored in batch[image_column]:
-                    pixels, mode = _decode(stored or {}, name, int(next(rows)), mode)
-                    yield pixels
+                    row = int(next(rows))
+                    image = _open(stored, partial(name, row))
+                    if grey and not shape and not _is_grey(image):
+                        raise DataError(
+                            f"{name(row)}: an image in colour, and the first one is grey",
+                            hint="say which: data.shape: [1, H, W] or [3, H, W]",
+                        )
+                    yield _pixels(image, grey)
 
         return RawSplit(labels.astype(np.int64), images, name)
 
@@ -282,19 +313,26 @@ class _Table:
         return str(found[0])
 
 
-def _decode(
-    stored: dict[str, Any], name: Callable[[int], str], index: int, mode: str | None
-) -> tuple[Images, str]:
-    """Pixels as 8-bit grey or RGB: as the first image was, where ``mode`` is known."""
+def _open(stored: dict[str, Any] | None, name: Callable[[], str]) -> Image.Image:
+    """A decoded image of 8 bits a channel."""
     try:
-        content = stored.get("bytes") or Path(stored["path"]).read_bytes()
+        if not stored:
+            raise DataError(f"{name()}: not a readable image: there is no image")
+        content = stored["bytes"] or Path(stored["path"]).read_bytes()
         with Image.open(io.BytesIO(content)) as image:
             if image.mode.startswith(("I", "F")):
-                raise DataError(f"{name(index)}: {image.mode} images are not supported, only 8-bit")
-            if mode is None:
-                mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
-            pixels = np.asarray(image.convert(mode))
-    except (OSError, SyntaxError, KeyError, TypeError, Image.DecompressionBombError) as error:
-        reason = "there is no image" if isinstance(error, KeyError | TypeError) else str(error)
-        raise DataError(f"{name(index)}: not a readable image: {reason}") from None
-    return (pixels[..., None] if mode == "L" else pixels), mode
+                raise DataError(f"{name()}: {image.mode} images are not supported, only 8-bit")
+            image.load()
+            return image
+    except (OSError, SyntaxError, TypeError, Image.DecompressionBombError) as error:
+        reason = "there is no image" if isinstance(error, TypeError) else str(error)
+        raise DataError(f"{name()}: not a readable image: {reason}") from None
+
+
+def _is_grey(image: Image.Image) -> bool:
+    return image.mode in ("1", "L", "LA")
+
+
+def _pixels(image: Image.Image, grey: bool) -> Images:
+    pixels = np.asarray(image.convert("L" if grey else "RGB"))
+    return pixels[..., None] if grey else pixels
