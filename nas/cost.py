@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from nas.architecture import Architecture
-from nas.layers import unroll
+from nas.architecture import Architecture, Block
+from nas.layers import unroll, unroll_block
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,11 @@ def count_cost(architecture: Architecture) -> Cost:
         params=sum(layer.params for layer in layers),
         activations=sum(layer.activations for layer in layers),
     )
+
+
+def count_block_macs(block: Block, in_channels: int, size: tuple[int, int]) -> int:
+    """MACs of one block in closed form, for an input of this (height, width)."""
+    return sum(layer.macs for layer in unroll_block(block, in_channels, size))
 
 
 def count_macs_with_ptflops(network: nn.Module, input_shape: tuple[int, int, int]) -> int:

@@ -42,6 +42,10 @@ def describe(
     if not console.is_terminal:
         console.width = 200  # nothing to fit into: no column is cut
     with faults_reported():
+        if overrides and (what in PRESETS or what.endswith(".json")):
+            raise InputError.of(
+                "--set", f"{what} is not a search space", "it changes values of a .yaml file"
+            )
         if what in PRESETS:
             architecture = preset(what)
         elif what.endswith(".json"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+MAX_SHOWN = 100
+
 Path = tuple[str | int, ...]
 """Where a value stands in a document: ``("network", "blocks", 0, "channels")``."""
 
@@ -60,13 +62,19 @@ class Fault:
 
 
 class InputError(Exception):
-    """Everything that is wrong with a file or an option; a command exits with status 2 on it."""
+    """Everything that is wrong with a file or an option; a command exits with status 2 on it.
+
+    Its text shows the first hundred faults, in the order of the file.
+    """
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(
             sorted(faults, key=lambda fault: (fault.place.line, fault.place.column))
         )
-        super().__init__("\n".join(map(str, self.faults)))
+        lines = [str(fault) for fault in self.faults[:MAX_SHOWN]]
+        if len(self.faults) > MAX_SHOWN:
+            lines.append(f"... and {len(self.faults) - MAX_SHOWN:,} more")
+        super().__init__("\n".join(lines))
 
     @classmethod
     def of(cls, source: str, message: str, hint: str = "") -> InputError:

@@ -53,6 +53,11 @@ def unroll(architecture: Architecture) -> tuple[Layer, ...]:
     return tuple(_layers(architecture))
 
 
+def unroll_block(block: Block, in_channels: int, size: tuple[int, int]) -> tuple[Layer, ...]:
+    """The layers of one block alone, for an input of this (height, width)."""
+    return tuple(_block("block", block, in_channels, size))
+
+
 def _layers(architecture: Architecture) -> Iterator[Layer]:
     channels, *size = architecture.input_shape
     stem = architecture.stem

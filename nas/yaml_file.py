@@ -1,4 +1,4 @@
-"""Strict YAML 1.2 with the place of every key and value.
+"""Strict YAML 1.2 with the place of every key and value, and YAML that it reads as it was.
 
 The part of YAML that a configuration needs: mappings, sequences and scalars of the core schema.
 Anchors, aliases, tags, merge keys, duplicate keys and several documents are faults, because each
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path as FilePath
@@ -28,6 +28,7 @@ _TRUE, _FALSE = re.compile(r"true|True|TRUE"), re.compile(r"false|False|FALSE")
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_NOT_TEXT = (_NULL, _TRUE, _FALSE, _INTEGER, _FLOAT, _NOT_FINITE)
 
 
 @dataclass
@@ -96,6 +97,8 @@ def parse_yaml(text: str, source: str) -> Document:
         mark = error.problem_mark or error.context_mark
         place = reader.place(mark) if mark else Place(source)
         raise InputError([Fault(place, f"not YAML: {error.problem}")]) from None
+    except UnicodeEncodeError:  # an argument holds bytes that are not UTF-8 as surrogates
+        raise InputError.of(source, "not UTF-8") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise InputError(
@@ -103,12 +106,34 @@ def parse_yaml(text: str, source: str) -> Document:
         ) from None
 
 
-def override(document: Document, assignment: str, option: str = "--set") -> None:
-    """Apply ``training.epochs=3`` to a document in place; faults are noted in it.
+def dump_yaml(value: object) -> str:
+    """Plain data as YAML that `parse_yaml` reads as it was: keys are text, numbers finite."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML writes YAML 1.1, in which `1e3` is text that needs no quotes."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ANN401  # of any type
+        return True
+
+    def text(self, text: str) -> yaml.ScalarNode:
+        like_another_type = any(rule.fullmatch(text) for rule in _NOT_TEXT)
+        # Double quotes are the one style that has escapes, and so keeps every character.
+        style = '"' if like_another_type or not text.isprintable() else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _Dumper.text)
+
+
+def override(document: Document, assignment: str) -> None:
+    """Apply ``training.epochs=3``, as given to ``--set``; faults are noted in the document.
 
     Lists are indexed as in ``network.blocks[0].channels=32``.
     """
-    place = Place(f"{option} {assignment}" if option == "--set" else option)
+    place = Place(f"--set {assignment}")
     name, equals, text = assignment.partition("=")
     path = _parse_path(name)
     if not equals or path is None:
@@ -122,7 +147,18 @@ def override(document: Document, assignment: str, option: str = "--set") -> None
         document.faults.append(Fault(place, error.faults[0].message, path))
         return
     document.faults += [Fault(place, fault.message, path) for fault in parsed.faults]
+    _set(document, path, parsed.value, place, parsed.values)
 
+
+def assign(document: Document, path: Path, value: object, option: str) -> None:
+    """Set what an option of the command line stands for; faults are noted in the document."""
+    _set(document, path, value, Place(option))
+
+
+def _set(
+    document: Document, path: Path, value: object, place: Place, parts: Iterable[Path] = ()
+) -> None:
+    """Set a value, and its place as that of each of its parts."""
     target = document.value
     for depth, (part, following) in enumerate(pairwise(path), start=1):
         if isinstance(target, dict) and isinstance(part, str):
@@ -132,18 +168,18 @@ def override(document: Document, assignment: str, option: str = "--set") -> None
         else:
             document.faults.append(Fault(place, f"there is no {dotted(path[:depth])} to set"))
             return
-    if not _assign(target, path[-1], parsed.value):
+    if not _set_item(target, path[-1], value):
         document.faults.append(Fault(place, f"there is no {dotted(path)} to set"))
         return
     for places in (document.values, document.keys):
         for known in [known for known in places if known[: len(path)] == path]:
             del places[known]
-    for inner in parsed.values:
+    for inner in parts:
         document.values[path + inner] = place
     document.values[path] = document.keys[path] = place
 
 
-def _assign(target: object, key: str | int, value: object) -> bool:
+def _set_item(target: object, key: str | int, value: object) -> bool:
     """Set an item of a mapping, or an existing one of a list; False where there is no such item."""
     if isinstance(target, dict) and isinstance(key, str):
         target[key] = value
@@ -198,10 +234,7 @@ class _Reader:
         if isinstance(event, yaml.AliasEvent):
             self.note(event, path, f"alias *{event.anchor} is not allowed", "write the value out")
             return None
-        if getattr(event, "anchor", None):
-            self.note(event, path, f"anchor &{event.anchor} is not allowed", "remove the anchor")
-        if getattr(event, "tag", None):
-            self.note(event, path, f"tag {event.tag} is not allowed", "remove the tag")
+        self.refuse_properties(event, path)
         if isinstance(event, yaml.MappingStartEvent):
             return self.mapping(path)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -210,6 +243,12 @@ class _Reader:
                 items.append(self.node(item, (*path, len(items))))
             return items
         return self.scalar(event, path)
+
+    def refuse_properties(self, event: Any, path: Path) -> None:  # noqa: ANN401  # of any node
+        if event.anchor:
+            self.note(event, path, f"anchor &{event.anchor} is not allowed", "remove the anchor")
+        if event.tag:
+            self.note(event, path, f"tag {event.tag} is not allowed", "remove the tag")
 
     def mapping(self, path: Path) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -221,7 +260,8 @@ class _Reader:
                 continue
             key = event.value
             inner = (*path, key)
-            if key == "<<":
+            self.refuse_properties(event, inner)
+            if key == "<<" and event.implicit[0]:  # not in quotes
                 self.note(event, path, "merge key << is not allowed", "write the keys out")
                 self.node(next(self.events), inner)
             elif key in result:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
+import reprlib
 import typing
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
@@ -11,12 +14,13 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from nas.architecture import ArchitectureError, segment_count
-from nas.faults import Fault, InputError, Path, dotted
+from nas.architecture import ArchitectureError
+from nas.faults import Fault, InputError, Path
+from nas.space.block_checks import check_blocks
 from nas.space.quantities import format_count
-from nas.space.schema import Axes, BlockSection, SearchSection, Section, SegmentRange, SpaceFile
-from nas.space.search_space import BlockFrame, SearchSpace
-from nas.yaml_file import Document, override, read_yaml
+from nas.space.schema import DataSection, SearchSection, Section, SpaceFile
+from nas.space.search_space import SearchSpace
+from nas.yaml_file import Document, assign, override, read_yaml
 from trials.data import DataError, probe
 
 GRID_LIMIT = 1_000_000
@@ -41,14 +45,14 @@ def load_space(path: str | FilePath, overrides: Sequence[str] = ()) -> SearchSpa
 def read_document(
     path: str | FilePath,
     overrides: Sequence[str] = (),
-    options: Mapping[str, str] | None = None,
+    options: Mapping[str, tuple[Path, object]] | None = None,
 ) -> Document:
     """A file with assignments applied to it, not checked yet beyond being YAML.
 
     Args:
         path: of the YAML file.
         overrides: assignments such as ``training.epochs=3``, as given to ``--set``.
-        options: assignments by the command-line option that stands for them.
+        options: the path and the value that stand for a command-line option, by its name.
 
     Raises:
         InputError: the file cannot be read.
@@ -56,8 +60,8 @@ def read_document(
     document = read_yaml(FilePath(path))
     for assignment in overrides:
         override(document, assignment)
-    for option, assignment in (options or {}).items():
-        override(document, assignment, option)
+    for option, (place, value) in (options or {}).items():
+        assign(document, place, value, option)
     return document
 
 
@@ -69,20 +73,25 @@ def space_of(document: Document) -> SearchSpace:
     """
     sections = _valid_sections(document)
     if "network" in sections and "search" in sections:
-        _check_segments(document, sections)
-    if document.faults:
+        check_blocks(document, sections["network"], sections["search"])
+    images = _probe(document, sections["data"]) if "data" in sections else None
+    if document.faults or images is None:
         raise InputError(document.faults)
-    file = SpaceFile(**sections)
-    try:
-        shape, classes = probe(file.data.config)
-    except DataError as error:
-        document.fault(("data", error.field), str(error), error.hint)
-        raise InputError(document.faults) from None
-    space = SearchSpace(file, shape, classes)
-    _check_budget(document, space)
+    space = SearchSpace(SpaceFile(**sections), *images)
+    if _check_images(document, space):
+        _check_budget(document, space)
     if document.faults:
         raise InputError(document.faults)
     return space
+
+
+def _probe(document: Document, data: DataSection) -> tuple[tuple[int, int, int], int] | None:
+    """Shape of the images and number of classes; None where the data cannot be read."""
+    try:
+        return probe(data.config)
+    except DataError as error:
+        document.fault(("data", error.field), str(error), error.hint)
+        return None
 
 
 def _valid_sections(document: Document) -> dict[str, Any]:
@@ -108,10 +117,9 @@ def _valid_sections(document: Document) -> dict[str, Any]:
             valid[name] = adapter.validate_python(_tuples(value[name]))
         except ValidationError as error:
             details = error.errors(include_url=False)
-            for detail in details:
-                if not _repeats(detail, details):
-                    _note(document, name, detail)
-            if name == "search":
+            for detail in _without_repeats(details):
+                _note(document, name, detail)
+            if name == "search" and isinstance(value[name], dict):
                 # What is right in it can still be checked against the network.
                 faulty = {detail["loc"][0] for detail in details if detail["loc"]}
                 rest = {k: v for k, v in value[name].items() if k not in faulty}
@@ -128,38 +136,43 @@ def _tuples(value: Any) -> Any:  # noqa: ANN401  # walks data of any shape
     return value
 
 
-def _repeats(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
-    """A list is called too short after its faulty items have been left out."""
-    inside = [d for d in details if d["loc"][: len(detail["loc"])] == detail["loc"]]
-    return detail["type"] == "too_short" and len(inside) > 1
+def _without_repeats(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leaves out lists that are called too short once their faulty items have been left out."""
+    inside = Counter(d["loc"][:depth] for d in details for depth in range(len(d["loc"]) + 1))
+    return [d for d in details if d["type"] != "too_short" or inside[d["loc"]] == 1]
 
 
 def _note(document: Document, section: str, detail: ErrorDetails) -> None:
     path: Path = (section, *detail["loc"])
-    kind, message = detail["type"], detail["msg"].removeprefix("Value error, ")
-    given = detail["input"]
+    kind, given = detail["type"], detail["input"]
     if isinstance(path[-1], int) and path not in document.values:
         path = path[:-1]  # a single value stands for a list of one
     if kind == "extra_forbidden":
         document.fault(path, "unknown key", _similar(str(path[-1]), _keys_at(path[:-1])), True)
     elif kind == "missing" and isinstance(given, tuple):
         document.fault(path, f"the list is too short; got {len(given)} items")
+    elif kind == "too_short":
+        document.fault(path, f"expected at least {detail['ctx']['min_length']} item; got none")
+    elif kind == "too_long":
+        most = detail["ctx"]["max_length"]
+        document.fault(path, f"expected at most {most} items; got {len(given)}")
     elif kind == "missing":
         document.fault(path[:-1], f"{path[-1]} is missing", of_key=True)
     elif kind == "value_error":
-        document.fault(path, message)
+        document.fault(path, detail["msg"].removeprefix("Value error, "))
     else:
-        message = message.replace("Input should", "must").replace("Tuple should", "a list must")
-        shown = (
-            "a mapping"
-            if isinstance(given, dict)
-            else "a list"
-            if isinstance(given, tuple)
-            else "nothing"
-            if given is None
-            else repr(given)
-        )
-        document.fault(path, f"{message}; got {shown}")
+        rule = _RULES.get(kind) or re.sub(r"^\w+ should", "must", detail["msg"])
+        document.fault(path, f"{rule}; got {_shown(given)}")
+
+
+_RULES = {"model_type": "must be a mapping", "tuple_type": "must be a list"}
+"""In the words of YAML; pydantic's own words name Python's types and our classes."""
+
+
+def _shown(given: object) -> str:
+    if isinstance(given, dict | tuple):
+        return "a mapping" if isinstance(given, dict) else "a list"
+    return "nothing" if given is None else reprlib.repr(given)
 
 
 def _similar(name: str, known: list[str]) -> str:
@@ -194,92 +207,14 @@ def _required_hint(annotation: Any) -> str:  # noqa: ANN401  # a type form
     return ""
 
 
-def _check_segments(document: Document, sections: dict[str, Any]) -> None:
-    """Every choice has to exist in every convolution that it may be drawn for."""
-    search: SearchSection = sections["search"]
-    noted: set[Path] = set()
-    width = sections["network"].stem.channels[-1]
-    for index, section in enumerate(sections["network"].blocks):
-        if search.scope == "network":
-            for axis in Axes.AXES:
-                if getattr(section, axis) is not None:
-                    document.fault(
-                        ("network", "blocks", index, axis),
-                        "search.scope is network, which draws each axis once for all blocks",
-                        "leave it out here, or use scope: block",
-                        of_key=True,
-                    )
-        for _ in range(section.repeat):
-            channels = section.convolution_channels
-            frame = BlockFrame(width, channels, section.stride, section.downsample)
-            _check_block(document, index, section, search, frame, noted)
-            width = channels[-1]
-
-
-def _check_block(
-    document: Document,
-    index: int,
-    section: BlockSection,
-    search: SearchSection,
-    frame: BlockFrame,
-    noted: set[Path],
-) -> None:
-    name = dotted(("blocks", index))
-
-    def axis(axis: str) -> tuple[Path, Any]:
-        own = getattr(section, axis)
-        place: Path = ("network", "blocks", index, axis) if own is not None else ("search", axis)
-        return place, own if own is not None else getattr(search, axis)
-
-    def note(path: Path, message: str, hint: str) -> None:
-        if path not in noted:
-            noted.add(path)
-            document.fault(path, message, hint)
-
-    orders = axis("order")[1] or ("spatial_first",)
-    narrowest = frame.narrowest(orders)
-    path, segments = axis("segments")
-    if isinstance(segments, SegmentRange):
-        last = segments.first if segments.last == "C" else segments.last
-        if last > narrowest:
-            note(
-                path,
-                f"{last} is more than the {narrowest} channels of {name}",
-                "end the range with C, one segment per channel",
-            )
-    for position, choice in enumerate(() if isinstance(segments, SegmentRange) else segments or ()):
-        try:
-            if set(orders) != {"plain"}:
-                segment_count(choice, narrowest)
-        except ArchitectureError:
-            shown = choice if isinstance(choice, int) else f"a segment of {choice[2:]} channels"
-            note(
-                _item(document, path, position),
-                f"{shown} is more than the {narrowest} channels of {name}",
-                f"use a count up to {narrowest}, or a width such as C/{min(4, narrowest)}",
-            )
-    path, groups = axis("pointwise_groups")
-    fewest = min(frame.in_channels, *frame.channels)
-    for position, choice in enumerate(groups or ()):
-        if choice > fewest:
-            note(
-                _item(document, path, position),
-                f"{choice} is more than the {fewest} channels of {name}",
-                f"use a count up to {fewest}",
-            )
-    path, dilations = axis("dilation")
-    if frame.stride > 1 and frame.downsample == "convolution" and max(dilations or (1,)) > 1:
-        note(
-            path,
-            f"dilation {max(dilations)} with stride {frame.stride} in the convolutions of {name}",
-            "dilate blocks that have stride 1 or downsample: max_pool",
-        )
-
-
-def _item(document: Document, path: Path, position: int) -> Path:
-    """The path of a choice; that of the whole axis where it is written as a single value."""
-    item = (*path, position)
-    return item if item in document.values else path
+def _check_images(document: Document, space: SearchSpace) -> bool:
+    """Whether there is a network for these images; where not, that is a fault of the data."""
+    try:
+        space.first()
+    except ArchitectureError as error:
+        document.fault(("data", "shape" if space.file.data.shape else "source"), str(error))
+        return False
+    return True
 
 
 def _check_budget(document: Document, space: SearchSpace) -> None:

@@ -41,6 +41,8 @@ _DEFAULTS: dict[str, Choice] = {
     "pointwise_groups": 1,
 }
 _NOT_IN_PLAIN = ("segments", "activation", "multiplier", "pointwise_groups")
+_FREE = ("activation", "dilation")
+"""Axes that cost nothing, whatever is chosen."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Point:
 
 @dataclass(frozen=True)
 class PointSpace:
-    """Choices by axis; every axis has at least one.
+    """Choices by axis, at least one each, of the axes that have an effect in some order.
 
     In a plain convolution there is nothing to segment or activate, so those axes are not drawn.
     """
@@ -69,8 +71,11 @@ class PointSpace:
             prefix: of the parameters' names.
             narrowest: the fewest channels that are segmented; where a range ``1..C`` ends.
         """
+        orders = axes["order"] or (_DEFAULTS["order"],)
         parameters = {}
         for axis in Axes.AXES:
+            if not any(axis in _active(str(order)) for order in orders):
+                continue
             choices = axes[axis] or (_DEFAULTS[axis],)
             ordered = isinstance(choices, SegmentRange)
             if isinstance(choices, SegmentRange):
@@ -83,22 +88,32 @@ class PointSpace:
     def draw(self, draw: Draw) -> Point:
         """The point of these choices; an axis with one choice is not drawn."""
         order = self._choose("order", draw)
-        rest = (axis for axis in self._active(str(order)) if axis != "order")
+        rest = (axis for axis in _active(str(order)) if axis != "order")
         return _point({"order": order} | {axis: self._choose(axis, draw) for axis in rest})
 
-    def points(self, leave_out: tuple[str, ...] = ()) -> Iterator[Point]:
-        """Every point, axes that are left out at their first choice."""
-        return (_point(chosen) for chosen in self.combinations(leave_out))
+    def first(self) -> Point:
+        """The first choice of every axis."""
+        return _point(next(self.combinations()))
 
-    def combinations(self, leave_out: tuple[str, ...] = ()) -> Iterator[dict[str, Choice]]:
+    def extremes(self) -> Iterator[Point]:
+        """Points that the cheapest and the dearest one are among, at any widths.
+
+        The more segments, the fewer MACs: of consecutive counts, those between the first and the
+        last need no look.
+        """
+        return map(_point, self._combinations(_extremes))
+
+    def combinations(self) -> Iterator[dict[str, Choice]]:
         """Every combination of choices by axis."""
+        return self._combinations(lambda parameter: parameter.choices)
+
+    def _combinations(
+        self, choices_of: Callable[[Parameter], tuple[Choice, ...]]
+    ) -> Iterator[dict[str, Choice]]:
         for order in self.parameters["order"].choices:
-            axes = self._active(str(order))
+            axes = _active(str(order))
             choices = [
-                (order,)
-                if axis == "order"
-                else self.parameters[axis].choices[: 1 if axis in leave_out else None]
-                for axis in axes
+                (order,) if axis == "order" else choices_of(self.parameters[axis]) for axis in axes
             ]
             for combination in itertools.product(*choices):
                 yield dict(zip(axes, combination, strict=True))
@@ -109,7 +124,7 @@ class PointSpace:
         return sum(
             math.prod(
                 len(self.parameters[axis].choices)
-                for axis in self._active(str(order))
+                for axis in _active(str(order))
                 if axis != "order"
             )
             for order in self.parameters["order"].choices
@@ -119,8 +134,17 @@ class PointSpace:
         parameter = self.parameters[axis]
         return draw(parameter) if len(parameter.choices) > 1 else parameter.choices[0]
 
-    def _active(self, order: str) -> tuple[str, ...]:
-        return tuple(axis for axis in Axes.AXES if order != "plain" or axis not in _NOT_IN_PLAIN)
+
+def _active(order: str) -> tuple[str, ...]:
+    """The axes that have an effect in this order."""
+    return tuple(axis for axis in Axes.AXES if order != "plain" or axis not in _NOT_IN_PLAIN)
+
+
+def _extremes(parameter: Parameter) -> tuple[Choice, ...]:
+    choices = parameter.choices
+    if parameter.name.rpartition(".")[2] in _FREE:
+        return choices[:1]
+    return choices[:1] + choices[1:][-1:] if parameter.ordered else choices
 
 
 def _point(chosen: dict[str, Any]) -> Point:

@@ -5,6 +5,9 @@ The models are strict: no value is converted to another type, and lists arrive a
 
 from __future__ import annotations
 
+import re
+import reprlib
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal, TypeVar
 
@@ -14,9 +17,11 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     field_serializer,
+    field_validator,
     model_validator,
 )
 
@@ -34,13 +39,14 @@ from nas.space.quantities import parse_count, parse_fraction
 from trials.data import DataConfig
 from trials.recipe import RECIPES, Recipe
 
+MAX_BLOCKS = 1024
+
 T = TypeVar("T")
 Channels = Annotated[int, Field(ge=1, le=MAX_CHANNELS)]
 Stride = Annotated[int, Field(ge=1, le=MAX_STRIDE)]
 Count = Annotated[int, BeforeValidator(parse_count)]
 Fraction = Annotated[float, BeforeValidator(parse_fraction)]
 NonNegative = Annotated[float, Field(ge=0, le=1e6)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,15 @@ class SegmentRange:
         return f"{self.first}..{self.last}"
 
 
+def _named(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
+        raise ValueError(
+            "a name has at most 64 letters, digits, . _ and -, and begins with a letter or digit; "
+            f"got {reprlib.repr(name)}"
+        )
+    return name
+
+
 def _listed(value: object) -> object:
     """One value is a list of one."""
     return value if isinstance(value, tuple) else (value,)
@@ -62,8 +77,9 @@ def _listed(value: object) -> object:
 def _distinct(choices: tuple[T, ...]) -> tuple[T, ...]:
     if not choices:
         raise ValueError("expected at least one choice; got none")
-    if len(set(choices)) < len(choices):
-        raise ValueError(f"a choice is listed twice: {', '.join(map(str, choices))}")
+    (choice, times), *_ = Counter(choices).most_common(1)
+    if times > 1:
+        raise ValueError(f"a choice is listed {times} times: {choice}")
     return choices
 
 
@@ -90,6 +106,10 @@ def _segment_range(
     return SegmentRange(int(first), "C" if last == "C" else int(last))
 
 
+Name = Annotated[str, AfterValidator(_named)]
+Widths = Annotated[
+    tuple[Channels, ...], Field(min_length=1, max_length=64), BeforeValidator(_listed)
+]
 Choices = Annotated[tuple[T, ...], BeforeValidator(_listed), AfterValidator(_distinct)]
 SegmentChoices = Annotated[
     tuple[Annotated[int | str, BeforeValidator(_segments)], ...],
@@ -101,7 +121,7 @@ SegmentChoices = Annotated[
 class Section(BaseModel):
     """Part of a file: strict, frozen, without unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Axes(Section):
@@ -140,7 +160,7 @@ class SearchSection(Axes):
 class StemSection(Section):
     """The regular convolutions before the blocks."""
 
-    channels: Choices[Channels]
+    channels: Widths
     stride: Stride = 1
     kernel: Literal[3, 5, 7] = 3
 
@@ -148,7 +168,7 @@ class StemSection(Section):
 class BlockSection(Axes):
     """One block, or several equal ones; axes named here replace those of ``search``."""
 
-    channels: Annotated[tuple[Channels, ...], BeforeValidator(_listed)]
+    channels: Widths
     convs: Annotated[int, Field(ge=1, le=64)] | None = None
     stride: Stride = 1
     downsample: Downsample = "max_pool"
@@ -174,13 +194,23 @@ class NetworkSection(Section):
     stem: StemSection
     blocks: Annotated[tuple[BlockSection, ...], Field(min_length=1, max_length=256)]
 
+    @field_validator("blocks")
+    @classmethod
+    def _not_too_many(cls, blocks: tuple[BlockSection, ...]) -> tuple[BlockSection, ...]:
+        count = sum(block.repeat for block in blocks)
+        if count > MAX_BLOCKS:
+            raise ValueError(
+                f"a network has at most {MAX_BLOCKS} blocks, with repeats; got {count}"
+            )
+        return blocks
+
 
 class DataSection(Section):
     """Which images; see `trials.data.DataConfig`."""
 
     source: Annotated[str, Field(min_length=1, max_length=4096)]
     validation: Fraction = 0.2
-    limit: Annotated[int, Field(ge=2)] | None = None
+    limit: Annotated[int, Field(ge=2, le=100_000_000)] | None = None
     shape: tuple[Channels, Channels, Channels] | None = None
     classes: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
     image_column: str | None = None
@@ -198,6 +228,13 @@ class MacsSection(Section):
     at_most: Count | None = None
     match: Count | None = None
     tolerance: Fraction = 0.01
+
+    @field_validator("tolerance")
+    @classmethod
+    def _of_match(cls, tolerance: float, info: ValidationInfo) -> float:
+        if info.data.get("at_most") is not None and info.data.get("match") is None:
+            raise ValueError("at_most has no tolerance; it is how far match may be missed")
+        return tolerance
 
     @model_validator(mode="after")
     def _one_of_two(self) -> MacsSection:
@@ -222,9 +259,10 @@ class TrainingSection(Section):
 
     @property
     def full_recipe(self) -> Recipe:
-        """For `trials.train.train`."""
+        """For `trials.train.train`; without momentum there is no Nesterov momentum either."""
         changes = self.model_dump(exclude={"recipe"}, exclude_none=True)
-        return replace(RECIPES[self.recipe], **changes)
+        recipe = replace(RECIPES[self.recipe], **changes)
+        return replace(recipe, nesterov=recipe.nesterov and recipe.momentum > 0)
 
 
 class ObjectivesSection(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import random
@@ -17,7 +18,7 @@ from nas.architecture import (
     Downsample,
     Stem,
 )
-from nas.cost import count_cost
+from nas.cost import count_block_macs, count_cost
 from nas.matching import match_macs
 from nas.space.point_space import Choice, Draw, Parameter, Point, PointSpace
 from nas.space.quantities import format_count
@@ -171,29 +172,60 @@ class SearchSpace:
     def macs_range(self) -> tuple[int, int]:
         """MACs of the cheapest and of the dearest architecture at the declared widths.
 
-        A block costs the same whatever the others are, so each is minimized by itself.
+        A block costs the same whatever the others are, so each is costed by itself, those that
+        share a point together; equal blocks are costed once.
         """
-        base = [next(space.points()) for space in self.point_spaces]
-        base_macs = cheapest = dearest = count_cost(self._at(base)).macs
-        for index, space in enumerate(self.point_spaces):
-            macs = [
-                count_cost(self._at([*base[:index], point, *base[index + 1 :]])).macs
-                for point in space.points(leave_out=("activation",))
-            ]
-            cheapest += min(macs) - base_macs
-            dearest += max(macs) - base_macs
-        return cheapest, dearest
+        macs_of = functools.cache(_macs_of)
+        blocks = list(zip(self.frames, self._block_sizes(), strict=True))
+        shared = self.file.search.scope == "network"
+        groups = [blocks] if shared else [[block] for block in blocks]
+        first = self.first()
+        stem_and_head = count_cost(first).macs - sum(
+            count_block_macs(block, in_channels, size)
+            for (block, in_channels), (_, size) in zip(
+                first.blocks_with_input(), blocks, strict=True
+            )
+        )
+        macs = [
+            [sum(macs_of(*block, point) for block in group) for point in space.extremes()]
+            for group, space in zip(groups, self.point_spaces, strict=True)
+        ]
+        return stem_and_head + sum(map(min, macs)), stem_and_head + sum(map(max, macs))
+
+    def first(self) -> Architecture:
+        """The network at the first choice of everything, whatever the budget.
+
+        Raises:
+            ArchitectureError: no architecture can exist for these images.
+        """
+        return self._at([space.first() for space in self.point_spaces])
+
+    def _block_sizes(self) -> Iterator[tuple[int, int]]:
+        """(height, width) of what each block receives."""
+        _, height, width = self.input_shape
+        height, width = self._stem.output_size(height), self._stem.output_size(width)
+        for frame in self.frames:
+            yield height, width
+            height, width = -(-height // frame.stride), -(-width // frame.stride)
+
+    @property
+    def _stem(self) -> Stem:
+        stem = self.file.network.stem
+        return Stem(stem.channels, stem.stride, stem.kernel)
 
     def _at(self, points: Sequence[Point]) -> Architecture:
         """The network at the declared widths with these points: one for each block or for all."""
         spread = points if len(points) == len(self.frames) else list(points) * len(self.frames)
-        stem = self.file.network.stem
         return Architecture(
             self.input_shape,
             self.classes,
-            Stem(stem.channels, stem.stride, stem.kernel),
+            self._stem,
             tuple(frame.block(point) for frame, point in zip(self.frames, spread, strict=True)),
         )
+
+
+def _macs_of(frame: BlockFrame, size: tuple[int, int], point: Point) -> int:
+    return count_block_macs(frame.block(point), frame.in_channels, size)
 
 
 def _orders(axes: dict[str, tuple[str, ...] | None]) -> tuple[str, ...]:

@@ -40,11 +40,15 @@ study: {trials: 48, sampler: tpe, seed: 0}
 resources: {cpus_per_trial: 1, gpus_per_trial: 0}
 """
 
+SEARCH = GOOD[GOOD.index("search:") : GOOD.index("macs:")]
+
 # What is replaced in the file above, by what, and the start of the fault's line and its text.
 FAULTS = [
     # The file as a whole.
     ("name: spectrum\n", "", "1:1", "name is missing"),
-    ("name: spectrum", "name: ../../etc", "1:7", "name: String should match pattern"),
+    ("name: spectrum", "name: ../../etc", "1:7", "name: a name has at most 64 letters, digits, . _ and -"),
+    ("name: spectrum", f"name: {'x' * 65}", "1:7", "name: a name has at most 64 letters"),
+    ("name: spectrum", 'name: "spectrum\\n"', "1:7", "name: a name has at most 64 letters"),
     ("name: spectrum", "name: 3", "1:7", "name: must be a valid string; got 3"),
     ("name: spectrum", "nmae: spectrum", "1:1", "nmae: unknown key"),
     ("study: {", "studdy: {", "18:1", "studdy: unknown key"),
@@ -56,13 +60,23 @@ FAULTS = [
     ("source: synthetic", "source: digit", "3:11", "data.source: no such source: digit"),
     ("source: synthetic", "source: parquet:nowhere", "3:11", "data.source: no such folder: nowhere"),
     ("source: synthetic", "source: npz:none.npz", "3:11", "data.source: no such file: none.npz"),
+    ("source: synthetic", "source: ''", "3:11", "data.source: must have at least 1 character; got ''"),
     ("source: synthetic", "source: 5", "3:11", "data.source: must be a valid string; got 5"),
     ("validation: 0.2", "validation: 1.2", "4:15", "expected a fraction between 0 and 1; got 1.2"),
     ("validation: 0.2", "validation: 20", "4:15", "expected a fraction between 0 and 1; got 20"),
     ("validation: 0.2", "limit: 1", "4:10", "data.limit: must be greater than or equal to 2; got 1"),
     ("validation: 0.2", "shape: [3, 8]", "4:10", "data.shape: the list is too short; got 2 items"),
     ("validation: 0.2", "classes: 1", "4:12", "must be greater than or equal to 2; got 1"),
+    ("validation: 0.2", "limit: 10000000000000", "4:10", "data.limit: must be less than or equal to 100000000"),
+    ("validation: 0.2", "limit: 100000000", "4:10", "data.limit: 100,000,000 images of 3 x 16 x 16 are"),
+    ("validation: 0.2", "shape: [3, 5000, 8]\n  classes: 4", "4:10", "data.shape: an image has channels and a height and width up to 4096; got (3, 5000, 8)"),
+    ("validation: 0.2", "shape: [3, 8, 8, 8]", "4:10", "data.shape: expected at most 3 items; got 4"),
     # Network.
+    ("{channels: 24, stride: 1}", "24", "6:9", "network.stem: must be a mapping; got 24"),
+    ("channels: 24, stride: 1", "channels: [], stride: 1", "6:20", "network.stem.channels: expected at least 1 item; got none"),
+    ("{channels: 24, convs: 2", "{channels: []", "8:18", "network.blocks[0].channels: expected at least 1 item; got none"),
+    ("{channels: 24, convs: 2, stride: 2}", "5", "8:7", "network.blocks[0]: must be a mapping; got 5"),
+    ("repeat: 2}", "repeat: 256}" + 4 * "\n    - {channels: 48, repeat: 256}", "8:5", "network.blocks: a network has at most 1024 blocks, with repeats; got 1281"),
     ("channels: 24, stride: 1", "channels: 0, stride: 1", "6:20", "channels: must be greater"),
     ("channels: 24, stride: 1", "stride: 1", "6:3", "network.stem: channels is missing"),
     ("stride: 1}", "stride: 9}", "6:32", "network.stem.stride: must be less than or equal to 8; got 9"),
@@ -73,6 +87,9 @@ FAULTS = [
     ("repeat: 2", "repeat: 0", "9:51", "blocks[1].repeat: must be greater than or equal to 1; got 0"),
     ("repeat: 2", "reapeat: 2", "9:43", "network.blocks[1].reapeat: unknown key"),
     # Search.
+    (SEARCH, "search:\n", "10:8", "search: must be a mapping; got nothing"),
+    (SEARCH, "search: [1]\n", "10:9", "search: must be a mapping; got a list"),
+    (SEARCH, "search: block\n", "10:9", "search: must be a mapping; got 'block'"),
     ("[1, 3, C/4, C]", "[1, 96, C]", "11:17", "search.segments[1]: 96 is more than the 24 channels of blocks[0]"),
     ("[1, 3, C/4, C]", "96", "11:13", "search.segments: 96 is more than the 24 channels of blocks[0]"),
     ("[1, 3, C/4, C]", "[C/96]", "11:14", "a segment of 96 channels is more than the 24 channels"),
@@ -82,7 +99,7 @@ FAULTS = [
     ("[1, 3, C/4, C]", "[0]", "11:14", "segments are a count, C, or a width such as C/4; got '0'"),
     ("[1, 3, C/4, C]", "[C4]", "11:14", "segments are a count, C, or a width such as C/4; got 'C4'"),
     ("[1, 3, C/4, C]", "[1.5]", "11:14", "a width such as C/4; got '1.5'"),
-    ("[1, 3, C/4, C]", "[3, 3]", "11:13", "a choice is listed twice: 3, 3"),
+    ("[1, 3, C/4, C]", "[3, 3]", "11:13", "a choice is listed 2 times: 3"),
     ("[1, 3, C/4, C]", "[]", "11:13", "expected at least one choice; got none"),
     ("[none, relu]", "[none, tanh]", "12:22", "search.activation[1]: must be 'none', 'relu'"),
     ("[spatial_first, pointwise_first]", "[first]", "13:11", "search.order[0]: must be 'spatial_first'"),
@@ -96,6 +113,7 @@ FAULTS = [
     ("at_most: 100M", "at_most: 10K", "15:17", "10K is less than the cheapest architecture costs"),
     ("at_most: 100M", "match: 1K", "15:15", "no architecture in 20 tries"),
     ("at_most: 100M", "at_most: 2M, match: 1M", "15:7", "expected one of at_most and match"),
+    ("at_most: 100M", "at_most: 100M, tolerance: 1%", "15:34", "macs.tolerance: at_most has no tolerance"),
     ("at_most: 100M", "match: 4M, tolerance: 0", "15:30", "expected a fraction between 0 and 1; got 0"),
     ("recipe: proxy", "recipe: prxy", "16:20", "training.recipe: must be 'proxy', 'imagenet' or 'jft'"),
     ("epochs: 8", "epochs: 0", "16:35", "training.epochs: must be greater than or equal to 1; got 0"),
@@ -147,6 +165,36 @@ def test_a_fault_shows_the_line_and_a_hint():
     )
 
 
+def test_a_typo_does_not_hide_that_the_data_is_not_there():
+    text = GOOD.replace("source: synthetic", "source: npz:none.npz").replace("epochs", "epohcs")
+    Path("space.yaml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_space("space.yaml")
+    assert [fault.message for fault in caught.value.faults] == [
+        "no such file: none.npz",
+        "unknown key",
+    ]
+
+
+def test_a_great_many_faults_are_found_at_once_and_the_first_hundred_are_shown():
+    items = ", ".join(["yes"] * 50_000)
+    Path("space.yaml").write_text(GOOD.replace("true, false", items))
+    with pytest.raises(InputError) as caught:
+        load_space("space.yaml")
+    assert len(caught.value.faults) == 50_000
+    assert str(caught.value).count("must be a valid boolean") == 100
+    assert str(caught.value).endswith("\n... and 49,900 more")
+
+
+@pytest.mark.parametrize("macs", ["macs: {at_most: 100M}", "macs: {match: 100M}", ""])
+def test_images_that_no_network_takes_are_a_fault_of_the_data(macs):
+    np.savez("data.npz", images=np.zeros((20, 1, 4097), np.uint8), labels=LABELS)
+    text = GOOD.replace("macs: {at_most: 100M}", macs)
+    Path("space.yaml").write_text(text.replace("source: synthetic", "source: npz:data.npz"))
+    with pytest.raises(InputError, match=r"^space.yaml:3:11: error: data.source: .* up to 4096"):
+        load_space("space.yaml")
+
+
 def test_a_misspelt_key_gets_its_likely_name():
     Path("space.yaml").write_text(GOOD.replace("epochs", "epohcs"))
     with pytest.raises(InputError, match=r"hint: did you mean epochs\?"):
@@ -172,8 +220,11 @@ OPTIONS = [
     (["--sampler", "grid search"], "--sampler: error: study.sampler: must be 'tpe'"),
     (["--epochs", "-3"], "--epochs: error: training.epochs: must be greater than or equal to 1"),
     (["--seed", "-1"], "--seed: error: study.seed: must be greater than or equal to 0; got -1"),
-    (["--study", "a/b"], "--study: error: name: String should match pattern"),
+    (["--study", "a/b"], "--study: error: name: a name has at most 64 letters"),
     (["--cpus-per-trial", "0"], "--cpus-per-trial: error: resources.cpus_per_trial: must be greater"),
+    (["--cpus-per-trial", "nan"], "resources.cpus_per_trial: must be a finite number; got nan"),
+    (["--set", "data.source=\udcff"], "error: data.source: not UTF-8"),
+    (["--study", "\udcff"], "--study: error: name: a name has at most 64 letters"),
     (["--set", "training.epohcs=3"], "--set training.epohcs=3: error: training.epohcs: unknown key"),
     (["--set", "training.epochs"], "--set training.epochs: error: expected NAME=VALUE"),
     (["--set", "network.blocks[9].convs=1"], "there is no network.blocks[9] to set"),
@@ -202,6 +253,33 @@ def test_faulty_option(arguments, message):
     assert "secret" not in result.output
 
 
+@pytest.mark.parametrize("name", ["2024", "true", "1e3", "null", "1.0", "a"])
+def test_an_option_of_its_own_is_not_read_as_yaml(name, monkeypatch):
+    """Any name that is allowed is taken as it is: the run ends at something else."""
+    monkeypatch.setattr("nas.search.SearchRun.__call__", lambda run: print(f"study {run.name!r}"))
+    result = search("--study", name, "--set", "training.epochs=1")
+    assert result.output == f"study {name!r}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "space.yaml: error: name: expected the name of a study"),
+        ("- 1", "space.yaml:1:1: error: name: expected the name of a study"),
+        ("data: 1", "space.yaml:1:1: error: name: expected the name of a study"),
+        ("name: 1e3", "space.yaml:1:7: error: name: expected the name of a study"),
+        ("name: &x a", "space.yaml:1:7: error: name: anchor &x is not allowed"),
+        ("name: [", "error: not YAML"),
+    ],
+)
+def test_a_study_whose_folder_is_damaged(text, message):
+    Path("broken").mkdir()
+    Path("broken/space.yaml").write_text(text)
+    result = run(export_app, "--study", "broken", "--output", "x")
+    assert result.exit_code == 2
+    assert message in result.output
+
+
 @pytest.mark.parametrize(
     ("app", "arguments", "message"),
     [
@@ -215,6 +293,12 @@ def test_faulty_option(arguments, message):
             "--recipe is one of proxy",
         ),
         (describe_app, ["none.json"], "none.json: error: cannot be read: No such file"),
+        (
+            describe_app,
+            ["xception", "--set", "a=1"],
+            "--set: error: xception is not a search space",
+        ),
+        (describe_app, ["a.json", "--set", "a=1"], "--set: error: a.json is not a search space"),
         (describe_app, ["none.yaml"], "none.yaml: error: cannot be read: No such file"),
     ],
     ids=str,

@@ -4,8 +4,10 @@ import itertools
 import random
 
 import pytest
+import torch
 
 from nas import Architecture, build_network, count_cost, load_space
+from nas.cost import count_block_macs
 from nas.faults import InputError
 from nas.space import Infeasible
 
@@ -131,16 +133,70 @@ def test_repeated_blocks_are_blocks_of_their_own(space):
 @pytest.mark.parametrize(
     "search",
     [
-        "search: {segments: [1, 2, C/3, C], order: [spatial_first, pointwise_first, plain], residual: [true, false], kernel: [3, 5], multiplier: [1, 2]}",
+        "search: {segments: [1, 2, C/3, C], order: [spatial_first, pointwise_first, plain], residual: [true, false]}",
+        "search: {segments: [C/3, C], order: [plain, pointwise_first], kernel: [3, 5], multiplier: [1, 2]}",
         "search: {segments: [1, 2, C], order: [spatial_first, pointwise_first], scope: network, pointwise_groups: [1, 2]}",
         "search: {segments: 1..C}",
+        "search: {segments: 1..C, order: [pointwise_first, spatial_first, plain], scope: network, residual: [false, true], kernel: [5, 3]}",
+        "search: {segments: 2..5, order: [pointwise_first], dilation: [2, 1], activation: [relu, none]}",
+        "search: {order: plain, segments: 1..C, residual: [true, false], kernel: [3, 7]}",
     ],
 )
-def test_the_cost_range_is_that_of_all_architectures(space, search):
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("network.blocks[1].channels=[7, 11]", "data.shape=[2, 9, 13]"),
+        ("network.blocks[0].repeat=2", "network.blocks[1].channels=6", "network.stem.stride=2"),
+    ],
+)
+def test_the_cost_range_is_that_of_all_architectures(space, search, overrides):
     """Brute force over the whole space."""
-    drawn = space(search)
+    drawn = space(search, *overrides)
     costs = {count_cost(architecture).macs for architecture in architectures(drawn, 50_000)}
+    assert drawn.size <= 50_000
     assert drawn.macs_range == (min(costs), max(costs))
+
+
+def test_the_cost_range_of_a_large_space_needs_few_looks(space, monkeypatch):
+    looks = []
+
+    def count(block, *rest):
+        looks.append(block)
+        return count_block_macs(block, *rest)
+
+    monkeypatch.setattr("nas.space.search_space.count_block_macs", count)
+    drawn = space(
+        "search: {segments: 1..C, order: [spatial_first, pointwise_first], residual: [true, false]}",
+        "network.stem.channels=728",
+        "network.blocks=[{channels: 728, convs: 3, repeat: 8}]",
+    )
+    cheapest, dearest = drawn.macs_range
+    assert dearest > cheapest
+    assert len(looks) <= 8 + 8  # the first architecture; two ends, two orders, with and without
+
+
+def test_a_stem_may_have_equal_convolutions(space):
+    drawn = space("", "network.stem.channels=[6, 6]")
+    assert drawn.sample(0).stem.channels == (6, 6)
+
+
+def test_axes_without_effect_are_not_there(space):
+    drawn = space(
+        "search: {segments: 1..C, order: plain, activation: [none, elu], pointwise_groups: [1, 9],"
+        " residual: [true, false]}"
+    )
+    assert [p.name for p in drawn.parameters] == ["block0.residual", "block1.residual"]
+    assert drawn.size == len(list(drawn.combinations())) == 4
+
+
+def test_without_momentum_there_is_no_nesterov_momentum(space):
+    recipe = space("training: {momentum: 0}").file.training.full_recipe
+    assert (recipe.momentum, recipe.nesterov) == (0, False)
+    assert space("training: {momentum: 0.5}").file.training.full_recipe.nesterov
+    torch.optim.SGD(
+        [torch.zeros(1)], recipe.learning_rate, recipe.momentum, nesterov=recipe.nesterov
+    )
 
 
 def test_architectures_over_the_budget_are_rejected_before_training(space):

@@ -3,12 +3,11 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nas.faults import InputError
-from nas.yaml_file import MAX_BYTES, override, parse_yaml, read_yaml
+from nas.yaml_file import MAX_BYTES, assign, dump_yaml, override, parse_yaml, read_yaml
 
 
 def value(text):
@@ -53,6 +52,11 @@ def test_scalars_are_those_of_yaml_1_2(text, expected):
         ("a: &x 1", "1:4", "a: anchor &x is not allowed"),
         ("a: &x 1\nb: *x", "2:4", "b: alias *x is not allowed"),
         ("a: !!python/object:os.system 1", "1:4", "tag tag:yaml.org,2002:python/object:os.system"),
+        ("&x name: a", "1:1", "name: anchor &x is not allowed"),
+        ("!!str b: 1", "1:1", "b: tag tag:yaml.org,2002:str is not allowed"),
+        ("! b: 1", "1:1", "b: tag ! is not allowed"),
+        ("{a: 1, &y <<: {b: 1}}", "1:8", "merge key << is not allowed"),
+        ("a: 1\n*x : 2", "2:1", "a key is plain text"),
         ("a:\n  <<: {b: 1}", "2:3", "merge key << is not allowed"),
         ("a: 1\n---\nb: 2", "2:1", "a second document starts here"),
         ("? [1, 2]\n: 3", "1:3", "a key is plain text"),
@@ -76,6 +80,7 @@ def test_what_could_mean_something_else_than_it_seems_is_a_fault(text, place, me
         ("\ta: 1", "1:1", "not YAML: found character that cannot start any token"),
         ("a: b: c", "1:5", "not YAML: mapping values are not allowed"),
         ("a: \x00", "1:", "not YAML"),
+        ("a: \udcff", " error", "not UTF-8"),
         ("[" * 40, "1:18", "nested more than 16 deep"),
         ("a: " + "{b: " * 40, "1:", "nested more than 16 deep"),
     ],
@@ -113,32 +118,43 @@ def test_any_text_gives_a_document_or_faults_and_nothing_else(text):
         parse_yaml(text, "file.yaml")
 
 
-words = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=20)
+words = st.text(max_size=20) | st.from_regex(r"[-+.0-9eExXo~nultrfas:_<=]{1,6}", fullmatch=True)
+floats = st.floats(allow_nan=False, allow_infinity=False)
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**62), 2**62) | words,
+    st.none() | st.booleans() | st.integers(-(2**62), 2**62) | floats | words | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),
     max_leaves=20,
 )
 
 
-@given(st.dictionaries(words.filter(lambda key: key != "<<"), plain, max_size=5))
-def test_what_pyyaml_dumps_is_read_as_it_was(data):
-    with contextlib.suppress(InputError):  # nested too deeply
-        document = parse_yaml(yaml.safe_dump(data, allow_unicode=True), "file.yaml")
-        if not document.faults:
-            assert document.value == {str(key): item for key, item in data.items()}
+@given(plain)
+@example({"name": "1e3", "a": "0o17", "b": "0x1F", "c": "", "d": "~", "e": ".inf", "f": "<<"})
+@example({"<<": "on", "1": "2026-11-22", "": " x ", "&x": "*x", "!t": "!t", "a: b": "# c"})
+@example({"a": 1e-05, "b": 1e300, "c": -0.0, "d": "line\nfeed\r\u2028\x85\ufeff\x00", "e": "😀"})
+@example({"long": "many words " * 40, "w": "\u00e9 " * 200})
+def test_what_is_dumped_is_read_as_it_was(data):
+    document = parse_yaml(dump_yaml(data), "file.yaml")
+    assert not document.faults
+    assert repr(document.value) == repr(data)  # types and the order of keys too
+
+
+def test_the_same_value_twice_is_dumped_twice():
+    twice = [1, 2]
+    assert value(dump_yaml({"a": twice, "b": twice})) == {"a": [1, 2], "b": [1, 2]}
 
 
 def test_overrides_replace_values_and_keep_their_own_place():
     document = parse_yaml("training: {epochs: 8}\nblocks: [{channels: 4}]", "file.yaml")
     override(document, "training.epochs=3")
     override(document, "blocks[0].channels=[8, 16]")
-    override(document, "study.trials=5", "--trials")
+    assign(document, ("study", "trials"), 5, "--trials")
+    assign(document, ("name",), "1e3", "--study")
     assert document.faults == []
     assert document.value == {
         "training": {"epochs": 3},
         "blocks": [{"channels": [8, 16]}],
         "study": {"trials": 5},
+        "name": "1e3",
     }
     assert str(document.place(("training", "epochs"))) == "--set training.epochs=3"
     assert str(document.place(("blocks", 0, "channels", 1))) == "--set blocks[0].channels=[8, 16]"
@@ -154,6 +170,7 @@ def test_overrides_replace_values_and_keep_their_own_place():
         ("blocks[7].channels=3", r"there is no blocks\[7\] to set"),
         ("training.epochs.x=3", "there is no training.epochs.x to set"),
         ("training.epochs={", "training.epochs: not YAML"),
+        ("training.epochs=\udcff", "training.epochs: not UTF-8"),
         ("training.epochs=&x 3", "training.epochs: anchor &x is not allowed"),
     ],
 )
