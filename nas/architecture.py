@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from nas.canonical_json import FormatError, dump, from_plain, parse, to_plain
 
@@ -20,6 +20,7 @@ Activation = Literal["none", "relu", "elu", "gelu", "silu"]
 Order = Literal["spatial_first", "pointwise_first", "plain"]
 Padding = Literal["symmetric", "tensorflow"]
 Downsample = Literal["max_pool", "convolution"]
+Shortcut = Literal["none", "identity", "projection"]
 
 MAX_CHANNELS = 65_536
 MAX_STRIDE = 8
@@ -33,6 +34,11 @@ class ArchitectureError(ValueError):
 def _require(holds: bool, message: str) -> None:
     if not holds:
         raise ArchitectureError(message)
+
+
+def _require_one_of(value: str, words: object, what: str) -> None:
+    known = get_args(words)
+    _require(value in known, f"{what} is one of {', '.join(known)}; got {value!r}")
 
 
 def _require_channels(channels: tuple[int, ...], what: str) -> None:
@@ -126,6 +132,8 @@ class SpectrumPoint:
 
     def __post_init__(self) -> None:
         parse_segments(str(self.segments))
+        _require_one_of(self.activation, Activation, "activation")
+        _require_one_of(self.order, Order, "order")
         _require(self.kernel in KERNELS, f"kernel is one of {KERNELS}; got {self.kernel}")
         _require(1 <= self.multiplier <= 64, f"multiplier is 1 to 64; got {self.multiplier}")
         _require(1 <= self.dilation <= 64, f"dilation is 1 to 64; got {self.dilation}")
@@ -194,6 +202,7 @@ class Block:
     def __post_init__(self) -> None:
         _require_channels(self.channels, "block")
         _require_stride(self.stride, "block")
+        _require_one_of(self.downsample, Downsample, "downsample")
         _require(
             self.convolution_stride == 1 or self.point.dilation == 1,
             "a convolution has a stride or a dilation above 1, not both (as in TensorFlow); "
@@ -208,6 +217,13 @@ class Block:
     def convolution_channels(self, in_channels: int) -> tuple[tuple[int, int], ...]:
         """(input, output) channels of each convolution."""
         return _chain(in_channels, self.channels)
+
+    def shortcut(self, in_channels: int) -> Shortcut:
+        """What goes around the convolutions: a projection where the shapes differ."""
+        if not self.residual:
+            return "none"
+        same = self.stride == 1 and in_channels == self.channels[-1]
+        return "identity" if same else "projection"
 
     def segment_counts(self, in_channels: int) -> tuple[int, ...]:
         """Segments of each convolution once the channels are known.
@@ -254,6 +270,7 @@ class Architecture:
         )
         _require(2 <= self.classes <= 1_000_000, f"classes are 2 or more; got {self.classes}")
         _require(bool(self.blocks), "an architecture has at least one block; got none")
+        _require_one_of(self.padding, Padding, "padding")
         _require(0 < self.norm_epsilon < 1, f"norm_epsilon is in (0, 1); got {self.norm_epsilon}")
         for index, (block, in_channels) in enumerate(self.blocks_with_input()):
             try:

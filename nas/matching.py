@@ -7,10 +7,11 @@ regular convolution costs eight to ten times a depthwise separable one.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby, pairwise
+from itertools import pairwise
 
-from nas.architecture import MAX_CHANNELS, Architecture, ArchitectureError, Stem
+from nas.architecture import MAX_CHANNELS, Architecture, ArchitectureError, Shortcut
 from nas.cost import count_cost
 
 MAX_CANDIDATES = 5_000
@@ -31,7 +32,8 @@ def match_macs(architecture: Architecture, macs: int, tolerance: float = 0.01) -
     All stages are scaled by one factor first. One factor is too coarse for small networks, so
     single stages are then moved by single channels, in order of increasing distance from the
     uniform scaling (relative, squared, summed over stages), until the cost is within the tolerance.
-    A stage is a run of convolutions of equal width: it stays one, so identity shortcuts stay.
+    A stage is a run of convolutions of equal width, together with those at the other end of an
+    identity shortcut; it stays equally wide, and projections stay projections.
 
     Args:
         architecture: the network whose proportions are kept.
@@ -41,10 +43,11 @@ def match_macs(architecture: Architecture, macs: int, tolerance: float = 0.01) -
     Raises:
         MatchError: no such widths; the message gives the nearest cost that was found.
     """
-    widths = _widths(architecture)
+    widths = _stage_widths(architecture)
     scale = _uniform_scale(architecture, widths, macs)
     ideal = [scale * width for width in widths]
-    start = tuple(max(1, round(width)) for width in ideal)
+    start = _rounded(ideal)
+    shortcuts = _shortcuts(architecture)
 
     def distance(candidate: tuple[int, ...]) -> float:
         return sum(((c - i) / i) ** 2 for c, i in zip(candidate, ideal, strict=True))
@@ -56,10 +59,11 @@ def match_macs(architecture: Architecture, macs: int, tolerance: float = 0.01) -
         if not queue:
             break
         _, candidate = heapq.heappop(queue)
-        cost = _macs(architecture, candidate)
-        if cost is not None:
+        scaled = _at_widths(architecture, candidate)
+        if scaled is not None and _shortcuts(scaled) == shortcuts:
+            cost = count_cost(scaled).macs
             if abs(cost - macs) <= tolerance * macs:
-                return _with_widths(architecture, candidate)
+                return scaled
             if nearest is None or abs(cost - macs) < abs(nearest - macs):
                 nearest = cost
         for stage, width in enumerate(candidate):
@@ -78,48 +82,60 @@ def _uniform_scale(architecture: Architecture, widths: tuple[int, ...], macs: in
     low, high = 1 / max(widths), MAX_CHANNELS / max(widths)
     for _ in range(60):
         middle = (low * high) ** 0.5
-        cost = _macs(architecture, tuple(max(1, round(middle * width)) for width in widths))
+        scaled = _at_widths(architecture, _rounded([middle * width for width in widths]))
         # Widths that are too narrow for the segments count as too cheap.
-        if cost is None or cost < macs:
+        if scaled is None or count_cost(scaled).macs < macs:
             low = middle
         else:
             high = middle
     return high
 
 
-def _widths(architecture: Architecture) -> tuple[int, ...]:
-    """Width of each stage: runs of equal channels through stem and blocks."""
-    return tuple(width for width, _ in groupby(_all_channels(architecture)))
+def _rounded(widths: Sequence[float]) -> tuple[int, ...]:
+    return tuple(max(1, round(width)) for width in widths)
 
 
-def _all_channels(architecture: Architecture) -> list[int]:
+def _shortcuts(architecture: Architecture) -> list[Shortcut]:
+    """The kind of each: a projection whose ends become equally wide would be an identity."""
+    return [block.shortcut(in_channels) for block, in_channels in architecture.blocks_with_input()]
+
+
+def _stages(architecture: Architecture) -> list[int]:
+    """The stage, counted from 0, of each convolution in stem and blocks."""
+    channels = _channels(architecture)
+    stages = [0]
+    for before, after in pairwise(channels):
+        stages.append(stages[-1] + (before != after))
+    end = len(architecture.stem.channels) - 1
+    for block, in_channels in architecture.blocks_with_input():
+        start, end = end, end + len(block.channels)
+        if block.shortcut(in_channels) == "identity" and stages[start] != stages[end]:
+            stages = [stages[start] if stage == stages[end] else stage for stage in stages]
+    places = {stage: place for place, stage in enumerate(dict.fromkeys(stages))}
+    return [places[stage] for stage in stages]
+
+
+def _stage_widths(architecture: Architecture) -> tuple[int, ...]:
+    widths = dict(zip(_stages(architecture), _channels(architecture), strict=True))
+    return tuple(widths.values())
+
+
+def _channels(architecture: Architecture) -> list[int]:
     blocks = (width for block in architecture.blocks for width in block.channels)
     return [*architecture.stem.channels, *blocks]
 
 
-def _with_widths(architecture: Architecture, widths: tuple[int, ...]) -> Architecture:
-    """The architecture with the channels of each stage replaced."""
-    runs = groupby(_all_channels(architecture))
-    channels = iter([width for width, (_, run) in zip(widths, runs, strict=True) for _ in run])
-    stem: Stem = replace(
+def _at_widths(architecture: Architecture, widths: tuple[int, ...]) -> Architecture | None:
+    """The architecture with these widths of its stages, or nothing where that cannot be built."""
+    channels = iter([widths[stage] for stage in _stages(architecture)])
+    stem = replace(
         architecture.stem, channels=tuple(next(channels) for _ in architecture.stem.channels)
     )
     blocks = tuple(
         replace(block, channels=tuple(next(channels) for _ in block.channels))
         for block in architecture.blocks
     )
-    return replace(architecture, stem=stem, blocks=blocks)
-
-
-def _macs(architecture: Architecture, widths: tuple[int, ...]) -> int | None:
-    """Cost at these widths, or nothing where they do not give the same kind of network.
-
-    That is where the segments need more channels, or where two stages become equally wide, which
-    would turn the projection between them into an identity shortcut.
-    """
-    if any(left == right for left, right in pairwise(widths)):
-        return None
     try:
-        return count_cost(_with_widths(architecture, widths)).macs
+        return replace(architecture, stem=stem, blocks=blocks)
     except ArchitectureError:
         return None

@@ -47,8 +47,8 @@ def knee(points: ArrayLike) -> int:
     """Index of the front's best compromise between accuracy and (logarithmic) cost.
 
     Both are scaled to 0..1 between the ends of the front; the knee is the point farthest above the
-    line between them (Das 1999, normal-boundary intersection). A front of one or two points has no
-    bend: then it is the most accurate one.
+    line between them (Das 1999, normal-boundary intersection). Where no point is above that line
+    (two points, or a front on which cost pays more and more) it is the most accurate one.
 
     Raises:
         ValueError: there are no points.
@@ -57,12 +57,13 @@ def knee(points: ArrayLike) -> int:
     front = pareto_front(values)
     if len(front) == 0:
         raise ValueError("a knee needs at least one point")
-    if len(front) <= 2:
-        return int(front[np.argmax(values[front, 0])])
+    if len(front) == 1:
+        return int(front[0])
     accuracy, cost = values[front, 0], np.log(np.maximum(values[front, 1], 1e-12))
     gain = (accuracy - accuracy.min()) / (np.ptp(accuracy) or 1)
     price = (cost - cost.min()) / (np.ptp(cost) or 1)
-    return int(front[np.argmax(gain - price)])
+    above = gain - price  # zero at both ends
+    return int(front[np.argmax(above if above.max() > 1e-9 else accuracy)])
 
 
 def _checked(points: ArrayLike) -> NDArray[np.float64]:

@@ -13,14 +13,14 @@ from typing import Annotated
 import plotly.graph_objects as go
 import plotly.io
 import typer
-import yaml
 from plotly.offline import get_plotlyjs
 
 from nas import figures
 from nas.command_line import command, faults_reported, locate_study
 from nas.space.quantities import format_count
-from nas.spoken import describe_block
+from nas.spoken import describe_architecture
 from nas.study import Records, TrialRecord, choose, parameter_importances, read_records
+from nas.yaml_file import dump_yaml
 
 app = command()
 
@@ -113,9 +113,9 @@ def render(records: Records, drawn: dict[str, go.Figure], environment: dict[str,
 {_front(records)}
 {plots}
 <h2>The search space, as searched</h2>
-<pre>{html.escape(yaml.safe_dump(records.document, sort_keys=False))}</pre>
+<pre>{html.escape(dump_yaml(records.document))}</pre>
 <h2>Where it ran</h2>
-<pre>{html.escape(yaml.safe_dump(environment, sort_keys=False))}</pre>
+<pre>{html.escape(dump_yaml(environment))}</pre>
 </body>
 </html>
 """
@@ -139,27 +139,24 @@ def _summary(records: Records) -> str:
 
 def _in_short(trial: TrialRecord) -> str:
     accuracy = trial.accuracy or 0.0
-    return f"trial {trial.number}: accuracy {accuracy:.4f} at {format_count(trial.macs)} MACs"
+    latency = "" if trial.latency_ms is None else f" and {trial.latency_ms:.3g} ms"
+    macs = format_count(trial.macs)
+    return f"trial {trial.number}: accuracy {accuracy:.4f} at {macs} MACs{latency}"
 
 
 def _front(records: Records) -> str:
-    heads = ["trial", "accuracy", "MACs", "parameters", "blocks"]
-    return _table(
-        heads,
-        (
-            (
-                str(trial.number),
-                f"{trial.accuracy:.4f}",
-                f"{trial.macs:,}",
-                f"{trial.params:,}",
-                "; ".join(
-                    describe_block(block, in_channels)
-                    for block, in_channels in trial.architecture.blocks_with_input()
-                ),
-            )
-            for trial in records.front
-        ),
-    )
+    columns = {
+        "trial": [str(trial.number) for trial in records.front],
+        "accuracy": [f"{trial.accuracy:.4f}" for trial in records.front],
+        "MACs": [f"{trial.macs:,}" for trial in records.front],
+        "parameters": [f"{trial.params:,}" for trial in records.front],
+    }
+    if "latency_ms" in records.objectives:
+        columns["latency, ms"] = [f"{trial.latency_ms:.3g}" for trial in records.front]
+    columns["architecture"] = [
+        "\n".join(describe_architecture(trial.architecture)) for trial in records.front
+    ]
+    return _table(list(columns), zip(*columns.values(), strict=True))
 
 
 def _table(heads: list[str] | None, rows: Iterable[tuple[str, ...]]) -> str:
@@ -176,7 +173,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #24292f; max-width: 1000px;
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
 table { border-collapse: collapse; font-size: 13px; }
 td, th { padding: .25rem .7rem .25rem 0; text-align: left; vertical-align: top;
-         border-bottom: 1px solid #edf0f3; }
+         border-bottom: 1px solid #edf0f3; white-space: pre-line; }
 pre { background: #f6f8fa; padding: 1rem; overflow-x: auto; font-size: 12px; }
 .plotly-graph-div { margin-top: 1.5rem; }
 """

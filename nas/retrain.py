@@ -11,7 +11,7 @@ from rich.console import Console
 
 from nas.command_line import command, fail, faults_reported, locate_study
 from nas.export import export_network
-from nas.export.card import model_card, provenance_of
+from nas.export.card import Trained, model_card, provenance_of
 from nas.space.load import space_of
 from nas.study import choose, read_records
 from nas.trained import train_again
@@ -54,15 +54,14 @@ def retrain(
         except Diverged as error:
             raise fail(f"not finite: {error}", "a lower learning rate") from None
         accuracy = training.curve[-1].accuracy
-        document = records.document | {"training": {"recipe": chosen.name, "epochs": chosen.epochs}}
-        card = model_card(replace(records, document=document), record, accuracy)
-        title = replace(
-            provenance_of(records, record),
-            summary=(
-                f"Trained anew for {chosen.epochs} epochs: validation accuracy {accuracy:.4f}.",
-            ),
+        trained = Trained(chosen, accuracy)
+        export_network(
+            record.architecture,
+            training.network,
+            output,
+            provenance_of(records, record, trained),
+            model_card(records, record, trained),
         )
-        export_network(record.architecture, training.network, output, title, card)
         print(
             f"trial {record.number}, {chosen.epochs} epochs: accuracy {accuracy:.4f}, in {output}"
         )

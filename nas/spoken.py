@@ -2,19 +2,72 @@
 
 from __future__ import annotations
 
-from nas.architecture import Block
+from collections.abc import Iterator
+
+from nas.architecture import Architecture, Block, SpectrumPoint
+
+
+def describe_architecture(architecture: Architecture) -> tuple[str, ...]:
+    """A line for the stem and one for each block."""
+    return (
+        f"stem: {_channels(architecture.stem.channels)}",
+        *(
+            f"block {index}: {describe_block(block, in_channels)}"
+            for index, (block, in_channels) in enumerate(architecture.blocks_with_input())
+        ),
+    )
 
 
 def describe_block(block: Block, in_channels: int) -> str:
-    """One line: ``2 convolutions in 6 segments, pointwise first, relu between``."""
-    point = block.point
-    convolutions = len(block.channels)
-    noun = "convolution" if convolutions == 1 else "convolutions"
+    """One line: ``24 channels, 2 convolutions in 6 segments, pointwise first, relu between``.
+
+    Then whatever else may be searched: a shortcut or none, and options that are not at their
+    default. So blocks of one search space that differ are described differently.
+    """
+    return ", ".join(
+        (
+            _channels(block.channels),
+            _convolutions(block, in_channels),
+            *_joint(block.point),
+            *_options(block.point),
+            "shortcut" if block.residual else "no shortcut",
+        )
+    )
+
+
+def _channels(channels: tuple[int, ...]) -> str:
+    widths = channels[:1] if len(set(channels)) == 1 else channels
+    return f"{', '.join(map(str, widths))} {'channel' if widths == (1,) else 'channels'}"
+
+
+def _convolutions(block: Block, in_channels: int) -> str:
+    point, count = block.point, len(block.channels)
+    plain = "plain " if point.order == "plain" else ""
+    noun = "convolution" if count == 1 else "convolutions"
+    kernel = f" of {point.kernel} x {point.kernel}" if point.kernel != 3 else ""
+    segments = "" if plain else f" in {_segments(block.segment_counts(in_channels))}"
+    return f"{count} {plain}{noun}{kernel}{segments}"
+
+
+def _segments(counts: tuple[int, ...]) -> str:
+    shown = counts[:1] if len(set(counts)) == 1 else counts
+    return f"{' and '.join(map(str, shown))} {'segment' if set(counts) == {1} else 'segments'}"
+
+
+def _joint(point: SpectrumPoint) -> Iterator[str]:
+    """How the two steps are joined; a plain convolution has one."""
     if point.order == "plain":
-        return f"{convolutions} plain {noun}"
-    counts = block.segment_counts(in_channels)
-    shown = str(counts[0]) if len(set(counts)) == 1 else " and ".join(map(str, counts))
-    segments = "segment" if set(counts) == {1} else "segments"
-    activation = "nothing" if point.activation == "none" else point.activation
-    order = point.order.replace("_", " ")
-    return f"{convolutions} {noun} in {shown} {segments}, {order}, {activation} between"
+        return
+    yield point.order.replace("_", " ")
+    between = ["batch norm"] if point.norm_between else []
+    between += [point.activation] if point.activation != "none" else []
+    yield f"{' and '.join(between) or 'nothing'} between"
+
+
+def _options(point: SpectrumPoint) -> Iterator[str]:
+    if point.multiplier > 1:
+        yield f"multiplier {point.multiplier}"
+    if point.dilation > 1:
+        yield f"dilation {point.dilation}"
+    if point.pointwise_groups > 1:
+        yield f"{point.pointwise_groups} pointwise groups"

@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from nas.architecture import Architecture
 from nas.cost import Cost, count_cost
 from nas.export.source import Provenance
 from nas.space.quantities import format_count
 from nas.spoken import describe_block
 from nas.study import Records, TrialRecord
+from trials.recipe import Recipe
 
 
-def provenance_of(records: Records, record: TrialRecord) -> Provenance:
+@dataclass(frozen=True)
+class Trained:
+    """How exported weights came about, and how good they are.
+
+    Attributes:
+        recipe: that was really used.
+        accuracy: on the validation split; of several seeds their mean.
+        seeds: how many there were; the weights are those of the first.
+    """
+
+    recipe: Recipe
+    accuracy: float
+    seeds: int = 1
+
+    @property
+    def shown_accuracy(self) -> str:
+        """The accuracy, and what it is of where that is not these weights."""
+        mean = f" (mean of {self.seeds} seeds; these weights: the first)" if self.seeds > 1 else ""
+        return f"{self.accuracy:.4f}{mean}"
+
+
+def provenance_of(records: Records, record: TrialRecord, trained: Trained) -> Provenance:
     """What the exported source says of a trial's network."""
     cost = count_cost(record.architecture)
+    epochs, accuracy = trained.recipe.epochs, trained.shown_accuracy
     return Provenance(
         title=f"Trial {record.number} of the architecture search {records.name!r}",
         summary=(
-            f"{cost.macs:,} multiply-accumulates, {cost.params:,} parameters, "
-            f"validation accuracy {record.accuracy:.4f}.",
+            f"{cost.macs:,} multiply-accumulates, {cost.params:,} parameters.",
+            f"Trained for {epochs} epochs: validation accuracy {accuracy}.",
         ),
         classes=records.data.classes,
         mean=records.data.mean,
@@ -25,33 +52,29 @@ def provenance_of(records: Records, record: TrialRecord) -> Provenance:
     )
 
 
-def model_card(records: Records, record: TrialRecord, accuracy: float | None = None) -> str:
-    """Markdown.
-
-    Args:
-        accuracy: on the validation split; that of the trial unless it was trained anew.
-    """
+def model_card(records: Records, record: TrialRecord, trained: Trained) -> str:
+    """Markdown."""
     architecture = record.architecture
     cost = count_cost(architecture)
-    training = records.document.get("training", {})
-    source = records.document.get("data", {}).get("source", "unknown")
+    source = _escaped(records.document.get("data", {}).get("source", "unknown"))
+    classes = [_escaped(name) for name in records.data.classes[:20]]
     channels, height, width = architecture.input_shape
     train_images, validation_images = records.data.images
-    return f"""# Trial {record.number} of {records.name}
+    return f"""# Trial {record.number} of {_escaped(records.name)}
 
 A convolutional network found by a search over the separability spectrum: between regular
 convolutions (one channel segment) and depthwise separable ones (a segment for each channel).
 
 | | |
 |---|---|
-| accuracy on the validation split | {accuracy or record.accuracy:.4f} |
+| accuracy on the validation split | {trained.shown_accuracy} |
 | multiply-accumulates (MACs) of an image | {cost.macs:,} ({_flops(cost)} FLOPs) |
 | parameters | {cost.params:,} |
 | input | {channels} x {height} x {width}, normalised by the training images |
-| classes | {", ".join(records.data.classes[:20])}{" ..." if architecture.classes > 20 else ""} |
+| classes | {", ".join(classes)}{" ..." if architecture.classes > 20 else ""} |
 | data | {source}, fingerprint {records.data.fingerprint} |
 | images | {train_images:,} to train, {validation_images:,} to validate |
-| training | {", ".join(f"{name} {value}" for name, value in training.items()) or "proxy recipe"} |
+| training | {", ".join(_training(trained.recipe))} |
 | architecture key | {architecture.key} |
 
 The validation split was also used to choose this network among {len(records.complete)}, so its
@@ -77,14 +100,41 @@ print(CLASSES[network(preprocess(images)).argmax()])
 
 
 def _blocks(architecture: Architecture) -> str:
-    lines = [f"1. stem: {', '.join(map(str, architecture.stem.channels))} channels"]
-    for block, in_channels in architecture.blocks_with_input():
-        shortcut = "with a shortcut" if block.residual else "without a shortcut"
-        lines.append(
-            f"1. {block.channels[-1]} channels, stride {block.stride}, {shortcut}: "
-            f"{describe_block(block, in_channels)}"
-        )
-    return "\n".join(lines)
+    blocks = (
+        f"1. {describe_block(block, in_channels)}, stride {block.stride}"
+        for block, in_channels in architecture.blocks_with_input()
+    )
+    stem = ", ".join(map(str, architecture.stem.channels))
+    return "\n".join((f"1. stem: {stem} channels", *blocks))
+
+
+def _training(recipe: Recipe) -> Iterator[str]:
+    """A recipe in words; what is off is left out."""
+    yield f"{recipe.name} recipe"
+    yield f"{recipe.epochs} epochs"
+    yield f"batches of {recipe.batch_size}"
+    nesterov = "Nesterov " if recipe.nesterov else ""
+    yield f"{recipe.optimizer} with {nesterov}momentum {recipe.momentum:g}"
+    yield f"learning rate {recipe.learning_rate:g} {_schedule(recipe)}"
+    for name in ("weight_decay", "label_smoothing", "dropout", "polyak", "crop"):
+        if value := getattr(recipe, name):
+            yield f"{name.replace('_', ' ')} {value:g}"
+    if recipe.flip:
+        yield "flips"
+
+
+def _schedule(recipe: Recipe) -> str:
+    if recipe.schedule == "one_cycle":
+        return f"in one cycle, warm-up {recipe.warmup:.0%}"
+    images = f"{recipe.decay_images:,} images"
+    interval = images if recipe.decay_images else f"{recipe.decay_epochs:g} epochs"
+    return f"times {recipe.decay:g} every {interval}"
+
+
+def _escaped(text: str) -> str:
+    """Text of the data's makers, as a cell of a table: on one line, and nothing in it is markup."""
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return re.sub(r"([\\`*_\[\]<>|&~$])", r"\\\1", line)
 
 
 def _flops(cost: Cost) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
+import shutil
 import tempfile
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +17,9 @@ from nas.architecture import Architecture
 from nas.export.source import Provenance, model_source
 
 TOLERANCE = 1e-5
+
+FILES = ("weights.safetensors", "architecture.json", "README.md", "model.py")
+"""In the order in which they are replaced: a source comes after the weights that it loads."""
 
 
 class ExportError(RuntimeError):
@@ -50,21 +55,31 @@ def export_network(
     provenance = provenance or Provenance(f"Network {architecture.key}")
     with tempfile.TemporaryDirectory(prefix="nas-export-") as scratch:
         draft = Path(scratch)
-        (draft / "model.py").write_text(model_source(architecture, provenance))
+        _write(draft / "model.py", model_source(architecture, provenance))
         module = _import(draft / "model.py")
         save_file(_renamed(network, module.Network()), draft / "weights.safetensors")
         _compare(architecture, network, module.load())
-        (draft / "architecture.json").write_text(architecture.to_json() + "\n")
-        (draft / "README.md").write_text(card or f"# {provenance.title}\n")
+        _write(draft / "architecture.json", architecture.to_json() + "\n")
+        _write(draft / "README.md", card or f"# {provenance.title}\n")
         folder.mkdir(parents=True, exist_ok=True)
-        for file in draft.iterdir():
-            if file.is_file():
-                (folder / file.name).write_bytes(file.read_bytes())
+        _replace(draft, folder)
     return folder
 
 
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _replace(draft: Path, folder: Path) -> None:
+    """Move the files into place; each is whole, the old one or the new one, at any time."""
+    for name in FILES:
+        shutil.copyfile(draft / name, folder / f"{name}.partial")
+    for name in FILES:
+        (folder / f"{name}.partial").replace(folder / name)
+
+
 def _import(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"exported_{abs(hash(path))}", path)
+    spec = importlib.util.spec_from_file_location("exported", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -83,16 +98,25 @@ def _renamed(network: nn.Module, exported: nn.Module) -> dict[str, torch.Tensor]
     if [tuple(t.shape) for t in source.values()] != [tuple(t.shape) for t in target.values()]:
         raise ExportError("the exported source has other layers than the network")
     return {
-        name: tensor.detach().cpu().contiguous()
-        for name, tensor in zip(target, source.values(), strict=True)
+        name: _as_exported(tensor) for name, tensor in zip(target, source.values(), strict=True)
     }
+
+
+def _as_exported(tensor: torch.Tensor) -> torch.Tensor:
+    """On the CPU and, if it holds fractions, in float32."""
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 @torch.inference_mode()
 def _compare(architecture: Architecture, network: nn.Module, exported: nn.Module) -> None:
+    """Let both compute the same images.
+
+    A copy of the network does so on the CPU: a GPU rounds otherwise (TF32), and the caller's
+    network stays where it is, in the mode it is in.
+    """
     images = torch.randn(8, *architecture.input_shape, generator=torch.Generator().manual_seed(0))
-    device = next(network.parameters()).device
-    expected = network.eval()(images.to(device)).cpu()
+    expected = copy.deepcopy(network).cpu().float().eval()(images)
     difference = float((exported(images) - expected).abs().max())
     limit = TOLERANCE * max(1.0, float(expected.abs().max()))
     if not difference <= limit:

@@ -49,12 +49,16 @@ class Segments(nn.Module):
 
 
 class Interleave(nn.Module):
-    """Channels in turn from groups of these widths (ShuffleNet's channel shuffle)."""
+    """Channels in turn from each group (ShuffleNet's channel shuffle).
+
+    Groups that do not divide the channels differ by one, the wider ones first.
+    """
 
     source: Tensor
 
-    def __init__(self, *widths: int) -> None:
+    def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
+        widths = [channels // groups + (group < channels % groups) for group in range(groups)]
         places = [(place, group) for group, width in enumerate(widths) for place in range(width)]
         source = sorted(range(len(places)), key=places.__getitem__)
         self.register_buffer("source", torch.tensor(source), persistent=False)

@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -77,8 +78,9 @@ def _header(architecture: Architecture, provenance: Provenance) -> str:
     channels, height, width = architecture.input_shape
     summary = ("", *provenance.summary) if provenance.summary else ()
     text = "\n".join((f"{provenance.title}.", *summary, ""))
-    about = text.replace("\\", "\\\\").replace('"""', "'''")
+    about = _visible(text.replace("\\", "\\\\").replace('"""', "'''"))
     classes = provenance.classes or tuple(map(str, range(architecture.classes)))
+    mean, std = provenance.mean or (0.0,) * channels, provenance.std or (1.0,) * channels
     return f'''"""{about}
 Input: (N, {channels}, {height}, {width}), float32, normalised (see `preprocess`).
 Output: (N, {architecture.classes}) logits, in the order of CLASSES.
@@ -93,16 +95,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-CLASSES = {_list(classes)}
-MEAN = {list(provenance.mean) or [0.0] * channels!r}  # of each channel, for pixels of 0 to 255
-STD = {list(provenance.std) or [1.0] * channels!r}
+CLASSES = {_list(map(_quoted, classes))}
+# Of each channel, for pixels of 0 to 255.
+MEAN = {_list(map(repr, mean))}
+STD = {_list(map(repr, std))}
 WEIGHTS = Path(__file__).with_name("weights.safetensors")'''
 
 
 _LOADING = '''
 def preprocess(images: Tensor) -> Tensor:
     """Images as they are stored, (N, H, W, C) uint8, to the network's input (N, C, H, W)."""
-    return ((images.float() - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2)
+    mean, std = (torch.tensor(values, device=images.device) for values in (MEAN, STD))
+    return ((images.float() - mean) / std).permute(0, 3, 1, 2)
 
 
 def load(path: str | Path = WEIGHTS) -> Network:
@@ -110,6 +114,7 @@ def load(path: str | Path = WEIGHTS) -> Network:
     content = Path(path).read_bytes()
     start = 8 + int.from_bytes(content[:8], "little")
     entries = json.loads(content[8:start])
+    entries.pop("__metadata__", None)
     dtypes = {"F32": torch.float32, "I64": torch.int64}
     state = {}
     for name, entry in entries.items():
@@ -139,7 +144,8 @@ class _Writer:
         self.put(4, "def __init__(self) -> None:", "    super().__init__()")
         self.put(8, "self.stem = nn.Sequential(", *_indent(self.stem()), ")")
         for index, (block, in_channels) in enumerate(blocks):
-            self.put(8, f"# {describe_block(block, in_channels)}.")
+            about = textwrap.wrap(f"{describe_block(block, in_channels)}.", 90)
+            self.put(8, *(f"# {line}" for line in about))
             self.put(8, *self.block(index, block, in_channels))
         last, classes = self.architecture.blocks[-1].channels[-1], self.architecture.classes
         self.put(8, f"self.head = Head({last}, {classes})", "")
@@ -173,7 +179,7 @@ class _Writer:
             return [f"self.block{index} = nn.Sequential(", *_indent(branch), ")"]
         out_channels = block.channels[-1]
         shortcut = ["shortcut=nn.Identity(),"]
-        if block.stride > 1 or in_channels != out_channels:
+        if block.shortcut(in_channels) == "projection":
             subsample = [f"Subsample({block.stride})"] if block.stride > 1 else []
             conv = f"nn.Conv2d({in_channels}, {out_channels}, 1, bias=False)"
             projection = _commas([*subsample, conv, self.norm(out_channels)])
@@ -226,9 +232,8 @@ class _Writer:
     def pointwise(self, c_in: int, c_out: int, groups: int) -> list[str]:
         if groups == 1:
             return [f"nn.Conv2d({c_in}, {c_out}, 1, bias=False)"]
-        out_widths = segment_widths(c_out, groups)
-        grouped = self.convolution(segment_widths(c_in, groups), out_widths, 1)
-        return [*grouped, f"Interleave({', '.join(map(str, out_widths))})"]
+        widths = segment_widths(c_in, groups), segment_widths(c_out, groups)
+        return [*self.convolution(*widths, kernel=1), f"Interleave({c_out}, {groups})"]
 
     def convolution(
         self,
@@ -260,13 +265,28 @@ class _Writer:
         return f"nn.BatchNorm2d({channels}{f', eps={epsilon}' if epsilon != 1e-5 else ''})"
 
 
-def _list(names: tuple[str, ...]) -> str:
-    """Names as a list in the source, several to a line."""
-    quoted = ", ".join(json.dumps(name) for name in names)
-    if len(quoted) < 80:
-        return f"[{quoted}]"
-    lines = textwrap.wrap(quoted, 94, break_long_words=False, break_on_hyphens=False)
-    return "[\n" + "\n".join(f"    {line}" for line in lines) + ",\n]"
+def _list(items: Iterable[str]) -> str:
+    """A list of these expressions in the source, as many to a line as there is room for."""
+    lines = [""]
+    for item in items:
+        if lines[-1] and len(lines[-1]) + len(item) > 94:
+            lines.append("")
+        lines[-1] += f"{item}, "
+    if len(lines) == 1 and len(lines[0]) < 88:
+        return f"[{lines[0].removesuffix(', ')}]"
+    return "\n".join(("[", *(f"    {line.rstrip()}" for line in lines), "]"))
+
+
+def _quoted(text: str) -> str:
+    """A string literal in double quotes: what JSON escapes, Python reads alike."""
+    return _visible(json.dumps(text, ensure_ascii=False))
+
+
+def _visible(text: str) -> str:
+    """Escapes for characters that an editor would not show, or that UTF-8 does not have."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 def _stride(stride: int) -> str:

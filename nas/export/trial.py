@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from nas.export.card import model_card, provenance_of
+from nas.export.card import Trained, model_card, provenance_of
 from nas.export.folder import export_network
+from nas.space.schema import TrainingSection
 from nas.study import Records, TrialRecord
 from nas.trained import MissingWeights, load_trained, train_again
 
@@ -26,14 +27,20 @@ def export_trial(
         ExportError: the exported files compute something else.
         DataError: it has to be trained again, and the data is not what it was.
     """
-    accuracy = record.accuracy
+    recipe = TrainingSection.model_validate(records.document.get("training", {})).full_recipe
+    assert record.accuracy is not None  # it is complete
+    trained = Trained(recipe, record.accuracy, len(record.seeds))
     try:
-        network = load_trained(record, study_folder)
+        network = load_trained(records, record, study_folder)
     except MissingWeights as error:
         say(f"{error}; training it again")
         training = train_again(records, record)
-        network, accuracy = training.network, training.curve[-1].accuracy
-    card = model_card(records, record, accuracy)
+        network = training.network
+        trained = Trained(recipe, training.curve[-1].accuracy)
     return export_network(
-        record.architecture, network, output, provenance_of(records, record), card
+        record.architecture,
+        network,
+        output,
+        provenance_of(records, record, trained),
+        model_card(records, record, trained),
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
 from nas.figures.style import SERIES, styled
 from nas.space.quantities import format_count
-from nas.study import Records
+
+if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
+    from nas.study import Records
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from nas.architecture import Architecture
 from nas.figures.style import ACCENT, COST_TITLES, MUTED, styled
 from nas.pareto import knee
 from nas.space.quantities import format_count
-from nas.spoken import describe_block
-from nas.study import Records
+from nas.spoken import describe_architecture
+
+if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
+    from nas.study import Records
 
 
 @dataclass(frozen=True)
@@ -19,12 +21,17 @@ class FrontPoint:
     """One complete trial.
 
     Attributes:
+        cost: the objective that is minimized.
+        latency_ms: nothing where it was not measured.
         architecture: lines that describe it.
     """
 
     trial: int
     accuracy: float
     cost: float
+    macs: int
+    params: int
+    latency_ms: float | None
     architecture: tuple[str, ...]
 
 
@@ -50,7 +57,10 @@ def front_info(records: Records) -> FrontInfo:
             trial.number,
             trial.accuracy or 0.0,
             trial.values[1] if len(trial.values) > 1 else float(trial.macs),
-            describe(trial.architecture),
+            trial.macs,
+            trial.params,
+            trial.latency_ms,
+            describe_architecture(trial.architecture),
         )
         for trial in records.complete
     }
@@ -61,14 +71,6 @@ def front_info(records: Records) -> FrontInfo:
         tuple(point for number, point in points.items() if number not in front),
         tuple(points[number] for number in front),
         chosen,
-    )
-
-
-def describe(architecture: Architecture) -> tuple[str, ...]:
-    """A line for each block."""
-    return tuple(
-        f"block {index}: {block.channels[-1]} channels, {describe_block(block, in_channels)}"
-        for index, (block, in_channels) in enumerate(architecture.blocks_with_input())
     )
 
 
@@ -86,7 +88,7 @@ def plot_front(info: FrontInfo) -> go.Figure:
             name=name,
             marker=marker,
             line={"color": ACCENT, "width": 1.5, "shape": "hv"},
-            text=[_hover(point, info.cost) for point in points],
+            text=[_hover(point) for point in points],
             hovertemplate="%{text}<extra></extra>",
         )
     chosen = [point for point in info.front if point.trial == info.knee]
@@ -103,9 +105,8 @@ def plot_front(info: FrontInfo) -> go.Figure:
     return figure
 
 
-def _hover(point: FrontPoint, cost: str) -> str:
-    amount = (
-        f"{point.cost:.3g} ms" if cost == "latency_ms" else f"{format_count(point.cost)} {cost}"
-    )
-    head = f"<b>trial {point.trial}</b>: accuracy {point.accuracy:.4f}, {amount}"
+def _hover(point: FrontPoint) -> str:
+    costs = [f"{format_count(point.macs)} MACs", f"{format_count(point.params)} parameters"]
+    costs += [] if point.latency_ms is None else [f"{point.latency_ms:.3g} ms"]
+    head = f"<b>trial {point.trial}</b>: accuracy {point.accuracy:.4f}, {', '.join(costs)}"
     return "<br>".join([head, *point.architecture])

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
 
 from nas.figures.style import ACCENT, styled
 from nas.pareto import hypervolume
-from nas.study import Records
+
+if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
+    from nas.study import Records
+
+BEYOND = 1.1
+"""Of the dearest trial, the cost of the reference: at the trial's own cost it would add nothing."""
 
 
 @dataclass(frozen=True)
 class HypervolumeInfo:
     """Share of the rectangle between the reference and the ideal point that the front covers.
 
-    With one objective it is the best accuracy so far.
+    The ideal is an accuracy of 1 at no cost. With one objective it is the best accuracy so far.
 
     Attributes:
-        reference: accuracy and cost of the corner that is worse than every trial.
+        reference: accuracy and cost of a corner that is worse than every trial; accuracy alone
+            where there is one objective.
         shares: after each complete trial.
     """
 
@@ -34,7 +41,7 @@ def hypervolume_info(records: Records) -> HypervolumeInfo:
         return HypervolumeInfo((), ())
     if points.shape[1] == 1:
         return HypervolumeInfo((0.0,), tuple(np.maximum.accumulate(points[:, 0])))
-    reference = (0.0, float(points[:, 1].max()))
+    reference = (0.0, BEYOND * float(points[:, 1].max()))
     shares = tuple(
         hypervolume(points[: count + 1], reference) / reference[1] for count in range(len(points))
     )

@@ -6,11 +6,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 from math import log
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
 from nas.figures.style import SERIES, styled
-from nas.study import Records
+
+if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
+    from nas.study import Records
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from nas.architecture import (
     segment_count,
     segment_widths,
 )
+from nas.presets import preset
 from tests.nas.strategies import architectures
 
 
@@ -146,6 +147,29 @@ def test_faulty_json_names_the_place_and_the_value(text, message):
 def test_networks_that_cannot_exist_are_refused_when_made(make, message):
     with pytest.raises(ArchitectureError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SpectrumPoint(3, "tanh"), "activation is one of none, relu, .*; got 'tanh'"),
+        (lambda: SpectrumPoint(3, order="both"), "order is one of spatial_first, .*; got 'both'"),
+        (lambda: Block((4,), downsample="mean"), "downsample is one of max_pool, .*; got 'mean'"),
+        (lambda: preset("xception", padding="same"), "padding is one of .*; got 'same'"),
+        (lambda: preset("mobilenet", padding=["tensorflow"]), "padding is one of .*; got"),
+        (lambda: preset("xception", activation="tanh"), "activation is one of .*; got 'tanh'"),
+    ],
+)
+def test_words_that_mean_nothing_are_refused_when_made_from_python(make, message):
+    with pytest.raises(ArchitectureError, match=message):
+        make()
+
+
+def test_a_shortcut_is_an_identity_only_where_the_shapes_are_equal():
+    assert Block((16, 24)).shortcut(24) == "identity"
+    assert Block((16, 24)).shortcut(16) == "projection"
+    assert Block((24,), stride=2).shortcut(24) == "projection"
+    assert Block((24,), residual=False).shortcut(24) == "none"
 
 
 def test_pooling_may_stride_a_dilated_block():

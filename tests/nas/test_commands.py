@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from nas import figures
 from nas.describe import app as describe_app
 from nas.export.__main__ import app as export_app
+from nas.export.trial import export_trial
 from nas.report import app as report_app
 from nas.report import study_figures
 from nas.retrain import app as retrain_app
@@ -97,9 +99,12 @@ def test_weights_that_are_gone_are_trained_again_from_the_seed(study):
 
 def test_retraining_takes_more_epochs_and_exports(study):
     result = run(retrain_app, "--study", study, "--trial", 0, "--epochs", 5, "--output", "long")
-    assert re.fullmatch(r"trial 0, 5 epochs: accuracy 0\.\d{4}, in long\n", result.stdout)
-    assert "Trained anew for 5 epochs" in Path("long/model.py").read_text()
-    assert "recipe proxy, epochs 5" in Path("long/README.md").read_text()
+    shown = re.fullmatch(r"trial 0, 5 epochs: (accuracy 0\.\d{4}), in long\n", result.stdout)
+    accuracy = shown[1]
+    source, card = (Path("long", name).read_text() for name in ("model.py", "README.md"))
+    assert f"Trained for 5 epochs: validation {accuracy}." in source
+    assert f"{accuracy.removeprefix('accuracy ')} |" in card
+    assert "| proxy recipe, 5 epochs, batches of 16, " in card
 
 
 def test_changed_data_is_not_trained_on(study, monkeypatch):
@@ -113,6 +118,19 @@ def test_a_study_is_found_by_its_name_under_runs(study, monkeypatch):
     monkeypatch.chdir(study.parent.parent)
     assert run(report_app, "--study", "small").stdout == "runs/small/report.html\n"
     assert "studies here: small" in run(report_app, "--study", "smal", status=2).stderr
+
+
+def test_a_mean_over_seeds_is_not_called_the_accuracy_of_the_weights(study, records):
+    """The weights are those of the first seed; trained again, their own accuracy is known."""
+    record = replace(choose(records, trial=1), seeds=(*choose(records, trial=1).seeds, 8, 9))
+    export_trial(records, replace(record, accuracy=0.0), study, Path("mean"))
+    export_trial(records, replace(record, accuracy=0.0), Path("nowhere"), Path("again"))
+    for name in ("README.md", "model.py"):
+        assert (
+            "0.0000 (mean of 3 seeds; these weights: the first)" in Path("mean", name).read_text()
+        )
+        assert f"{records.trials[1].accuracy:.4f}" in Path("again", name).read_text()
+        assert "seeds;" not in Path("again", name).read_text()
 
 
 # Report and figures.
@@ -129,8 +147,6 @@ def test_the_report_is_one_page_that_needs_no_network(study):
 
 
 def test_the_report_escapes_what_it_shows(records):
-    from dataclasses import replace
-
     from nas.report import render
 
     document = records.document | {"data": {"source": "<script>alert(1)</script>"}}
@@ -155,7 +171,7 @@ def test_the_front_figure_shows_every_trial_once(records):
     assert [point.cost for point in info.front] == sorted(point.cost for point in info.front)
     assert [point.accuracy for point in info.front] == sorted(p.accuracy for p in info.front)
     assert info.knee in {point.trial for point in info.front}
-    assert all(len(point.architecture) == 2 for point in shown)
+    assert all(len(point.architecture) == 3 for point in shown)  # the stem and two blocks
 
 
 def test_the_hypervolume_grows_and_ends_at_that_of_the_front(records):
@@ -189,8 +205,6 @@ def test_importances_are_shown_largest_first():
 
 
 def test_every_figure_can_be_drawn_of_nothing(records):
-    from dataclasses import replace
-
     for figure in study_figures(replace(records, trials=()), {}).values():
         assert figure.to_dict()["layout"]["title"]["text"]
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,13 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from nas import Architecture, Block, SpectrumPoint, Stem, build_network, export_network, preset
 from nas.export import ExportError, Provenance, model_source
+from tests.conftest import ROOT
 from tests.nas.strategies import architectures
 
 SMALL = Architecture(
@@ -61,6 +65,34 @@ def test_an_exported_network_computes_the_same(tmp_path, architecture):
         actual, expected = imported(folder).load()(images), network(images)
     torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-5)
     assert Architecture.from_json((folder / "architecture.json").read_text()) == architecture
+
+
+AXES = {
+    "kernel": {"kernel": 7},
+    "multiplier": {"multiplier": 3},
+    "dilation": {"dilation": 2},
+    "pointwise groups": {"pointwise_groups": 3},
+    "uneven segments": {"segments": 4},
+    "norm between": {"norm_between": True},
+    "all at once": {
+        "segments": "C/3", "kernel": 5, "multiplier": 2, "dilation": 2, "pointwise_groups": 4,
+        "norm_between": True,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("padding", ["symmetric", "tensorflow"])
+@pytest.mark.parametrize("order", ["spatial_first", "pointwise_first"])
+@pytest.mark.parametrize("axis", AXES)
+def test_an_exported_network_computes_the_same_on_every_axis(tmp_path, axis, order, padding):
+    point = SpectrumPoint(**{"activation": "elu", "order": order, **AXES[axis]})
+    blocks = (Block((7, 9), point, stride=2), Block((9, 10), point), Block((6, 10), point))
+    architecture = Architecture((3, 12, 11), 4, Stem((6,), stride=2), blocks, padding)
+    network = with_statistics(architecture)
+    folder = export_network(architecture, network, tmp_path)
+    images = torch.randn(3, *architecture.input_shape)
+    with torch.inference_mode():
+        torch.testing.assert_close(imported(folder).load()(images), network(images))
 
 
 @pytest.mark.parametrize("name", ["xception", "mobilenet"])
@@ -114,7 +146,7 @@ def test_the_source_is_clean_and_formatted(tmp_path):
 def test_the_layers_are_written_out_one_by_one():
     """The second convolution has 7 channels in 3 segments: 3, 2 and 2."""
     expected = """\
-        # 2 convolutions in 3 segments, spatial first, relu between.
+        # 7 channels, 2 convolutions in 3 segments, spatial first, relu between, shortcut.
         self.block0 = Residual(
             branch=nn.Sequential(
                 nn.Conv2d(6, 6, 3, padding=1, groups=3, bias=False),
@@ -150,12 +182,72 @@ def test_images_are_preprocessed_as_in_training(tmp_path):
     np.testing.assert_allclose(prepared.permute(0, 2, 3, 1), expected, rtol=1e-6)
 
 
-def test_class_names_cannot_break_out_of_the_source(tmp_path):
-    names = ('"', "'", '"""', "\\", "\n", "é", "{x}")
+def test_images_are_preprocessed_where_they_are(tmp_path):
+    export_network(SMALL, with_statistics(SMALL), tmp_path)
+    images = torch.zeros(2, 9, 8, 3, dtype=torch.uint8, device="meta")
+    assert imported(tmp_path).preprocess(images).device.type == "meta"
+
+
+AWKWARD_NAMES = [
+    *("class 8", "a b", " lead", "two  spaces", "-", "a-b-c", "x, y", '"', "'", '"""', "a\" 'b'"),
+    *(
+        "\\",
+        "\\n",
+        "\n",
+        "a\r\nb",
+        "\t",
+        "\0",
+        "\x7f",
+        "é",
+        "日本語",
+        "😀",
+        "\u2028",
+        "\u202e",
+        "\xa0",
+    ),
+    *("\udce9", "{x}", "%s", "#", "", "x" * 150),
+]
+
+
+@pytest.mark.parametrize("copies", [1, 5])
+def test_class_names_cannot_break_out_of_the_source(tmp_path, copies):
+    names = tuple(AWKWARD_NAMES * copies)
     architecture = Architecture((3, 8, 8), len(names), Stem((4,)), (Block((4,)),))
-    provenance = Provenance('a """ title', ('summary """',), names)
+    provenance = Provenance('"a """ title \\', ('summary é \0 \udce9 """', "\\"), names)
     export_network(architecture, with_statistics(architecture), tmp_path, provenance)
     assert tuple(imported(tmp_path).CLASSES) == names
+
+
+@given(st.lists(st.text(max_size=40), min_size=2, max_size=60))
+def test_any_class_names_are_in_the_source_as_they_are(names):
+    architecture = Architecture((3, 8, 8), len(names), Stem((4,)), (Block((4,)),))
+    source = model_source(architecture, Provenance("x", classes=tuple(names)))
+    source.encode()
+    listed = next(node for node in ast.parse(source).body if isinstance(node, ast.Assign))
+    assert ast.literal_eval(listed.value) == names
+    assert max(map(len, source.splitlines())) <= 250
+
+
+def test_synthetic_images_of_ten_classes_can_be_exported(tmp_path):
+    """Regression: "class 8" was cut in two where a line was full."""
+    names = tuple(f"class {index}" for index in range(10))
+    architecture = Architecture((3, 8, 8), 10, Stem((4,)), (Block((4,)),))
+    export_network(
+        architecture, with_statistics(architecture), tmp_path, Provenance("x", classes=names)
+    )
+    assert tuple(imported(tmp_path).CLASSES) == names
+    assert max(map(len, (tmp_path / "model.py").read_text().splitlines())) <= 100
+
+
+def test_the_source_of_all_axes_is_not_too_wide():
+    point = SpectrumPoint(
+        "C/3", "relu", kernel=7, multiplier=3, dilation=2, pointwise_groups=3, norm_between=True
+    )
+    source = model_source(
+        Architecture((3, 20, 20), 4, Stem((100,)), (Block((100, 103, 121), point),)),
+        Provenance("x", mean=(125.306918046875, 122.950394140625, 113.86538318359375)),
+    )
+    assert max(map(len, source.splitlines())) <= 100
 
 
 def test_many_classes_are_wrapped(tmp_path):
@@ -163,6 +255,86 @@ def test_many_classes_are_wrapped(tmp_path):
     export_network(architecture, with_statistics(architecture), tmp_path)
     assert max(map(len, (tmp_path / "model.py").read_text().splitlines())) <= 100
     assert [str(index) for index in range(300)] == imported(tmp_path).CLASSES
+
+
+def test_the_callers_network_is_left_as_it_was(tmp_path):
+    network = with_statistics(SMALL).train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    export_network(SMALL, network, tmp_path)
+    assert network.training
+    assert all(module.training for module in network.modules())
+    assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_a_network_of_another_precision_is_exported_in_float32(tmp_path, dtype):
+    network = with_statistics(SMALL).to(dtype)
+    export_network(SMALL, network, tmp_path)
+    assert next(imported(tmp_path).load().parameters()).dtype == torch.float32
+    assert next(network.parameters()).dtype == dtype
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_network_on_a_gpu_with_tf32_is_exported_and_stays_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", True)
+    architecture = Architecture((3, 32, 32), 10, Stem((64,)), (Block((256, 256)), Block((512,))))
+    network = with_statistics(architecture).cuda()
+    export_network(architecture, network, tmp_path)
+    assert next(network.parameters()).is_cuda
+    module = imported(tmp_path)
+    images = torch.randint(256, (2, 32, 32, 3), dtype=torch.uint8, device="cuda")
+    assert module.load().cuda()(module.preprocess(images)).shape == (2, 10)
+
+
+def test_an_export_that_is_cut_short_leaves_whole_files(tmp_path, monkeypatch):
+    """The source comes last: until then the old one refuses the new weights or suits them."""
+    export_network(SMALL, with_statistics(SMALL), tmp_path)
+    old = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    other = Architecture((3, 9, 8), 5, Stem((6,)), SMALL.blocks)
+    replaced = []
+
+    def replace_twice(source, target):
+        if len(replaced) == 2:
+            raise KeyboardInterrupt
+        replaced.append(target.name)
+        return source.rename(target)
+
+    monkeypatch.setattr(Path, "replace", replace_twice)
+    with pytest.raises(KeyboardInterrupt):
+        export_network(other, with_statistics(other), tmp_path)
+    assert replaced[0] == "weights.safetensors"
+    assert (tmp_path / "model.py").read_bytes() == old["model.py"]
+    monkeypatch.undo()
+    export_network(other, with_statistics(other), tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == set(old)
+    assert len(imported(tmp_path).CLASSES) == 5
+
+
+def test_files_are_utf_8_whatever_the_locale():
+    program = (
+        "from nas import *; from nas.export import Provenance; "
+        "a = Architecture((3, 8, 8), 2, Stem((4,)), (Block((4,)),)); "
+        "export_network(a, build_network(a), 'out', Provenance('\\xe9', classes=('\\xe9', 'b')), "
+        "'\\xe9')"
+    )
+    environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run(
+        [sys.executable, "-c", program], check=True, env=environment | {"PYTHONPATH": str(ROOT)}
+    )
+    assert imported(Path("out")).CLASSES == ["é", "b"]
+    assert Path("out/README.md").read_text(encoding="utf-8") == "é"
+
+
+def test_weights_with_metadata_can_be_loaded(tmp_path):
+    """As other programs write them, Hugging Face's for one."""
+    network = with_statistics(SMALL)
+    export_network(SMALL, network, tmp_path)
+    weights = tmp_path / "weights.safetensors"
+    save_file(load_file(weights), weights, metadata={"format": "pt"})
+    images = torch.randn(2, *SMALL.input_shape)
+    torch.testing.assert_close(imported(tmp_path).load()(images), network(images))
 
 
 def test_a_network_that_is_not_of_the_architecture_is_refused_and_nothing_is_written(tmp_path):
@@ -185,8 +357,6 @@ def test_a_network_that_is_not_of_the_architecture_is_refused_and_nothing_is_wri
 
 
 def test_the_weights_are_ordinary_safetensors(tmp_path):
-    from safetensors.torch import load_file
-
     network = with_statistics(SMALL)
     export_network(SMALL, network, tmp_path)
     stored = load_file(tmp_path / "weights.safetensors")

@@ -4,12 +4,15 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, reject, settings
+import torch
+from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from nas.architecture import Architecture, Block, SpectrumPoint, Stem
 from nas.cost import count_cost
 from nas.matching import MatchError, match_macs
+from nas.network import build_network
 from nas.presets import preset
 
 
@@ -75,7 +78,7 @@ def test_the_solution_is_the_nearest_to_uniform_scaling():
         widths
         for widths in itertools.product(*(range(max(1, f - 4), f + 5) for f in found))
         if distance(widths) < distance(found) - 1e-3
-        and len(set(widths)) == 3
+        and widths[1] != widths[2]  # the last shortcut stays a projection
         and abs(count_cost(with_widths(widths[0], *widths)).macs - target) <= tolerance * target
     ]
     assert nearer == []
@@ -101,6 +104,83 @@ def test_identity_shortcuts_stay_identities():
     middle = {block.channels for block in matched.blocks[3:11]}
     assert len(middle) == 1
     assert matched.blocks[2].channels[-1] == matched.blocks[3].channels[0]
+
+
+def bottleneck(segments, *, width: int = 64, blocks: int = 3) -> Architecture:
+    """ResNet's blocks: narrow inside, identity shortcuts around."""
+    block = Block((width // 4, width), SpectrumPoint(segments, "relu"))
+    return Architecture((3, 16, 16), 10, Stem((width,)), (block,) * blocks)
+
+
+@pytest.mark.parametrize("macs", [400_000, 777_777, 3_000_000])
+@pytest.mark.parametrize("segments", [1, 3, "C/4", "C"])
+def test_identity_shortcuts_around_bottlenecks_stay_identities(segments, macs):
+    matched = match_macs(bottleneck(segments), macs, tolerance=0.02)
+    assert count_cost(matched).macs == pytest.approx(macs, rel=0.02)
+    assert shortcuts(matched) == ["identity"] * 3
+
+
+def test_projections_stay_projections_where_stages_become_nearly_equal():
+    """Not next to each other in the list of widths: 10, then 40 inside, then 11."""
+    block = Block((40, 11), SpectrumPoint("C"))
+    architecture = Architecture((3, 16, 16), 10, Stem((10,)), (block,))
+    for macs in range(40_000, 400_000, 20_000):
+        assert shortcuts(match_macs(architecture, macs, 0.02)) == ["projection"]
+
+
+def test_stages_that_are_equal_after_rounding_do_not_mislead_the_scaling():
+    """9 and 10 channels round to the same width at many scales; no residual minds that."""
+    point = SpectrumPoint("C", "relu")
+    blocks = tuple(Block((width,), point, residual=False) for width in (10, 9, 10))
+    architecture = Architecture((3, 16, 16), 10, Stem((9,)), blocks)
+    for macs in range(20_000, 400_000, 20_000):
+        matched = match_macs(architecture, macs, 0.02)
+        widths = [matched.stem.channels[0], *(block.channels[0] for block in matched.blocks)]
+        assert max(widths) - min(widths) <= max(2, 0.3 * max(widths)), (macs, widths)
+
+
+def shortcuts(architecture: Architecture) -> list[str]:
+    """The kind of each block's shortcut, from the modules that were built."""
+    kinds = {type(None): "none", nn.Identity: "identity", nn.Sequential: "projection"}
+    with torch.device("meta"):
+        network = build_network(architecture)
+    return [kinds[type(block.shortcut)] for block in network.blocks]
+
+
+@st.composite
+def residual_networks(draw: st.DrawFn) -> Architecture:
+    """Few different widths, so that identity shortcuts and bottlenecks are common."""
+    width = st.sampled_from([6, 8, 12, 16, 24])
+    orders = st.sampled_from(["spatial_first", "pointwise_first"])
+    segments = st.sampled_from([1, 2, 3, "C/4", "C/2", "C"])
+    blocks = tuple(
+        Block(
+            tuple(draw(st.lists(width, min_size=1, max_size=3))),
+            SpectrumPoint(draw(segments), "relu", draw(orders)),
+            stride=draw(st.sampled_from([1, 1, 2])),
+            residual=draw(st.sampled_from([True, True, False])),
+        )
+        for _ in range(draw(st.integers(1, 4)))
+    )
+    return Architecture((3, 16, 16), 10, Stem((draw(width),)), blocks)
+
+
+@settings(max_examples=60, deadline=None)
+@given(residual_networks(), st.floats(0.4, 4))
+def test_every_shortcut_keeps_its_kind_at_the_cost_that_was_asked_for(architecture, factor):
+    macs = round(factor * count_cost(architecture).macs)
+    try:
+        matched = match_macs(architecture, macs, tolerance=0.01)
+    except MatchError:
+        assume(False)
+    assert abs(count_cost(matched).macs - macs) <= 0.01 * macs
+    assert shortcuts(matched) == shortcuts(architecture)
+
+
+@settings(max_examples=30, deadline=None)
+@given(residual_networks())
+def test_a_network_that_costs_what_is_asked_for_is_its_own_match(architecture):
+    assert match_macs(architecture, count_cost(architecture).macs, tolerance=1e-9) == architecture
 
 
 def test_a_cost_out_of_reach_is_an_error_with_the_nearest_one():

@@ -70,6 +70,22 @@ def test_the_knee_is_where_more_cost_stops_paying():
         knee([])
 
 
+@pytest.mark.parametrize(
+    "points",
+    [
+        [(0.12, 10_000), (0.15, 100_000), (0.95, 1_000_000)],  # cost pays more and more
+        [(0.1, 10), (0.5, 100), (0.9, 1000)],  # cost pays the same everywhere
+    ],
+)
+def test_a_front_without_a_bend_has_its_knee_at_the_most_accurate(points):
+    assert knee(points) == 2
+    assert knee(points[::-1]) == 0
+
+
+def test_the_knee_of_a_single_objective_is_its_best():
+    assert knee([[0.1], [0.7], [0.3]]) == 1
+
+
 @given(POINTS)
 def test_the_knee_is_on_the_front(points):
     shifted = [(accuracy, cost + 1) for accuracy, cost in points]
