@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import optuna
 import sqlalchemy as sa
 import typer
 from sqlalchemy.engine import URL, make_url
 
 from nas.architecture import ArchitectureError
-from nas.faults import InputError
-from nas.study import NoStudy, NoSuchTrial, SpaceChanged, StudyLocked
+from nas.export.folder import ExportError
+from nas.faults import Fault, InputError
+from nas.study import STORAGE_ERRORS, NoStudy, NoSuchTrial, SpaceChanged, StudyLocked
 from nas.yaml_file import read_yaml
 from trials.data import DataError
 
@@ -30,13 +30,13 @@ def command() -> typer.Typer:
     return typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def fail(message: object, hint: str = "") -> typer.Exit:
-    """Say what is wrong; raise the result to end with status 2."""
+def fail(message: object, hint: str = "", status: int = 2) -> typer.Exit:
+    """Say what is wrong; raise the result to end with this status."""
     text = str(message)
     print(text if ": error: " in text else f"error: {text}", file=sys.stderr)
     if hint:
         print(f"hint: {hint}", file=sys.stderr)
-    return typer.Exit(2)
+    return typer.Exit(status)
 
 
 @contextmanager
@@ -57,7 +57,9 @@ def faults_reported() -> Iterator[None]:
         raise fail(error, "wait for it, end it, or choose another name with --study") from None
     except (NoStudy, NoSuchTrial, ArchitectureError) as error:
         raise fail(error) from None
-    except (sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+    except ExportError as error:  # a fault of this project, not of its user
+        raise fail(f"the export would not be the trained network: {error}", status=1) from None
+    except STORAGE_ERRORS as error:
         cause = error.__cause__ if isinstance(error.__cause__, sa.exc.SQLAlchemyError) else error
         reason = getattr(cause, "orig", None) or cause
         raise fail(f"the database cannot be used: {str(reason).splitlines()[0]}") from None
@@ -80,14 +82,20 @@ def storage_url(storage: str | None, output: Path) -> URL:
         url = make_url(text)
     except (sa.exc.ArgumentError, ValueError):
         raise InputError.of(source, "not a database URL", _STORAGE_HINT) from None
+    if "@" in (url.host or ""):
+        raise InputError.of(source, "a database URL has one @", "an @ in a password is %40")
     if url.get_backend_name() == "postgresql":
         return url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
         return url
-    shown = url.render_as_string(hide_password=True)
     raise InputError.of(
-        source, f"not a database that a study can be kept in: {shown}", _STORAGE_HINT
+        source, f"not a database that a study can be kept in: {shown_url(url)}", _STORAGE_HINT
     )
+
+
+def shown_url(url: URL) -> str:
+    """A database URL without its password."""
+    return hide_password(url.render_as_string(hide_password=False))
 
 
 @dataclass(frozen=True)
@@ -103,24 +111,38 @@ def locate_study(study: str, storage: str | None) -> StudyPlace:
     """Find a study by its name under ``runs``, or by its folder.
 
     Raises:
-        InputError: neither is there.
+        InputError: neither is there, or its file does not say how it is called.
     """
     folder = Path(study) if Path(study).is_dir() else RUNS / study
     space = folder / "space.yaml"
     if not space.is_file():
         hint = f"studies here: {', '.join(_studies()) or 'none'}"
         raise InputError.of("--study", f"there is no study in {folder}", hint)
-    name = read_yaml(space).value["name"]
-    return StudyPlace(name, folder, storage_url(storage, folder))
+    return StudyPlace(study_in(folder), folder, storage_url(storage, folder))
+
+
+def study_in(folder: Path) -> str:
+    """Name of the study whose results are in a folder.
+
+    Raises:
+        InputError: its file does not say.
+    """
+    document = read_yaml(folder / "space.yaml")
+    name = document.value.get("name") if isinstance(document.value, dict) else None
+    if document.faults or not isinstance(name, str):
+        nameless = Fault(document.place(("name",)), "expected the name of a study", ("name",))
+        raise InputError(document.faults or [nameless])
+    return name
 
 
 def _studies() -> list[str]:
     return sorted(space.parent.name for space in RUNS.glob("*/space.yaml"))
 
 
-def hide_password(argument: str) -> str:
-    """A command-line argument with the password of a database URL blotted out."""
-    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", argument)
+def hide_password(text: str) -> str:
+    """A text with the passwords of database URLs in it blotted out."""
+    text = re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", text)
+    return re.sub(r"(password=)[^&\s]*", r"\1***", text, flags=re.IGNORECASE)
 
 
 _STORAGE_HINT = "sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE"

@@ -42,25 +42,17 @@ def _commit() -> str | None:
     """Of the checkout that this file belongs to; nothing where it was installed from a package."""
     folder = Path(__file__).parent
     try:
-        inside = subprocess.run(
-            ["git", "ls-files", "--error-unmatch", Path(__file__).name],
-            cwd=folder,
-            capture_output=True,
-            check=True,
-            timeout=10,
-        )
-        del inside
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40"],
-            cwd=folder,
-            capture_output=True,
-            check=True,
-            timeout=10,
-            text=True,
-        )
+        _git(folder, "ls-files", "--error-unmatch", Path(__file__).name)
+        return _git(folder, "describe", "--always", "--dirty", "--abbrev=40")
     except (OSError, subprocess.SubprocessError):
         return None
-    return described.stdout.strip()
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    answer = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, check=True, timeout=10, text=True
+    )
+    return answer.stdout.strip()
 
 
 def _processor() -> str:

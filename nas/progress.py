@@ -45,6 +45,8 @@ class SearchProgress:
             TextColumn("ETA"),
             TimeRemainingColumn(),
             console=self.console,
+            # The time left is estimated from the last hour, for a trial may take minutes.
+            speed_estimate_period=3600,
             disable=quiet or not self.console.is_terminal,
         )
         self.task = self.bar.add_task(name, total=wanted, completed=len(complete), status="")
@@ -81,6 +83,7 @@ class SearchProgress:
     def returned(self, trial: int, reason: str) -> None:
         """A trial lost its worker and will run again."""
         self.running = max(0, self.running - 1)
+        self._refresh()
         self._say(f"trial {trial} runs again: {reason}")
 
     def _say(self, line: str) -> None:

@@ -14,21 +14,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import optuna
 import typer
-import yaml
 from rich.console import Console
 
 from nas import ray_settings
-from nas.command_line import RUNS, command, faults_reported, hide_password, storage_url
+from nas.command_line import (
+    RUNS,
+    command,
+    faults_reported,
+    hide_password,
+    shown_url,
+    storage_url,
+    study_in,
+)
 from nas.environment import describe_environment
 from nas.faults import InputError
 from nas.progress import SearchProgress
 from nas.space import SearchSpace
 from nas.space.load import read_document, space_of
 from nas.space.quantities import format_count
-from nas.study import Driver, DriverLock, choose, parameter_importances, read_records
-from nas.yaml_file import Document
+from nas.study import (
+    Driver,
+    DriverLock,
+    choose,
+    parameter_importances,
+    quiet_optuna,
+    read_records,
+)
+from nas.yaml_file import Document, dump_yaml
 from trials.data import DataError, ImageData, check_batch_size, load
 from trials.measurement import Outbox
 
@@ -66,16 +79,16 @@ def search(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
 ) -> None:
     """Search the separability spectrum; the same command again resumes."""
-    assignments = {
-        "--trials": ("study.trials", trials),
-        "--study": ("name", study),
-        "--cpus-per-trial": ("resources.cpus_per_trial", cpus_per_trial),
-        "--gpus-per-trial": ("resources.gpus_per_trial", gpus_per_trial),
-        "--seed": ("study.seed", seed),
-        "--epochs": ("training.epochs", epochs),
-        "--sampler": ("study.sampler", sampler),
+    assignments: dict[str, tuple[tuple[str, ...], object]] = {
+        "--trials": (("study", "trials"), trials),
+        "--study": (("name",), study),
+        "--cpus-per-trial": (("resources", "cpus_per_trial"), cpus_per_trial),
+        "--gpus-per-trial": (("resources", "gpus_per_trial"), gpus_per_trial),
+        "--seed": (("study", "seed"), seed),
+        "--epochs": (("training", "epochs"), epochs),
+        "--sampler": (("study", "sampler"), sampler),
     }
-    options = {o: f"{name}={v}" for o, (name, v) in assignments.items() if v is not None}
+    options = {option: given for option, given in assignments.items() if given[1] is not None}
     with faults_reported():
         document = read_document(space, overrides or (), options)
         run = SearchRun(document, space_of(document), storage, output, ray_address, quiet)
@@ -103,33 +116,61 @@ class SearchRun:
 
     def __call__(self) -> int:
         """Search; returns the exit status."""
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        quiet_optuna()
+        self._claim_folder()
+        try:
+            with DriverLock(self.url, self.name):
+                return self._search(self._load_data())
+        except KeyboardInterrupt:
+            print(f"resume with: {self._command()}", file=sys.stderr)
+            return INTERRUPTED
+
+    def _claim_folder(self) -> None:
+        """Make the folder; one of another study is left alone."""
+        if (self.folder / "space.yaml").is_file():
+            found = study_in(self.folder)
+            if found != self.name:
+                raise InputError.of(
+                    "--output",
+                    f"{self.folder} holds study {found}, not {self.name}",
+                    "name another folder",
+                )
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.url.get_backend_name() == "sqlite":
             Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
-        with DriverLock(self.url, self.name):
-            data = self._load_data()
-            driver = Driver(
-                self.url,
-                self.name,
-                self.space,
-                self.document.value,
-                data.summary,
-                Outbox(self.folder / "outbox"),
-            )
-            try:
-                self._write_inputs(data)
-                interrupted = False if driver.over else self._run_trials(driver, data)
-                driver.release()
-                return self._finish(driver, interrupted)
-            finally:
-                driver.close()
+
+    def _search(self, data: ImageData) -> int:
+        driver = Driver(
+            self.url,
+            self.name,
+            self.space,
+            self.document.value,
+            data.summary,
+            Outbox(self.folder / "outbox"),
+        )
+        try:
+            self._write_inputs(data)
+            if not driver.over:
+                self._run_trials(driver, data)
+            return self._finish(driver)
+        except KeyboardInterrupt:
+            driver.release()
+            print(f"interrupted: {self._count(driver)}", file=sys.stderr)
+            raise
+        finally:
+            driver.release()
+            driver.close()
 
     def _load_data(self) -> ImageData:
         config = self.space.file.data.config
         try:
             data = load(config)
             check_batch_size(data, self.space.file.training.full_recipe.batch_size)
+            if data.input_shape != self.space.input_shape:
+                raise DataError(
+                    f"the images have shape {list(data.input_shape)}, but the data set's first one "
+                    f"has {list(self.space.input_shape)} (channels, height, width)"
+                )
         except DataError as error:
             section = "training" if error.field == "batch_size" else "data"
             self.document.fault((section, error.field), str(error), error.hint)
@@ -138,21 +179,25 @@ class SearchRun:
 
     def _write_inputs(self, data: ImageData) -> None:
         """What was searched and where, so that the folder explains itself."""
-        text = yaml.safe_dump(self.document.value, sort_keys=False, width=100)
         note = f"# As searched: {self.document.source} with all options applied.\n"
-        (self.folder / "space.yaml").write_text(note + text)
+        text = note + dump_yaml(self.document.value)
+        (self.folder / "space.yaml").write_text(text, encoding="utf-8")
         resources = self.space.file.resources
         environment = describe_environment() | {
             "command": self._command(),
-            "storage": self.url.render_as_string(hide_password=True),
+            "storage": shown_url(self.url),
             "data": data.summary.fingerprint,
             "threads_per_trial": resources.threads,
             "device": "cuda" if resources.gpus_per_trial else "cpu",
         }
         (self.folder / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
 
-    def _run_trials(self, driver: Driver, data: ImageData) -> bool:
-        """Run what is left to run; returns whether it was interrupted."""
+    def _run_trials(self, driver: Driver, data: ImageData) -> None:
+        """Run what is left to run.
+
+        Raises:
+            KeyboardInterrupt: the search was asked to stop.
+        """
         ray_settings.prepare(local=self.ray_address is None)
         from nas import ray_tune  # only now: Ray reads its settings when it is imported
 
@@ -179,30 +224,25 @@ class SearchRun:
             # Ray has a handler for SIGTERM of its own, so ours comes after its start.
             with ray_tune.cluster(self.ray_address), stop_requests() as stopped, progress:
                 ray_tune.run(driver, job, data, resources, stopped)
-        except KeyboardInterrupt:
-            return True
         except ray_tune.ResourceError as error:
             option = "--gpus-per-trial" if gpus else "--cpus-per-trial"
             raise InputError.of(option, str(error)) from None
-        return False
 
-    def _finish(self, driver: Driver, interrupted: bool) -> int:
+    def _finish(self, driver: Driver) -> int:
         """Write the results, say where they are; returns the exit status."""
-        complete = f"{driver.complete} of {driver.wanted} trials are complete"
-        if interrupted:
-            print(f"interrupted: {complete}\nresume with: {self._command()}", file=sys.stderr)
-            return INTERRUPTED
         if driver.hopeless:
             print(
                 f"error: {len(driver.failures_in_row)} trials in a row have failed, the last one: "
                 f"{driver.failures_in_row[-1]}",
                 file=sys.stderr,
             )
-            return 1
-        if driver.exhausted:
-            self.console.print(f"the space has no other architecture inside the budget: {complete}")
-        self._write_results()
-        return 0
+        elif driver.exhausted:
+            self.console.print(
+                f"no other architecture was found inside the budget: {self._count(driver)}"
+            )
+        if driver.complete:
+            self._write_results()
+        return 1 if driver.hopeless or not driver.complete else 0
 
     def _write_results(self) -> None:
         """Front, report, dashboard and the exported knee."""
@@ -221,8 +261,11 @@ class SearchRun:
             f"front of {len(records.front)}; its knee, trial {best.number} with accuracy "
             f"{best.accuracy:.4f} at {format_count(best.macs)} MACs, is in {self.folder / 'best'}\n"
             f"report: {self.folder / 'report.html'}\n"
-            f"dashboard: optuna-dashboard {self.url.render_as_string(hide_password=True)}"
+            f"dashboard: optuna-dashboard {shown_url(self.url)}"
         )
+
+    def _count(self, driver: Driver) -> str:
+        return f"{driver.complete} of {driver.wanted} trials are complete"
 
     def _command(self) -> str:
         """The command of this run, to be run again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
@@ -13,7 +13,7 @@ from nas.network import build_network
 from nas.space.load import space_of
 from nas.study import Records, TrialRecord
 from nas.yaml_file import Document
-from trials.data import DataError, load
+from trials.data import DataError, check_batch_size, load
 from trials.recipe import Recipe
 from trials.train import Resident, Training, train
 from trials.trial import prepare_process
@@ -28,17 +28,27 @@ def weights_file(folder: Path, trial: int) -> Path:
     return folder / "weights" / f"{trial}.safetensors"
 
 
-def load_trained(record: TrialRecord, folder: Path) -> nn.Module:
+def load_trained(records: Records, record: TrialRecord, folder: Path) -> nn.Module:
     """The network of a trial with the weights that its worker saved.
 
     Raises:
-        MissingWeights: they are somewhere else: on another machine of the cluster, or deleted.
+        MissingWeights: they are somewhere else, on another machine of the cluster perhaps, or the
+            file in their place is of another training.
     """
     file = weights_file(folder, record.number)
     network = build_network(record.architecture)
     if not file.is_file():
         raise MissingWeights(f"the weights of trial {record.number} are not in {file}")
+    expected = {
+        "architecture": record.architecture.key,
+        "data": records.data.fingerprint,
+        "seed": str(record.seeds[0]),
+    }
     try:
+        with safe_open(file, "pt") as content:
+            saved = content.metadata() or {}
+        if not expected.items() <= saved.items():
+            raise MissingWeights(f"the weights in {file} are of another training")
         network.load_state_dict(load_file(file))
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -51,15 +61,16 @@ def train_again(
 ) -> Training:
     """Train the network of a trial from scratch.
 
-    With the trial's own recipe and seed, on the same machine and number of threads, the weights
-    are the same as those of the trial.
+    On the kind of device that the study's trials had. With the trial's own recipe and seed, on the
+    same CPU and number of threads, the weights are the same as those of the trial.
 
     Args:
         recipe: another one than the study's.
         seed: another one than the trial's first.
 
     Raises:
-        DataError: the data is no longer what the study was searched on.
+        DataError: the data is no longer what the study was searched on, or has fewer images than
+            the recipe's batches.
     """
     space = space_of(Document("the study's search space", records.document))
     data = load(space.file.data.config)
@@ -68,9 +79,12 @@ def train_again(
             f"the images are not those of the study: fingerprint {data.summary.fingerprint} "
             f"instead of {records.data.fingerprint}"
         )
-    prepare_process(space.file.resources.threads)
+    recipe = recipe or space.file.training.full_recipe
+    check_batch_size(data, recipe.batch_size)
+    resources = space.file.resources
+    prepare_process(resources.threads)
     seed = record.seeds[0] if seed is None else seed
-    resident = Resident(data, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    gpu = resources.gpus_per_trial > 0 and torch.cuda.is_available()
+    resident = Resident(data, torch.device("cuda" if gpu else "cpu"))
     torch.manual_seed(seed)
-    network = build_network(record.architecture)
-    return train(network, resident, recipe or space.file.training.full_recipe, seed)
+    return train(build_network(record.architecture), resident, recipe, seed)

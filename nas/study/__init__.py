@@ -5,14 +5,17 @@ from nas.study.driver import Assignment, Driver, Listener, trial_seed
 from nas.study.identity import SpaceChanged
 from nas.study.lock import DriverLock, StudyLocked
 from nas.study.records import (
+    STORAGE_ERRORS,
     NoStudy,
     Records,
     TrialRecord,
     parameter_importances,
+    quiet_optuna,
     read_records,
 )
 
 __all__ = [
+    "STORAGE_ERRORS",
     "Assignment",
     "Driver",
     "DriverLock",
@@ -25,6 +28,7 @@ __all__ = [
     "TrialRecord",
     "choose",
     "parameter_importances",
+    "quiet_optuna",
     "read_records",
     "trial_seed",
 ]

@@ -24,6 +24,7 @@ from nas.architecture import Architecture, ArchitectureError
 from nas.cost import Cost, count_cost
 from nas.space import SearchSpace
 from nas.study.identity import SpaceChanged, differences, identity
+from nas.study.lock import creating_tables
 from nas.study.proposer import Proposal, directions, make_proposer
 from nas.study.records import (
     Records,
@@ -33,7 +34,7 @@ from nas.study.records import (
     records_of,
 )
 from trials.data import DataSummary
-from trials.measurement import Measurement, Outbox
+from trials.measurement import Measurement, Outbox, TrainingKey
 from trials.store import Store, use_write_ahead_log
 
 REJECTIONS = 20
@@ -118,9 +119,10 @@ class Driver:
         self.objectives = space.file.objective_names
         self.wanted = space.file.study.trials
 
-        use_write_ahead_log(url)
-        self.store = Store(url)
-        self.storage = open_storage(url, create=True)
+        with creating_tables(url):
+            use_write_ahead_log(url)
+            self.store = Store(url)
+            self.storage = open_storage(url, create=True)
         self.study = self._open_study(name, document)
 
         trials = self.study.get_trials(deepcopy=False)
@@ -167,7 +169,8 @@ class Driver:
     @property
     def over(self) -> bool:
         """Whether no trial will be handed out any more."""
-        return self.complete >= self.wanted or self.exhausted or self.hopeless
+        used_up = self.exhausted and not self.queue and not self.running
+        return self.complete >= self.wanted or used_up or self.hopeless
 
     @property
     def hopeless(self) -> bool:
@@ -182,9 +185,9 @@ class Driver:
         The measurements are written first, so that no finished training is ever lost; then what
         the dashboard shows; the trial's state comes last.
         """
-        assignment = self.running.pop(trial)
         for measurement in measurements:
             self.store.add(measurement)
+        assignment = self.running.pop(trial)
         failed = [m for m in measurements if m.state == "failed"]
         if failed:
             self._fail(assignment, failed[0].reason, failed[0].traceback)
@@ -194,7 +197,7 @@ class Driver:
 
     def lost(self, trial: int, reason: str) -> None:
         """The worker of a trial died: run it again, unless it has killed several."""
-        left = self.outbox.get(trial)
+        left = self._left(self.running[trial])
         if left is not None:
             self.record(trial, left)
             return
@@ -210,8 +213,8 @@ class Driver:
 
     def release(self) -> None:
         """Leave no trial RUNNING: those without a result wait for the next driver."""
-        for trial in list(self.running):
-            left = self.outbox.get(trial)
+        for trial, assignment in list(self.running.items()):
+            left = self._left(assignment)
             if left is not None:
                 self.record(trial, left)
             else:
@@ -262,24 +265,40 @@ class Driver:
 
     def _recover(self, trials: Sequence[FrozenTrial]) -> None:
         """Adopt results that an earlier driver did not record; queue what it did not finish."""
-        for trial in trials:
-            if trial.state not in (TrialState.RUNNING, TrialState.WAITING):
-                self.outbox.discard(trial.number)
-                continue
-            if "key" not in trial.user_attrs:  # enqueued by hand: it names no architecture
-                continue
-            left = self.outbox.get(trial.number)
-            assignment = self._assignment(trial)
-            if left is not None and _is_of(left, assignment, self.data.fingerprint):
-                self.running[trial.number] = assignment
-                self.record(trial.number, left)
+        unfinished = [
+            self._assignment(trial)
+            for trial in trials
+            if trial.state in (TrialState.RUNNING, TrialState.WAITING)
+            and "key" in trial.user_attrs  # one enqueued by hand names no architecture
+        ]
+        self.outbox.keep_only({assignment.trial for assignment in unfinished})
+        for assignment in unfinished:
+            left = self._left(assignment)
+            if left is not None:
+                self.running[assignment.trial] = assignment
+                self.record(assignment.trial, left)
             else:
-                self.outbox.discard(trial.number)
+                self.outbox.discard(assignment.trial)
                 self.queue.append(assignment)
+
+    def _left(self, assignment: Assignment) -> tuple[Measurement, ...] | None:
+        """What a worker left of these very trainings: a folder may hold another study's results."""
+        left = self.outbox.get(assignment.trial)
+        if not left:
+            return None
+        trainings = self._trainings(assignment)
+        if left[-1].state == "failed":  # the seeds after it were not tried
+            trainings = trainings[: len(left)]
+        return left if [m.training for m in left] == trainings else None
+
+    def _trainings(self, assignment: Assignment) -> list[TrainingKey]:
+        key, data = assignment.architecture.key, self.data.fingerprint
+        recipe, epochs = self.recipe.key, self.recipe.epochs
+        return [TrainingKey(key, data, recipe, epochs, seed) for seed in assignment.seeds]
 
     def _create(self, state: TrialState) -> Assignment | None:
         """A new trial in the database, in one transaction; nothing where the space is used up."""
-        proposal = self._propose()
+        proposal = None if self.exhausted else self._propose()
         if proposal is None:
             self.exhausted = True
             return None
@@ -332,22 +351,22 @@ class Driver:
         return Assignment(trial.number, architecture, count_cost(architecture), seeds)
 
     def _known(self, assignment: Assignment) -> tuple[Measurement, ...] | None:
-        """Measurements of the same trainings in this database, by another study perhaps."""
-        found = [
-            self.store.find(
-                assignment.architecture.key,
-                self.data.fingerprint,
-                self.recipe.key,
-                self.recipe.epochs,
-                seed,
-            )
-            for seed in assignment.seeds
-        ]
-        measurements = tuple(m for m in found if m is not None)
-        if any(m.state == "failed" for m in measurements):
-            return measurements
-        timed = "latency_ms" not in self.objectives or all(m.latency_ms for m in measurements)
-        return measurements if len(measurements) == len(found) and timed else None
+        """Measurements of the same trainings in this database, by another study perhaps.
+
+        Of failures only those that would happen again: memory or a disk may be free the next time.
+        A latency is of one machine, so it is measured in every study.
+        """
+        if "latency_ms" in self.objectives:
+            return None
+        measurements: list[Measurement] = []
+        for training in self._trainings(assignment):
+            found = self.store.find(training)
+            if found is None or (found.state == "failed" and not found.repeatable):
+                return None
+            measurements.append(found)
+            if found.state == "failed":
+                break
+        return tuple(measurements)
 
     def _complete(self, assignment: Assignment, measurements: Sequence[Measurement]) -> None:
         accuracy = fmean(m.accuracy for m in measurements if m.accuracy is not None)
@@ -396,14 +415,4 @@ def _record(assignment: Assignment, state: State) -> TrialRecord:
         macs=assignment.cost.macs,
         params=assignment.cost.params,
         seeds=assignment.seeds,
-    )
-
-
-def _is_of(measurements: Sequence[Measurement], assignment: Assignment, fingerprint: str) -> bool:
-    """Whether a result in the outbox is of this trial, not of a deleted study's."""
-    return all(
-        m.architecture_key == assignment.architecture.key
-        and m.data == fingerprint
-        and m.seed in assignment.seeds
-        for m in measurements
     )

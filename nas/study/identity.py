@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from nas.space.schema import SpaceFile
 
 MAY_CHANGE = frozenset({"study.trials", "data.source"})
 """More trials may be wanted later, and data may be moved: its fingerprint tells whether it is the
-same. Resources may change altogether; they do not change results."""
+same. Resources may change where no latency is measured on them."""
 
 
 class SpaceChanged(ValueError):
@@ -16,9 +17,20 @@ class SpaceChanged(ValueError):
 
 
 def identity(file: SpaceFile) -> dict[str, Any]:
-    """Everything that a study's results depend on, by dotted name."""
-    settings = _flatten(file.model_dump(mode="json", exclude={"resources"}), "")
-    return {name: value for name, value in settings.items() if name not in MAY_CHANGE}
+    """Everything that a study's results depend on, by dotted name.
+
+    Of the training the whole recipe, so that it does not matter which of its values were written
+    out in the file.
+    """
+    settings = file.model_dump(mode="json", exclude={"resources", "training"})
+    settings["training"] = asdict(file.training.full_recipe)
+    if "latency_ms" in file.objective_names:
+        settings["resources"] = {
+            "device": "cuda" if file.resources.gpus_per_trial else "cpu",
+            "threads": file.resources.threads,
+        }
+    flat = _flatten(settings, "")
+    return {name: value for name, value in flat.items() if name not in MAY_CHANGE}
 
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:

@@ -1,11 +1,17 @@
-"""One driver for each study, on one machine or on several that share a database."""
+"""Who may write: one driver for each study, and one that makes a database's tables.
+
+On one machine or on several that share a database. SQLite: a lock on a file next to the database.
+PostgreSQL: an advisory lock of a connection. Either is released by whoever granted it, so a killed
+process leaves nothing to clean up.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -14,17 +20,17 @@ import filelock
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
+_PREFIX = "nas "
+_NAME_LENGTH = 63
+"""Of an application name in PostgreSQL."""
+
 
 class StudyLocked(RuntimeError):
     """Another process is the driver of the study; the message names its host and process."""
 
 
 class DriverLock:
-    """Held from `acquire` to `release`, and let go by the system when the process dies.
-
-    SQLite: a lock on a file next to the database. PostgreSQL: an advisory lock of a connection.
-    Either is released by whoever granted it, so a killed driver leaves nothing to clean up.
-    """
+    """Held from `acquire` to `release`, and let go by the system when the process dies."""
 
     def __init__(self, url: URL, study: str) -> None:
         self.study = study
@@ -40,10 +46,8 @@ class DriverLock:
             StudyLocked: somebody else is.
         """
         if not self._lock.acquire():
-            owner = self._lock.owner() or {"host": "unknown", "pid": "unknown"}
-            raise StudyLocked(
-                f"study {self.study} is being searched by process {owner['pid']} on {owner['host']}"
-            )
+            pid, _, host = (self._lock.owner() or "unknown@unknown").partition("@")
+            raise StudyLocked(f"study {self.study} is being searched by process {pid} on {host}")
 
     def release(self) -> None:
         """Let another process be the driver."""
@@ -62,14 +66,36 @@ class DriverLock:
         self.release()
 
 
+@contextmanager
+def creating_tables(url: URL) -> Iterator[None]:
+    """While the tables of a database are made, which two processes cannot do at once."""
+    if url.get_backend_name() == "sqlite":
+        database = Path(url.database or "")
+        with filelock.FileLock(database.with_name(f"{database.name}.tables.lock")):
+            yield
+        return
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        # Held until the connection is closed.
+        connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _key("tables")})
+        yield
+    engine.dispose()
+
+
 def _me() -> str:
-    return json.dumps({"host": socket.gethostname(), "pid": os.getpid()})
+    """``PID@HOST``: the process first, for PostgreSQL cuts long names."""
+    return f"{os.getpid()}@{socket.gethostname()}"
+
+
+def _key(what: str) -> int:
+    """Of an advisory lock."""
+    return int.from_bytes(hashlib.sha256(f"nas: {what}".encode()).digest()[:8], signed=True)
 
 
 class _Lock(Protocol):
     def acquire(self) -> bool: ...
 
-    def owner(self) -> dict[str, str] | None: ...
+    def owner(self) -> str | None: ...
 
     def release(self) -> None: ...
 
@@ -88,12 +114,11 @@ class _FileLock:
         self.owner_file.write_text(_me())
         return True
 
-    def owner(self) -> dict[str, str] | None:
+    def owner(self) -> str | None:
         try:
-            owner: dict[str, str] = json.loads(self.owner_file.read_text())
-        except (OSError, ValueError):
+            return self.owner_file.read_text()
+        except OSError:
             return None
-        return owner
 
     def release(self) -> None:
         if self.lock.is_locked:
@@ -105,10 +130,15 @@ class _AdvisoryLock:
     """The owner's name is the application name of the connection that holds the lock."""
 
     def __init__(self, url: URL, study: str) -> None:
-        digest = hashlib.sha256(f"driver of study {study}".encode()).digest()
-        self.key = int.from_bytes(digest[:8], signed=True)
+        self.key = _key(f"driver of study {study}")
         self.engine = sa.create_engine(
-            url, connect_args={"application_name": f"nas {_me()}"[:63]}, poolclass=sa.NullPool
+            url,
+            connect_args={
+                "application_name": f"{_PREFIX}{_me()}"[:_NAME_LENGTH],
+                # Firewalls forget connections on which nothing is sent, and the lock goes with it.
+                "keepalives_idle": 60,
+            },
+            poolclass=sa.NullPool,
         )
         self.connection: sa.Connection | None = None
 
@@ -120,19 +150,16 @@ class _AdvisoryLock:
         connection.close()
         return False
 
-    def owner(self) -> dict[str, str] | None:
+    def owner(self) -> str | None:
         query = sa.text(
             "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
             "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 "
+            "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
             "AND ((l.classid::bigint << 32) | l.objid::bigint) = :key"
         )
         with self.engine.connect() as connection:
             name = connection.scalar(query, {"key": self.key})
-        try:
-            owner: dict[str, str] = json.loads(str(name).removeprefix("nas "))
-        except ValueError:
-            return None
-        return owner
+        return str(name).removeprefix(_PREFIX) if name else None
 
     def release(self) -> None:
         if self.connection is not None:

@@ -31,6 +31,9 @@ _STATES: dict[TrialState, State] = {
     TrialState.WAITING: "waiting",
 }
 
+STORAGE_ERRORS = (sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
+"""What is raised where a database cannot be used."""
+
 
 class NoStudy(LookupError):
     """The database has no such study."""
@@ -95,6 +98,11 @@ class Records:
         return np.array(values, dtype=np.float64).reshape(len(values), len(self.objectives))
 
 
+def quiet_optuna() -> None:
+    """Optuna says nothing of what goes well: the commands of this program have their own output."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
 def open_storage(url: str | URL, create: bool = False) -> optuna.storages.RDBStorage:
     """Optuna's storage on a study's database.
 
@@ -112,7 +120,7 @@ def open_storage(url: str | URL, create: bool = False) -> optuna.storages.RDBSto
             engine_kwargs=engine_options(url),
             skip_table_creation=not create,
         )
-    except (sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError):
+    except STORAGE_ERRORS:
         if create or not _reachable(url):
             raise
         raise NoStudy("the database has no studies") from None

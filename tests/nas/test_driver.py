@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +14,8 @@ import optuna
 import pytest
 from sqlalchemy.engine import make_url
 
+from nas.architecture import ArchitectureError
+from nas.pareto import pareto_front
 from nas.space.load import read_document, space_of
 from nas.study import Driver, NoStudy, SpaceChanged, read_records, trial_seed
 from nas.study.driver import FAILURES, LOSSES
@@ -157,6 +162,53 @@ def test_a_result_of_a_deleted_study_is_not_adopted(url):
     driver.close()
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"architecture_key": "0" * 16},
+        {"data": "0" * 16},
+        {"recipe": "0" * 16},
+        {"epochs": 7},
+        {"seed": 1},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+@pytest.mark.parametrize("moment", ["start", "lost", "release"])
+def test_only_the_result_of_this_very_training_is_adopted(sqlite, moment, changes):
+    """A folder may hold the outbox of another study, or of a deleted one."""
+    driver = open_driver(sqlite)
+    assignment = driver.next()
+    Outbox(Path("outbox")).put(assignment.trial, measured(driver, assignment, **changes))
+    if moment == "start":
+        driver.close()
+        driver = open_driver(sqlite)
+    elif moment == "lost":
+        driver.lost(assignment.trial, "out of luck")
+    else:
+        driver.release()
+    assert states(sqlite)["COMPLETE"] == 0
+    assert Store(sqlite).all() == ()
+    driver.close()
+
+
+def test_a_result_that_lacks_a_seed_is_not_adopted(sqlite):
+    driver = open_driver(sqlite, "study.seeds_per_trial=2")
+    assignment = driver.next()
+    Outbox(Path("outbox")).put(assignment.trial, measured(driver, assignment)[:1])
+    driver.lost(assignment.trial, "out of luck")
+    assert states(sqlite) == {"RUNNING": 1}
+    driver.close()
+
+
+def test_results_that_no_trial_waits_for_are_removed_at_the_start(sqlite):
+    driver = open_driver(sqlite)
+    assignment = driver.next()
+    Outbox(Path("outbox")).put(7, measured(driver, assignment))
+    driver.close()
+    open_driver(sqlite).close()
+    assert not list(Path("outbox").iterdir())
+
+
 def test_releasing_leaves_no_trial_running_and_the_next_driver_takes_them_up(url):
     driver = open_driver(url)
     running = [driver.next(), driver.next(), driver.next()]
@@ -272,6 +324,22 @@ def test_a_lost_worker_costs_a_trial_nothing_until_it_has_killed_several(sqlite)
     assert failed.reason == "its worker died 3 times: out of luck"
 
 
+def test_a_trial_that_is_lost_when_nothing_is_left_to_propose_runs_again(sqlite):
+    driver = open_driver(sqlite, text=SMALL)
+    running = [driver.next() for _ in range(4)]  # the whole space
+    driver.prepare()
+    assert driver.exhausted
+    assert not driver.over
+    driver.lost(running[3].trial, "out of luck")
+    assert driver.next().trial == running[3].trial
+    assert driver.next() is None
+    for assignment in running:
+        driver.record(assignment.trial, measured(driver, assignment))
+    assert driver.over
+    assert states(sqlite) == {"COMPLETE": 4}
+    driver.close()
+
+
 def test_a_worker_that_dies_after_writing_its_result_loses_nothing(sqlite):
     driver = open_driver(sqlite)
     assignment = driver.next()
@@ -293,6 +361,49 @@ def test_what_was_measured_before_is_not_trained_again(url):
     assert len(records.complete) == 6
     assert not set(trained) & set(keys)
     assert {r.architecture.key for r in records.complete} - set(trained) <= set(keys)
+
+
+def test_a_failure_is_only_repeated_where_it_would_happen_again(sqlite):
+    """Not a number is the same again; memory or a disk may be free the next time."""
+    for name, reason in (("full", "OSError: no space left on device"), ("nan", FAILED["reason"])):
+        driver = open_driver(sqlite, "study.sampler=grid", f"study.seed={len(name)}", name=name)
+        first = driver.next()
+        driver.record(first.trial, measured(driver, first, **FAILED | {"reason": reason}))
+        driver.close()
+        driver = open_driver(
+            sqlite, "study.sampler=grid", f"study.seed={len(name)}", name=f"{name} again"
+        )
+        again = driver.next()
+        assert (again.architecture.key == first.architecture.key) == (name == "full")
+        driver.close()
+
+
+def test_a_latency_is_never_taken_from_another_study(sqlite):
+    """It may be of another machine."""
+    latency = ("study.sampler=grid", "objectives={minimize: latency_ms}")
+    driver = open_driver(sqlite, *latency)
+    assignment = driver.next()
+    driver.record(assignment.trial, measured(driver, assignment, latency_ms=1.0))
+    driver.close()
+    driver = open_driver(sqlite, *latency, name="second")
+    assert driver.next().architecture == assignment.architecture
+    driver.close()
+
+
+@pytest.mark.parametrize("change", ["resources.cpus_per_trial=2", "resources.gpus_per_trial=1"])
+def test_a_front_of_latencies_is_of_one_kind_of_device(sqlite, change):
+    latency = "objectives={minimize: latency_ms}"
+    open_driver(sqlite, latency).close()
+    with pytest.raises(
+        SpaceChanged, match=r"resources\.(threads|device): was (1|cpu), is now (2|cuda)"
+    ):
+        open_driver(sqlite, latency, change)
+
+
+def test_a_value_that_is_written_out_is_the_same_as_the_recipes(sqlite):
+    text = SPACE.replace("epochs: 1, ", "epochs: 1, weight_decay: 5e-4, ")
+    open_driver(sqlite).close()
+    open_driver(sqlite, text=text).close()
 
 
 def test_another_recipe_number_of_epochs_or_seed_is_another_measurement(sqlite):
@@ -410,11 +521,27 @@ def test_the_memory_of_a_sampler_is_bounded_and_keeps_the_front(sqlite):
         told.append(values)
         proposer.tell(proposal.ticket, values)
     trials = proposer.memory.get_trials(deepcopy=False)
-    assert len(trials) <= 2 * HISTORY
-    from nas.pareto import pareto_front
-
+    assert len(trials) <= 2 * HISTORY + 60  # and the front
     best = {told[i] for i in pareto_front(told)}
     assert best <= {tuple(t.values) for t in trials}
+
+
+def test_rejected_proposals_do_not_crowd_out_what_was_measured(sqlite):
+    driver = open_driver(sqlite)
+    cheapest, _ = driver.space.macs_range
+    driver.close()
+    space = open_driver(sqlite, f"macs={{at_most: {int(cheapest * 1.2)}}}", name="tight").space
+    proposer = OptunaProposer(space, "random", 0, ["maximize", "minimize"])
+    complete = rejected = 0
+    while complete + rejected < 3 * HISTORY:
+        try:
+            proposer.tell(proposer.propose().ticket, (0.5 - complete / 1e4, 1e6 + complete))
+            complete += 1
+        except ArchitectureError:
+            rejected += 1
+    assert rejected > 2 * complete
+    kept = proposer.memory.get_trials(deepcopy=False)
+    assert sum(t.state.name == "COMPLETE" for t in kept) >= min(HISTORY, complete)
 
 
 def test_a_running_proposal_survives_the_bounding_of_the_memory(sqlite):
@@ -427,6 +554,30 @@ def test_a_running_proposal_survives_the_bounding_of_the_memory(sqlite):
         proposer.tell(proposal.ticket, (0.9, 1.0))
     values = [t.values for t in proposer.memory.get_trials(deepcopy=False)]
     assert values.count([0.9, 1.0]) == 3
+
+
+def test_two_studies_can_be_begun_in_one_database_at_once(url):
+    program = (
+        "import sys; from pathlib import Path; from sqlalchemy.engine import make_url;"
+        "from tests.nas.test_driver import open_driver, finish;"
+        "Path(sys.argv[2]).mkdir(); import os; os.chdir(sys.argv[2]);"
+        "d = open_driver(make_url(sys.argv[1]), name=sys.argv[2]); assert len(finish(d)) >= 0; d.close()"
+    )
+    address = url.render_as_string(hide_password=False)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    drivers = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, address, name],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("one", "two", "three")
+    ]
+    for driver in drivers:
+        _, err = driver.communicate(timeout=120)
+        assert driver.returncode == 0, err
+    assert [states(url, name) for name in ("one", "two", "three")] == [{"COMPLETE": 6}] * 3
 
 
 def test_optunas_own_tools_read_the_study(sqlite):

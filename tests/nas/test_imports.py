@@ -41,9 +41,9 @@ def test_one_file_imports_ray():
     assert importers("ray") == {"nas/ray_tune.py"}
 
 
-def test_optuna_is_imported_by_the_study_the_command_and_the_dashboard_alone():
+def test_optuna_is_imported_by_the_study_and_the_dashboard_alone():
     others = {file for file in importers("optuna") if not file.startswith("nas/study/")}
-    assert others == {"nas/search.py", "nas/dashboard.py", "nas/command_line.py"}
+    assert others == {"nas/dashboard.py"}
 
 
 def test_plotly_is_imported_where_figures_are_made_and_shown():
