@@ -4,12 +4,14 @@
 
 Three programs train the same networks with the same batches, optimizer and augmentation:
 
-* this project: its engine for trials per hour, its training loop for images per second;
-* a fair plain loop: `study.optimize` over a `DataLoader` whose data set decodes and transforms one
-  PIL image after another, as PyTorch's and Optuna's tutorials do;
+* this project: its engine for trials per hour, the start of Ray and of its workers included; its
+  training loop for images per second;
+* a fair plain loop: `study.optimize` over a `DataLoader` whose data set transforms one PIL image
+  after another, as PyTorch's and Optuna's tutorials do, with as many threads as there are cores;
 * a bare loop: the shortest one over tensors that are on the device already.
 
-Everything is interleaved, round by round, and medians are compared.
+Everything is interleaved, in another order each round, and medians are compared. On GPUs all of
+them use bfloat16.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from __future__ import annotations
 import random
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -98,9 +100,17 @@ class PlainImages(Dataset[tuple[Tensor, int]]):
         return (pixels - self.mean) / self.std, self.labels[index]
 
 
+@dataclass(frozen=True)
+class PlainSplits:
+    """Both splits as data sets of PIL images, made once."""
+
+    train: PlainImages
+    validation: PlainImages
+
+
 def plain_training(
     architecture: Architecture,
-    data: ImageData,
+    splits: PlainSplits,
     recipe: Recipe,
     device: torch.device,
     loaders: int,
@@ -108,14 +118,14 @@ def plain_training(
     """Train and validate as a tutorial does; returns the validation accuracy."""
     network = build_network(architecture).to(device)
     batches = DataLoader(
-        PlainImages(data.train, data, recipe),
+        splits.train,
         batch_size=recipe.batch_size,
         shuffle=True,
         drop_last=True,
         num_workers=loaders,
         persistent_workers=loaders > 0,
     )
-    validation = DataLoader(PlainImages(data.validation, data, None), batch_size=256)
+    validation = DataLoader(splits.validation, batch_size=256)
     optimizer = torch.optim.SGD(
         network.parameters(), recipe.learning_rate, recipe.momentum,
         weight_decay=recipe.weight_decay, nesterov=True,
@@ -123,7 +133,7 @@ def plain_training(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
         lambda step: recipe.learning_rate_at(
-            step, recipe.epochs * len(batches), len(data.train)
+            step, recipe.epochs * len(batches), len(splits.train)
         ) / recipe.learning_rate,
     )  # fmt: skip
     accuracy = 0.0
@@ -131,26 +141,28 @@ def plain_training(
         network.train()
         for images, labels in batches:
             optimizer.zero_grad()
-            logits = network(images.to(device))
-            loss = F.cross_entropy(
-                logits, labels.to(device), label_smoothing=recipe.label_smoothing
-            )
+            with autocast(device):
+                loss = F.cross_entropy(
+                    network(images.to(device)),
+                    labels.to(device),
+                    label_smoothing=recipe.label_smoothing,
+                )
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
         network.eval()
-        with torch.no_grad():
+        with torch.no_grad(), autocast(device):
             correct = sum(
                 int((network(images.to(device)).argmax(1).cpu() == labels).sum())
                 for images, labels in validation
             )
-        accuracy = correct / len(data.validation)
+        accuracy = correct / len(splits.validation)
     return accuracy
 
 
 def plain_search(
-    architectures: list[Architecture],
-    data: ImageData,
+    architectures: Sequence[Architecture],
+    splits: PlainSplits,
     recipe: Recipe,
     device: torch.device,
     loaders: int,
@@ -163,14 +175,15 @@ def plain_search(
 
         def objective(trial: optuna.Trial) -> tuple[float, float]:
             architecture = architectures[trial.number]
-            accuracy = plain_training(architecture, data, recipe, device, loaders)
+            accuracy = plain_training(architecture, splits, recipe, device, loaders)
             return accuracy, float(count_cost(architecture).macs)
 
         study.optimize(objective, n_trials=len(architectures))
 
 
 def our_search(text: str, data: ImageData, gpus: float) -> list[Architecture]:
-    """The same as a search of this project, workers' start included; returns what was trained."""
+    """The same as a search of this project; returns what was trained."""
+    ray_settings.prepare(local=True)
     from nas import ray_tune
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -190,7 +203,8 @@ def our_search(text: str, data: ImageData, gpus: float) -> list[Architecture]:
             threads=1,
             gpu=gpus > 0,
         )
-        ray_tune.run(driver, job, data, ray_tune.Resources(1, gpus))
+        with ray_tune.cluster():
+            ray_tune.run(driver, job, data, ray_tune.Resources(1, gpus))
         trained = [record.architecture for record in driver.records().complete]
         driver.close()
     return trained
@@ -264,20 +278,23 @@ def compare_loops(
     count = steps * recipe.batch_size
     ours, bare = [], []
     for round_ in range(rounds + 1):
-        torch.manual_seed(round_)
-        training = train(build_network(architecture), resident, recipe, seed=round_)
-        network = build_network(architecture).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        with stopwatch(device) as taken:
-            bare_training(network, images, labels, recipe, steps)
-        if round_ > 0:  # the first warms up
-            ours.append(training.images / training.seconds)
-            bare.append(count / taken[0])
-    return Comparison(ours, bare)
+        for ours_now in (True, False) if round_ % 2 else (False, True):
+            torch.manual_seed(round_)
+            network = build_network(architecture)
+            if ours_now:
+                training = train(network, resident, recipe, seed=round_)
+                ours.append(training.images / training.seconds)
+            else:
+                network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+                with stopwatch(device) as taken:
+                    bare_training(network, images, labels, recipe, steps)
+                bare.append(count / taken[0])
+    return Comparison(ours[1:], bare[1:])  # the first round warms up
 
 
-def width_32(order: str = "spatial_first", segments: int | str = "C/4") -> Architecture:
+def width_32(segments: int | str) -> Architecture:
     """A proxy of width 32 on 32 x 32 images."""
-    point = SpectrumPoint(segments, "relu", order)  # type: ignore[arg-type]
+    point = SpectrumPoint(segments, "relu")
     blocks = tuple(Block((c, c), point, stride=2) for c in (32, 64, 128))
     return Architecture((3, 32, 32), 10, Stem((32,)), blocks)
 
@@ -286,7 +303,7 @@ def main(
     rounds: Annotated[int, typer.Option(help="Of which the median is taken.")] = 5,
     images: Annotated[int, typer.Option(help="To train and validate with.")] = 1500,
     epochs: Annotated[int, typer.Option(help="Of each trial.")] = 3,
-    trials: Annotated[int, typer.Option(help="In each round.")] = 16,
+    trials: Annotated[int, typer.Option(help="In each round.")] = 24,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     batch_size: Annotated[int, typer.Option(help="Of the training-loop comparison.")] = 64,
 ) -> None:
@@ -300,7 +317,7 @@ def main(
 
     for size in SIZES:
         text = SPACE.format(images=images, epochs=epochs, trials=trials, size=size)
-        compare_searches(table, text, size, rounds, trials, target)
+        compare_searches(table, text, size, rounds, target)
 
     space = read_space(SPACE.format(images=images, epochs=epochs, trials=trials, size=32))
     data, recipe = load(space.file.data.config), space.file.training.full_recipe
@@ -308,9 +325,9 @@ def main(
     threads = torch.get_num_threads()
     prepare_process(1)
     for architecture, name in (
-        (width_32(segments=1), "regular, 1 segment"),
-        (width_32(), "four channels each, C/4"),
-        (width_32(segments="C"), "depthwise, C"),
+        (width_32(1), "regular, 1 segment"),
+        (width_32("C/4"), "four channels each, C/4"),
+        (width_32("C"), "depthwise, C"),
     ):
         loops = compare_loops(
             architecture, data, replace(recipe, batch_size=batch_size), rounds, target
@@ -339,36 +356,36 @@ def read_space(text: str) -> SearchSpace:
         return space_of(read_document(file.name))
 
 
-def compare_searches(
-    table: Table, text: str, size: int, rounds: int, trials: int, device: torch.device
-) -> None:
+def compare_searches(table: Table, text: str, size: int, rounds: int, device: torch.device) -> None:
     """Trials per hour of this project's engine and of plain loops.
 
     The plain ones load in their own process, and in two more.
     """
     space = read_space(text)
     data, recipe = load(space.file.data.config), space.file.training.full_recipe
+    splits = PlainSplits(
+        PlainImages(data.train, data, recipe), PlainImages(data.validation, data, None)
+    )
     gpus = 0.25 if device.type == "cuda" else 0.0
-    ray_settings.prepare(local=True)
-    from nas import ray_tune
-
-    ours: list[float] = []
-    plain: dict[int, list[float]] = {0: [], 2: []}
-    with ray_tune.cluster():
-        for _ in range(rounds):
+    trained = our_search(text, data, gpus)  # warms up, and says which networks all will train
+    contenders: dict[str, Callable[[], object]] = {
+        "ours": lambda: our_search(text, data, gpus),
+        "plain": lambda: plain_search(trained, splits, recipe, device, 0),
+        "plain, 2 loader processes": lambda: plain_search(trained, splits, recipe, device, 2),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    for round_ in range(rounds):
+        order = list(contenders)
+        for name in order[round_ % 3 :] + order[: round_ % 3]:
             with stopwatch(device) as taken:
-                trained = our_search(text, data, gpus)
-            ours.append(trials / taken[0] * 3600)
-            for loaders, rates in plain.items():
-                with stopwatch(device) as taken:
-                    plain_search(trained, data, recipe, device, loaders)
-                rates.append(trials / taken[0] * 3600)
-    for loaders, rates in plain.items():
-        comparison = Comparison(ours, rates)
+                contenders[name]()
+            rates[name].append(len(trained) / taken[0] * 3600)
+    for name in ("plain", "plain, 2 loader processes"):
+        comparison = Comparison(rates["ours"], rates[name])
         table.add_row(
-            f"trials/hour, {size} x {size}, against study.optimize, {loaders} loader processes",
-            f"{statistics.median(ours):,.0f}",
-            f"{statistics.median(rates):,.0f}",
+            f"trials/hour, {size} x {size} images, against study.optimize ({name})",
+            f"{statistics.median(comparison.ours):,.0f}",
+            f"{statistics.median(comparison.theirs):,.0f}",
             f"{comparison.ratio:.2f}",
         )
 
