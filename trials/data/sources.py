@@ -288,7 +288,10 @@ class _Table:
             raise
         except Exception as error:  # `datasets` raises whatever its readers do
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise DataError(f"{self.location} cannot be read: {reason}") from None
+            hint = (
+                "parquet:DIR reads its files where they are already" if self.kind == "hub" else ""
+            )
+            raise DataError(f"{self.location} cannot be read: {reason}", hint=hint) from None
 
     def _column(self, what: str, table: Any, feature: type) -> str:  # noqa: ANN401  # untyped
         asked: str | None = getattr(self.config, f"{what}_column")
