@@ -24,9 +24,11 @@ from nas.pareto import pareto_front
 from nas.space import Choice, Parameter, SearchSpace
 from nas.space.search_space import MATCH_TRIES, SAMPLE_TRIES
 
+REJECTED = 100
+"""Proposals over the budget that a sampler remembers: the latest."""
+
 HISTORY = 300
-"""Complete trials that a sampler learns from at least, besides the front: the latest. And as many
-of those that came to nothing.
+"""Complete trials that a sampler learns from at least, besides the front: the latest.
 
 TPE takes 11 microseconds more for each, in every proposal. Its good ones are the best tenth, but
 never more than 25, which it reaches at 250."""
@@ -272,11 +274,11 @@ def decode_fixed(
 
 
 def _worth_knowing(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """The front and the latest of finished trials, in their order."""
+    """The front, the latest of the complete trials and of the rejected ones, in their order."""
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
-    others = [t for t in trials if t.state != TrialState.COMPLETE]
+    rejected = [t for t in trials if t.state == TrialState.PRUNED]
     front = [complete[i] for i in pareto_front([t.values for t in complete])]
-    kept = {t.number for t in [*front, *complete[-HISTORY:], *others[-HISTORY:]]}
+    kept = {t.number for t in [*front, *complete[-HISTORY:], *rejected[-REJECTED:]]}
     return [t for t in trials if t.number in kept]
 
 

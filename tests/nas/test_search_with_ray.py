@@ -353,6 +353,20 @@ def test_weights_of_another_training_are_not_exported():
     assert f"{records.trials[1].accuracy:.4f}" in Path("copy/README.md").read_text()
 
 
+def test_workers_share_one_copy_of_the_data(tmp_path):
+    """Their own memory is no larger with 200 MB of images than with 2."""
+    own_mb = {}
+    for images in (200, 20_000):
+        pixels = np.random.default_rng(0).integers(0, 256, (images, 59, 59, 3), dtype=np.uint8)
+        np.savez(tmp_path / "data.npz", images=pixels, labels=np.arange(images) % 4)
+        data = ("--set", f"data={{source: 'npz:{tmp_path / 'data.npz'}', validation: 0.5}}")
+        with searching(*data, "--epochs", "1000", "--study", f"of{images}") as run:
+            run.until(lambda run=run: len(run.workers()) == 2)
+            time.sleep(8)  # through the first batches, whose activations are the larger part
+            own_mb[images] = max(w.memory_full_info().uss for w in run.workers()) / 1e6
+    assert own_mb[20_000] - own_mb[200] < 100, own_mb
+
+
 def test_quiet_prints_nothing():
     run = search("--trials", "1", "--quiet")
     assert run.out + run.err == ""
