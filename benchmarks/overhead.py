@@ -25,7 +25,7 @@ from nas.environment import describe_environment
 from nas.space.load import read_document, space_of
 from nas.study import Assignment, Driver, TrialRecord
 from trials.data import load
-from trials.measurement import Measurement, Outbox
+from trials.measurement import Measurement
 from trials.recipe import Recipe
 from trials.train import Resident
 from trials.trial import Subject
@@ -88,14 +88,13 @@ def measure(trials: int, sampler: str) -> list[float]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         url = make_url(f"sqlite:///{folder / 'study.db'}")
-        outbox = Outbox(folder / "outbox")
-        driver = Driver(url, "overhead", space, document.value, data.summary, outbox)
+        driver = Driver(url, "overhead", space, document.value, data.summary, folder / "outbox")
         driver.listener = watch = Stopwatch()
         job = ray_tune.Job(
             recipe=space.file.training.full_recipe,
             fingerprint=data.summary.fingerprint,
             latency=False,
-            outbox=outbox.folder,
+            outbox=driver.outbox.folder,
             weights=folder / "weights",
             threads=1,
             gpu=False,

@@ -48,7 +48,6 @@ from nas.study import Driver
 from trials.data import ImageData, load
 from trials.data.images import Split
 from trials.measure import now
-from trials.measurement import Outbox
 from trials.recipe import Recipe
 from trials.train import Resident, train
 from trials.trial import prepare_process
@@ -192,13 +191,12 @@ def our_search(text: str, data: ImageData, gpus: float) -> list[Architecture]:
         document = read_document(folder / "space.yaml")
         space = space_of(document)
         url = make_url(f"sqlite:///{folder / 'study.db'}")
-        outbox = Outbox(folder / "outbox")
-        driver = Driver(url, "throughput", space, document.value, data.summary, outbox)
+        driver = Driver(url, "throughput", space, document.value, data.summary, folder / "outbox")
         job = ray_tune.Job(
             recipe=space.file.training.full_recipe,
             fingerprint=data.summary.fingerprint,
             latency=False,
-            outbox=outbox.folder,
+            outbox=driver.outbox.folder,
             weights=folder / "weights",
             threads=1,
             gpu=gpus > 0,

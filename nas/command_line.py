@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,8 +93,9 @@ def storage_url(storage: str | None, output: Path) -> URL:
 
 
 def shown_url(url: URL) -> str:
-    """A database URL without its password."""
-    return hide_password(url.render_as_string(hide_password=False))
+    """A database URL without its password, which may be among the options, too."""
+    secret = [name for name in url.query if "password" in name.lower()]
+    return url.difference_update_query(secret).render_as_string(hide_password=True)
 
 
 @dataclass(frozen=True)
@@ -137,12 +137,6 @@ def study_in(folder: Path) -> str:
 
 def _studies() -> list[str]:
     return sorted(space.parent.name for space in RUNS.glob("*/space.yaml"))
-
-
-def hide_password(text: str) -> str:
-    """A text with the passwords of database URLs in it blotted out."""
-    text = re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", text)
-    return re.sub(r"(password=)[^&\s]*", r"\1***", text, flags=re.IGNORECASE)
 
 
 _STORAGE_HINT = "sqlite:///FILE, or postgresql+psycopg://USER@HOST/DATABASE"

@@ -20,6 +20,7 @@ from nas.command_line import command, faults_reported, locate_study
 from nas.space.quantities import format_count
 from nas.spoken import describe_architecture
 from nas.study import Records, TrialRecord, choose, parameter_importances, read_records
+from nas.whole_file import write_whole
 from nas.yaml_file import dump_yaml
 
 app = command()
@@ -45,8 +46,8 @@ def write_report(records: Records, importances: dict[str, float], folder: Path) 
     if (folder / "environment.json").is_file():
         environment = json.loads((folder / "environment.json").read_text())
     page = render(records, study_figures(records, importances), environment)
-    (folder / "report.html").write_text(page, encoding="utf-8")
-    (folder / "front.csv").write_text(front_table(records), encoding="utf-8")
+    write_whole(folder / "report.html", page)
+    write_whole(folder / "front.csv", front_table(records))
 
 
 def study_figures(records: Records, importances: dict[str, float]) -> dict[str, go.Figure]:

@@ -22,7 +22,6 @@ from nas.command_line import (
     RUNS,
     command,
     faults_reported,
-    hide_password,
     shown_url,
     storage_url,
     study_in,
@@ -41,9 +40,9 @@ from nas.study import (
     quiet_optuna,
     read_records,
 )
+from nas.whole_file import write_whole
 from nas.yaml_file import Document, dump_yaml
 from trials.data import DataError, ImageData, check_batch_size, load
-from trials.measurement import Outbox
 
 app = command()
 
@@ -111,6 +110,7 @@ class SearchRun:
         self.name = space.file.name
         self.folder = output or RUNS / self.name
         self.url = storage_url(storage, self.folder)
+        self.storage = storage
         self.ray_address, self.quiet = ray_address, quiet
         self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
 
@@ -146,7 +146,7 @@ class SearchRun:
             self.space,
             self.document.value,
             data.summary,
-            Outbox(self.folder / "outbox"),
+            self.folder / "outbox",
         )
         try:
             self._write_inputs(data)
@@ -181,7 +181,7 @@ class SearchRun:
         """What was searched and where, so that the folder explains itself."""
         note = f"# As searched: {self.document.source} with all options applied.\n"
         text = note + dump_yaml(self.document.value)
-        (self.folder / "space.yaml").write_text(text, encoding="utf-8")
+        write_whole(self.folder / "space.yaml", text)
         resources = self.space.file.resources
         environment = describe_environment() | {
             "command": self._command(),
@@ -190,7 +190,7 @@ class SearchRun:
             "threads_per_trial": resources.threads,
             "device": "cuda" if resources.gpus_per_trial else "cpu",
         }
-        (self.folder / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
+        write_whole(self.folder / "environment.json", json.dumps(environment, indent=2) + "\n")
 
     def _run_trials(self, driver: Driver, data: ImageData) -> None:
         """Run what is left to run.
@@ -212,7 +212,7 @@ class SearchRun:
             recipe=file.training.full_recipe,
             fingerprint=data.summary.fingerprint,
             latency="latency_ms" in file.objective_names,
-            outbox=(self.folder / "outbox").absolute(),
+            outbox=driver.outbox.folder.absolute(),
             weights=(self.folder / "weights").absolute(),
             threads=file.resources.threads,
             gpu=gpus > 0,
@@ -268,8 +268,10 @@ class SearchRun:
         return f"{driver.complete} of {driver.wanted} trials are complete"
 
     def _command(self) -> str:
-        """The command of this run, to be run again."""
-        arguments = map(hide_password, sys.argv[1:])
+        """The command of this run, to be run again; without the password of a database."""
+        url = shown_url(self.url)
+        shown = {self.storage: url, f"--storage={self.storage}": f"--storage={url}"}
+        arguments = (shown.get(argument, argument) for argument in sys.argv[1:])
         return f"python -m nas.search {shlex.join(arguments)}"
 
 

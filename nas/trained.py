@@ -11,9 +11,11 @@ from torch import nn
 
 from nas.network import build_network
 from nas.space.load import space_of
+from nas.space.schema import TrainingSection
 from nas.study import Records, TrialRecord
 from nas.yaml_file import Document
 from trials.data import DataError, check_batch_size, load
+from trials.measurement import TrainingKey
 from trials.recipe import Recipe
 from trials.train import Resident, Training, train
 from trials.trial import prepare_process
@@ -39,21 +41,31 @@ def load_trained(records: Records, record: TrialRecord, folder: Path) -> nn.Modu
     network = build_network(record.architecture)
     if not file.is_file():
         raise MissingWeights(f"the weights of trial {record.number} are not in {file}")
-    expected = {
-        "architecture": record.architecture.key,
-        "data": records.data.fingerprint,
-        "seed": str(record.seeds[0]),
-    }
+    recipe = _recipe(records)
+    training = TrainingKey(
+        record.architecture.key,
+        records.data.fingerprint,
+        recipe.key,
+        recipe.epochs,
+        record.seeds[0],
+    )
+    expected = {name: str(part) for name, part in training._asdict().items()}
     try:
         with safe_open(file, "pt") as content:
             saved = content.metadata() or {}
-        if not expected.items() <= saved.items():
+        if saved != expected:
             raise MissingWeights(f"the weights in {file} are of another training")
         network.load_state_dict(load_file(file))
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise MissingWeights(f"the weights in {file} cannot be used: {reason}") from None
     return network.eval()
+
+
+def _recipe(records: Records) -> Recipe:
+    """That a study's trials were trained by."""
+    section = records.document.get("training", {})
+    return TrainingSection.model_validate(section).full_recipe
 
 
 def train_again(

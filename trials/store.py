@@ -52,9 +52,12 @@ MEASUREMENTS = sa.Table(
 def engine_options(url: URL) -> dict[str, Any]:
     """Options for any engine on a study's database, Optuna's included.
 
-    SQLite waits up to a minute for another reader's lock instead of failing.
+    SQLite waits up to a minute for another reader's lock instead of failing. PostgreSQL's
+    connections are kept alive through long trials, in which firewalls would forget them.
     """
-    return {"connect_args": {"timeout": 60}} if url.get_backend_name() == "sqlite" else {}
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": 60}}
+    return {"connect_args": {"keepalives_idle": 60}}
 
 
 def use_write_ahead_log(url: URL) -> None:

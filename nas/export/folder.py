@@ -57,7 +57,11 @@ def export_network(
         draft = Path(scratch)
         _write(draft / "model.py", model_source(architecture, provenance))
         module = _import(draft / "model.py")
-        save_file(_renamed(network, module.Network()), draft / "weights.safetensors")
+        save_file(
+            _renamed(network, module.Network()),
+            draft / "weights.safetensors",
+            {"architecture": architecture.key},
+        )
         _compare(architecture, network, module.load())
         _write(draft / "architecture.json", architecture.to_json() + "\n")
         _write(draft / "README.md", card or f"# {provenance.title}\n")

@@ -99,7 +99,9 @@ CLASSES = {_list(map(_quoted, classes))}
 # Of each channel, for pixels of 0 to 255.
 MEAN = {_list(map(repr, mean))}
 STD = {_list(map(repr, std))}
-WEIGHTS = Path(__file__).with_name("weights.safetensors")'''
+WEIGHTS = Path(__file__).with_name("weights.safetensors")
+# Names the network; its weights carry it, too.
+ARCHITECTURE = "{architecture.key}"'''
 
 
 _LOADING = '''
@@ -114,7 +116,9 @@ def load(path: str | Path = WEIGHTS) -> Network:
     content = Path(path).read_bytes()
     start = 8 + int.from_bytes(content[:8], "little")
     entries = json.loads(content[8:start])
-    entries.pop("__metadata__", None)
+    saved = entries.pop("__metadata__", {}).get("architecture", ARCHITECTURE)
+    if saved != ARCHITECTURE:
+        raise ValueError(f"{path} has the weights of another network, {saved}")
     dtypes = {"F32": torch.float32, "I64": torch.int64}
     state = {}
     for name, entry in entries.items():

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 import warnings
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from statistics import fmean
 from typing import Any, Protocol
 
@@ -98,7 +100,7 @@ class Driver:
         space: what is searched.
         document: the file as searched, kept with the study.
         data: what is trained on.
-        outbox: where workers leave their results.
+        outbox: folder where workers leave their results, each study's in one of its own.
 
     Raises:
         SpaceChanged: the study exists, and what its results depend on is different.
@@ -111,9 +113,9 @@ class Driver:
         space: SearchSpace,
         document: dict[str, Any],
         data: DataSummary,
-        outbox: Outbox,
+        outbox: Path,
     ) -> None:
-        self.space, self.data, self.outbox = space, data, outbox
+        self.space, self.data = space, data
         self.listener: Listener = _Silence()
         self.recipe = space.file.training.full_recipe
         self.objectives = space.file.objective_names
@@ -124,6 +126,7 @@ class Driver:
             self.store = Store(url)
             self.storage = open_storage(url, create=True)
         self.study = self._open_study(name, document)
+        self.outbox = Outbox(outbox / self.study.user_attrs["id"])
 
         trials = self.study.get_trials(deepcopy=False)
         seed = int.from_bytes(
@@ -185,14 +188,15 @@ class Driver:
         The measurements are written first, so that no finished training is ever lost; then what
         the dashboard shows; the trial's state comes last.
         """
+        assignment = self.running[trial]
         for measurement in measurements:
             self.store.add(measurement)
-        assignment = self.running.pop(trial)
         failed = [m for m in measurements if m.state == "failed"]
         if failed:
             self._fail(assignment, failed[0].reason, failed[0].traceback)
         else:
             self._complete(assignment, measurements)
+        del self.running[trial]
         self.outbox.discard(trial)
 
     def lost(self, trial: int, reason: str) -> None:
@@ -201,10 +205,11 @@ class Driver:
         if left is not None:
             self.record(trial, left)
             return
-        assignment = self.running.pop(trial)
+        assignment = self.running[trial]
         attrs = self.storage.get_trial(self.ids[trial]).user_attrs
         losses = int(attrs.get("losses", 0)) + 1
         self._set(trial, "losses", losses)
+        del self.running[trial]
         if losses >= LOSSES:
             self._fail(assignment, f"its worker died {losses} times: {reason}")
         else:
@@ -213,14 +218,19 @@ class Driver:
 
     def release(self) -> None:
         """Leave no trial RUNNING: those without a result wait for the next driver."""
-        for trial, assignment in list(self.running.items()):
+        # Asked of the database: an interruption may have come between it and what is kept here.
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if "key" not in trial.user_attrs:
+                continue
+            assignment = self._assignment(trial)
+            self.ids[trial.number] = trial._trial_id
             left = self._left(assignment)
-            if left is not None:
-                self.record(trial, left)
+            if left is None:
+                self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
             else:
-                self.queue.append(self.running.pop(trial))
-        for assignment in self.queue:
-            self.storage.set_trial_state_values(self.ids[assignment.trial], TrialState.WAITING)
+                self.running[trial.number] = assignment
+                self.record(trial.number, left)
+        self.running.clear()
         self.queue.clear()
 
     def close(self) -> None:
@@ -249,6 +259,7 @@ class Driver:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 study.set_metric_names(list(self.objectives))
+            study.set_user_attr("id", uuid.uuid4().hex)
             study.set_user_attr("data", json.dumps(asdict(self.data)))
             study.set_user_attr("space", json.dumps(document))
             study.set_user_attr("identity", json.dumps(now))
@@ -261,6 +272,7 @@ class Driver:
             )
         if changed:
             raise SpaceChanged("\n".join(changed))
+        study.set_user_attr("space", json.dumps(document))  # the data may have been moved
         return study
 
     def _recover(self, trials: Sequence[FrozenTrial]) -> None:

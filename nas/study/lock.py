@@ -20,6 +20,8 @@ import filelock
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
+from trials.store import engine_options
+
 _PREFIX = "nas "
 _NAME_LENGTH = 63
 """Of an application name in PostgreSQL."""
@@ -133,11 +135,8 @@ class _AdvisoryLock:
         self.key = _key(f"driver of study {study}")
         self.engine = sa.create_engine(
             url,
-            connect_args={
-                "application_name": f"{_PREFIX}{_me()}"[:_NAME_LENGTH],
-                # Firewalls forget connections on which nothing is sent, and the lock goes with it.
-                "keepalives_idle": 60,
-            },
+            connect_args=engine_options(url)["connect_args"]
+            | {"application_name": f"{_PREFIX}{_me()}"[:_NAME_LENGTH]},
             poolclass=sa.NullPool,
         )
         self.connection: sa.Connection | None = None

@@ -12,7 +12,6 @@ from nas import build_network
 from nas.space.load import read_document, space_of
 from nas.study import Driver
 from trials.data import load
-from trials.measurement import Outbox
 from trials.train import Resident
 from trials.trial import Subject, run_trial
 
@@ -48,7 +47,7 @@ def study(tmp_path_factory) -> Path:
     torch.set_num_threads(1)
     driver = Driver(
         make_url(f"sqlite:///{folder / 'study.db'}"),
-        "small", space, document.value, data.summary, Outbox(folder / "outbox"),
+        "small", space, document.value, data.summary, folder / "outbox",
     )  # fmt: skip
     while (assignment := driver.next()) is not None:
         architecture, cost = assignment.architecture, assignment.cost

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ import datasets
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -117,6 +118,19 @@ def test_a_truncated_archive_is_no_archive(pictures, length):
     assert whole[:4] == b"PK\x03\x04"
     Path("data.npz").write_bytes(whole[:length])
     with pytest.raises(DataError, match=r"data.npz cannot be read"):
+        load(DataConfig("npz:data.npz"))
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.integers(0, 10**6), st.integers(1, 255))
+def test_a_damaged_archive_is_named_or_read(pictures, place, change):
+    np.savez_compressed("data.npz", images=pictures // 64, labels=np.arange(40) % 2)
+    content = bytearray(Path("data.npz").read_bytes())
+    content[place % len(content)] ^= change
+    Path("data.npz").write_bytes(content)
+    with contextlib.suppress(DataError):
         load(DataConfig("npz:data.npz"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -155,6 +156,18 @@ class _Synthetic:
         return self._split(seed=2, images=max(len(self.classes), self.images // 5))
 
 
+_DAMAGED = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What NumPy and Python raise on an archive that was cut off or overwritten."""
+
+
 class _Npz:
     """A NumPy archive: ``x_train, y_train, x_test, y_test`` or ``train_images, train_labels, ...``
     or, without a test split, ``images, labels``. Images are (N, H, W) or (N, H, W, C), uint8.
@@ -180,7 +193,7 @@ class _Npz:
                         f"it has {', '.join(archive.files) or 'none'}"
                     )
                 images, labels = (archive[name] for name in names)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"{self.path} cannot be read: {error}") from None
@@ -327,7 +340,9 @@ def _open(stored: dict[str, Any] | None, name: Callable[[], str]) -> Image.Image
                 raise DataError(f"{name()}: {image.mode} images are not supported, only 8-bit")
             image.load()
             return image
-    except (OSError, SyntaxError, TypeError, Image.DecompressionBombError) as error:
+    except DataError:
+        raise
+    except (OSError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError) as error:
         reason = "there is no image" if isinstance(error, TypeError) else str(error)
         raise DataError(f"{name()}: not a readable image: {reason}") from None
 
