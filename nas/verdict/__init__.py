@@ -1,0 +1,24 @@
+"""The paper's question, answered with statistics that a reviewer would accept."""
+
+from nas.verdict.decision import Arm, Claim, Outcome, Verdict, judge
+from nas.verdict.noisy_front import NoisyFront, noisy_front
+from nas.verdict.paired import (
+    Comparison,
+    power,
+    seeds_needed,
+    smallest_detectable_effect,
+)
+
+__all__ = [
+    "Arm",
+    "Claim",
+    "Comparison",
+    "NoisyFront",
+    "Outcome",
+    "Verdict",
+    "judge",
+    "noisy_front",
+    "power",
+    "seeds_needed",
+    "smallest_detectable_effect",
+]

@@ -1,0 +1,161 @@
+"""Paired comparisons over seeds: an exact test, the interval that belongs to it, and its power.
+
+Two networks are trained with the same seeds, so the noise that they share (data order and
+augmentation) cancels in the differences. Under the null hypothesis a difference is symmetric about
+its shift, and flipping the signs of any of them gives an equally likely sample.
+
+For the sum of n differences this test has a closed form (Hartigan 1969, "Using subsample values as
+typical values"): flipping the signs of a subset A leaves the sum as large as it was exactly if the
+mean of A is at most the shift. So the p-value of a shift counts the subsets whose mean is at most
+the shift, and the interval that the test does not reject lies between order statistics of the
+subset means. Test and interval can therefore never contradict each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, stats
+
+MAX_EXACT = 14
+"""Differences up to which all subsets are counted; of more, as many random ones are drawn."""
+
+POWER = 0.8
+"""Probability with which the smallest detectable effect would have been detected."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Differences between two arms, seed by seed.
+
+    Attributes:
+        differences: (n,), the first arm's accuracy minus the second's.
+        subset_means: (2**n - 1,) sorted; of all subsets, or of as many random ones.
+    """
+
+    differences: NDArray[np.float64]
+    subset_means: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, first: ArrayLike, second: ArrayLike) -> Comparison:
+        """Compare two arms.
+
+        Args:
+            first: (n,) accuracies; entry by entry with the same seeds as ``second``.
+            second: (n,).
+
+        Raises:
+            ValueError: no seeds, different numbers of them, or numbers that are not finite.
+        """
+        a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+        if a.ndim != 1 or a.shape != b.shape or a.size == 0:
+            raise ValueError(
+                f"paired arms have the same seeds, at least one; got shapes {a.shape}, {b.shape}"
+            )
+        differences = a - b
+        if not np.isfinite(differences).all():
+            raise ValueError("accuracies are finite numbers")
+        return cls(differences, np.sort(_subset_means(differences)))
+
+    @property
+    def seeds(self) -> int:
+        """How many pairs there are."""
+        return len(self.differences)
+
+    @property
+    def mean(self) -> float:
+        """The estimate."""
+        return float(self.differences.mean())
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of a single difference; nan of a single one."""
+        return float(self.differences.std(ddof=1)) if self.seeds > 1 else float("nan")
+
+    def p_greater(self, shift: float) -> float:
+        """Of the hypothesis that the true mean is at most ``shift``."""
+        extreme = int(np.searchsorted(self.subset_means, shift, side="right"))
+        return (1 + extreme) / (1 + len(self.subset_means))
+
+    def p_less(self, shift: float) -> float:
+        """Of the hypothesis that the true mean is at least ``shift``."""
+        below = int(np.searchsorted(self.subset_means, shift, side="left"))
+        return (1 + len(self.subset_means) - below) / (1 + len(self.subset_means))
+
+    def lower(self, alpha: float) -> float:
+        """What the true mean is above with confidence 1 - alpha; -inf with too few seeds."""
+        rank = self._rank(alpha)
+        return float(self.subset_means[rank - 1]) if rank >= 1 else -np.inf
+
+    def upper(self, alpha: float) -> float:
+        """What the true mean is below with confidence 1 - alpha; inf with too few seeds."""
+        rank = self._rank(alpha)
+        return float(self.subset_means[-rank]) if rank >= 1 else np.inf
+
+    def _rank(self, alpha: float) -> int:
+        """How many of the outermost subset means the level leaves outside."""
+        # A product such as 0.05 * 20 is a hair below its value.
+        return int(np.floor(alpha * (1 + len(self.subset_means)) * (1 + 1e-12)))
+
+
+def _subset_means(differences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means of all subsets but the empty one; of random ones where there are too many."""
+    n = len(differences)
+    if n <= MAX_EXACT:
+        subsets = (np.arange(1, 2**n)[:, None] >> np.arange(n)) & 1  # (2**n - 1, n)
+    else:
+        rng = np.random.default_rng(0)
+        subsets = rng.integers(0, 2, (2**MAX_EXACT - 1, n))
+        subsets[~subsets.any(axis=1)] = 1
+    means: NDArray[np.float64] = subsets @ differences / subsets.sum(axis=1)
+    return means
+
+
+def power(effect: float, deviation: float, seeds: int, alpha: float) -> float:
+    """Probability of detecting an effect with a one-sided paired t-test, which is close to ours.
+
+    Args:
+        effect: true mean of the differences above the hypothesis.
+        deviation: standard deviation of a single difference.
+    """
+    if seeds < 2 or 2.0**-seeds > alpha:  # no outcome is unlikely enough
+        return 0.0
+    if deviation == 0:
+        return float(effect > 0)
+    critical = stats.t.ppf(1 - alpha, seeds - 1)
+    return float(stats.nct.sf(critical, seeds - 1, effect / deviation * np.sqrt(seeds)))
+
+
+def smallest_detectable_effect(deviation: float, seeds: int, alpha: float) -> float:
+    """The true effect that would have been detected with a probability of 80%.
+
+    Infinite where no effect could have been: too few seeds for the level.
+    """
+    if seeds < 2 or 2.0**-seeds > alpha:
+        return float("inf")
+    if deviation == 0:
+        return 0.0
+    highest = deviation
+    while power(highest, deviation, seeds, alpha) < POWER:
+        highest *= 2
+    return float(optimize.brentq(lambda e: power(e, deviation, seeds, alpha) - POWER, 0.0, highest))
+
+
+def seeds_needed(effect: float, deviation: float, alpha: float, most: int = 10_000) -> int | None:
+    """Seeds with which an effect is detected with a probability of 80%; None if over ``most``."""
+    if effect <= 0:
+        return None
+    few, many = 1, 2
+    while power(effect, deviation, many, alpha) < POWER:
+        few, many = many, 2 * many
+        if few > most:
+            return None
+    while many - few > 1:
+        middle = (few + many) // 2
+        if power(effect, deviation, middle, alpha) < POWER:
+            few = middle
+        else:
+            many = middle
+    return many if many <= most else None
