@@ -72,3 +72,15 @@ def study(tmp_path_factory) -> Path:
     driver.close()
     torch.set_num_threads(threads)
     return folder
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, tmp_path):
+    if request.param == "sqlite":
+        return make_url(f"sqlite:///{tmp_path / 'study.db'}")
+    return make_url(request.getfixturevalue("postgresql"))
+
+
+@pytest.fixture
+def sqlite(tmp_path):
+    return make_url(f"sqlite:///{tmp_path / 'study.db'}")

@@ -1,0 +1,92 @@
+"""A driver on a tiny space, and what its workers would report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+
+from nas.space import SearchSpace
+from nas.space.load import read_document, space_of
+from nas.study import Driver
+from trials.data import load
+from trials.measurement import Measurement
+
+SPACE = """
+name: tiny
+data: {source: synthetic, limit: 100, shape: [3, 8, 8], classes: 4}
+network:
+  stem: {channels: 8}
+  blocks:
+    - {channels: 8}
+    - {channels: 12, stride: 2}
+search:
+  segments: 1..C
+  activation: [none, relu]
+  order: [spatial_first, pointwise_first, plain]
+training: {epochs: 1, batch_size: 16}
+study: {trials: 6}
+"""
+
+
+SMALL = SPACE.replace("segments: 1..C", "segments: [1, 2]").replace(
+    "order: [spatial_first, pointwise_first, plain]", "scope: network"
+)
+
+
+def read_space(text: str) -> SearchSpace:
+    Path("space.yaml").write_text(text)
+    return space_of(read_document("space.yaml"))
+
+
+def open_driver(url, *overrides: str, text: str = SPACE, name: str | None = None) -> Driver:
+    Path("space.yaml").write_text(text)
+    document = read_document("space.yaml", overrides)
+    space = space_of(document)
+    data = load(space.file.data.config).summary
+    return Driver(url, name or space.file.name, space, document.value, data, Path("outbox"))
+
+
+def measured(driver: Driver, assignment, **changes) -> tuple[Measurement, ...]:
+    """What a worker would report, with an accuracy that depends on the architecture alone."""
+    accuracy = int(assignment.architecture.key[:4], 16) / 2**16
+    return tuple(
+        replace(
+            Measurement(
+                architecture_key=assignment.architecture.key,
+                architecture=assignment.architecture.to_json(),
+                data=driver.data.fingerprint,
+                recipe=driver.recipe.key,
+                epochs=driver.recipe.epochs,
+                seed=seed,
+                macs=assignment.cost.macs,
+                params=assignment.cost.params,
+                accuracy=accuracy,
+                validation_loss=1.0,
+                curve=((1.0, 1.0, accuracy),),
+                seconds=1.0,
+            ),
+            **changes,
+        )
+        for seed in assignment.seeds
+    )
+
+
+FAILED = {"state": "failed", "reason": "not finite: loss nan", "accuracy": None, "curve": ()}
+
+
+def finish(driver: Driver) -> list[str]:
+    """Run all that is left; returns the keys in order."""
+    keys = []
+    while (assignment := driver.next()) is not None:
+        keys.append(assignment.architecture.key)
+        driver.prepare()
+        driver.record(assignment.trial, measured(driver, assignment))
+    return keys
+
+
+def states(url, name="tiny") -> Counter[str]:
+    study = optuna.load_study(study_name=name, storage=url.render_as_string(hide_password=False))
+    return Counter(trial.state.name for trial in study.trials)
