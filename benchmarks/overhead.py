@@ -91,7 +91,6 @@ def measure(trials: int, sampler: str) -> list[float]:
         driver = Driver(url, "overhead", space, document.value, data.summary, folder / "outbox")
         driver.listener = watch = Stopwatch()
         job = ray_tune.Job(
-            recipe=space.file.training.full_recipe,
             fingerprint=data.summary.fingerprint,
             latency=False,
             outbox=driver.outbox.folder,

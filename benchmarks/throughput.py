@@ -193,7 +193,6 @@ def our_search(text: str, data: ImageData, gpus: float) -> list[Architecture]:
         url = make_url(f"sqlite:///{folder / 'study.db'}")
         driver = Driver(url, "throughput", space, document.value, data.summary, folder / "outbox")
         job = ray_tune.Job(
-            recipe=space.file.training.full_recipe,
             fingerprint=data.summary.fingerprint,
             latency=False,
             outbox=driver.outbox.folder,

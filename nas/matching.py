@@ -1,4 +1,4 @@
-"""Widths that make an architecture cost a given number of MACs.
+"""Widths that make an architecture cost what it should: in MACs, parameters or milliseconds.
 
 Networks at different points of the spectrum can only be compared at equal cost: at equal width a
 regular convolution costs eight to ten times a depthwise separable one.
@@ -7,7 +7,7 @@ regular convolution costs eight to ten times a depthwise separable one.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -22,12 +22,69 @@ MAX_DEVIATION = 0.5
 farther from it would not have the proportions that were asked for."""
 
 
+MAX_MEASURED = 100
+"""Width combinations whose latency is measured before giving up."""
+
+ONE_CHANNEL = 1e-6
+"""Of the widest stage: the factor is known when its widths are known to this part of a channel."""
+
+
 class MatchError(ArchitectureError):
     """No widths near a uniform scaling cost what was asked for."""
 
 
 def match_macs(architecture: Architecture, macs: int, tolerance: float = 0.01) -> Architecture:
-    """Scale the widths so that the network costs ``macs`` multiply-accumulates.
+    """Scale the widths so that the network costs ``macs`` multiply-accumulates of one image.
+
+    Raises:
+        MatchError: no such widths; the message gives the nearest cost that was found.
+    """
+    return _match(architecture, macs, tolerance, lambda a: count_cost(a).macs, "MACs")
+
+
+def match_params(architecture: Architecture, params: int, tolerance: float = 0.01) -> Architecture:
+    """Scale the widths so that the network has ``params`` trainable parameters.
+
+    Raises:
+        MatchError: no such widths; the message gives the nearest number that was found.
+    """
+    return _match(architecture, params, tolerance, lambda a: count_cost(a).params, "parameters")
+
+
+def match_latency(
+    architecture: Architecture,
+    latency_ms: float,
+    tolerance: float,
+    measure: Callable[[Architecture], float],
+) -> Architecture:
+    """Scale the widths so that the network takes ``latency_ms``.
+
+    Args:
+        measure: latency of a network in milliseconds. It is asked once about each network, so that
+            what is noisy about it cannot change in the course of the search.
+
+    Raises:
+        MatchError: no such widths; the message gives the nearest latency that was found.
+    """
+    measured: dict[Architecture, float] = {}
+
+    def cost(candidate: Architecture) -> float:
+        if candidate not in measured:
+            measured[candidate] = measure(candidate)
+        return measured[candidate]
+
+    return _match(architecture, latency_ms, tolerance, cost, "ms", MAX_MEASURED)
+
+
+def _match(
+    architecture: Architecture,
+    wanted: float,
+    tolerance: float,
+    cost_of: Callable[[Architecture], float],
+    unit: str,
+    candidates: int = MAX_CANDIDATES,
+) -> Architecture:
+    """Scale the widths so that the network costs what is wanted.
 
     All stages are scaled by one factor first. One factor is too coarse for small networks, so
     single stages are then moved by single channels, in order of increasing distance from the
@@ -37,14 +94,11 @@ def match_macs(architecture: Architecture, macs: int, tolerance: float = 0.01) -
 
     Args:
         architecture: the network whose proportions are kept.
-        macs: wanted multiply-accumulates of one image.
-        tolerance: largest relative difference from ``macs``.
-
-    Raises:
-        MatchError: no such widths; the message gives the nearest cost that was found.
+        tolerance: largest relative difference from what is wanted.
+        candidates: how many are tried.
     """
-    widths = _stage_widths(architecture)
-    scale = _uniform_scale(architecture, widths, macs)
+    widths = widths_of(architecture)
+    scale = _uniform_scale(architecture, widths, wanted, cost_of)
     ideal = [scale * width for width in widths]
     start = _rounded(ideal)
     shortcuts = _shortcuts(architecture)
@@ -54,17 +108,17 @@ def match_macs(architecture: Architecture, macs: int, tolerance: float = 0.01) -
 
     queue = [(distance(start), start)]
     seen = {start}
-    nearest = None
-    for _ in range(MAX_CANDIDATES):
+    nearest: float | None = None
+    for _ in range(candidates):
         if not queue:
             break
         _, candidate = heapq.heappop(queue)
         scaled = _at_widths(architecture, candidate)
         if scaled is not None and _shortcuts(scaled) == shortcuts:
-            cost = count_cost(scaled).macs
-            if abs(cost - macs) <= tolerance * macs:
+            cost = cost_of(scaled)
+            if abs(cost - wanted) <= tolerance * wanted:
                 return scaled
-            if nearest is None or abs(cost - macs) < abs(nearest - macs):
+            if nearest is None or abs(cost - wanted) < abs(nearest - wanted):
                 nearest = cost
         for stage, width in enumerate(candidate):
             for moved in (width - 1, width + 1):
@@ -74,21 +128,40 @@ def match_macs(architecture: Architecture, macs: int, tolerance: float = 0.01) -
                     seen.add(neighbour)
                     heapq.heappush(queue, (distance(neighbour), neighbour))
     found = "no widths are valid" if nearest is None else f"the nearest found is {nearest:,}"
-    raise MatchError(f"no widths cost {macs:,} MACs within {tolerance:.2%}; {found}")
+    raise MatchError(f"no widths cost {wanted:,} {unit} within {tolerance:.2%}; {found}")
 
 
-def _uniform_scale(architecture: Architecture, widths: tuple[int, ...], macs: int) -> float:
-    """The factor on all widths whose cost, rounded to whole channels, crosses ``macs``."""
+def _uniform_scale(
+    architecture: Architecture,
+    widths: tuple[int, ...],
+    wanted: float,
+    cost_of: Callable[[Architecture], float],
+) -> float:
+    """The factor on all widths whose cost, rounded to whole channels, crosses what is wanted."""
     low, high = 1 / max(widths), MAX_CHANNELS / max(widths)
-    for _ in range(60):
+    # Up from a single channel: the widest networks would take seconds to measure.
+    while 2 * low < high and _is_cheaper(architecture, widths, 2 * low, wanted, cost_of):
+        low *= 2
+    high = min(high, 2 * low)
+    while (high - low) * max(widths) > ONE_CHANNEL:
         middle = (low * high) ** 0.5
-        scaled = _at_widths(architecture, _rounded([middle * width for width in widths]))
-        # Widths that are too narrow for the segments count as too cheap.
-        if scaled is None or count_cost(scaled).macs < macs:
+        if _is_cheaper(architecture, widths, middle, wanted, cost_of):
             low = middle
         else:
             high = middle
     return high
+
+
+def _is_cheaper(
+    architecture: Architecture,
+    widths: tuple[int, ...],
+    scale: float,
+    wanted: float,
+    cost_of: Callable[[Architecture], float],
+) -> bool:
+    scaled = _at_widths(architecture, _rounded([scale * width for width in widths]))
+    # Widths that are too narrow for the segments count as too cheap.
+    return scaled is None or cost_of(scaled) < wanted
 
 
 def _rounded(widths: Sequence[float]) -> tuple[int, ...]:
@@ -115,7 +188,8 @@ def _stages(architecture: Architecture) -> list[int]:
     return [places[stage] for stage in stages]
 
 
-def _stage_widths(architecture: Architecture) -> tuple[int, ...]:
+def widths_of(architecture: Architecture) -> tuple[int, ...]:
+    """Width of each stage, the stem first."""
     widths = dict(zip(_stages(architecture), _channels(architecture), strict=True))
     return tuple(widths.values())
 

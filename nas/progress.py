@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 
 import numpy as np
@@ -14,10 +15,37 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
+from nas.cost import count_cost
+from nas.matching import widths_of
 from nas.pareto import pareto_front
 from nas.space.quantities import format_count
-from nas.study import Assignment, TrialRecord
+from nas.space.schema import MatchSection
+from nas.study import Arm, Assignment, TrialRecord
+
+
+def arm_table(arms: Sequence[Arm], matched: MatchSection | None) -> Table:
+    """Arms of a design with what they cost and how far that is from what was asked for."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("arm", "role", "widths", "MACs", "parameters"):
+        table.add_column(heading, justify="right" if heading in ("MACs", "parameters") else "left")
+    by_count = matched is not None and matched.cost != "latency_ms"
+    if by_count:
+        table.add_column("off by", justify="right")
+    for arm in arms:
+        cost = count_cost(arm.architecture)
+        cells = [
+            arm.name,
+            arm.role,
+            ", ".join(map(str, widths_of(arm.architecture))),
+            f"{cost.macs:,}",
+            f"{cost.params:,}",
+        ]
+        if matched is not None and by_count:
+            cells.append(f"{getattr(cost, matched.cost) / matched.wanted - 1:+.2%}")
+        table.add_row(*cells)
+    return table
 
 
 class SearchProgress:
@@ -102,13 +130,13 @@ class SearchProgress:
     def _line(self, record: TrialRecord) -> str:
         parts = [
             f"{len(self.records)}/{self.wanted}",
-            f"trial {record.number}",
+            f"{record.arm}, seed {record.seeds[0]}" if record.arm else f"trial {record.number}",
             f"accuracy {record.accuracy:.4f}",
             f"{format_count(record.macs)} MACs",
             f"{record.seconds:.1f} s",
         ]
         if record.latency_ms is not None:
             parts.insert(-1, f"{record.latency_ms:.2f} ms")
-        if record.number in self.front:
+        if record.number in self.front and not record.arm:  # one run of an arm is no front
             parts.append("on the front")
         return "  ".join(parts)

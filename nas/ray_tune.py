@@ -23,9 +23,8 @@ from ray.tune.search import Searcher
 
 from nas.network import build_network
 from nas.study import Assignment, Driver
-from trials.data import ImageData
+from trials.data import ImageData, Split
 from trials.measurement import Measurement, Outbox, from_json, to_json
-from trials.recipe import Recipe
 from trials.train import Resident
 from trials.trial import Subject, prepare_process, run_trial
 
@@ -42,16 +41,15 @@ class Job:
         fingerprint: of the data.
         latency: whether latency is an objective.
         outbox: folder for results; each trial's file is there before the trial is reported.
-        weights: folder for the trained weights.
+        weights: folder for the trained weights; None where they are not wanted.
         threads: of PyTorch on the CPU.
         run: what a worker does for a trial; with the arguments of `trials.trial.run_trial`.
     """
 
-    recipe: Recipe
     fingerprint: str
     latency: bool
     outbox: Path
-    weights: Path
+    weights: Path | None
     threads: int
     gpu: bool
     run: Callable[..., tuple[Measurement, ...]] = run_trial
@@ -86,10 +84,12 @@ def run(
     data: ImageData,
     resources: Resources,
     stop: Callable[[], bool] = lambda: False,
+    test: Split | None = None,
 ) -> None:
     """Run trials until the driver has no more.
 
     Args:
+        test: the test split, where it is to be read.
         stop: asked several times a second; once it is true no result is waited for.
 
     Raises:
@@ -105,7 +105,7 @@ def run(
     # Otherwise Tune starts one worker at a time.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(capacity)
     searcher = _StudySearcher(driver, resources)
-    trainable = tune.with_parameters(_TrialActor, job=job, data=data)
+    trainable = tune.with_parameters(_TrialActor, job=job, data=data, test=test)
     with tempfile.TemporaryDirectory(prefix="nas-tune-") as scratch, _quiet():
         tune.Tuner(
             tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
@@ -124,15 +124,17 @@ class _TrialActor(tune.Trainable):
     """A worker process: holds the data set on its device and runs one trial after another."""
 
     def setup(  # type: ignore[override]  # `with_parameters` adds arguments
-        self, config: dict[str, Any], job: Job, data: ImageData
+        self, config: dict[str, Any], job: Job, data: ImageData, test: Split | None
     ) -> None:
         self.job = job
         prepare_process(job.threads)
-        self.data = Resident(data, torch.device("cuda" if job.gpu else "cpu"))
+        self.data = Resident(data, torch.device("cuda" if job.gpu else "cpu"), test)
 
     def step(self) -> dict[str, Any]:
         assignment: Assignment = self.config["assignment"]
         architecture, cost = assignment.architecture, assignment.cost
+        folder = self.job.weights
+        weights = folder / f"{assignment.trial}.safetensors" if folder else None
         measurements = self.job.run(
             Subject(
                 key=architecture.key,
@@ -144,10 +146,10 @@ class _TrialActor(tune.Trainable):
             ),
             self.data,
             self.job.fingerprint,
-            self.job.recipe,
+            assignment.recipe,
             assignment.seeds,
             latency=self.job.latency,
-            weights=self.job.weights / f"{assignment.trial}.safetensors",
+            weights=weights,
         )
         Outbox(self.job.outbox).put(assignment.trial, measurements)
         return {"measurements": to_json(measurements), "done": True}

@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 from rich.console import Console
 
 from nas import ray_settings
+from nas.architecture import Architecture
 from nas.command_line import (
     RUNS,
     command,
@@ -28,25 +30,41 @@ from nas.command_line import (
 )
 from nas.environment import describe_environment
 from nas.faults import InputError
-from nas.progress import SearchProgress
+from nas.matching import MatchError
+from nas.network import build_network
+from nas.progress import SearchProgress, arm_table
 from nas.space import SearchSpace
 from nas.space.load import read_document, space_of
 from nas.space.quantities import format_count
 from nas.study import (
+    Arm,
+    Design,
     Driver,
     DriverLock,
+    NoStudy,
+    Plan,
+    arms_of,
+    arms_to_confirm,
     choose,
+    confirmation_name,
+    design_seeds,
     parameter_importances,
     quiet_optuna,
     read_records,
+    register,
 )
+from nas.study.design import Stage
 from nas.whole_file import write_whole
 from nas.yaml_file import Document, dump_yaml
-from trials.data import DataError, ImageData, check_batch_size, load
+from trials.data import DataError, ImageData, Split, check_batch_size, load, load_test
+from trials.measure import measure_latency
+from trials.trial import prepare_process
 
 app = command()
 
 INTERRUPTED = 130
+
+_NO_OTHER = "no other architecture was found inside the budget"
 
 
 @app.command()
@@ -75,6 +93,9 @@ def search(
         list[str] | None,
         typer.Option("--set", help="Any value of the file, such as training.epochs=3."),
     ] = None,
+    controls: Annotated[
+        bool, typer.Option("--controls", help="Add twin arms and a handicapped one to a design.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
 ) -> None:
     """Search the separability spectrum; the same command again resumes."""
@@ -86,6 +107,7 @@ def search(
         "--seed": (("study", "seed"), seed),
         "--epochs": (("training", "epochs"), epochs),
         "--sampler": (("study", "sampler"), sampler),
+        "--controls": (("design", "controls"), controls or None),
     }
     options = {option: given for option, given in assignments.items() if given[1] is not None}
     with faults_reported():
@@ -140,19 +162,39 @@ class SearchRun:
             Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
 
     def _search(self, data: ImageData) -> int:
+        arms = self._arms()
+        with self._driving(self.name, data, self._design("screening", arms)) as driver:
+            self._write_inputs(data)
+            self._register(driver, arms)
+            if driver.design is not None and not driver.over:
+                self.console.print(arm_table(arms, self.space.file.matched))
+            if not driver.over:
+                self._run_trials(driver, data)
+            status, complete = self._outcome(driver), driver.complete
+        try:
+            if status == 0 and self.space.file.confirm is not None:
+                status = self._confirm(data)
+        except InputError:  # of the test split: what was found before stays found
+            self._write_results()
+            raise
+        if complete:
+            self._write_results()
+        return status
+
+    @contextmanager
+    def _driving(self, name: str, data: ImageData, design: Design | None) -> Iterator[Driver]:
+        """The driver of a stage, which leaves no trial running, however the stage ends."""
         driver = Driver(
             self.url,
-            self.name,
+            name,
             self.space,
             self.document.value,
             data.summary,
             self.folder / "outbox",
+            design,
         )
         try:
-            self._write_inputs(data)
-            if not driver.over:
-                self._run_trials(driver, data)
-            return self._finish(driver)
+            yield driver
         except KeyboardInterrupt:
             driver.release()
             print(f"interrupted: {self._count(driver)}", file=sys.stderr)
@@ -160,6 +202,75 @@ class SearchRun:
         finally:
             driver.release()
             driver.close()
+
+    def _arms(self) -> tuple[Arm, ...]:
+        """Of the design, their widths solved; those of an earlier run as they were."""
+        if self.space.file.design is None:
+            return ()
+        try:
+            solved = read_records(self.url, self.name).arms
+        except NoStudy:
+            solved = ()
+        matched = self.space.file.matched
+        if matched is None or matched.cost != "latency_ms":
+            return arms_of(self.space)
+        try:
+            with self.console.status("measuring latencies"):
+                return arms_of(self.space, self._latency_ms, solved)
+        except MatchError as error:
+            self.document.fault(("match", "latency_ms"), str(error), "a larger tolerance")
+            raise InputError(self.document.faults) from None
+
+    def _latency_ms(self, architecture: Architecture) -> float:
+        resources = self.space.file.resources
+        if resources.gpus_per_trial and not torch.cuda.is_available():
+            raise InputError.of("match.latency_ms", "is measured here, and there is no GPU here")
+        device = torch.device("cuda" if resources.gpus_per_trial else "cpu")
+        prepare_process(resources.threads)
+        network = build_network(architecture)
+        return measure_latency(network, architecture.input_shape, device).median_ms
+
+    def _design(self, stage: Stage, arms: tuple[Arm, ...]) -> Design | None:
+        file = self.space.file
+        section = file.design if stage == "screening" else file.confirm
+        if section is None:
+            return None
+        return Design(arms, design_seeds(file.study.seed, stage, section.seeds))
+
+    def _register(self, driver: Driver, arms: tuple[Arm, ...]) -> None:
+        """Write down what is claimed, before the first trial."""
+        name = confirmation_name(self.name)
+        try:
+            confirmed = read_records(self.url, name).trials
+        except NoStudy:
+            confirmed = ()
+        complete = sum(trial.state == "complete" for trial in confirmed)
+        results: dict[Stage, int] = {"screening": driver.complete, "confirmation": complete}
+        register(driver.study, Plan.of(self.space.file, arms), results)
+
+    def _confirm(self, data: ImageData) -> int:
+        """Train what may be the best, and the ends, with seeds that nothing has seen."""
+        records = read_records(self.url, self.name)
+        name = confirmation_name(self.name)
+        try:
+            before = read_records(self.url, name).arms
+        except NoStudy:
+            before = ()
+        chosen = arms_to_confirm(records, self.space, records.arms, self.console.print)
+        names = {arm.name for arm in chosen}
+        arms = chosen + tuple(arm for arm in before if arm.name not in names)
+        with self._driving(name, data, self._design("confirmation", arms)) as driver:
+            if not driver.over:
+                self._run_trials(driver, data, self._load_test(data))
+            return self._outcome(driver)
+
+    def _load_test(self, data: ImageData) -> Split:
+        """The test split, which nothing else reads."""
+        try:
+            return load_test(self.space.file.data.config, data)
+        except DataError as error:
+            self.document.fault(("data", error.field), f"the test split: {error}", error.hint)
+            raise InputError(self.document.faults) from None
 
     def _load_data(self) -> ImageData:
         config = self.space.file.data.config
@@ -192,8 +303,11 @@ class SearchRun:
         }
         write_whole(self.folder / "environment.json", json.dumps(environment, indent=2) + "\n")
 
-    def _run_trials(self, driver: Driver, data: ImageData) -> None:
+    def _run_trials(self, driver: Driver, data: ImageData, test: Split | None = None) -> None:
         """Run what is left to run.
+
+        Args:
+            test: the test split, which confirmation runs are evaluated on.
 
         Raises:
             KeyboardInterrupt: the search was asked to stop.
@@ -203,45 +317,50 @@ class SearchRun:
 
         file = self.space.file
         self.console.print(
-            f"{self.name}: {format_count(self.space.size)} architectures, "
+            f"{driver.study.study_name}: {self._size(driver)}, "
             f"{len(data.train):,} training and {len(data.validation):,} validation images, "
-            f"{driver.complete} of {driver.wanted} trials complete"
+            f"{self._count(driver)}"
         )
         gpus = file.resources.gpus_per_trial
         job = ray_tune.Job(
-            recipe=file.training.full_recipe,
             fingerprint=data.summary.fingerprint,
             latency="latency_ms" in file.objective_names,
             outbox=driver.outbox.folder.absolute(),
-            weights=(self.folder / "weights").absolute(),
+            # Of a confirmation nobody needs the weights.
+            weights=(self.folder / "weights").absolute() if test is None else None,
             threads=file.resources.threads,
             gpu=gpus > 0,
         )
         resources = ray_tune.Resources(file.resources.cpus_per_trial, gpus)
-        progress = SearchProgress(self.name, driver.wanted, driver.records().complete, self.quiet)
+        complete = [t for t in driver.records().trials if t.state == "complete"]
+        progress = SearchProgress(
+            driver.study.study_name, driver.wanted, tuple(complete), self.quiet
+        )
         driver.listener = progress
         try:
             # Ray has a handler for SIGTERM of its own, so ours comes after its start.
             with ray_tune.cluster(self.ray_address), stop_requests() as stopped, progress:
-                ray_tune.run(driver, job, data, resources, stopped)
+                ray_tune.run(driver, job, data, resources, stopped, test)
         except ray_tune.ResourceError as error:
             option = "--gpus-per-trial" if gpus else "--cpus-per-trial"
             raise InputError.of(option, str(error)) from None
 
-    def _finish(self, driver: Driver) -> int:
-        """Write the results, say where they are; returns the exit status."""
+    def _size(self, driver: Driver) -> str:
+        if driver.design is None:
+            return f"{format_count(self.space.size)} architectures"
+        return f"{len(driver.design.arms)} arms with {len(driver.design.seeds)} seeds"
+
+    def _outcome(self, driver: Driver) -> int:
+        """Say how a stage ended where that is not as it should; returns the exit status."""
         if driver.hopeless:
             print(
                 f"error: {len(driver.failures_in_row)} trials in a row have failed, the last one: "
                 f"{driver.failures_in_row[-1]}",
                 file=sys.stderr,
             )
-        elif driver.exhausted:
-            self.console.print(
-                f"no other architecture was found inside the budget: {self._count(driver)}"
-            )
-        if driver.complete:
-            self._write_results()
+        elif driver.exhausted and driver.complete < driver.wanted:
+            why = "some runs have failed" if driver.design else _NO_OTHER
+            self.console.print(f"{why}: {self._count(driver)}")
         return 1 if driver.hopeless or not driver.complete else 0
 
     def _write_results(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,11 +14,12 @@ from nas.network import build_network
 from nas.space.load import space_of
 from nas.space.schema import TrainingSection
 from nas.study import Records, TrialRecord
+from nas.study.design import Arm, Role
 from nas.yaml_file import Document
 from trials.data import DataError, check_batch_size, load
 from trials.measurement import TrainingKey
 from trials.recipe import Recipe
-from trials.train import Resident, Training, train
+from trials.train import Resident, Training, seed_weights, train
 from trials.trial import prepare_process
 
 
@@ -41,7 +43,7 @@ def load_trained(records: Records, record: TrialRecord, folder: Path) -> nn.Modu
     network = build_network(record.architecture)
     if not file.is_file():
         raise MissingWeights(f"the weights of trial {record.number} are not in {file}")
-    recipe = _recipe(records)
+    recipe = _recipe(records, record)
     training = TrainingKey(
         record.architecture.key,
         records.data.fingerprint,
@@ -62,10 +64,13 @@ def load_trained(records: Records, record: TrialRecord, folder: Path) -> nn.Modu
     return network.eval()
 
 
-def _recipe(records: Records) -> Recipe:
-    """That a study's trials were trained by."""
+def _recipe(records: Records, record: TrialRecord) -> Recipe:
+    """That a trial was trained by: the study's, unless it is a control."""
     section = records.document.get("training", {})
-    return TrainingSection.model_validate(section).full_recipe
+    recipe = TrainingSection.model_validate(section).full_recipe
+    if not record.is_control:
+        return recipe
+    return Arm(record.arm, record.architecture, cast("Role", record.role)).recipe(recipe)
 
 
 def train_again(
@@ -91,12 +96,12 @@ def train_again(
             f"the images are not those of the study: fingerprint {data.summary.fingerprint} "
             f"instead of {records.data.fingerprint}"
         )
-    recipe = recipe or space.file.training.full_recipe
+    recipe = recipe or _recipe(records, record)
     check_batch_size(data, recipe.batch_size)
     resources = space.file.resources
     prepare_process(resources.threads)
     seed = record.seeds[0] if seed is None else seed
     gpu = resources.gpus_per_trial > 0 and torch.cuda.is_available()
     resident = Resident(data, torch.device("cuda" if gpu else "cpu"))
-    torch.manual_seed(seed)
+    seed_weights(recipe, seed)
     return train(build_network(record.architecture), resident, recipe, seed)

@@ -1,4 +1,4 @@
-"""Latency and peak memory of a network: warmed up, synchronised, median and spread."""
+"""Latency of a network: warmed up, synchronised, median and spread."""
 
 from __future__ import annotations
 
@@ -20,12 +20,10 @@ class Latency:
     Attributes:
         median_ms: over all runs.
         spread_ms: between the first and the third quartile.
-        peak_memory_bytes: allocated on the GPU during the runs; None on CPU, where it is not known.
     """
 
     median_ms: float
     spread_ms: float
-    peak_memory_bytes: int | None
 
 
 def now(device: torch.device) -> float:
@@ -45,13 +43,10 @@ def measure_latency(
     images = images.contiguous(memory_format=torch.channels_last)
     for _ in range(WARM_UPS):
         network(images)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
     times_ms = []
     for _ in range(RUNS):
         started = now(device)
         network(images)
         times_ms.append((now(device) - started) * 1e3)
     first, median, third = statistics.quantiles(times_ms, n=4)
-    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
-    return Latency(median, third - first, peak)
+    return Latency(median, third - first)

@@ -41,9 +41,10 @@ class Measurement:
         recipe: key of everything about the training but its epochs.
         reason: why it failed; empty where it is complete.
         accuracy: on the validation split, after the last epoch.
+        test_accuracy: of the same network on the test split, where a confirmation read it.
         curve: (training loss, validation loss, accuracy) of each epoch.
         latency_ms: of one image, median; ``latency_spread_ms`` is between the quartiles.
-        peak_memory_bytes: of the GPU in that time; None on CPU.
+        peak_memory_bytes: of the GPU while it trained, the data set included; None on CPU.
         seconds: of training, evaluation left out.
         device: as PyTorch names it.
         worker: host and process that computed it.
@@ -63,6 +64,7 @@ class Measurement:
     state: Literal["complete", "failed"] = "complete"
     reason: str = ""
     accuracy: float | None = None
+    test_accuracy: float | None = None
     validation_loss: float | None = None
     curve: tuple[tuple[float, float, float], ...] = ()
     latency_ms: float | None = None

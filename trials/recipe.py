@@ -26,6 +26,8 @@ class Recipe:
         polyak: decay of the averaged weights that are evaluated; 0 evaluates the last weights.
         crop: pixels of zero padding before a random crop to the image's size.
         flip: random horizontal flips.
+        initialisation: which stream of random numbers of the seed the weights are drawn from; the
+            order of the images and the augmentation are the same in all.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Recipe:
     polyak: float = 0.0
     crop: int = 0
     flip: bool = False
+    initialisation: int = 0
 
     def learning_rate_at(self, step: int, total_steps: int, images_per_epoch: int) -> float:
         """Learning rate of a step, counted from zero.
@@ -63,8 +66,13 @@ class Recipe:
 
     @property
     def key(self) -> str:
-        """Sixteen hexadecimal digits over everything but the name and the epochs."""
+        """Sixteen hexadecimal digits over everything but the name and the epochs.
+
+        The usual initialisation counts for nothing, so that the others change no key but theirs.
+        """
         fields = {k: v for k, v in asdict(self).items() if k not in ("name", "epochs")}
+        if self.initialisation == 0:
+            del fields["initialisation"]
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -32,6 +32,7 @@ MEASUREMENTS = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("accuracy", sa.Double),
+    sa.Column("test_accuracy", sa.Double),
     sa.Column("validation_loss", sa.Double),
     sa.Column("curve", sa.Text, nullable=False),
     sa.Column("latency_ms", sa.Double),
@@ -79,6 +80,18 @@ class Store:
         url = make_url(url)
         self.engine: Engine = sa.create_engine(url, **engine_options(url))
         _METADATA.create_all(self.engine)
+        self._add_new_columns()
+
+    def _add_new_columns(self) -> None:
+        """Columns that measurements did not have when an older version made the table."""
+        there = {column["name"] for column in sa.inspect(self.engine).get_columns("measurement")}
+        for column in MEASUREMENTS.columns:
+            if column.name not in there:
+                kind = column.type.compile(self.engine.dialect)
+                with self.engine.begin() as connection:
+                    connection.exec_driver_sql(
+                        f"ALTER TABLE measurement ADD COLUMN {column.name} {kind}"
+                    )
 
     def add(self, measurement: Measurement) -> None:
         """Record a measurement, in place of an earlier one of the same training."""

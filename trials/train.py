@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
-from trials.data.images import ImageData
+from trials.data.images import ImageData, Split
 from trials.data.resident import ResidentSplit
 from trials.measure import now
 from trials.recipe import Recipe
@@ -52,12 +52,17 @@ class Training:
 
 
 class Resident:
-    """A data set on a device, ready for any number of trainings."""
+    """A data set on a device, ready for any number of trainings.
 
-    def __init__(self, data: ImageData, device: torch.device) -> None:
+    Args:
+        test: the test split, where this is the one time that it is read.
+    """
+
+    def __init__(self, data: ImageData, device: torch.device, test: Split | None = None) -> None:
         self.device = device
         self.train = ResidentSplit(data.train, data, device)
         self.validation = ResidentSplit(data.validation, data, device)
+        self.test = ResidentSplit(test, data, device) if test is not None else None
 
 
 def train(
@@ -124,6 +129,12 @@ def train(
         curve.append(Epoch(train_loss, validation_loss, accuracy))
         after_epoch(curve[-1])
     return Training(evaluated, tuple(curve), seconds, total_steps * recipe.batch_size)
+
+
+def seed_weights(recipe: Recipe, seed: int) -> None:
+    """Seed the generator that a network's weights are drawn from: call it before building one."""
+    # PyTorch's generator for CPUs takes the lowest 32 bits of a seed; `train` uses the next two.
+    torch.manual_seed(seed + 2 + recipe.initialisation if recipe.initialisation else seed)
 
 
 @torch.no_grad()

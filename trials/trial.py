@@ -19,7 +19,7 @@ from torch import nn
 from trials.measure import measure_latency
 from trials.measurement import NOT_FINITE, Measurement, TrainingKey
 from trials.recipe import Recipe
-from trials.train import Diverged, Resident, Training, train
+from trials.train import Diverged, Resident, Training, evaluate, seed_weights, train
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ def run_trial(
 ) -> tuple[Measurement, ...]:
     """Train with each seed until one fails. An error is a failed measurement.
 
+    Where the data has its test split, each network is also evaluated on it.
+
     Args:
         fingerprint: of the data.
         latency: also measure the latency of one image.
@@ -93,16 +95,23 @@ def run_trial(
             versions={"python": platform.python_version(), "torch": torch.__version__},
         )
         try:
-            torch.manual_seed(seed)
+            seed_weights(recipe, seed)
+            if data.device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats(data.device)
             training = train(subject.build(), data, recipe, seed)
             measurement = _complete(started, training)
+            if data.device.type == "cuda":
+                peak = torch.cuda.max_memory_allocated(data.device)
+                measurement = replace(measurement, peak_memory_bytes=peak)
+            if data.test is not None:
+                _, test_accuracy = evaluate(training.network, data.test)
+                measurement = replace(measurement, test_accuracy=test_accuracy)
             if latency:
                 timing = measure_latency(training.network, subject.input_shape, data.device)
                 measurement = replace(
                     measurement,
                     latency_ms=timing.median_ms,
                     latency_spread_ms=timing.spread_ms,
-                    peak_memory_bytes=timing.peak_memory_bytes,
                 )
             if weights and not measurements:
                 save_weights(training.network, weights, started.training)

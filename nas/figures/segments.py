@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from math import log
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
 from nas.figures.style import SERIES, styled
+from nas.spectrum import block_position
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
     from nas.study import Records
@@ -53,12 +53,7 @@ def segments_info(records: Records) -> SegmentsInfo:
             point = block.point
             choice = "plain" if point.order == "plain" else str(point.segments)
             members[index, choice].append((trial.number, trial.accuracy or 0.0))
-            pairs = block.convolution_channels(in_channels)
-            widest = [max(2, point.spatial_channels(*pair)) for pair in pairs]
-            counts = block.segment_counts(in_channels)
-            # From 0, one segment, to 1, a segment for each channel; plain is before both.
-            place = fmean(log(g) / log(c) for g, c in zip(counts, widest, strict=True))
-            positions[choice].append(-1.0 if choice == "plain" else place)
+            positions[choice].append(block_position(block, in_channels))
     order = sorted(positions, key=lambda choice: (fmean(positions[choice]), choice))
     groups = tuple(
         SegmentsGroup(

@@ -8,6 +8,7 @@ import reprlib
 import typing
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -17,13 +18,17 @@ from pydantic_core import ErrorDetails
 from nas.architecture import ArchitectureError
 from nas.faults import Fault, InputError, Path
 from nas.space.block_checks import check_blocks
+from nas.space.point_space import Choice, Parameter
 from nas.space.quantities import format_count
 from nas.space.schema import DataSection, SearchSection, Section, SpaceFile
-from nas.space.search_space import SearchSpace
+from nas.space.search_space import Infeasible, SearchSpace
 from nas.yaml_file import Document, assign, override, read_yaml
 from trials.data import DataError, probe
 
 GRID_LIMIT = 1_000_000
+
+MAX_ARMS = 1_000
+"""Of a design: beyond that a search is what is wanted."""
 
 
 def load_space(path: str | FilePath, overrides: Sequence[str] = ()) -> SearchSpace:
@@ -78,6 +83,9 @@ def space_of(document: Document) -> SearchSpace:
     if document.faults or images is None:
         raise InputError(document.faults)
     space = SearchSpace(SpaceFile(**sections), *images)
+    _check_plan(document, space.file)
+    if document.faults:
+        raise InputError(document.faults)
     if _check_images(document, space):
         _check_budget(document, space)
     if document.faults:
@@ -224,23 +232,84 @@ def _check_budget(document: Document, space: SearchSpace) -> None:
             f"grid tries every architecture, and there are {format_count(space.size)}",
             "use tpe or random",
         )
-    budget = space.file.macs
-    if budget is None:
-        return
-    if budget.at_most is not None:
-        cheapest, _ = space.macs_range
-        if cheapest > budget.at_most:
+    if space.file.macs and space.file.macs.at_most:
+        most, (cheapest, _) = space.file.macs.at_most, space.macs_range
+        if cheapest > most:
             document.fault(
                 ("macs", "at_most"),
-                f"{format_count(budget.at_most)} is less than the cheapest architecture costs, "
+                f"{format_count(most)} is less than the cheapest architecture costs, "
                 f"{format_count(cheapest)} ({cheapest:,} MACs)",
                 "allow more, or use fewer channels",
             )
+            return
+    if space.file.design is not None:
+        _check_arms(document, space)
+    elif space.file.matched is not None:
+        try:
+            space.sample(seed=0)
+        except ArchitectureError as error:
+            document.fault(_matched(space), str(error), _OTHER_COST)
+
+
+_OTHER_COST = "another cost, or a larger tolerance"
+
+
+def _matched(space: SearchSpace) -> Path:
+    """Where the cost that is to be equal is written."""
+    cost = space.file.match.cost if space.file.match else ""
+    return ("match", cost) if cost else ("macs", "match")
+
+
+def _check_arms(document: Document, space: SearchSpace) -> None:
+    """Every arm of a design has to exist: one that is left out would be missed in the answer."""
+    if space.size > MAX_ARMS:
+        document.fault(
+            ("design",),
+            f"every architecture is an arm, at most {MAX_ARMS}; there are "
+            f"{format_count(space.size)}",
+            "fewer choices, or scope: network",
+            of_key=True,
+        )
         return
-    try:
-        space.sample(seed=0)
-    except ArchitectureError as error:
-        document.fault(("macs", "match"), str(error), "another cost, or a larger tolerance")
+    for combination in space.combinations():
+        name = space.name_of(combination)
+        try:
+            space.decode(partial(_chosen, combination))
+        except Infeasible as error:
+            place: Path = ("macs", "at_most")
+            document.fault(place, f"the arm {name}: {error}", "allow more, or leave the arm out")
+        except ArchitectureError as error:
+            document.fault(_matched(space), f"the arm {name}: {error}", _OTHER_COST)
+
+
+def _chosen(combination: Mapping[str, Choice], parameter: Parameter) -> Choice:
+    return combination[parameter.name]
+
+
+def _check_plan(document: Document, file: SpaceFile) -> None:
+    """Sections that do not go together."""
+    if file.match is not None and file.macs is not None:
+        document.fault(
+            ("match",),
+            "macs bounds or matches the MACs, and match makes a cost equal: one of the two",
+            "leave one out",
+            of_key=True,
+        )
+    if file.match is not None and file.match.latency_ms and file.design is None:
+        document.fault(
+            ("match", "latency_ms"),
+            "latencies can be made equal in a design only, whose arms are measured once",
+            "add design: {seeds: 5}, or match macs or params",
+        )
+    if file.design is not None:
+        for key in ("trials", "sampler", "seeds_per_trial"):
+            if key in file.study.model_fields_set:
+                document.fault(
+                    ("study", key),
+                    "a design trains every arm with every seed, so there is nothing to say here",
+                    "leave it out; design.seeds is the number of seeds",
+                    of_key=True,
+                )
 
 
 __all__ = ["load_space", "space_of"]

@@ -243,6 +243,32 @@ class MacsSection(Section):
         return self
 
 
+class MatchSection(Section):
+    """A cost that the widths of every architecture are solved for: exactly one of the three."""
+
+    COSTS: ClassVar = ("macs", "params", "latency_ms")
+    macs: Count | None = None
+    params: Count | None = None
+    latency_ms: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    tolerance: Fraction = 0.01
+
+    @model_validator(mode="after")
+    def _one_cost(self) -> MatchSection:
+        if sum(getattr(self, cost) is not None for cost in self.COSTS) != 1:
+            raise ValueError(f"expected one of {', '.join(self.COSTS)}")
+        return self
+
+    @property
+    def cost(self) -> str:
+        """Which cost is equal: ``macs``, ``params`` or ``latency_ms``."""
+        return next(cost for cost in self.COSTS if getattr(self, cost) is not None)
+
+    @property
+    def wanted(self) -> float:
+        """How much of it."""
+        return float(getattr(self, self.cost))
+
+
 class TrainingSection(Section):
     """A recipe by name, and what of it is different here."""
 
@@ -281,6 +307,35 @@ class StudySection(Section):
     seeds_per_trial: Annotated[int, Field(ge=1, le=1000)] = 1
 
 
+class DesignSection(Section):
+    """A planned experiment in place of a search: every architecture of the space is an arm.
+
+    Each arm is trained with the same seeds. With ``controls`` twin arms and a handicapped one are
+    added, which must come out as what they are.
+    """
+
+    seeds: Annotated[int, Field(ge=1, le=1000)]
+    controls: bool = False
+
+
+class ConfirmSection(Section):
+    """Trains again, with seeds that nothing has seen, what the verdict rests on.
+
+    ``front+ends`` takes the arms that may be the best and the ends of the spectrum; ``all``
+    everything.
+    """
+
+    seeds: Annotated[int, Field(ge=1, le=1000)] = 5
+    arms: Literal["front+ends", "all"] = "front+ends"
+
+
+class ClaimSection(Section):
+    """What is claimed: the best interior point beats the best end by more than ``delta``."""
+
+    delta: Fraction = 0.005
+    alpha: Annotated[Fraction, Field(lt=0.5)] = 0.05
+
+
 class ResourcesSection(Section):
     """What each trial needs of the cluster."""
 
@@ -303,16 +358,33 @@ class SpaceFile(Section):
     macs: MacsSection | None = None
     training: TrainingSection = TrainingSection()
     objectives: ObjectivesSection | None = None
+    match: MatchSection | None = None
     study: StudySection = StudySection()
+    design: DesignSection | None = None
+    confirm: ConfirmSection | None = None
+    claim: ClaimSection = ClaimSection()
     resources: ResourcesSection = ResourcesSection()
+
+    @property
+    def matched(self) -> MatchSection | None:
+        """The cost that widths are solved for; ``macs: {match: 2M}`` is ``match: {macs: 2M}``."""
+        if self.macs and self.macs.match:
+            return MatchSection(macs=self.macs.match, tolerance=self.macs.tolerance)
+        return self.match
+
+    @property
+    def times_networks(self) -> bool:
+        """Whether results depend on how fast the machine is."""
+        by_latency = self.matched is not None and self.matched.cost == "latency_ms"
+        return by_latency or "latency_ms" in self.objective_names
 
     @property
     def objective_names(self) -> tuple[str, ...]:
         """What is maximized, then what is minimized if anything is.
 
-        MACs are minimized unless the file says otherwise or matches them.
+        MACs are minimized unless the file says otherwise or makes the costs equal.
         """
         if self.objectives is None:
-            return ("accuracy",) if self.macs and self.macs.match else ("accuracy", "macs")
+            return ("accuracy",) if self.matched else ("accuracy", "macs")
         minimized = self.objectives.minimize
         return (self.objectives.maximize, minimized) if minimized else (self.objectives.maximize,)

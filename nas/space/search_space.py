@@ -6,7 +6,7 @@ import functools
 import itertools
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,10 +16,11 @@ from nas.architecture import (
     ArchitectureError,
     Block,
     Downsample,
+    SpectrumPoint,
     Stem,
 )
 from nas.cost import count_block_macs, count_cost
-from nas.matching import match_macs
+from nas.matching import match_macs, match_params
 from nas.space.point_space import Choice, Draw, Parameter, Point, PointSpace
 from nas.space.quantities import format_count
 from nas.space.schema import Axes, BlockSection, SpaceFile
@@ -124,16 +125,18 @@ class SearchSpace:
 
         Raises:
             Infeasible: it costs more than ``macs.at_most``.
-            MatchError: no widths give it the cost ``macs.match``.
+            MatchError: no widths give it the cost that is to be equal. Latencies are not matched
+                here, for they have to be measured: see `nas.study.design`.
         """
         architecture = self._at([space.draw(draw) for space in self.point_spaces])
-        budget = self.file.macs
-        if budget is None:
-            return architecture
-        if budget.match is not None:
-            return match_macs(architecture, budget.match, budget.tolerance)
-        macs, most = count_cost(architecture).macs, budget.at_most or 0
-        if macs > most:
+        matched = self.file.matched
+        if matched is not None and matched.macs:
+            return match_macs(architecture, matched.macs, matched.tolerance)
+        if matched is not None and matched.params:
+            return match_params(architecture, matched.params, matched.tolerance)
+        most = self.file.macs.at_most if self.file.macs else None
+        macs = count_cost(architecture).macs
+        if most is not None and macs > most:
             raise Infeasible(
                 f"{format_count(macs)} MACs are more than {format_count(most)}", macs / most - 1
             )
@@ -146,7 +149,7 @@ class SearchSpace:
             Infeasible: none was found in 10,000 tries, or in 20 where widths are solved.
         """
         rng = random.Random(seed)
-        tries = MATCH_TRIES if self.file.macs and self.file.macs.match else SAMPLE_TRIES
+        tries = MATCH_TRIES if self.file.matched else SAMPLE_TRIES
         for _ in range(tries):
             try:
                 return self.decode(lambda parameter: rng.choice(parameter.choices))
@@ -167,6 +170,13 @@ class SearchSpace:
                 for space, chosen in zip(self.point_spaces, combination, strict=True)
                 for axis, choice in chosen.items()
             }
+
+    def name_of(self, combination: Mapping[str, Choice]) -> str:
+        """A combination in words: what of it varies, such as ``C/4, spatial first``."""
+        varying = [p.name for p in self.parameters if p.name in combination]
+        order = [name for name in varying if name.endswith("order")]
+        rest = [name for name in varying if name not in order]
+        return ", ".join(_said(n, combination[n]) for n in (*rest, *order)) or "the only arm"
 
     @cached_property
     def macs_range(self) -> tuple[int, int]:
@@ -200,6 +210,18 @@ class SearchSpace:
         """
         return self._at([space.first() for space in self.point_spaces])
 
+    def ends(self) -> dict[str, Architecture]:
+        """Networks at both ends of the spectrum, at the declared widths, by name.
+
+        Regular convolutions, and one segment per channel in each of the orders that the space has.
+        """
+        orders = {order for s in self.point_spaces for order in s.parameters["order"].choices}
+        points = {"plain": SpectrumPoint(1, order="plain")}
+        for order in ("spatial_first", "pointwise_first"):
+            if order in orders:
+                points[f"C, {order.replace('_', ' ')}"] = SpectrumPoint("C", order=order)
+        return {name: self._at([Point(point, residual=True)]) for name, point in points.items()}
+
     def _block_sizes(self) -> Iterator[tuple[int, int]]:
         """(height, width) of what each block receives."""
         _, height, width = self.input_shape
@@ -215,7 +237,7 @@ class SearchSpace:
 
     def _at(self, points: Sequence[Point]) -> Architecture:
         """The network at the declared widths with these points: one for each block or for all."""
-        spread = points if len(points) == len(self.frames) else list(points) * len(self.frames)
+        spread = points if len(points) == len(self.frames) else [points[0]] * len(self.frames)
         return Architecture(
             self.input_shape,
             self.classes,
@@ -226,6 +248,19 @@ class SearchSpace:
 
 def _macs_of(frame: BlockFrame, size: tuple[int, int], point: Point) -> int:
     return count_block_macs(frame.block(point), frame.in_channels, size)
+
+
+def _said(name: str, choice: Choice) -> str:
+    block, _, axis = name.rpartition(".")
+    if axis == "residual":
+        said = "residual" if choice else "no residual"
+    elif axis == "activation":
+        said = "no activation" if choice == "none" else str(choice)
+    elif axis in ("order", "segments"):
+        said = str(choice).replace("_", " ")
+    else:
+        said = f"{axis.replace('_', ' ')} {choice}"
+    return f"{block} {said}".strip()
 
 
 def _orders(axes: dict[str, tuple[str, ...] | None]) -> tuple[str, ...]:

@@ -25,9 +25,17 @@ from sqlalchemy.engine import URL
 from nas.architecture import Architecture, ArchitectureError
 from nas.cost import Cost, count_cost
 from nas.space import SearchSpace
+from nas.study.design import Arm, Design, arms_to_json
 from nas.study.identity import SpaceChanged, differences, identity
 from nas.study.lock import creating_tables
-from nas.study.proposer import Proposal, directions, make_proposer
+from nas.study.proposer import (
+    DesignProposer,
+    Proposal,
+    Proposer,
+    directions,
+    make_proposer,
+    run_of,
+)
 from nas.study.records import (
     Records,
     State,
@@ -37,6 +45,7 @@ from nas.study.records import (
 )
 from trials.data import DataSummary
 from trials.measurement import Measurement, Outbox, TrainingKey
+from trials.recipe import Recipe
 from trials.store import Store, use_write_ahead_log
 
 REJECTIONS = 20
@@ -51,12 +60,25 @@ LOSSES = 3
 
 @dataclass(frozen=True)
 class Assignment:
-    """A trial to run."""
+    """A trial to run.
+
+    Attributes:
+        arm: its name in a design; empty in a search.
+        role: of the arm.
+    """
 
     trial: int
     architecture: Architecture
     cost: Cost
     seeds: tuple[int, ...]
+    recipe: Recipe
+    arm: str = ""
+    role: str = ""
+
+    @property
+    def run(self) -> str:
+        """What may be run only once in a study; see `Proposal.run`."""
+        return run_of(self.arm, self.seeds) if self.arm else self.architecture.key
 
 
 class Listener(Protocol):
@@ -101,6 +123,7 @@ class Driver:
         document: the file as searched, kept with the study.
         data: what is trained on.
         outbox: folder where workers leave their results, each study's in one of its own.
+        design: what is run, where it is not searched for.
 
     Raises:
         SpaceChanged: the study exists, and what its results depend on is different.
@@ -114,12 +137,14 @@ class Driver:
         document: dict[str, Any],
         data: DataSummary,
         outbox: Path,
+        design: Design | None = None,
     ) -> None:
-        self.space, self.data = space, data
+        self.space, self.data, self.design = space, data, design
         self.listener: Listener = _Silence()
         self.recipe = space.file.training.full_recipe
         self.objectives = space.file.objective_names
-        self.wanted = space.file.study.trials
+        self.wanted = space.file.study.trials if design is None else len(design)
+        self.planned = None if design is None else {run_of(a.name, (s,)) for a, s in design.runs()}
 
         with creating_tables(url):
             use_write_ahead_log(url)
@@ -133,10 +158,12 @@ class Driver:
             hashlib.sha256(f"{space.file.study.seed}/{len(trials)}".encode()).digest()[:4]
         )
         history = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-        self.proposer = make_proposer(space, seed, history)
+        self.proposer: Proposer = (
+            make_proposer(space, seed, history) if design is None else DesignProposer(space, design)
+        )
         self.ids = {trial.number: trial._trial_id for trial in trials}
-        self.seen = {trial.user_attrs["key"] for trial in trials if "key" in trial.user_attrs}
-        self.complete = len(history)
+        self.seen = {_run(trial) for trial in trials if "key" in trial.user_attrs}
+        self.complete = sum(self._is_wanted(_run(trial)) for trial in history)
         self.running: dict[int, Assignment] = {}
         self.tickets: dict[int, int] = {}
         self.queue: deque[Assignment] = deque()
@@ -263,6 +290,7 @@ class Driver:
             study.set_user_attr("data", json.dumps(asdict(self.data)))
             study.set_user_attr("space", json.dumps(document))
             study.set_user_attr("identity", json.dumps(now))
+            self._keep_arms(study)
             return study
         changed = differences(json.loads(study.user_attrs["identity"]), now)
         before = json.loads(study.user_attrs["data"])["fingerprint"]
@@ -273,7 +301,16 @@ class Driver:
         if changed:
             raise SpaceChanged("\n".join(changed))
         study.set_user_attr("space", json.dumps(document))  # the data may have been moved
+        self._keep_arms(study)
         return study
+
+    def _keep_arms(self, study: optuna.Study) -> None:
+        if self.design is not None:
+            study.set_user_attr("arms", arms_to_json(self.design.arms))
+
+    def _is_wanted(self, run: str) -> bool:
+        """Whether a run is of the design, whose arms and seeds may have been more before."""
+        return self.planned is None or run in self.planned
 
     def _recover(self, trials: Sequence[FrozenTrial]) -> None:
         """Adopt results that an earlier driver did not record; queue what it did not finish."""
@@ -305,7 +342,7 @@ class Driver:
 
     def _trainings(self, assignment: Assignment) -> list[TrainingKey]:
         key, data = assignment.architecture.key, self.data.fingerprint
-        recipe, epochs = self.recipe.key, self.recipe.epochs
+        recipe, epochs = assignment.recipe.key, assignment.recipe.epochs
         return [TrainingKey(key, data, recipe, epochs, seed) for seed in assignment.seeds]
 
     def _create(self, state: TrialState) -> Assignment | None:
@@ -315,7 +352,7 @@ class Driver:
             self.exhausted = True
             return None
         architecture, cost = proposal.architecture, count_cost(proposal.architecture)
-        seeds = self._seeds(architecture)
+        arm, seeds = proposal.arm, proposal.seeds or self._seeds(architecture)
         frozen = create_trial(
             state=state,
             params=proposal.params,
@@ -327,14 +364,17 @@ class Driver:
                 "macs": cost.macs,
                 "params": cost.params,
                 "seeds": json.dumps(seeds),
-            },
+            }
+            | ({"arm": arm.name, "role": arm.role, "of": arm.of} if arm else {}),
         )
         trial_id = self.storage.create_new_trial(self.study._study_id, frozen)
         number = self.storage.get_trial_number_from_id(trial_id)
         self.ids[number] = trial_id
         self.tickets[number] = proposal.ticket
-        self.seen.add(architecture.key)
-        return Assignment(number, architecture, cost, seeds)
+        self.seen.add(proposal.run)
+        recipe = arm.recipe(self.recipe) if arm else self.recipe
+        name, role = (arm.name, arm.role) if arm else ("", "")
+        return Assignment(number, architecture, cost, seeds, recipe, name, role)
 
     def _propose(self) -> Proposal | None:
         """A proposal that is inside the budget and new to this study."""
@@ -345,7 +385,7 @@ class Driver:
                 continue
             if proposal is None:
                 return None
-            if proposal.architecture.key not in self.seen:
+            if proposal.run not in self.seen:
                 return proposal
             self.proposer.tell(proposal.ticket, None)
         return self.proposer.propose_unlike(self.seen)
@@ -359,8 +399,12 @@ class Driver:
 
     def _assignment(self, trial: FrozenTrial) -> Assignment:
         architecture = Architecture.from_json(trial.user_attrs["architecture"])
-        seeds = tuple(json.loads(trial.user_attrs["seeds"]))
-        return Assignment(trial.number, architecture, count_cost(architecture), seeds)
+        attrs = trial.user_attrs
+        arm, role = attrs.get("arm", ""), attrs.get("role", "")
+        recipe = Arm(arm, architecture, role).recipe(self.recipe) if arm else self.recipe
+        seeds = tuple(json.loads(attrs["seeds"]))
+        cost = count_cost(architecture)
+        return Assignment(trial.number, architecture, cost, seeds, recipe, arm, role)
 
     def _known(self, assignment: Assignment) -> tuple[Measurement, ...] | None:
         """Measurements of the same trainings in this database, by another study perhaps.
@@ -382,11 +426,13 @@ class Driver:
 
     def _complete(self, assignment: Assignment, measurements: Sequence[Measurement]) -> None:
         accuracy = fmean(m.accuracy for m in measurements if m.accuracy is not None)
+        tested = [m.test_accuracy for m in measurements if m.test_accuracy is not None]
         latencies = [m.latency_ms for m in measurements if m.latency_ms is not None]
         epochs = zip(*(m.curve for m in measurements), strict=True)
         record = replace(
             _record(assignment, "complete"),
             accuracy=accuracy,
+            test_accuracy=fmean(tested) if tested else None,
             latency_ms=fmean(latencies) if latencies else None,
             seconds=sum(m.seconds for m in measurements),
             curve=tuple(fmean(accuracy for _, _, accuracy in epoch) for epoch in epochs),
@@ -394,8 +440,10 @@ class Driver:
         values = tuple(float(getattr(record, name)) for name in self.objectives)
         self._set(record.number, "curve", json.dumps(record.curve))
         self._set(record.number, "seconds", record.seconds)
+        if record.test_accuracy is not None:
+            self._set(record.number, "test_accuracy", record.test_accuracy)
         self.storage.set_trial_state_values(self.ids[record.number], TrialState.COMPLETE, values)
-        self.complete += 1
+        self.complete += self._is_wanted(assignment.run)
         self.failures_in_row.clear()
         self._finish(replace(record, values=values))
 
@@ -419,6 +467,12 @@ class Driver:
         self.storage.set_trial_user_attr(self.ids[trial], name, value)
 
 
+def _run(trial: FrozenTrial) -> str:
+    """What `Proposal.run` was of a trial."""
+    attrs = trial.user_attrs
+    return run_of(attrs["arm"], json.loads(attrs["seeds"])) if attrs.get("arm") else attrs["key"]
+
+
 def _record(assignment: Assignment, state: State) -> TrialRecord:
     return TrialRecord(
         number=assignment.trial,
@@ -427,4 +481,6 @@ def _record(assignment: Assignment, state: State) -> TrialRecord:
         macs=assignment.cost.macs,
         params=assignment.cost.params,
         seeds=assignment.seeds,
+        arm=assignment.arm,
+        role=assignment.role,
     )

@@ -11,6 +11,10 @@ MAY_CHANGE = frozenset({"study.trials", "data.source"})
 """More trials may be wanted later, and data may be moved: its fingerprint tells whether it is the
 same. Resources may change where no latency is measured on them."""
 
+PLAN = frozenset({"design", "confirm", "claim"})
+"""Sections of what is asked, not of what a run gives. They may change, and each change is kept: see
+`nas.study.registration`."""
+
 
 class SpaceChanged(ValueError):
     """The study was begun with another search space; the message lists what differs."""
@@ -22,13 +26,15 @@ def identity(file: SpaceFile) -> dict[str, Any]:
     Of the training the whole recipe, so that it does not matter which of its values were written
     out in the file.
     """
-    settings = file.model_dump(mode="json", exclude={"resources", "training"})
+    settings = file.model_dump(mode="json", exclude={"resources", "training", *PLAN})
     settings["training"] = asdict(file.training.full_recipe)
-    if "latency_ms" in file.objective_names:
+    del settings["training"]["initialisation"]  # of a control arm, never of a study
+    if file.times_networks:
         settings["resources"] = {
             "device": "cuda" if file.resources.gpus_per_trial else "cpu",
             "threads": file.resources.threads,
         }
+    settings["design"] = None if file.design is None else "arms with seeds"
     flat = _flatten(settings, "")
     return {name: value for name, value in flat.items() if name not in MAY_CHANGE}
 

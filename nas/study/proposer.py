@@ -1,4 +1,4 @@
-"""Who proposes the next architecture: Optuna's samplers, or every architecture in turn.
+"""Who proposes the next run: Optuna's samplers, every architecture in turn, or a design.
 
 Proposals are drawn in memory, on a copy of what the database knows. So a proposal that is over the
 budget or was measured before leaves no trace in the study, a new trial is written to the database
@@ -23,6 +23,7 @@ from nas.matching import MatchError
 from nas.pareto import pareto_front
 from nas.space import Choice, Parameter, SearchSpace
 from nas.space.search_space import MATCH_TRIES, SAMPLE_TRIES
+from nas.study.design import Arm, Design
 
 REJECTED = 100
 """Proposals over the budget that a sampler remembers: the latest."""
@@ -44,6 +45,7 @@ class Proposal:
     Attributes:
         ticket: by which the proposer knows it again.
         params: drawn values by the parameters' names.
+        arm: of a design, with the seed that it is to be trained with; a search has neither.
     """
 
     ticket: int
@@ -51,6 +53,13 @@ class Proposal:
     params: dict[str, Any]
     distributions: dict[str, BaseDistribution]
     system_attrs: dict[str, Any]
+    arm: Arm | None = None
+    seeds: tuple[int, ...] = ()
+
+    @property
+    def run(self) -> str:
+        """What may be run only once in a study: an architecture, or an arm with its seed."""
+        return run_of(self.arm.name, self.seeds) if self.arm else self.architecture.key
 
 
 class Proposer(Protocol):
@@ -64,7 +73,7 @@ class Proposer(Protocol):
         """
 
     def propose_unlike(self, seen: set[str]) -> Proposal | None:
-        """Any architecture inside the budget whose key is not among these, if there is one."""
+        """Any other inside the budget whose `Proposal.run` is not among these, if there is one."""
 
     def tell(self, ticket: int, values: Sequence[float] | None) -> None:
         """The objectives' values of a proposal, or None where it came to nothing."""
@@ -184,11 +193,16 @@ class OptunaProposer:
             yield {p.name: self.rng.choice(p.choices) for p in self.space.parameters}
 
     def _proposal(
-        self, number: int, architecture: Architecture, *drawn: dict[str, Any]
+        self,
+        number: int,
+        architecture: Architecture,
+        params: dict[str, Any],
+        distributions: dict[str, BaseDistribution],
+        system_attrs: dict[str, Any],
     ) -> Proposal:
         ticket = next(self.tickets)
         self.running[ticket] = number
-        return Proposal(ticket, architecture, *drawn)
+        return Proposal(ticket, architecture, params, distributions, system_attrs)
 
     def tell(self, ticket: int, values: Sequence[float] | None) -> None:
         number = self.running.pop(ticket)
@@ -250,6 +264,54 @@ class GridProposer:
         """A grid learns nothing."""
 
 
+class DesignProposer:
+    """Every arm of a design with every seed."""
+
+    def __init__(self, space: SearchSpace, design: Design) -> None:
+        self.parameters = {parameter.name: parameter for parameter in space.parameters}
+        self.runs = design.runs()
+        self.tickets = itertools.count()
+
+    def propose(self) -> Proposal | None:
+        arm, seed = next(self.runs, (None, 0))
+        if arm is None:
+            return None
+        drawn = [(self.parameters[name], choice) for name, choice in arm.choices.items()]
+        return Proposal(
+            next(self.tickets),
+            arm.architecture,
+            {parameter.name: _stored(parameter, choice) for parameter, choice in drawn},
+            {parameter.name: distribution_of(parameter) for parameter, _ in drawn},
+            {},
+            arm,
+            (seed,),
+        )
+
+    def propose_unlike(self, seen: set[str]) -> Proposal | None:
+        while (proposal := self.propose()) is not None:
+            if proposal.run not in seen:
+                return proposal
+        return None
+
+    def tell(self, ticket: int, values: Sequence[float] | None) -> None:
+        """A design is fixed before its first result."""
+
+    def learn(self, finished: FrozenTrial) -> None:
+        """A design is fixed before its first result."""
+
+
+def run_of(arm: str, seeds: Sequence[int]) -> str:
+    """Names a run of a design."""
+    return f"{arm} / {seeds[0]}"
+
+
+def _stored(parameter: Parameter, choice: Choice) -> Choice:
+    """A choice as Optuna keeps it: an ordered one by its count."""
+    if parameter.ordered:
+        return _bounds(parameter)[0] + parameter.choices.index(choice)
+    return choice
+
+
 def decode_fixed(
     space: SearchSpace, combination: Mapping[str, Choice]
 ) -> tuple[Architecture, dict[str, Any], dict[str, BaseDistribution]]:
@@ -263,10 +325,7 @@ def decode_fixed(
 
     def draw(parameter: Parameter) -> Choice:
         chosen = combination[parameter.name]
-        if parameter.ordered:
-            params[parameter.name] = _bounds(parameter)[0] + parameter.choices.index(chosen)
-        else:
-            params[parameter.name] = chosen
+        params[parameter.name] = _stored(parameter, chosen)
         distributions[parameter.name] = distribution_of(parameter)
         return chosen
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +21,8 @@ from sqlalchemy.engine import URL, make_url
 
 from nas.architecture import Architecture
 from nas.pareto import pareto_front
+from nas.study.design import Arm, arms_from_json
+from nas.study.registration import Registration, registrations
 from trials.data import DataSummary
 from trials.store import engine_options
 
@@ -49,6 +53,10 @@ class TrialRecord:
         curve: validation accuracy after each epoch, mean over the seeds.
         choices: what was drawn, by the parameters' names.
         reason: why it failed.
+        arm: of a design; empty in a search.
+        role: of the arm: an end, interior or a control.
+        of: the arm that a control repeats.
+        test_accuracy: mean over the seeds, where the test split was read.
     """
 
     number: int
@@ -64,6 +72,15 @@ class TrialRecord:
     seeds: tuple[int, ...] = ()
     choices: tuple[tuple[str, str | int | bool], ...] = ()
     reason: str = ""
+    arm: str = ""
+    role: str = ""
+    of: str = ""
+    test_accuracy: float | None = None
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it says something of the study, not of its architecture."""
+        return self.role in ("twin", "handicapped")
 
 
 @dataclass(frozen=True)
@@ -73,6 +90,8 @@ class Records:
     Attributes:
         document: the search space as searched, plain data.
         objectives: their names; the first is maximized, a second one minimized.
+        arms: of a design.
+        plans: what the study set out to answer, oldest first.
     """
 
     name: str
@@ -80,11 +99,17 @@ class Records:
     data: DataSummary
     objectives: tuple[str, ...]
     trials: tuple[TrialRecord, ...]
+    arms: tuple[Arm, ...] = ()
+    plans: tuple[Registration, ...] = ()
 
     @cached_property
     def complete(self) -> tuple[TrialRecord, ...]:
-        """Trials with a result, in order."""
-        return tuple(trial for trial in self.trials if trial.state == "complete")
+        """Trials with a result, in order; of a design the arms, each as the mean of its seeds."""
+        arms: dict[str, list[TrialRecord]] = defaultdict(list)
+        for trial in self.trials:
+            if trial.state == "complete" and not trial.is_control:
+                arms[trial.arm or str(trial.number)].append(trial)
+        return tuple(map(_mean, arms.values()))
 
     @cached_property
     def front(self) -> tuple[TrialRecord, ...]:
@@ -96,6 +121,24 @@ class Records:
         """Objectives of the complete trials (n, objectives)."""
         values = [trial.values for trial in self.complete]
         return np.array(values, dtype=np.float64).reshape(len(values), len(self.objectives))
+
+
+def _mean(trials: list[TrialRecord]) -> TrialRecord:
+    """The mean of one arm's trials, under the number of the first, whose weights are kept."""
+    if len(trials) == 1:
+        return trials[0]
+    test = [t.test_accuracy for t in trials if t.test_accuracy is not None]
+    latencies = [t.latency_ms for t in trials if t.latency_ms is not None]
+    return replace(
+        trials[0],
+        values=tuple(fmean(values) for values in zip(*(t.values for t in trials), strict=True)),
+        accuracy=fmean(t.accuracy for t in trials if t.accuracy is not None),
+        test_accuracy=fmean(test) if test else None,
+        latency_ms=fmean(latencies) if latencies else None,
+        seconds=fmean(t.seconds for t in trials),
+        curve=tuple(fmean(epoch) for epoch in zip(*(t.curve for t in trials), strict=True)),
+        seeds=tuple(seed for t in trials for seed in t.seeds),
+    )
 
 
 def quiet_optuna() -> None:
@@ -193,6 +236,8 @@ def records_of(study: optuna.Study) -> Records:
             for trial in study.get_trials(deepcopy=False)
             if "architecture" in trial.user_attrs
         ),
+        arms=arms_from_json(attrs.get("arms", "[]")),
+        plans=registrations(attrs),
     )
 
 
@@ -221,6 +266,10 @@ def record_of(trial: FrozenTrial, objectives: tuple[str, ...]) -> TrialRecord:
         seeds=tuple(json.loads(attrs.get("seeds", "[]"))),
         choices=tuple(trial.params.items()),
         reason=attrs.get("reason", ""),
+        arm=attrs.get("arm", ""),
+        role=attrs.get("role", ""),
+        of=attrs.get("of", ""),
+        test_accuracy=attrs.get("test_accuracy"),
     )
 
 

@@ -1,0 +1,158 @@
+"""A planned experiment: arms, each trained with the same seeds.
+
+Runs with the same seed are paired: it fixes the order of the images, the augmentation and the
+stream of random numbers that the weights are initialised from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from nas.architecture import Architecture
+from nas.matching import match_latency
+from nas.space import Choice, SearchSpace
+from nas.spectrum import is_end
+from trials.recipe import Recipe
+
+Role = Literal["end", "interior", "twin", "handicapped"]
+Stage = Literal["screening", "confirmation"]
+
+HANDICAP = 30
+"""What the learning rate of the handicapped arm is divided by."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A network under a name.
+
+    Attributes:
+        role: an end of the spectrum, an interior point of it, or a control.
+        of: the arm that a control repeats.
+        choices: what was chosen in the search space, by the parameters' names.
+    """
+
+    name: str
+    architecture: Architecture
+    role: Role
+    of: str = ""
+    choices: Mapping[str, Choice] = field(default_factory=dict)
+
+    def recipe(self, recipe: Recipe) -> Recipe:
+        """The study's recipe, as this arm is trained by it."""
+        if self.role == "twin":
+            return replace(recipe, initialisation=1)
+        if self.role == "handicapped":
+            return replace(recipe, learning_rate=recipe.learning_rate / HANDICAP)
+        return recipe
+
+
+@dataclass(frozen=True)
+class Design:
+    """Arms and seeds."""
+
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...]
+
+    def runs(self) -> Iterator[tuple[Arm, int]]:
+        """All arms for each seed in turn, so that an interrupted study is balanced."""
+        return ((arm, seed) for seed in self.seeds for arm in self.arms)
+
+    def __len__(self) -> int:
+        return len(self.arms) * len(self.seeds)
+
+
+def design_seeds(study_seed: int, stage: Stage, count: int) -> tuple[int, ...]:
+    """Seeds of a stage: of the study and the stage, whatever the arms are.
+
+    They have 32 bits, for PyTorch's generator for CPUs takes no more.
+    """
+    texts = (f"{study_seed}/{stage}/{replicate}" for replicate in range(count))
+    return tuple(int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) for text in texts)
+
+
+def arms_of(
+    space: SearchSpace,
+    measure: Callable[[Architecture], float] | None = None,
+    solved: Sequence[Arm] = (),
+) -> tuple[Arm, ...]:
+    """Every different architecture of a space, and the controls where the design has them.
+
+    Args:
+        measure: latency of a network in milliseconds, where latencies are to be equal.
+        solved: arms of the same space that are known already. A latency that is measured again is
+            another one, so their widths are not solved again.
+
+    Raises:
+        ArchitectureError: an arm is outside the budget, or no widths give it the cost.
+    """
+    known = {arm.name: arm for arm in solved}
+    arms: dict[str, Arm] = {}
+    for combination in space.combinations():
+        name = space.name_of(combination)
+        arm = known.get(name) or _arm(space, name, combination, measure)
+        arms.setdefault(arm.architecture.key, arm)
+    found = tuple(arms.values())
+    controlled = space.file.design is not None and space.file.design.controls
+    return found + (controls_of(found) if controlled else ())
+
+
+def _arm(
+    space: SearchSpace,
+    name: str,
+    combination: Mapping[str, Choice],
+    measure: Callable[[Architecture], float] | None,
+) -> Arm:
+    architecture = space.decode(lambda parameter: combination[parameter.name])
+    matched = space.file.matched
+    if matched is not None and matched.latency_ms and measure is not None:
+        architecture = match_latency(architecture, matched.latency_ms, matched.tolerance, measure)
+    drawn = {p.name: combination[p.name] for p in space.parameters if p.name in combination}
+    return Arm(name, architecture, role_of(architecture), choices=drawn)
+
+
+def role_of(architecture: Architecture) -> Role:
+    """Of an arm that is no control."""
+    return "end" if is_end(architecture) else "interior"
+
+
+def controls_of(arms: Sequence[Arm]) -> tuple[Arm, ...]:
+    """Twins of an end and of an interior point, and a handicapped copy of the first arm.
+
+    A twin is the same network, trained on the same images in the same order from other weights:
+    what is between it and its original is what chance alone puts between two arms.
+    """
+    ends = [arm for arm in arms if arm.role == "end"]
+    interior = [arm for arm in arms if arm.role == "interior"]
+    originals = [*ends[:1], *interior[len(interior) // 2 :][:1]]
+    twins = (
+        replace(arm, name=f"twin of {arm.name}", role="twin", of=arm.name) for arm in originals
+    )
+    first = arms[0]
+    handicapped = replace(
+        first, name=f"handicapped {first.name}", role="handicapped", of=first.name
+    )
+    return (*twins, handicapped)
+
+
+def arms_to_json(arms: Sequence[Arm]) -> str:
+    """For the study's database."""
+    return json.dumps(
+        [
+            asdict(replace(arm, choices=dict(arm.choices)))
+            | {"architecture": arm.architecture.to_json()}
+            for arm in arms
+        ]
+    )
+
+
+def arms_from_json(text: str) -> tuple[Arm, ...]:
+    """What `arms_to_json` wrote."""
+    items: list[dict[str, Any]] = json.loads(text)
+    return tuple(
+        Arm(**(item | {"architecture": Architecture.from_json(item["architecture"])}))
+        for item in items
+    )

@@ -1,0 +1,115 @@
+"""What a study set out to answer, written down before its first result.
+
+A plan may change later, but every change is kept with the number of results that were there by
+then, so that nobody can take a claim that was fitted to results for one that was tested by them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import optuna
+
+from nas.space.schema import SpaceFile
+from nas.study.design import Arm, Stage
+
+_ATTRIBUTE = "plan"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The claim and what it is judged by.
+
+    Attributes:
+        delta: by how much the best interior point has to beat the best end, as a fraction.
+        alpha: probability of a wrong verdict that is put up with.
+        arms: names of all of a design; empty for a search, which finds its own.
+        ends: those of them that are ends of the spectrum.
+        screening_seeds: of each arm, to choose by.
+        confirmation_seeds: of each confirmed arm, to judge by; 0 without a confirmation.
+        confirmed: which arms are: ``front+ends`` or ``all``.
+    """
+
+    delta: float
+    alpha: float
+    arms: tuple[str, ...]
+    ends: tuple[str, ...]
+    screening_seeds: int
+    confirmation_seeds: int
+    confirmed: str
+
+    @classmethod
+    def of(cls, file: SpaceFile, arms: tuple[Arm, ...]) -> Plan:
+        """The plan of a file."""
+        return cls(
+            file.claim.delta,
+            file.claim.alpha,
+            tuple(arm.name for arm in arms),
+            tuple(arm.name for arm in arms if arm.role == "end"),
+            file.design.seeds if file.design else file.study.seeds_per_trial,
+            file.confirm.seeds if file.confirm else 0,
+            file.confirm.arms if file.confirm else "",
+        )
+
+    def changes(self, other: Plan) -> tuple[str, ...]:
+        """What is different in another plan, a line for each."""
+        pairs = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return tuple(
+            f"{name.replace('_', ' ')}: {_shown(value)}, then {_shown(getattr(other, name))}"
+            for name, value in pairs
+            if value != getattr(other, name)
+        )
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A plan from a moment on.
+
+    Attributes:
+        at: time in UTC, ISO 8601.
+        results: runs of each stage that were complete by then.
+    """
+
+    at: str
+    results: dict[Stage, int]
+    plan: Plan
+
+
+def register(study: optuna.Study, plan: Plan, results: dict[Stage, int]) -> None:
+    """Write a plan into a study, unless it is the one that is there."""
+    before = registrations(study.user_attrs)
+    if not before or before[-1].plan != plan:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        entries = (*before, Registration(now, results, plan))
+        study.set_user_attr(_ATTRIBUTE, registrations_to_json(entries))
+
+
+def registrations(attributes: dict[str, Any]) -> tuple[Registration, ...]:
+    """The plans of a study by its attributes, oldest first."""
+    return registrations_from_json(attributes.get(_ATTRIBUTE, "[]"))
+
+
+def registrations_to_json(entries: tuple[Registration, ...]) -> str:
+    """As it is kept and published."""
+    return json.dumps([asdict(entry) for entry in entries], indent=1)
+
+
+def registrations_from_json(text: str) -> tuple[Registration, ...]:
+    """What `registrations_to_json` wrote."""
+    return tuple(
+        Registration(item["at"], item["results"], Plan(**_tuples(item["plan"])))
+        for item in json.loads(text)
+    )
+
+
+def _tuples(plain: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
+    }
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
