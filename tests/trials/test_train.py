@@ -299,6 +299,7 @@ def test_a_trial_on_a_gpu_measures_latency_and_memory_and_saves_its_weights(data
     assert measured.state == "complete", measured.traceback
     assert measured.device.startswith("cuda: ")
     assert measured.latency_ms > 0
+    assert measured.peak_memory_bytes > 0
     loaded = network()
     loaded.load_state_dict(load_file(file))
     assert evaluate(loaded, Resident(data, CPU).validation)[1] == pytest.approx(
