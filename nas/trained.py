@@ -43,7 +43,7 @@ def load_trained(records: Records, record: TrialRecord, folder: Path) -> nn.Modu
     network = build_network(record.architecture)
     if not file.is_file():
         raise MissingWeights(f"the weights of trial {record.number} are not in {file}")
-    recipe = _recipe(records, record)
+    recipe = recipe_of(records, record)
     training = TrainingKey(
         record.architecture.key,
         records.data.fingerprint,
@@ -64,7 +64,7 @@ def load_trained(records: Records, record: TrialRecord, folder: Path) -> nn.Modu
     return network.eval()
 
 
-def _recipe(records: Records, record: TrialRecord) -> Recipe:
+def recipe_of(records: Records, record: TrialRecord) -> Recipe:
     """That a trial was trained by: the study's, unless it is a control."""
     section = records.document.get("training", {})
     recipe = TrainingSection.model_validate(section).full_recipe
@@ -96,7 +96,7 @@ def train_again(
             f"the images are not those of the study: fingerprint {data.summary.fingerprint} "
             f"instead of {records.data.fingerprint}"
         )
-    recipe = recipe or _recipe(records, record)
+    recipe = recipe or recipe_of(records, record)
     check_batch_size(data, recipe.batch_size)
     resources = space.file.resources
     prepare_process(resources.threads)

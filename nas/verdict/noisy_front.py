@@ -18,6 +18,9 @@ from nas.pareto import hypervolume, pareto_front
 DRAWS = 2000
 SURE = 0.95
 
+FEW = 5
+"""Seeds below which the deviations of an architecture say too little of its noise."""
+
 Label = Literal["front", "dominated", "undecided"]
 
 
@@ -63,7 +66,8 @@ def noisy_front(
 
     Seeds are drawn for all architectures at once, so that what a seed does to all of them stays
     common to them. Deviations are scaled by sqrt(n / (n - 1)), for those of n seeds from their own
-    mean are too small. Where an architecture has one seed, its noise is the pooled one.
+    mean are too small. Where an architecture has few seeds, its noise is the pooled one:
+    the few fronts that those could be drawn to would rule out most of what may be true.
 
     Args:
         accuracies: (n, seeds), nan where an architecture was not trained with a seed.
@@ -111,6 +115,6 @@ def _errors(
     # sqrt(n / (n - 1)), and the mean of `counts` drawn runs stands for that of n of them.
     scale = np.sqrt(counts / np.maximum(runs - 1, 1))
     resampled = sums / np.maximum(counts, 1) * scale
-    unknown = (runs < 2) | (counts == 0)
+    unknown = (runs < FEW) | (counts == 0)
     replaced = rng.normal(0, noise, len(runs)) / np.sqrt(runs)
     return np.where(unknown, replaced, resampled)

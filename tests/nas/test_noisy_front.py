@@ -87,3 +87,13 @@ def test_few_seeds_give_the_fronts_of_all_their_resamples():
 def test_what_cannot_be_known_is_refused(accuracies, message):
     with pytest.raises(ValueError, match=message):
         noisy_front(accuracies, [1, 2], REFERENCE)
+
+
+def test_three_seeds_rule_out_few_of_equally_good_architectures():
+    """Three deviations of each span a plane only, in which most fronts can never be drawn."""
+    rng = np.random.default_rng(3)
+    dominated = 0
+    for _ in range(20):
+        accuracies = rng.normal(0.7, 0.01, (5, 3))
+        dominated += noisy_front(accuracies, [1.0] * 5, (0.0, 2.0)).labels.count("dominated")
+    assert dominated / 100 < 0.35
