@@ -6,6 +6,7 @@ import csv
 import html
 import io
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,9 @@ from nas.command_line import command, faults_reported, locate_study
 from nas.space.quantities import format_count
 from nas.spoken import describe_architecture
 from nas.study import Records, TrialRecord, choose, parameter_importances, read_records
+from nas.verdict import spoken
+from nas.verdict.answer import Answer, NoVerdict, answer
+from nas.verdict.evidence import Evidence, read_evidence, write_evidence
 from nas.whole_file import write_whole
 from nas.yaml_file import dump_yaml
 
@@ -36,18 +40,75 @@ def report(
         place = locate_study(study, storage)
         records = read_records(place.url, place.name)
         importances = parameter_importances(place.url, place.name)
-        write_report(records, importances, place.folder)
+        evidence = read_evidence(place.url, place.name)
+        drawn = write_report(records, importances, evidence, place.folder)
         print(place.folder / "report.html")
+        if not write_images(drawn, place.folder / "figures"):
+            print(NO_RENDERER, file=sys.stderr)
 
 
-def write_report(records: Records, importances: dict[str, float], folder: Path) -> None:
-    """Write ``report.html`` and ``front.csv``."""
+def write_report(
+    records: Records, importances: dict[str, float], evidence: Evidence, folder: Path
+) -> dict[str, go.Figure]:
+    """Write ``report.html``, ``front.csv`` and the evidence; returns the figures by name."""
     environment = {}
     if (folder / "environment.json").is_file():
         environment = json.loads((folder / "environment.json").read_text())
-    page = render(records, study_figures(records, importances), environment)
+    drawn = evidence_figures(evidence) | study_figures(records, importances)
+    page = render(records, drawn, environment, answer_of(evidence))
     write_whole(folder / "report.html", page)
     write_whole(folder / "front.csv", front_table(records))
+    write_evidence(evidence, folder)
+    return drawn
+
+
+def answer_of(evidence: Evidence) -> Answer | None:
+    """The answer of a study that asked the question; None of a plain search."""
+    if not (evidence.is_design or "confirm" in evidence.document):
+        return None
+    try:
+        return answer(evidence)
+    except NoVerdict:
+        return None
+
+
+def evidence_figures(evidence: Evidence) -> dict[str, go.Figure]:
+    """The figures of arms and seeds, by name; none of a plain search."""
+    if not (evidence.is_design or evidence.of_stage("confirmation")):
+        return {}
+    drawn = {"spectrum": figures.plot_spectrum(figures.spectrum_info(evidence))}
+    if evidence.is_design:
+        drawn["arms"] = figures.plot_arm_curves(figures.arm_curves_info(evidence))
+        for axis in figures.AXES:
+            ablation = figures.ablation_info(evidence, axis)
+            if ablation is not None:
+                drawn[axis] = figures.plot_ablation(ablation)
+        widths = figures.widths_info(evidence)
+        if widths is not None:
+            drawn["widths"] = figures.plot_widths(widths)
+    return drawn
+
+
+NO_RENDERER = "figures as PNG and SVG need Chrome or Chromium, which was not found"
+
+
+def write_images(drawn: dict[str, go.Figure], folder: Path) -> bool:
+    """Write each figure as PNG and SVG; returns whether there is a browser that can."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = {name: figure for name, figure in drawn.items() if len(figure.data)}
+    files = [folder / f"{name}.{kind}" for name in shown for kind in ("png", "svg")]
+    try:
+        plotly.io.write_images(
+            [figure for figure in shown.values() for _ in ("png", "svg")],
+            files,
+            width=900,
+            scale=[2 if file.suffix == ".png" else 1 for file in files],
+        )
+    except RuntimeError as error:  # what Plotly makes of it
+        if "Chrome" not in str(error):
+            raise
+        return False
+    return True
 
 
 def study_figures(records: Records, importances: dict[str, float]) -> dict[str, go.Figure]:
@@ -85,7 +146,12 @@ def front_table(records: Records) -> str:
     return out.getvalue()
 
 
-def render(records: Records, drawn: dict[str, go.Figure], environment: dict[str, object]) -> str:
+def render(
+    records: Records,
+    drawn: dict[str, go.Figure],
+    environment: dict[str, object],
+    found: Answer | None = None,
+) -> str:
     """The page."""
     plots = "\n".join(
         plotly.io.to_html(
@@ -109,6 +175,7 @@ def render(records: Records, drawn: dict[str, go.Figure], environment: dict[str,
 </head>
 <body>
 <h1>{name}</h1>
+{_answer(found) if found else ""}
 {_summary(records)}
 <h2>The front</h2>
 {_front(records)}
@@ -122,12 +189,30 @@ def render(records: Records, drawn: dict[str, go.Figure], environment: dict[str,
 """
 
 
+def _answer(found: Answer) -> str:
+    """The verdict in a box, what it rests on, and the arms."""
+    outcome = found.verdict.outcome if found.verdict else "none"
+    parts = [
+        f'<div class="verdict {outcome}"><p>{html.escape(spoken.headline(found))}</p>',
+        _table(None, spoken.facts(found)),
+        "</div><h2>The arms</h2>",
+        "<p>Accuracies in percent: mean ± standard deviation (seeds). The test split was read by "
+        "the confirmation alone.</p>",
+        _table(*spoken.arms_table(found)),
+        "<h2>Size and speed</h2>",
+        _table(*spoken.speed_table(found.rows)),
+    ]
+    if found.controls:
+        parts += ["<h2>Controls</h2>", _table(*spoken.controls_table(found.controls))]
+    return "".join(parts)
+
+
 def _summary(records: Records) -> str:
     states = [trial.state for trial in records.trials]
     train, validation = records.data.images
     rows = [
         ("trials", f"{len(records.complete)} complete, {states.count('failed')} failed"),
-        ("images", f"{train:,} to train, {validation:,} to validate; test split not used"),
+        ("images", f"{train:,} to train, {validation:,} to validate"),
         ("objectives", ", ".join(records.objectives)),
     ]
     if records.complete:
@@ -175,6 +260,10 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
 table { border-collapse: collapse; font-size: 13px; }
 td, th { padding: .25rem .7rem .25rem 0; text-align: left; vertical-align: top;
          border-bottom: 1px solid #edf0f3; white-space: pre-line; }
+.verdict { border: 1px solid #d0d7de; border-left: 6px solid #7f7f7f; border-radius: 6px;
+           padding: .3rem 1rem .8rem; margin: 1rem 0; }
+.verdict p { font-size: 1.1rem; font-weight: 600; margin: .6rem 0; }
+.verdict.supported { border-left-color: #009e73; } .verdict.refuted { border-left-color: #d55e00; }
 pre { background: #f6f8fa; padding: 1rem; overflow-x: auto; font-size: 12px; }
 .plotly-graph-div { margin-top: 1.5rem; }
 """

@@ -7,18 +7,13 @@ from __future__ import annotations
 
 import json
 import shlex
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
 
-from nas import ray_settings
 from nas.architecture import Architecture
 from nas.command_line import (
     RUNS,
@@ -32,7 +27,8 @@ from nas.environment import describe_environment
 from nas.faults import InputError
 from nas.matching import MatchError
 from nas.network import build_network
-from nas.progress import SearchProgress, arm_table
+from nas.progress import arm_table
+from nas.runner import TrialRunner
 from nas.space import SearchSpace
 from nas.space.load import read_document, space_of
 from nas.space.quantities import format_count
@@ -56,15 +52,13 @@ from nas.study import (
 from nas.study.design import Stage
 from nas.whole_file import write_whole
 from nas.yaml_file import Document, dump_yaml
-from trials.data import DataError, ImageData, Split, check_batch_size, load, load_test
+from trials.data import ImageData
 from trials.measure import measure_latency
 from trials.trial import prepare_process
 
 app = command()
 
 INTERRUPTED = 130
-
-_NO_OTHER = "no other architecture was found inside the budget"
 
 
 @app.command()
@@ -133,8 +127,8 @@ class SearchRun:
         self.folder = output or RUNS / self.name
         self.url = storage_url(storage, self.folder)
         self.storage = storage
-        self.ray_address, self.quiet = ray_address, quiet
-        self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
+        self.runner = TrialRunner(document, space, self.folder, self.url, ray_address, quiet)
+        self.console = self.runner.console
 
     def __call__(self) -> int:
         """Search; returns the exit status."""
@@ -142,7 +136,7 @@ class SearchRun:
         self._claim_folder()
         try:
             with DriverLock(self.url, self.name):
-                return self._search(self._load_data())
+                return self._search(self.runner.load_data())
         except KeyboardInterrupt:
             print(f"resume with: {self._command()}", file=sys.stderr)
             return INTERRUPTED
@@ -163,14 +157,14 @@ class SearchRun:
 
     def _search(self, data: ImageData) -> int:
         arms = self._arms()
-        with self._driving(self.name, data, self._design("screening", arms)) as driver:
+        with self.runner.driving(self.name, data, self._design("screening", arms)) as driver:
             self._write_inputs(data)
             self._register(driver, arms)
             if driver.design is not None and not driver.over:
                 self.console.print(arm_table(arms, self.space.file.matched))
             if not driver.over:
-                self._run_trials(driver, data)
-            status, complete = self._outcome(driver), driver.complete
+                self.runner.run(driver, data)
+            status, complete = self.runner.outcome(driver), driver.complete
         try:
             if status == 0 and self.space.file.confirm is not None:
                 status = self._confirm(data)
@@ -180,28 +174,6 @@ class SearchRun:
         if complete:
             self._write_results()
         return status
-
-    @contextmanager
-    def _driving(self, name: str, data: ImageData, design: Design | None) -> Iterator[Driver]:
-        """The driver of a stage, which leaves no trial running, however the stage ends."""
-        driver = Driver(
-            self.url,
-            name,
-            self.space,
-            self.document.value,
-            data.summary,
-            self.folder / "outbox",
-            design,
-        )
-        try:
-            yield driver
-        except KeyboardInterrupt:
-            driver.release()
-            print(f"interrupted: {self._count(driver)}", file=sys.stderr)
-            raise
-        finally:
-            driver.release()
-            driver.close()
 
     def _arms(self) -> tuple[Arm, ...]:
         """Of the design, their widths solved; those of an earlier run as they were."""
@@ -259,34 +231,11 @@ class SearchRun:
         chosen = arms_to_confirm(records, self.space, records.arms, self.console.print)
         names = {arm.name for arm in chosen}
         arms = chosen + tuple(arm for arm in before if arm.name not in names)
-        with self._driving(name, data, self._design("confirmation", arms)) as driver:
+        with self.runner.driving(name, data, self._design("confirmation", arms)) as driver:
             if not driver.over:
-                self._run_trials(driver, data, self._load_test(data))
-            return self._outcome(driver)
-
-    def _load_test(self, data: ImageData) -> Split:
-        """The test split, which nothing else reads."""
-        try:
-            return load_test(self.space.file.data.config, data)
-        except DataError as error:
-            self.document.fault(("data", error.field), f"the test split: {error}", error.hint)
-            raise InputError(self.document.faults) from None
-
-    def _load_data(self) -> ImageData:
-        config = self.space.file.data.config
-        try:
-            data = load(config)
-            check_batch_size(data, self.space.file.training.full_recipe.batch_size)
-            if data.input_shape != self.space.input_shape:
-                raise DataError(
-                    f"the images have shape {list(data.input_shape)}, but the data set's first one "
-                    f"has {list(self.space.input_shape)} (channels, height, width)"
-                )
-        except DataError as error:
-            section = "training" if error.field == "batch_size" else "data"
-            self.document.fault((section, error.field), str(error), error.hint)
-            raise InputError(self.document.faults) from None
-        return data
+                # Nothing else reads the test split; nobody needs the weights.
+                self.runner.run(driver, data, self.runner.load_test(data), keep_weights=False)
+            return self.runner.outcome(driver)
 
     def _write_inputs(self, data: ImageData) -> None:
         """What was searched and where, so that the folder explains itself."""
@@ -303,77 +252,25 @@ class SearchRun:
         }
         write_whole(self.folder / "environment.json", json.dumps(environment, indent=2) + "\n")
 
-    def _run_trials(self, driver: Driver, data: ImageData, test: Split | None = None) -> None:
-        """Run what is left to run.
-
-        Args:
-            test: the test split, which confirmation runs are evaluated on.
-
-        Raises:
-            KeyboardInterrupt: the search was asked to stop.
-        """
-        ray_settings.prepare(local=self.ray_address is None)
-        from nas import ray_tune  # only now: Ray reads its settings when it is imported
-
-        file = self.space.file
-        self.console.print(
-            f"{driver.study.study_name}: {self._size(driver)}, "
-            f"{len(data.train):,} training and {len(data.validation):,} validation images, "
-            f"{self._count(driver)}"
-        )
-        gpus = file.resources.gpus_per_trial
-        job = ray_tune.Job(
-            fingerprint=data.summary.fingerprint,
-            latency="latency_ms" in file.objective_names,
-            outbox=driver.outbox.folder.absolute(),
-            # Of a confirmation nobody needs the weights.
-            weights=(self.folder / "weights").absolute() if test is None else None,
-            threads=file.resources.threads,
-            gpu=gpus > 0,
-        )
-        resources = ray_tune.Resources(file.resources.cpus_per_trial, gpus)
-        complete = [t for t in driver.records().trials if t.state == "complete"]
-        progress = SearchProgress(
-            driver.study.study_name, driver.wanted, tuple(complete), self.quiet
-        )
-        driver.listener = progress
-        try:
-            # Ray has a handler for SIGTERM of its own, so ours comes after its start.
-            with ray_tune.cluster(self.ray_address), stop_requests() as stopped, progress:
-                ray_tune.run(driver, job, data, resources, stopped, test)
-        except ray_tune.ResourceError as error:
-            option = "--gpus-per-trial" if gpus else "--cpus-per-trial"
-            raise InputError.of(option, str(error)) from None
-
-    def _size(self, driver: Driver) -> str:
-        if driver.design is None:
-            return f"{format_count(self.space.size)} architectures"
-        return f"{len(driver.design.arms)} arms with {len(driver.design.seeds)} seeds"
-
-    def _outcome(self, driver: Driver) -> int:
-        """Say how a stage ended where that is not as it should; returns the exit status."""
-        if driver.hopeless:
-            print(
-                f"error: {len(driver.failures_in_row)} trials in a row have failed, the last one: "
-                f"{driver.failures_in_row[-1]}",
-                file=sys.stderr,
-            )
-        elif driver.exhausted and driver.complete < driver.wanted:
-            why = "some runs have failed" if driver.design else _NO_OTHER
-            self.console.print(f"{why}: {self._count(driver)}")
-        return 1 if driver.hopeless or not driver.complete else 0
-
     def _write_results(self) -> None:
         """Front, report, dashboard and the exported knee."""
         # Plotly, fANOVA and the dashboard load for a second: only once there is something to show.
         from nas.dashboard import publish
         from nas.export.trial import export_trial
-        from nas.report import study_figures, write_report
+        from nas.report import NO_RENDERER, answer_of, write_images, write_report
+        from nas.verdict.evidence import read_evidence
+        from nas.verdict.spoken import headline
 
         records = read_records(self.url, self.name)
         importances = parameter_importances(self.url, self.name)
-        write_report(records, importances, self.folder)
-        publish(self.url, records, study_figures(records, importances))
+        evidence = read_evidence(self.url, self.name)
+        drawn = write_report(records, importances, evidence, self.folder)
+        publish(self.url, records, drawn)
+        found = answer_of(evidence)
+        if found is not None:
+            self.console.print(headline(found))
+            if not write_images(drawn, self.folder / "figures"):
+                self.console.print(NO_RENDERER)
         best = choose(records)
         export_trial(records, best, self.folder, self.folder / "best", self.console.print)
         self.console.print(
@@ -383,33 +280,12 @@ class SearchRun:
             f"dashboard: optuna-dashboard {shown_url(self.url)}"
         )
 
-    def _count(self, driver: Driver) -> str:
-        return f"{driver.complete} of {driver.wanted} trials are complete"
-
     def _command(self) -> str:
         """The command of this run, to be run again; without the password of a database."""
         url = shown_url(self.url)
         shown = {self.storage: url, f"--storage={self.storage}": f"--storage={url}"}
         arguments = (shown.get(argument, argument) for argument in sys.argv[1:])
         return f"python -m nas.search {shlex.join(arguments)}"
-
-
-@contextmanager
-def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed or the process was asked to end; pressed again, end at once."""
-    requests: list[int] = []
-
-    def request(number: int, _frame: object) -> None:
-        requests.append(number)
-        if len(requests) > 1:
-            raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(requests)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

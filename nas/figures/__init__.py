@@ -1,25 +1,49 @@
 """Figures of a study: each is what it shows (an info object) and how Plotly draws it."""
 
+from nas.figures.ablation import (
+    AXES,
+    AblationInfo,
+    WidthsInfo,
+    ablation_info,
+    plot_ablation,
+    plot_widths,
+    widths_info,
+)
+from nas.figures.arms import ArmCurvesInfo, arm_curves_info, plot_arm_curves
 from nas.figures.curves import CurvesInfo, curves_info, plot_curves
 from nas.figures.front import FrontInfo, front_info, plot_front
 from nas.figures.hypervolume import HypervolumeInfo, hypervolume_info, plot_hypervolume
 from nas.figures.importance import ImportanceInfo, importance_info, plot_importance
 from nas.figures.segments import SegmentsInfo, plot_segments, segments_info
+from nas.figures.spectrum import SpectrumInfo, plot_spectrum, spectrum_info
 
 __all__ = [
+    "AXES",
+    "AblationInfo",
+    "ArmCurvesInfo",
     "CurvesInfo",
     "FrontInfo",
     "HypervolumeInfo",
     "ImportanceInfo",
     "SegmentsInfo",
+    "SpectrumInfo",
+    "WidthsInfo",
+    "ablation_info",
+    "arm_curves_info",
     "curves_info",
     "front_info",
     "hypervolume_info",
     "importance_info",
+    "plot_ablation",
+    "plot_arm_curves",
     "plot_curves",
     "plot_front",
     "plot_hypervolume",
     "plot_importance",
     "plot_segments",
+    "plot_spectrum",
+    "plot_widths",
     "segments_info",
+    "spectrum_info",
+    "widths_info",
 ]

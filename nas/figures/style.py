@@ -17,6 +17,12 @@ COST_TITLES = {
 }
 
 
+def faded(color: str) -> str:
+    """A colour of the palette for a band behind its line."""
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.15)"
+
+
 def styled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
     """Titles, fonts and grid lines."""
     figure.update_layout(

@@ -13,6 +13,7 @@ subset means. Test and interval can therefore never contradict each other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,6 +99,15 @@ class Comparison:
         """How many of the outermost subset means the level leaves outside."""
         # A product such as 0.05 * 20 is a hair below its value.
         return int(np.floor(alpha * (1 + len(self.subset_means)) * (1 + 1e-12)))
+
+
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """Student's interval of a mean, for figures; a single value is both of its own bounds."""
+    if len(values) < 2:
+        return values[0], values[0]
+    array = np.asarray(values, dtype=np.float64)
+    half = stats.t.ppf((1 + confidence) / 2, len(array) - 1) * array.std(ddof=1) / len(array) ** 0.5
+    return float(array.mean() - half), float(array.mean() + half)
 
 
 def _subset_means(differences: NDArray[np.float64]) -> NDArray[np.float64]:

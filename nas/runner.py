@@ -1,0 +1,184 @@
+"""Runs the trials of a driver: data, Ray, progress, and how it ended."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from sqlalchemy.engine import URL
+
+from nas import ray_settings
+from nas.faults import InputError
+from nas.progress import SearchProgress
+from nas.space import SearchSpace
+from nas.space.quantities import format_count
+from nas.study import Design, Driver
+from nas.yaml_file import Document
+from trials.data import DataError, ImageData, Split, check_batch_size, load, load_test
+
+_NO_OTHER = "no other architecture was found inside the budget"
+
+
+class TrialRunner:
+    """What all stages of a study have in common.
+
+    Args:
+        document: the file as searched, with the place of everything that may be wrong with it.
+        folder: of the study.
+        url: of its database.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        space: SearchSpace,
+        folder: Path,
+        url: URL,
+        ray_address: str | None,
+        quiet: bool,
+    ) -> None:
+        self.document, self.space = document, space
+        self.folder, self.url = folder, url
+        self.ray_address, self.quiet = ray_address, quiet
+        self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
+        if not self.console.is_terminal:
+            self.console.width = 200  # nothing to fit into: no column is cut
+
+    def load_data(self) -> ImageData:
+        """Training and validation images, checked."""
+        config = self.space.file.data.config
+        try:
+            data = load(config)
+            check_batch_size(data, self.space.file.training.full_recipe.batch_size)
+            if data.input_shape != self.space.input_shape:
+                raise DataError(
+                    f"the images have shape {list(data.input_shape)}, but the data set's first one "
+                    f"has {list(self.space.input_shape)} (channels, height, width)"
+                )
+        except DataError as error:
+            section = "training" if error.field == "batch_size" else "data"
+            self.document.fault((section, error.field), str(error), error.hint)
+            raise InputError(self.document.faults) from None
+        return data
+
+    def load_test(self, data: ImageData) -> Split:
+        """The test split, which nothing else reads."""
+        try:
+            return load_test(self.space.file.data.config, data)
+        except DataError as error:
+            self.document.fault(("data", error.field), f"the test split: {error}", error.hint)
+            raise InputError(self.document.faults) from None
+
+    @contextmanager
+    def driving(self, name: str, data: ImageData, design: Design | None) -> Iterator[Driver]:
+        """The driver of a stage, which leaves no trial running, however the stage ends."""
+        driver = Driver(
+            self.url,
+            name,
+            self.space,
+            self.document.value,
+            data.summary,
+            self.folder / "outbox",
+            design,
+        )
+        try:
+            yield driver
+        except KeyboardInterrupt:
+            driver.release()
+            print(f"interrupted: {self.count(driver)}", file=sys.stderr)
+            raise
+        finally:
+            driver.release()
+            driver.close()
+
+    def run(
+        self,
+        driver: Driver,
+        data: ImageData,
+        test: Split | None = None,
+        keep_weights: bool = True,
+    ) -> None:
+        """Run what is left to run.
+
+        Args:
+            test: the test split, which confirmation runs are evaluated on.
+            keep_weights: in the study's folder.
+
+        Raises:
+            KeyboardInterrupt: the search was asked to stop.
+        """
+        ray_settings.prepare(local=self.ray_address is None)
+        from nas import ray_tune  # only now: Ray reads its settings when it is imported
+
+        file = self.space.file
+        self.console.print(
+            f"{driver.study.study_name}: {self._size(driver)}, "
+            f"{len(data.train):,} training and {len(data.validation):,} validation images, "
+            f"{self.count(driver)}"
+        )
+        gpus = file.resources.gpus_per_trial
+        job = ray_tune.Job(
+            fingerprint=data.summary.fingerprint,
+            latency="latency_ms" in file.objective_names,
+            outbox=driver.outbox.folder.absolute(),
+            weights=(self.folder / "weights").absolute() if keep_weights else None,
+            threads=file.resources.threads,
+            gpu=gpus > 0,
+        )
+        resources = ray_tune.Resources(file.resources.cpus_per_trial, gpus)
+        complete = [t for t in driver.records().trials if t.state == "complete"]
+        progress = SearchProgress(
+            driver.study.study_name, driver.wanted, tuple(complete), self.quiet
+        )
+        driver.listener = progress
+        try:
+            # Ray has a handler for SIGTERM of its own, so ours comes after its start.
+            with ray_tune.cluster(self.ray_address), stop_requests() as stopped, progress:
+                ray_tune.run(driver, job, data, resources, stopped, test)
+        except ray_tune.ResourceError as error:
+            option = "--gpus-per-trial" if gpus else "--cpus-per-trial"
+            raise InputError.of(option, str(error)) from None
+
+    def _size(self, driver: Driver) -> str:
+        if driver.design is None:
+            return f"{format_count(self.space.size)} architectures"
+        return f"{len(driver.design.arms)} arms with {len(driver.design.seeds)} seeds"
+
+    def outcome(self, driver: Driver) -> int:
+        """Say how a stage ended where that is not as it should; returns the exit status."""
+        if driver.hopeless:
+            print(
+                f"error: {len(driver.failures_in_row)} trials in a row have failed, the last one: "
+                f"{driver.failures_in_row[-1]}",
+                file=sys.stderr,
+            )
+        elif driver.exhausted and driver.complete < driver.wanted:
+            why = "some runs have failed" if driver.design else _NO_OTHER
+            self.console.print(f"{why}: {self.count(driver)}")
+        return 1 if driver.hopeless or not driver.complete else 0
+
+    def count(self, driver: Driver) -> str:
+        """How far a driver is."""
+        return f"{driver.complete} of {driver.wanted} trials are complete"
+
+
+@contextmanager
+def stop_requests() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed or the process was asked to end; pressed again, end at once."""
+    requests: list[int] = []
+
+    def request(number: int, _frame: object) -> None:
+        requests.append(number)
+        if len(requests) > 1:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(requests)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
