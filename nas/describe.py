@@ -15,8 +15,10 @@ from nas.cost import count_cost
 from nas.faults import InputError
 from nas.layers import Layer, unroll
 from nas.presets import PRESETS, preset
+from nas.progress import arm_table
 from nas.space import SearchSpace, load_space
 from nas.space.quantities import format_count
+from nas.study import arms_of
 
 app = command()
 
@@ -92,15 +94,21 @@ def _describe_space(space: SearchSpace, console: Console) -> None:
             shown = [*shown[:5], "...", *shown[-2:]]
         parameters.add_row(parameter.name, ", ".join(shown))
     console.print(parameters)
+    if space.file.design is not None:
+        console.print("\nArms of the design:\n")
+        console.print(arm_table(arms_of(space), space.file.matched))
 
 
 def _budget(space: SearchSpace) -> str:
-    macs = space.file.macs
-    if macs is None:
-        return "none"
-    if macs.at_most is not None:
-        return f"at most {macs.at_most:,} MACs; dearer ones are not trained"
-    return f"{macs.match:,} MACs within {macs.tolerance:.2%}: widths are solved"
+    file = space.file
+    if file.matched is not None:
+        unit = {"macs": "MACs", "params": "parameters", "latency_ms": "ms"}[file.matched.cost]
+        solved = f"{file.matched.wanted:,.10g} {unit} within {file.matched.tolerance:.2%}"
+        when = ", measured when the search starts" if unit == "ms" else ""
+        return f"{solved}: widths are solved{when}"
+    if file.macs is not None and file.macs.at_most is not None:
+        return f"at most {file.macs.at_most:,} MACs; dearer ones are not trained"
+    return "none"
 
 
 def _describe_architecture(architecture: Architecture, console: Console) -> None:

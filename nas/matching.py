@@ -56,12 +56,15 @@ def match_latency(
     latency_ms: float,
     tolerance: float,
     measure: Callable[[Architecture], float],
-) -> Architecture:
+) -> tuple[Architecture, float]:
     """Scale the widths so that the network takes ``latency_ms``.
 
     Args:
         measure: latency of a network in milliseconds. It is asked once about each network, so that
             what is noisy about it cannot change in the course of the search.
+
+    Returns:
+        The network, and what was measured of it.
 
     Raises:
         MatchError: no such widths; the message gives the nearest latency that was found.
@@ -73,7 +76,8 @@ def match_latency(
             measured[candidate] = measure(candidate)
         return measured[candidate]
 
-    return _match(architecture, latency_ms, tolerance, cost, "ms", MAX_MEASURED)
+    matched = _match(architecture, latency_ms, tolerance, cost, "ms", MAX_MEASURED)
+    return matched, measured[matched]
 
 
 def _match(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import moocore
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,6 +43,31 @@ def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
         return 0.0
     corner = np.asarray(reference, dtype=np.float64)
     return float(moocore.hypervolume(values, ref=corner, maximise=_directions(values)))
+
+
+def attainment_surface(fronts: Sequence[ArrayLike], percentile: float) -> NDArray[np.float64]:
+    """What at least so many percent of several fronts attain (weakly dominate).
+
+    Args:
+        fronts: (n, m) each, as for `pareto_front`: of repeated runs, such as one for each seed.
+        percentile: above 0, up to 100.
+
+    Returns:
+        The non-dominated points (n, m) of that surface, by increasing cost.
+
+    Raises:
+        ValueError: there are no fronts, or one of them is not an array of finite numbers.
+    """
+    if not fronts:
+        raise ValueError("an attainment surface needs at least one front")
+    values = [_checked(front) for front in fronts]
+    points = np.concatenate(values)
+    sets = np.repeat(np.arange(len(values)), [len(front) for front in values])
+    signs = np.where(_directions(points), -1.0, 1.0)  # moocore minimizes
+    surface: NDArray[np.float64] = (
+        moocore.eaf(points * signs, sets, percentiles=[percentile])[:, :-1] * signs
+    )
+    return surface[np.argsort(surface[:, -1], kind="stable")]
 
 
 def knee(points: ArrayLike) -> int:

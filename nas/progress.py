@@ -30,9 +30,9 @@ def arm_table(arms: Sequence[Arm], matched: MatchSection | None) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("arm", "role", "widths", "MACs", "parameters"):
         table.add_column(heading, justify="right" if heading in ("MACs", "parameters") else "left")
-    by_count = matched is not None and matched.cost != "latency_ms"
-    if by_count:
-        table.add_column("off by", justify="right")
+    by_latency = matched is not None and matched.cost == "latency_ms"
+    for heading in (*(["ms"] if by_latency else []), *(["off by"] if matched else [])):
+        table.add_column(heading, justify="right")
     for arm in arms:
         cost = count_cost(arm.architecture)
         cells = [
@@ -42,8 +42,11 @@ def arm_table(arms: Sequence[Arm], matched: MatchSection | None) -> Table:
             f"{cost.macs:,}",
             f"{cost.params:,}",
         ]
-        if matched is not None and by_count:
-            cells.append(f"{getattr(cost, matched.cost) / matched.wanted - 1:+.2%}")
+        if by_latency:
+            cells.append("" if arm.latency_ms is None else f"{arm.latency_ms:.3g}")
+        if matched is not None:
+            spent = arm.latency_ms if by_latency else getattr(cost, matched.cost)
+            cells.append("" if spent is None else f"{spent / matched.wanted - 1:+.2%}")
         table.add_row(*cells)
     return table
 

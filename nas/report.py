@@ -77,6 +77,9 @@ def evidence_figures(evidence: Evidence) -> dict[str, go.Figure]:
     if not (evidence.is_design or evidence.of_stage("confirmation")):
         return {}
     drawn = {"spectrum": figures.plot_spectrum(figures.spectrum_info(evidence))}
+    attainment = figures.attainment_info(evidence)
+    if attainment is not None:
+        drawn["attainment"] = figures.plot_attainment(attainment)
     if evidence.is_design:
         drawn["arms"] = figures.plot_arm_curves(figures.arm_curves_info(evidence))
         for axis in figures.AXES:

@@ -20,6 +20,9 @@ from nas.study import Design, Driver
 from nas.yaml_file import Document
 from trials.data import DataError, ImageData, Split, check_batch_size, load, load_test
 
+INTERRUPTED = 130
+"""Exit status of a command that was asked to stop."""
+
 _NO_OTHER = "no other architecture was found inside the budget"
 
 

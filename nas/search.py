@@ -28,7 +28,7 @@ from nas.faults import InputError
 from nas.matching import MatchError
 from nas.network import build_network
 from nas.progress import arm_table
-from nas.runner import TrialRunner
+from nas.runner import INTERRUPTED, TrialRunner
 from nas.space import SearchSpace
 from nas.space.load import read_document, space_of
 from nas.space.quantities import format_count
@@ -57,8 +57,6 @@ from trials.measure import measure_latency
 from trials.trial import prepare_process
 
 app = command()
-
-INTERRUPTED = 130
 
 
 @app.command()
@@ -106,6 +104,10 @@ def search(
     options = {option: given for option, given in assignments.items() if given[1] is not None}
     with faults_reported():
         document = read_document(space, overrides or (), options)
+        planned = isinstance(document.value, dict) and document.value.get("design")
+        if controls and planned == {"controls": True}:
+            hint = "add design: {seeds: 5} to it"
+            raise InputError.of("--controls", f"adds arms to a design, and {space} has none", hint)
         run = SearchRun(document, space_of(document), storage, output, ray_address, quiet)
         sys.exit(run())
 

@@ -10,6 +10,7 @@ from nas.figures.ablation import (
     widths_info,
 )
 from nas.figures.arms import ArmCurvesInfo, arm_curves_info, plot_arm_curves
+from nas.figures.attainment import AttainmentInfo, attainment_info, plot_attainment
 from nas.figures.curves import CurvesInfo, curves_info, plot_curves
 from nas.figures.front import FrontInfo, front_info, plot_front
 from nas.figures.hypervolume import HypervolumeInfo, hypervolume_info, plot_hypervolume
@@ -21,6 +22,7 @@ __all__ = [
     "AXES",
     "AblationInfo",
     "ArmCurvesInfo",
+    "AttainmentInfo",
     "CurvesInfo",
     "FrontInfo",
     "HypervolumeInfo",
@@ -30,12 +32,14 @@ __all__ = [
     "WidthsInfo",
     "ablation_info",
     "arm_curves_info",
+    "attainment_info",
     "curves_info",
     "front_info",
     "hypervolume_info",
     "importance_info",
     "plot_ablation",
     "plot_arm_curves",
+    "plot_attainment",
     "plot_curves",
     "plot_front",
     "plot_hypervolume",

@@ -19,7 +19,7 @@ from nas.spectrum import is_end
 from trials.recipe import Recipe
 
 Role = Literal["end", "interior", "twin", "handicapped"]
-Stage = Literal["screening", "confirmation"]
+Stage = Literal["screening", "confirmation", "fidelity"]
 
 HANDICAP = 30
 """What the learning rate of the handicapped arm is divided by."""
@@ -33,6 +33,7 @@ class Arm:
         role: an end of the spectrum, an interior point of it, or a control.
         of: the arm that a control repeats.
         choices: what was chosen in the search space, by the parameters' names.
+        latency_ms: as it was measured where its widths were solved for it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Arm:
     role: Role
     of: str = ""
     choices: Mapping[str, Choice] = field(default_factory=dict)
+    latency_ms: float | None = None
 
     def recipe(self, recipe: Recipe) -> Recipe:
         """The study's recipe, as this arm is trained by it."""
@@ -107,11 +109,13 @@ def _arm(
     measure: Callable[[Architecture], float] | None,
 ) -> Arm:
     architecture = space.decode(lambda parameter: combination[parameter.name])
-    matched = space.file.matched
+    matched, latency_ms = space.file.matched, None
     if matched is not None and matched.latency_ms and measure is not None:
-        architecture = match_latency(architecture, matched.latency_ms, matched.tolerance, measure)
+        architecture, latency_ms = match_latency(
+            architecture, matched.latency_ms, matched.tolerance, measure
+        )
     drawn = {p.name: combination[p.name] for p in space.parameters if p.name in combination}
-    return Arm(name, architecture, role_of(architecture), choices=drawn)
+    return Arm(name, architecture, role_of(architecture), choices=drawn, latency_ms=latency_ms)
 
 
 def role_of(architecture: Architecture) -> Role:

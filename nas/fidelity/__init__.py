@@ -1,0 +1,1 @@
+"""Whether a study's short trainings rank architectures as long ones would."""

@@ -1,0 +1,350 @@
+"""The question answered from a study's runs: planted effects through the whole command."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import pytest
+from sqlalchemy.engine import make_url
+from typer.testing import CliRunner
+
+from nas.report import answer_of, render
+from nas.study import design_seeds, read_records
+from nas.verdict.__main__ import app as verdict_command
+from nas.verdict.answer import NoVerdict, answer
+from nas.verdict.evidence import Evidence, published_evidence, read_evidence, write_evidence
+from nas.verdict.spoken import arms_table, controls_table, facts, headline, speed_table
+from tests.nas.planting import ARMS, ENDS, MATCHED, Planted, search
+
+URL = make_url("sqlite:///runs/planted/study.db")
+WINNER = "C/4, spatial first"
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def evidence_of(monkeypatch, effects, *options: str, text: str = MATCHED) -> Evidence:
+    result = search(monkeypatch, Planted(effects), *options, text=text)
+    assert result.exit_code == 0, result.stderr
+    return read_evidence(URL, "planted")
+
+
+# Planted effects.
+
+
+def test_a_known_winner_is_found(monkeypatch):
+    found = answer(evidence_of(monkeypatch, {WINNER: 0.02}))
+    assert found.verdict.outcome == "supported"
+    assert found.verdict.chosen == WINNER
+    assert found.verdict.lower < 0.02 < found.verdict.upper
+    assert found.verdict.p_value == 1 / 2**8
+    assert headline(found).startswith(f"Supported: {WINNER} beats every end by more than 0.5")
+
+
+def test_a_known_tie_is_not_found_to_be_a_difference(monkeypatch):
+    found = answer(evidence_of(monkeypatch, {}))
+    assert found.verdict.outcome != "supported"
+    assert found.verdict.lower < 0 < found.verdict.upper
+
+
+def test_ends_that_win_refute_the_claim(monkeypatch):
+    found = answer(evidence_of(monkeypatch, {"C, spatial first": 0.02}))
+    assert found.verdict.outcome == "refuted"
+    assert found.verdict.best_end == "C, spatial first"
+    assert headline(found).startswith("Refuted: no confirmed interior point beats every end")
+
+
+def test_the_paired_design_finds_what_an_unpaired_one_does_not(monkeypatch):
+    """The same accuracies, but each end's runs said to be of other seeds."""
+    evidence = evidence_of(monkeypatch, {WINNER: 0.012})
+    assert answer(evidence).verdict.outcome == "supported"
+    seeds = design_seeds(0, "confirmation", 8)
+    moved = dict(zip(seeds, seeds[3:] + seeds[:3], strict=True))
+    unpaired = tuple(
+        replace(run, measurement=replace(run.measurement, seed=moved[run.measurement.seed]))
+        if run.role == "end" and run.stage == "confirmation"
+        else run
+        for run in evidence.runs
+    )
+    shuffled = answer(replace(evidence, runs=unpaired))
+    assert shuffled.verdict.estimate == pytest.approx(answer(evidence).verdict.estimate)
+    assert shuffled.verdict.outcome == "inconclusive"
+    assert shuffled.verdict.more_seeds >= 1
+
+
+def test_it_is_chosen_by_screening_and_judged_by_confirmation(monkeypatch):
+    """An arm that was lucky in screening is the one that is judged."""
+    evidence = evidence_of(monkeypatch, {WINNER: 0.02})
+    lucky = "C/8, spatial first"
+    runs = tuple(
+        replace(run, measurement=replace(run.measurement, accuracy=0.99))
+        if run.arm == lucky and run.stage == "screening"
+        else run
+        for run in evidence.runs
+    )
+    confirmed = [
+        replace(run, arm=lucky, measurement=replace(run.measurement, accuracy=0.6))
+        for run in runs
+        if run.arm == WINNER and run.stage == "confirmation"
+    ]
+    found = answer(replace(evidence, runs=(*runs, *confirmed)))
+    assert found.verdict.chosen == lucky
+    assert found.verdict.outcome == "inconclusive"  # the winner was not chosen
+    (row,) = [row for row in found.rows if row.name == lucky]
+    assert row.shrinkage == pytest.approx(0.39)
+
+
+# The controls.
+
+
+def test_controls_come_out_as_they_must(monkeypatch):
+    found = answer(evidence_of(monkeypatch, {}, "--controls"))
+    kinds = [control.kind for control in found.controls]
+    assert kinds.count("twin") == 2
+    assert kinds.count("handicapped") == 1
+    (handicapped,) = [c for c in found.controls if c.kind == "handicapped"]
+    assert handicapped.passed
+    assert handicapped.difference[0] == pytest.approx(-0.2, abs=0.01)
+    assert all(c.passed for c in found.controls)
+    assert {c.name for c in found.controls} & {arm.name for arm in found.verdict.arms} == set()
+
+
+def test_controls_that_come_out_wrong_are_said_to(monkeypatch):
+    evidence = evidence_of(monkeypatch, {}, "--controls")
+    runs = tuple(
+        replace(run, measurement=replace(run.measurement, accuracy=run.measurement.accuracy + gain))
+        for run in evidence.runs
+        for gain in [{"twin": 0.05, "handicapped": 0.3}.get(run.role, 0.0)]
+    )
+    found = answer(replace(evidence, runs=runs))
+    assert [control.passed for control in found.controls] == [False] * 3
+    assert all(row[-1] == "NOT as it must" for row in controls_table(found.controls)[1])
+
+
+def test_few_seeds_cannot_tell_a_control(monkeypatch):
+    text = MATCHED.replace("confirm: {seeds: 8}", "confirm: {seeds: 4}")
+    found = answer(evidence_of(monkeypatch, {}, "--controls", text=text))
+    assert {control.passed for control in found.controls} == {None}
+
+
+# The plan.
+
+
+def test_the_plan_is_written_before_the_first_run(monkeypatch):
+    assert search(monkeypatch, Planted(stop_after=0)).exit_code == 130
+    (registered,) = read_records(URL, "planted").plans
+    assert registered.results == {"screening": 0, "confirmation": 0}
+    assert registered.plan.delta == 0.005
+    assert registered.plan.arms == ARMS
+    assert registered.plan.ends == ENDS
+    assert (registered.plan.screening_seeds, registered.plan.confirmation_seeds) == (3, 8)
+
+
+def test_a_changed_plan_is_no_obstacle_and_is_shown(monkeypatch):
+    evidence_of(monkeypatch, {WINNER: 0.02})
+    evidence = evidence_of(monkeypatch, {WINNER: 0.02}, "--set", "claim.delta=0.1%")
+    found = answer(evidence, alpha=0.01)
+    runs = 3 * len(ARMS) + len([r for r in evidence.runs if r.stage == "confirmation"])
+    assert found.plan.delta == 0.005
+    assert found.verdict.claim.delta == 0.001
+    first, second = found.changes
+    assert first.startswith("delta: 0.005, then 0.001 (")
+    assert first.endswith(f"after {runs} runs)")
+    assert second == "alpha: 0.05, for this answer 0.01"
+    shown = dict(facts(found))
+    assert "0.5 percentage points" in shown["planned before the first run"]
+    assert shown["changed since"] == second or first in [t for _, t in facts(found)]
+
+
+def test_adding_seeds_after_the_results_is_shown(monkeypatch):
+    evidence_of(monkeypatch, {})
+    found = answer(evidence_of(monkeypatch, {}, "--set", "confirm.seeds=10"))
+    assert [c.split(" (")[0] for c in found.changes] == ["confirmation seeds: 8, then 10"]
+    assert {arm.seeds for arm in found.verdict.arms} == {10}
+
+
+# What is missing.
+
+
+def test_without_a_confirmation_there_is_no_verdict(monkeypatch):
+    text = MATCHED.replace("confirm:", "#")
+    found = answer(evidence_of(monkeypatch, {WINNER: 0.02}, text=text))
+    assert found.verdict is None
+    assert "nothing was confirmed" in headline(found)
+    assert len(found.rows) == len(ARMS)
+
+
+def test_seeds_that_failed_in_one_arm_count_in_none(monkeypatch):
+    evidence = evidence_of(monkeypatch, {WINNER: 0.02})
+    seed = design_seeds(0, "confirmation", 8)[2]
+    runs = tuple(
+        replace(r, measurement=replace(r.measurement, accuracy=None, state="failed", curve=()))
+        if (r.arm, r.stage, r.measurement.seed) == ("plain", "confirmation", seed)
+        else r
+        for r in evidence.runs
+    )
+    found = answer(replace(evidence, runs=runs))
+    assert {arm.seeds for arm in found.verdict.arms} == {7}
+    assert found.failed == 1
+    assert ("failed runs", "1") in list(facts(found))
+
+
+def test_a_study_without_runs_has_no_answer(monkeypatch):
+    search(monkeypatch, Planted(stop_after=0))
+    with pytest.raises(NoVerdict, match="no complete run"):
+        answer(read_evidence(URL, "planted"))
+    result = CliRunner().invoke(verdict_command, ["--study", "planted"])
+    assert result.exit_code == 2
+    assert "no complete run" in result.stderr
+
+
+# A search, confirmed.
+
+SEARCH = """
+name: planted
+data: {source: synthetic, limit: 100, shape: [3, 8, 8], classes: 4}
+network:
+  stem: {channels: 16}
+  blocks:
+    - {channels: 16, stride: 2}
+    - {channels: 24, stride: 2}
+search:
+  segments: [1, 2, C/4, C]
+  order: [spatial_first, pointwise_first]
+training: {epochs: 2, batch_size: 16}
+study: {trials: 10, sampler: random}
+confirm: {seeds: 6}
+"""
+
+
+def test_the_front_of_a_search_is_confirmed_with_ends_of_its_best_ones_cost(monkeypatch):
+    evidence = evidence_of(monkeypatch, {'"segments":"C/4"': 0.05}, text=SEARCH)
+    records = read_records(URL, "planted")
+    found = answer(evidence)
+    ends = [row for row in found.rows if row.role == "end" and not row.name.startswith("trial")]
+    assert {row.name for row in ends} == {"plain", "C, spatial first", "C, pointwise first"}
+    best = max(records.front, key=lambda trial: trial.accuracy)
+    assert all(row.macs == pytest.approx(best.macs, rel=0.01) for row in ends)
+    confirmed = {row.name for row in found.rows if row.confirmation}
+    assert {f"trial {trial.number}" for trial in records.front} <= confirmed
+    # What of the front is cheaper than the ends is not judged by them.
+    judged = {arm.name for arm in found.verdict.arms} - {row.name for row in ends}
+    assert all(abs(row.macs / best.macs - 1) < 0.07 for row in found.rows if row.name in judged)
+    assert found.verdict.chosen == f"trial {best.number}"
+    assert found.verdict.outcome == "supported"
+    assert all(len(row.test) == 6 for row in found.rows if row.confirmation)
+
+
+# Published measurements.
+
+
+def test_what_is_published_gives_the_same_answer_without_the_database(monkeypatch):
+    evidence = evidence_of(monkeypatch, {WINNER: 0.02}, "--controls")
+    write_evidence(evidence, Path("runs/planted"))
+    (Path("published")).mkdir()
+    for name in ("measurements.csv", "plan.json", "space.yaml"):
+        Path("published", name).write_bytes(Path("runs/planted", name).read_bytes())
+    published = published_evidence(Path("published"))
+    assert published.runs == evidence.runs
+    assert published.plans == evidence.plans
+    assert answer(published) == answer(evidence)
+    outputs = [
+        CliRunner().invoke(verdict_command, [*source, "--delta", "1"])
+        for source in (["--study", "planted"], ["--published", "published"])
+    ]
+    assert [output.exit_code for output in outputs] == [0, 0]
+    assert outputs[0].stdout == outputs[1].stdout
+    assert "Supported" in outputs[0].stdout
+
+
+def test_published_accuracies_are_those_of_the_table(monkeypatch):
+    found = answer(evidence_of(monkeypatch, {WINNER: 0.02}))
+    (row,) = [row for row in found.rows if row.name == WINNER]
+    planted = Planted({WINNER: 0.02})
+    records = [r for r in read_records(URL, "planted.confirmation").trials if r.arm == WINNER]
+    expected = fmean(planted.accuracy(record, record.seeds[0]) for record in records)
+    assert fmean(row.confirmation) == pytest.approx(expected)
+    heads, rows = arms_table(found)
+    cells = dict(zip(heads, next(r for r in rows if r[0] == WINNER), strict=True))
+    assert cells["confirmed"].startswith(f"{100 * expected:.2f} ± ")
+    assert cells["test"].startswith(f"{100 * (expected - 0.01):.2f} ± ")
+    heads, rows = speed_table(found.rows)
+    cells = dict(zip(heads, rows[0], strict=True))
+    assert (cells["images/s"], cells["steps/s"]) == ("1,000", "62.5")  # batches of 16
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: (f / "plan.json").unlink(), "there is no plan.json in published"),
+        (lambda f: (f / "plan.json").write_text("{"), "published cannot be read"),
+        (lambda f: (f / "measurements.csv").write_text("arm\nplain\n"), "published cannot be read"),
+    ],
+)
+def test_a_damaged_publication_is_said_to_be(monkeypatch, spoil, message):
+    evidence = evidence_of(monkeypatch, {})
+    folder = Path("published")
+    folder.mkdir()
+    write_evidence(evidence, folder)
+    (folder / "space.yaml").write_text(Path("planted.yaml").read_text())
+    spoil(folder)
+    result = CliRunner().invoke(verdict_command, ["--published", "published"])
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "one of --study and --published is needed"),
+        (["--study", "planted", "--published", "x"], "one of --study and --published is needed"),
+        (["--study", "planted", "--delta", "200"], "delta is a difference of accuracies"),
+        (["--study", "planted", "--alpha", "0.7"], "alpha is between 0 and 0.5"),
+    ],
+)
+def test_wrong_options_of_the_verdict_are_faults(monkeypatch, options, message):
+    evidence_of(monkeypatch, {})
+    result = CliRunner().invoke(verdict_command, options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+# The report.
+
+
+def test_the_report_has_the_box_the_arms_and_the_controls(monkeypatch):
+    result = search(monkeypatch, Planted({WINNER: 0.02}), "--controls", results=True)
+    assert result.exit_code == 0, result.stderr
+    assert f"Supported: {WINNER}" in result.stdout
+    page = Path("runs/planted/report.html").read_text()
+    assert f'<div class="verdict supported"><p>Supported: {WINNER}' in page
+    assert "planned before the first run" in page
+    assert "handicapped plain" in page
+    for name in ("spectrum", "arms"):
+        assert f'id="{name}"' in page
+    assert {"measurements.csv", "plan.json"} <= {f.name for f in Path("runs/planted").iterdir()}
+    assert json.loads(Path("runs/planted/plan.json").read_text())[0]["plan"]["delta"] == 0.005
+
+
+def test_a_plain_search_has_no_box(monkeypatch):
+    evidence = evidence_of(monkeypatch, {}, text=SEARCH.replace("confirm:", "#"))
+    assert answer_of(evidence) is None
+    page = render(read_records(URL, "planted"), {}, {}, answer_of(evidence))
+    assert '<div class="verdict' not in page
+
+
+def test_the_table_has_the_probability_of_being_on_the_front(monkeypatch):
+    found = answer(evidence_of(monkeypatch, {WINNER: 0.05}))
+    rows = {row.name: row for row in found.rows}
+    assert rows[WINNER].label == "front"
+    assert rows[WINNER].p_front == pytest.approx(1.0)
+    assert {rows[name].label for name in ARMS if name != WINNER} == {"dominated"}
+    assert np.isclose(
+        sum(row.p_front for row in found.rows), 1.0
+    )  # at equal cost there is one best

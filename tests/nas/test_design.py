@@ -1,0 +1,298 @@
+"""Designs of arms and seeds: what is run, in what order, and what may change."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import make_url
+from typer.testing import CliRunner
+
+from nas import count_cost, load_space
+from nas.describe import app as describe
+from nas.faults import InputError
+from nas.matching import MatchError, match_latency, match_params
+from nas.study import Design, arms_of, confirmation_name, design_seeds, read_records
+from nas.study.design import HANDICAP, arms_from_json, arms_to_json
+from nas.study.lock import DriverLock
+from tests.conftest import ROOT
+from tests.nas.driving import finish, measured, open_driver
+from tests.nas.planting import ARMS, ENDS, MATCHED, Planted, search
+from tests.nas.records import network
+from trials.recipe import recipe
+
+URL = make_url("sqlite:///runs/planted/study.db")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def space_of(text: str, *overrides: str):
+    Path("space.yaml").write_text(text)
+    return load_space("space.yaml", overrides)
+
+
+def fault_of(text: str, *overrides: str) -> str:
+    with pytest.raises(InputError) as error:
+        space_of(text, *overrides)
+    return str(error.value)
+
+
+# Arms.
+
+
+def test_every_point_of_the_space_is_an_arm_and_the_ends_are_known():
+    arms = arms_of(space_of(MATCHED))
+    assert tuple(arm.name for arm in arms) == ARMS
+    assert tuple(arm.name for arm in arms if arm.role == "end") == ENDS
+    assert arms_from_json(arms_to_json(arms)) == arms
+
+
+@pytest.mark.parametrize("file", ["matched", "ablations"])
+def test_the_published_designs_cost_the_same_in_every_arm(file):
+    space = load_space(ROOT / "search_spaces" / f"{file}.yaml")
+    arms = arms_of(space)
+    assert len(arms) == {"matched": 19, "ablations": 48}[file]
+    macs = [count_cost(arm.architecture).macs for arm in arms]
+    assert max(abs(m / 8_000_000 - 1) for m in macs) <= 0.01
+    orders = {arm.choices["order"] for arm in arms}
+    if file == "matched":
+        assert orders == {"plain", "spatial_first", "pointwise_first"}
+        assert len([arm for arm in arms if arm.role == "end"]) == 5
+
+
+def test_parameters_can_be_made_equal_instead():
+    arms = arms_of(space_of(MATCHED.replace("macs: 200K", "params: 9K")))
+    counts = [count_cost(arm.architecture).params for arm in arms]
+    assert max(abs(count / 9000 - 1) for count in counts) <= 0.06
+    assert len({count_cost(arm.architecture).macs for arm in arms}) > 1
+    with pytest.raises(MatchError, match="parameters within"):
+        match_params(network(), 3, 0.01)
+
+
+def test_latency_is_matched_by_what_is_measured():
+    """A machine on which a network takes a microsecond for each parameter."""
+
+    def latency_ms(architecture) -> float:
+        return count_cost(architecture).params / 1000
+
+    matched, measured_ms = match_latency(network(width=12), 2.0, 0.02, latency_ms)
+    assert measured_ms == latency_ms(matched) == pytest.approx(2.0, rel=0.02)
+    space = space_of(MATCHED.replace("macs: 200K", "latency_ms: 9"))
+    arms = arms_of(space, latency_ms)
+    assert all(arm.latency_ms == pytest.approx(9, rel=0.06) for arm in arms)
+    # What was measured stays: the same command again must not solve other widths.
+    assert arms_of(space, lambda _: 1 / 0, solved=arms) == arms
+
+
+def test_two_names_for_one_network_are_one_arm():
+    text = MATCHED.replace("[1, 2, C/8, C/4, C]", "[1, 2, C/8]").replace(
+        "match: {macs: 200K, tolerance: 6%}", ""
+    )
+    arms = arms_of(space_of(text))
+    # C/8 of 16 channels is 2 segments; both convolutions have 16 channels to segment.
+    assert [arm.name for arm in arms] == ["plain", "1, spatial first", "2, spatial first"]
+
+
+def test_controls_are_trained_as_what_they_are():
+    arms = arms_of(space_of(MATCHED, "design.controls=true"))
+    controls = {arm.role: arm for arm in arms if arm.of}
+    assert [arm.of for arm in arms if arm.role == "twin"] == ["plain", "C/8, spatial first"]
+    proxy = recipe("proxy")
+    twin, handicapped = controls["twin"].recipe(proxy), controls["handicapped"].recipe(proxy)
+    assert twin == replace(proxy, initialisation=1)
+    assert handicapped == replace(proxy, learning_rate=proxy.learning_rate / HANDICAP)
+    # Three recipes: no run of one is taken for a run of another.
+    assert len({proxy.key, twin.key, handicapped.key}) == 3
+
+
+# Faults.
+
+
+def test_an_arm_that_cannot_have_the_cost_is_named():
+    fault = fault_of(MATCHED, "match.macs=1K")
+    assert "match.macs: the arm plain: no widths cost 1,000 MACs" in fault
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("study.trials=5", "study.trials: a design trains every arm with every seed"),
+        ("study.sampler=grid", "study.sampler: a design trains every arm with every seed"),
+        ("macs={at_most: 1M}", "match: macs bounds or matches the MACs"),
+    ],
+)
+def test_sections_that_do_not_go_together_are_faults(override, message):
+    assert message in fault_of(MATCHED, override)
+
+
+def test_a_design_may_draw_each_block_by_itself():
+    arms = arms_of(space_of(MATCHED.replace("match:", "#"), "search.scope=block"))
+    # Six points of each of two blocks; over 16 channels C/8 is 2 segments, the same network.
+    assert len(arms) == 5 * 5
+
+
+def test_a_design_has_a_bounded_number_of_arms():
+    text = MATCHED.replace("[1, 2, C/8, C/4, C]", "1..C").replace("match:", "#")
+    fault = fault_of(text, "search.scope=block", "search.activation=[none, relu, elu]")
+    assert "design: every architecture is an arm, at most 1000" in fault
+
+
+def test_match_names_one_cost_and_latencies_need_a_design():
+    assert "expected one of macs, params, latency_ms" in fault_of(MATCHED, "match.params=1K")
+    without = MATCHED.replace("design: {seeds: 3}", "")
+    fault = fault_of(without.replace("macs: 200K", "latency_ms: 2"))
+    assert "match.latency_ms: latencies can be made equal in a design only" in fault
+
+
+def test_controls_need_a_design(monkeypatch):
+    result = search(monkeypatch, Planted(), "--controls", text=MATCHED.replace("design:", "#"))
+    assert result.exit_code == 2
+    assert "--controls: error: adds arms to a design, and planted.yaml has none" in result.stderr
+
+
+# Runs.
+
+
+def test_seeds_are_those_of_the_stage_whatever_the_arms(monkeypatch):
+    planted = Planted()
+    assert search(monkeypatch, planted).exit_code == 0
+    for study, stage, count in (
+        ("planted", "screening", 3),
+        (confirmation_name("planted"), "confirmation", 8),
+    ):
+        seeds: dict[str, list[int]] = {}
+        for name, arm, seed in planted.runs:
+            if name == study:
+                seeds.setdefault(arm, []).append(seed)
+        assert set(map(tuple, seeds.values())) == {design_seeds(0, stage, count)}
+    assert not set(design_seeds(0, "screening", 1000)) & set(design_seeds(0, "confirmation", 1000))
+    assert max(design_seeds(0, "screening", 1000)) < 2**32
+
+
+def test_an_interrupted_design_is_balanced_and_goes_on(monkeypatch):
+    cut = Planted(stop_after=8)
+    assert search(monkeypatch, cut).exit_code == 130
+    arms = [arm for _, arm, _ in cut.runs]
+    counts = [arms.count(arm) for arm in ARMS]
+    assert max(counts) - min(counts) <= 1
+    rest = Planted()
+    assert search(monkeypatch, rest).exit_code == 0
+    screened = [run for run in cut.runs + rest.runs if run[0] == "planted"]
+    assert sorted(screened) == sorted(
+        ("planted", arm, seed)
+        for arm, seed in itertools.product(ARMS, design_seeds(0, "screening", 3))
+    )
+
+
+def test_an_interrupted_confirmation_goes_on_with_the_same_arms(monkeypatch):
+    cut = Planted(stop_after=18 + 5)
+    assert search(monkeypatch, cut).exit_code == 130
+    rest = Planted()
+    assert search(monkeypatch, rest).exit_code == 0
+    assert {name for name, _, _ in rest.runs} == {"planted.confirmation"}
+    confirmed = [run for run in cut.runs + rest.runs if run[0] == "planted.confirmation"]
+    arms = {arm for _, arm, _ in confirmed}
+    assert set(ENDS) < arms
+    assert len(confirmed) == len(set(confirmed)) == 8 * len(arms)
+    again = Planted()
+    assert search(monkeypatch, again).exit_code == 0
+    assert again.runs == []
+
+
+def test_more_seeds_and_controls_are_added_to_what_is_there(monkeypatch):
+    search(monkeypatch, Planted())
+    more = Planted()
+    result = search(monkeypatch, more, "--set", "design.seeds=4", "--controls")
+    assert result.exit_code == 0, result.stderr
+    screened = [(arm, seed) for name, arm, seed in more.runs if name == "planted"]
+    new = design_seeds(0, "screening", 4)
+    assert [run for run in screened if run[0] in ARMS] == [(arm, new[3]) for arm in ARMS]
+    assert len(screened) == len(ARMS) + 3 * 4  # three controls with all four seeds
+
+
+def test_fewer_seeds_than_were_run_still_run_new_arms(sqlite):
+    text = MATCHED + "study: {seed: 3}\n"
+    space = space_of(text)
+    arms = arms_of(space)
+    driver = design_driver(sqlite, text, Design(arms[:2], (1, 2, 3)))
+    finish(driver)
+    driver.close()
+    driver = design_driver(sqlite, text, Design(arms[:3], (1,)))
+    assert not driver.over
+    assert len(finish(driver)) == 1
+    assert driver.over
+    driver.close()
+
+
+def design_driver(url, text: str, design: Design):
+    from nas.space.load import read_document
+    from nas.space.load import space_of as checked
+    from nas.study import Driver
+    from trials.data import load
+
+    Path("space.yaml").write_text(text)
+    document = read_document("space.yaml")
+    space = checked(document)
+    data = load(space.file.data.config).summary
+    return Driver(url, "planted", space, document.value, data, Path("outbox"), design)
+
+
+def test_a_failed_run_is_not_tried_again_and_the_others_go_on(sqlite):
+    arms = arms_of(space_of(MATCHED))
+    driver = design_driver(sqlite, MATCHED, Design(arms[:3], (1, 2)))
+    failed = driver.next()
+    driver.record(
+        failed.trial,
+        measured(driver, failed, state="failed", reason="not finite: loss nan", accuracy=None),
+    )
+    assert len(finish(driver)) == 5
+    assert driver.over
+    driver.close()
+    records = read_records(sqlite, "planted")
+    assert [t.arm for t in records.trials if t.state == "failed"] == [failed.arm]
+    assert sorted(len(trial.seeds) for trial in records.complete) == [1, 2, 2]
+
+
+def test_an_arm_is_shown_as_the_mean_of_its_seeds_and_controls_are_no_result(monkeypatch):
+    search(monkeypatch, Planted({"C/4, spatial first": 0.05}), "--controls")
+    records = read_records(URL, "planted")
+    assert sorted(trial.arm for trial in records.complete) == sorted(ARMS)
+    assert all(len(trial.seeds) == 3 for trial in records.complete)
+    (best,) = records.front
+    assert best.arm == "C/4, spatial first"
+
+
+def test_a_search_is_no_design_and_the_other_way_round(monkeypatch):
+    assert search(monkeypatch, Planted()).exit_code == 0
+    with DriverLock(URL, "planted"):
+        pass  # it was given back
+    text = MATCHED.replace("design: {seeds: 3}", "study: {trials: 3}").replace("confirm:", "#")
+    result = search(monkeypatch, Planted(), text=text)
+    assert result.exit_code == 2
+    assert "design: was arms with seeds, is now not set" in result.stderr
+
+
+def test_the_mismatch_of_each_arm_is_printed(monkeypatch):
+    result = search(monkeypatch, Planted())
+    table = result.stdout.splitlines()[: 1 + len(ARMS)]
+    assert table[0].split() == ["arm", "role", "widths", "MACs", "parameters", "off", "by"]
+    for line, arm in zip(table[1:], arms_of(space_of(MATCHED)), strict=True):
+        off = count_cost(arm.architecture).macs / 200_000 - 1
+        assert line.startswith(arm.name)
+        assert line.rstrip().endswith(f"{off:+.2%}")
+    described = CliRunner().invoke(describe, ["planted.yaml"])
+    assert all(arm in described.stdout for arm in ARMS)
+
+
+def test_a_plain_search_has_its_own_seeds_still(sqlite):
+    driver = open_driver(sqlite)
+    first, second = driver.next(), driver.next()
+    assert first.seeds != second.seeds
+    assert (first.arm, first.role) == ("", "")
+    driver.release()
+    driver.close()
