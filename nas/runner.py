@@ -121,7 +121,7 @@ class TrialRunner:
         self.console.print(
             f"{driver.study.study_name}: {self._size(driver)}, "
             f"{len(data.train):,} training and {len(data.validation):,} validation images, "
-            f"{self.count(driver)}"
+            f"{driver.complete} of {driver.wanted} trials complete"
         )
         gpus = file.resources.gpus_per_trial
         job = ray_tune.Job(

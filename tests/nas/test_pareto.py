@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.pareto import hypervolume, knee, pareto_front
+from nas.pareto import attainment_surface, hypervolume, knee, pareto_front
 
 # Few values, so that ties and duplicates happen.
 POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=25)
@@ -90,3 +91,35 @@ def test_the_knee_of_a_single_objective_is_its_best():
 def test_the_knee_is_on_the_front(points):
     shifted = [(accuracy, cost + 1) for accuracy, cost in points]
     assert knee(shifted) in pareto_front(shifted)
+
+
+# Attainment surfaces.
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 8), st.integers(1, 8)), min_size=1, max_size=5),
+        min_size=1,
+        max_size=5,
+    ),
+    st.sampled_from([20, 50, 75, 100]),
+)
+def test_a_surface_is_what_so_many_of_the_fronts_attain(fronts, percentile):
+    """Against brute force: every point of the grid is attained or not."""
+    surface = attainment_surface(fronts, percentile)
+    needed = math.ceil(percentile / 100 * len(fronts))
+
+    def attained_by(points, accuracy, cost) -> bool:
+        return any(a >= accuracy and c <= cost for a, c in points)
+
+    for accuracy, cost in itertools.product(range(9), range(1, 9)):
+        fronts_there = sum(attained_by(front, accuracy, cost) for front in fronts)
+        assert attained_by(surface, accuracy, cost) == (fronts_there >= needed)
+
+
+def test_the_surface_of_a_single_front_is_that_front():
+    points = [(0.5, 10), (0.6, 20), (0.4, 30), (0.8, 40)]
+    surface = attainment_surface([points], 50)
+    assert surface.tolist() == [[0.5, 10], [0.6, 20], [0.8, 40]]
+    with pytest.raises(ValueError, match="at least one front"):
+        attainment_surface([], 50)

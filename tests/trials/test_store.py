@@ -122,3 +122,15 @@ def test_a_result_is_whole_whenever_its_writer_is_killed(tmp_path):
         file = tmp_path / "0.json"
         if file.exists():
             assert len(from_json(file.read_text())) == 200
+
+
+def test_a_table_of_an_older_version_gets_the_columns_that_it_lacks(tmp_path):
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    Store(url).add(MEASUREMENT)
+    with sa.create_engine(url).begin() as connection:
+        connection.execute(sa.text("ALTER TABLE measurement DROP COLUMN test_accuracy"))
+    store = Store(url)
+    assert store.all() == (MEASUREMENT,)
+    tested = replace(MEASUREMENT, seed=3, test_accuracy=0.25)
+    store.add(tested)
+    assert store.find(tested.training) == tested

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from trials.data import DataConfig, load
 from trials.recipe import RECIPES, Recipe, recipe
-from trials.train import Diverged, Resident, evaluate, train
+from trials.train import Diverged, Resident, evaluate, seed_weights, train
 from trials.trial import Subject, run_trial
 
 CPU = torch.device("cpu")
@@ -318,3 +318,54 @@ def test_a_trial_that_needs_more_memory_than_a_gpu_has_costs_the_next_one_nothin
     assert failed.reason.startswith("out of memory: ")
     (measured,) = run_trial(subject(network), resident, "f", QUICK, (1,))
     assert measured.state == "complete"
+
+
+# Pairing.
+
+
+def batches_seen(resident, seed: int, width: int, recipe: Recipe) -> list[torch.Tensor]:
+    """What a network is shown in a training; it has as many channels as it is given."""
+    seen = []
+
+    class Watching(nn.Sequential):
+        def forward(self, images):
+            if self.training:
+                seen.append(images.clone())
+            return super().forward(images)
+
+    seed_weights(recipe, seed)
+    net = Watching(
+        nn.Conv2d(3, width, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 4)
+    )
+    train(net, resident, recipe, seed)
+    return seen
+
+
+def test_runs_with_the_same_seed_see_the_same_images_in_the_same_order(resident):
+    """Whatever the architecture, and whichever stream its weights come from: they are paired."""
+    augmented = replace(QUICK, epochs=2, crop=2, flip=True)
+    first = batches_seen(resident, 7, 4, augmented)
+    other_network = batches_seen(resident, 7, 9, augmented)
+    twin = batches_seen(resident, 7, 4, replace(augmented, initialisation=1))
+    other_seed = batches_seen(resident, 8, 4, augmented)
+    assert all(map(torch.equal, first, other_network))
+    assert all(map(torch.equal, first, twin))
+    assert not any(map(torch.equal, first, other_seed))
+
+
+def test_a_twin_begins_with_other_weights():
+    weights = []
+    for stream in (0, 1, 1, 2):
+        seed_weights(replace(QUICK, initialisation=stream), 7)
+        weights.append(torch.randn(5))
+    assert torch.equal(weights[1], weights[2])
+    assert not torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[1], weights[3])
+
+
+def test_the_test_split_is_evaluated_where_it_is_there(data):
+    tested = Resident(data, CPU, data.validation)
+    (measured,) = run_trial(subject(network), tested, "f", QUICK, (1,))
+    assert measured.test_accuracy == measured.accuracy
+    (untested,) = run_trial(subject(network), Resident(data, CPU), "f", QUICK, (1,))
+    assert untested.test_accuracy is None

@@ -1,0 +1,174 @@
+"""What the figures of arms and seeds show, asserted on their info; and that they become files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from statistics import fmean, stdev
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from nas import figures
+from nas.report import evidence_figures, write_images
+from nas.study import design_seeds
+from nas.verdict.evidence import Evidence, read_evidence
+from nas.verdict.paired import mean_interval
+from tests.nas.planting import ARMS, ENDS, MATCHED, Planted, search
+
+URL = make_url("sqlite:///runs/planted/study.db")
+ABLATION = (
+    MATCHED.replace("segments: [1, 2, C/8, C/4, C]", "segments: [C/4, C]")
+    .replace("order: [plain, spatial_first]", "activation: [none, relu]\n  residual: [true, false]")
+    .replace("confirm: {seeds: 8}", "")
+)
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def evidence_of(monkeypatch, effects, text: str = MATCHED, *options: str) -> Evidence:
+    result = search(monkeypatch, Planted(effects), *options, text=text)
+    assert result.exit_code == 0, result.stderr
+    return read_evidence(URL, "planted")
+
+
+def test_arms_are_along_the_spectrum_with_their_ends_marked(monkeypatch):
+    evidence = evidence_of(monkeypatch, {"C/4, spatial first": 0.05}, MATCHED, "--controls")
+    info = figures.spectrum_info(evidence)
+    assert info.cost == "equal MACs"
+    families = dict(info.families)
+    assert set(families) == {"plain", "spatial first"}
+    assert [place.label for place in families["spatial first"]] == ["1", "2", "C/8", "C/4", "C"]
+    places = {place.arm: place for family in families.values() for place in family}
+    assert set(places) == set(ARMS)  # no control is a place
+    assert {name for name, place in places.items() if place.is_end} == set(ENDS)
+    assert (places["1, spatial first"].x, places["C, spatial first"].x) == (0.0, 1.0)
+    assert places["plain"].x < 0
+    assert 0 < places["2, spatial first"].x < places["C/4, spatial first"].x < 1
+
+
+def test_confirmed_arms_are_at_their_confirmed_accuracy(monkeypatch):
+    evidence = evidence_of(monkeypatch, {"C/4, spatial first": 0.05})
+    places = {p.arm: p for _, family in figures.spectrum_info(evidence).families for p in family}
+    for stage, arm, seeds in (
+        ("confirmation", "C/4, spatial first", 8),
+        ("screening", "2, spatial first", 3),
+    ):
+        values = [m.accuracy for m in evidence.of_stage(stage)[arm].values()]
+        place = places[arm]
+        assert place.confirmed == (stage == "confirmation")
+        assert place.seeds == seeds == len(values)
+        assert place.accuracy == pytest.approx(fmean(values))
+        assert (place.lower, place.upper) == pytest.approx(mean_interval(values))
+
+
+def test_the_interval_of_a_mean_is_students():
+    # Student's t with 3 degrees of freedom: 3.182 at 97.5%.
+    low, high = mean_interval([1.0, 2.0, 3.0, 4.0])
+    assert (low, high) == pytest.approx((2.5 - 3.182446 * 1.290994 / 2, 2.5 + 2.0542), abs=1e-3)
+    assert mean_interval([0.5]) == (0.5, 0.5)
+
+
+def test_learning_curves_are_the_mean_and_spread_of_all_seeds(monkeypatch):
+    evidence = evidence_of(monkeypatch, {"C/4, spatial first": 0.05})
+    best, *others = figures.arm_curves_info(evidence).curves
+    assert (best.arm, best.seeds) == ("C/4, spatial first", 3 + 8)
+    finals = [run.measurement.accuracy for run in evidence.runs if run.arm == "C/4, spatial first"]
+    assert best.mean == pytest.approx((fmean(finals) / 2, fmean(finals)))
+    assert best.deviation == pytest.approx((stdev(finals) / 2, stdev(finals)))
+    assert {curve.arm for curve in others} == set(ARMS) - {best.arm}
+
+
+def test_a_choice_is_compared_over_arms_that_differ_in_it_alone(monkeypatch):
+    """The residual is planted to be worth 0.04, the activation nothing."""
+    evidence = evidence_of(monkeypatch, {'"residual":false': -0.04}, ABLATION)
+    residual = figures.ablation_info(evidence, "residual")
+    levels = {level.name: level for level in residual.levels}
+    assert set(levels) == {"with residual", "without residual"}
+    gain = levels["with residual"].curve[-1] - levels["without residual"].curve[-1]
+    assert gain == pytest.approx(0.04, abs=0.005)
+    assert (residual.arms, residual.seeds) == (4, 3)
+    activation = figures.ablation_info(evidence, "activation")
+    none, relu = activation.levels
+    assert {none.name, relu.name} == {"none", "relu"}
+    assert none.curve[-1] == pytest.approx(relu.curve[-1], abs=0.005)
+    assert all(
+        low < mean < high
+        for low, mean, high in zip(none.lower, none.curve, none.upper, strict=True)
+    )
+    assert figures.ablation_info(evidence, "order") is None  # there is one only
+
+
+def test_arms_without_a_counterpart_are_left_out(monkeypatch):
+    evidence = evidence_of(monkeypatch, {}, ABLATION)
+    without = tuple(run for run in evidence.runs if run.arm != "C, relu, no residual")
+    residual = figures.ablation_info(replace(evidence, runs=without), "residual")
+    assert residual.arms == 3
+
+
+def test_a_plain_convolution_is_no_counterpart_of_an_order(monkeypatch):
+    evidence = evidence_of(monkeypatch, {}, MATCHED.replace("confirm:", "#"))
+    assert figures.ablation_info(evidence, "order") is None
+    assert figures.widths_info(evidence) is None
+
+
+def test_activation_and_width_are_crossed(monkeypatch):
+    effects = {'"activation":"relu"': -0.02}
+    evidence = evidence_of(monkeypatch, effects, ABLATION)
+    info = figures.widths_info(evidence)
+    assert info.segments == ("C/4", "C")
+    cells = {(c.activation, c.segments): c for c in info.cells}
+    assert len(cells) == 4
+    for segments in info.segments:
+        gap = cells["none", segments].accuracy - cells["relu", segments].accuracy
+        assert gap == pytest.approx(0.02, abs=0.005)
+
+
+def test_the_confirmed_front_varies_with_the_seed(monkeypatch):
+    text = MATCHED.replace("match:", "#").replace("claim:", "objectives: {minimize: macs}\nclaim:")
+    evidence = evidence_of(monkeypatch, {"plain": 0.05}, text)
+    info = figures.attainment_info(evidence)
+    assert info.seeds == 8
+    surfaces = dict(info.surfaces)
+    best = {
+        percent: max(accuracy for accuracy, _ in points) for percent, points in surfaces.items()
+    }
+    finals = sorted(m.accuracy for m in evidence.of_stage("confirmation")["plain"].values())
+    assert best[10] == pytest.approx(finals[-1])  # one seed of eight reaches it
+    assert best[90] == pytest.approx(finals[0])  # all eight do
+    assert figures.attainment_info(evidence_of_equal_cost(monkeypatch)) is None
+
+
+def evidence_of_equal_cost(monkeypatch) -> Evidence:
+    text = MATCHED.replace("name: planted", "name: equal")
+    search(monkeypatch, Planted(), text=text)
+    return read_evidence(make_url("sqlite:///runs/equal/study.db"), "equal")
+
+
+def test_seeds_are_enough_for_every_figure_to_be_drawn(monkeypatch):
+    drawn = evidence_figures(evidence_of(monkeypatch, {}, ABLATION))
+    assert set(drawn) == {"spectrum", "arms", "residual", "activation", "widths"}
+    assert all(len(figure.data) for figure in drawn.values())
+    assert len(design_seeds(0, "screening", 3)) == 3
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium")
+def test_figures_become_png_and_svg_for_a_paper(monkeypatch, tmp_path):
+    drawn = evidence_figures(evidence_of(monkeypatch, {}, ABLATION))
+    monkeypatch.delenv("BROWSER_PATH")
+    spectrum = {"spectrum": drawn["spectrum"]}
+    assert write_images(spectrum, tmp_path / "figures")
+    png, svg = (tmp_path / "figures" / f"spectrum.{kind}" for kind in ("png", "svg"))
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert "Accuracy at equal MACs" in svg.read_text()
+
+
+def test_without_a_browser_there_are_no_pictures_and_no_error(monkeypatch, tmp_path):
+    drawn = evidence_figures(evidence_of(monkeypatch, {}, ABLATION))
+    assert os.environ["BROWSER_PATH"] == "/nonexistent"
+    assert not write_images({"spectrum": drawn["spectrum"]}, tmp_path)

@@ -1,0 +1,95 @@
+"""A design as a user runs it: a real Ray, a kill in the middle, the verdict at the end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from nas.study import design_seeds, read_records
+from nas.verdict.answer import answer
+from nas.verdict.evidence import published_evidence, read_evidence
+from tests.nas.searching import count, searching
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+
+DESIGN = """
+name: design
+data: {source: synthetic, limit: 400, shape: [3, 8, 8], classes: 4}
+network:
+  stem: {channels: 16}
+  blocks:
+    - {channels: 16, stride: 2}
+    - {channels: 24, stride: 2}
+search:
+  scope: network
+  segments: [C/4, C]
+  order: [plain, spatial_first]
+match: {macs: 200K, tolerance: 6%}
+training: {epochs: 12, batch_size: 32}
+design: {seeds: 2}
+confirm: {seeds: 6}
+"""
+URL = "sqlite:///runs/design/study.db"
+
+
+def test_a_killed_design_goes_on_and_ends_with_its_verdict():
+    Path("design.yaml").write_text(DESIGN)
+    space = Path("design.yaml")
+    with searching("--controls", space=space) as run:
+        run.until(lambda: count(URL, study="design") >= 3)
+        run.kill()
+    with searching("--controls", space=space) as run:
+        run.until(lambda: count(URL, study="design.confirmation") >= 2)
+        run.interrupt()
+        assert run.wait() == 130
+        assert "resume with: python -m nas.search --space design.yaml --controls" in run.err
+    with searching("--controls", space=space) as run:
+        assert run.wait() == 0, run.err
+        assert run.left_behind() == []
+
+    # Every arm with every seed, once; nothing twice.
+    evidence = read_evidence(make_url(URL), "design")
+    runs = [(run.stage, run.arm, run.measurement.seed) for run in evidence.runs]
+    assert len(runs) == len(set(runs))
+    screening = [(arm, seed) for stage, arm, seed in runs if stage == "screening"]
+    assert len(screening) == (3 + 3) * 2
+    fresh = set(design_seeds(0, "confirmation", 6))
+    assert {seed for stage, _, seed in runs if stage == "confirmation"} == fresh
+    assert all(
+        (run.measurement.test_accuracy is not None) == (run.stage == "confirmation")
+        for run in evidence.runs
+    )
+
+    # The same seed gives the same result; a twin is another training of the same network.
+    table = {(r.stage, r.arm, r.measurement.seed): r.measurement for r in evidence.runs}
+    seed = design_seeds(0, "screening", 1)[0]
+    plain, twin = (table["screening", arm, seed] for arm in ("plain", "twin of plain"))
+    assert plain.architecture_key == twin.architecture_key
+    assert plain.curve != twin.curve
+
+    # The verdict, in the report, on the terminal and from the files alone.
+    found = answer(evidence)
+    handicapped = [c for c in found.controls if c.kind == "handicapped"]
+    assert [control.passed for control in handicapped] == [True]
+    assert '<div class="verdict' in Path("runs/design/report.html").read_text()
+    assert answer(published_evidence(Path("runs/design"))) == found
+    command = [sys.executable, "-m", "nas.verdict", "--published", "runs/design"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "planned before the first run" in shown
+    assert json.loads(Path("runs/design/plan.json").read_text())[0]["results"]["screening"] == 0
+
+
+def test_latencies_are_made_equal_where_the_search_runs():
+    text = DESIGN.replace("macs: 200K, tolerance: 6%", "latency_ms: 1, tolerance: 30%")
+    Path("design.yaml").write_text(text.replace("confirm:", "#"))
+    for _ in range(2):  # the second time nothing is measured again
+        with searching(space=Path("design.yaml")) as run:
+            assert run.wait() == 0, run.err
+        arms = read_records(URL, "design").arms
+        assert all(arm.latency_ms == pytest.approx(1, rel=0.3) for arm in arms)
+    assert count(URL, study="design") == 3 * 2
