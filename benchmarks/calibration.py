@@ -1,6 +1,7 @@
 """How often the verdict is wrong, and how often it finds what is there: simulated studies.
 
     python benchmarks/calibration.py [--studies 4000] [--noise 0.006] [--seeds 8]
+    python benchmarks/calibration.py --published studies/2026-11-22-cifar10-cpu
 
 No network is trained. Every simulated study has the ends and the interior points of a real one, a
 level for each, what a seed does to all of them, and what it does to each. The verdict sees the
@@ -10,23 +11,22 @@ accuracies alone, exactly as it does those of a real study.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
 from nas.verdict import Claim, judge
+from nas.verdict.answer import answer
+from nas.verdict.evidence import published_evidence
+from nas.verdict.paired import noise_components
 
-ENDS = ("plain", "spatial_first 1", "spatial_first C", "pointwise_first 1", "pointwise_first C")
-INTERIOR = tuple(
-    f"{order} {segments}"
-    for order in ("spatial_first", "pointwise_first")
-    for segments in ("2", "4", "C/16", "C/8", "C/4", "C/2")
-)
 LEVEL = 0.7
 
 
@@ -35,16 +35,32 @@ class Design:
     """What the simulated studies have in common.
 
     Attributes:
+        ends: arms at the ends of the spectrum.
+        interior: arms between them.
+        confirmed: interior arms that are confirmed: the best by the screening seeds.
         noise: standard deviation of one training around its architecture's and its seed's level.
         shared: standard deviation of what a seed does to all architectures.
         screening: seeds that choose.
         confirmation: seeds that judge.
     """
 
-    noise: float
-    shared: float
-    screening: int
-    confirmation: int
+    ends: int = 5
+    interior: int = 12
+    confirmed: int = 12
+    noise: float = 0.006
+    shared: float = 0.006
+    screening: int = 3
+    confirmation: int = 8
+
+    @property
+    def end_names(self) -> tuple[str, ...]:
+        """Of the arms at the ends."""
+        return tuple(f"end {index}" for index in range(self.ends))
+
+    @property
+    def interior_names(self) -> tuple[str, ...]:
+        """Of the arms between them."""
+        return tuple(f"interior {index}" for index in range(self.interior))
 
 
 def simulate(
@@ -55,67 +71,104 @@ def simulate(
     counts = {"supported": 0, "refuted": 0, "inconclusive": 0}
     for _ in range(studies):
         screening = _runs(design, design.screening, effects, rng)
+        best = sorted(design.interior_names, key=lambda name: -screening[name].mean())
+        confirmed = {*design.end_names, *best[: design.confirmed]}
         confirmation = _runs(design, design.confirmation, effects, rng)
-        counts[judge(screening, confirmation, claim).outcome] += 1
+        judged = {name: runs for name, runs in confirmation.items() if name in confirmed}
+        counts[judge(screening, judged, claim).outcome] += 1
     return counts
 
 
 def _runs(
     design: Design, seeds: int, effects: Mapping[str, float], rng: np.random.Generator
-) -> dict[str, np.ndarray]:
-    shared = rng.normal(0, design.shared, seeds)
+) -> dict[str, NDArray[np.float64]]:
+    """Accuracies of each arm on the same seeds."""
+    common = rng.normal(0, design.shared, seeds)
     return {
-        arm: LEVEL + effects.get(arm, 0.0) + shared + rng.normal(0, design.noise, seeds)
-        for arm in (*ENDS, *INTERIOR)
+        arm: LEVEL + effects.get(arm, 0.0) + common + rng.normal(0, design.noise, seeds)
+        for arm in (*design.end_names, *design.interior_names)
     }
 
 
+def design_of(folder: Path) -> tuple[Design, Claim]:
+    """Arms, seeds, noise and claim of a published study."""
+    evidence = published_evidence(folder)
+    found = answer(evidence)
+    if found.verdict is None:
+        raise typer.BadParameter(f"{folder}: {found.reason}")
+    judged = {arm.name for arm in found.verdict.arms}
+    runs = evidence.of_stage("confirmation")
+    seeds = sorted(set.intersection(*(set(runs[name]) for name in judged)))
+    noise, shared = noise_components(
+        [[runs[name][seed].accuracy or 0.0 for seed in seeds] for name in sorted(judged)]
+    )
+    ends = len(found.verdict.claim.ends)
+    design = Design(
+        ends=ends,
+        interior=sum(row.role == "interior" for row in found.rows),
+        confirmed=len(judged) - ends,
+        noise=noise,
+        shared=shared,
+        screening=found.plan.screening_seeds,
+        confirmation=len(seeds),
+    )
+    return design, found.verdict.claim
+
+
 def main(
-    studies: Annotated[int, typer.Option(help="Simulated in each row.")] = 4000,
-    noise: Annotated[float, typer.Option(help="Of one training, as a fraction.")] = 0.006,
+    studies: Annotated[int, typer.Option(help="Simulated studies for each row.")] = 4000,
+    noise: Annotated[float, typer.Option(help="Of one training, standard deviation.")] = 0.006,
     shared: Annotated[float, typer.Option(help="Of a seed, in all arms alike.")] = 0.006,
     seeds: Annotated[int, typer.Option(help="That judge.")] = 8,
     screening: Annotated[int, typer.Option(help="Seeds that choose.")] = 3,
     delta: Annotated[float, typer.Option(help="Of the claim, in percentage points.")] = 0.5,
     alpha: Annotated[float, typer.Option(help="Of the claim.")] = 0.05,
+    published: Annotated[
+        Path | None, typer.Option(help="A study whose arms, seeds, noise and claim are taken.")
+    ] = None,
 ) -> None:
     """Print the rates of all verdicts with their intervals."""
-    claim = Claim(ENDS, delta / 100, alpha)
-    design = Design(noise, shared, screening, seeds)
+    design = Design(noise=noise, shared=shared, screening=screening, confirmation=seeds)
+    claim = Claim(design.end_names, delta / 100, alpha)
+    if published is not None:
+        design, of_study = design_of(published)
+        claim = replace(of_study, ends=design.end_names)
     table = Table(
-        title=f"{studies:,} studies a row: {len(ENDS)} ends, {len(INTERIOR)} interior points, "
-        f"{screening} + {seeds} seeds, noise {noise:.2%}"
+        title=f"{studies:,} studies a row: {design.ends} ends, {design.interior} interior points "
+        f"({design.confirmed} confirmed), {design.screening} + {design.confirmation} seeds, noise "
+        f"{design.noise:.2%} of a training and {design.shared:.2%} of a seed, "
+        f"delta {claim.delta:.2%}"
     )
     for heading in ("truth", "supported", "refuted", "wrong at most"):
         table.add_column(heading, justify="left" if heading == "truth" else "right")
-    step = delta / 100
+    one, end = design.interior_names[design.interior // 2], design.end_names[-1]
     truths: dict[str, tuple[dict[str, float], str]] = {
         "all arms are equal": ({}, "supported"),
         "every interior point is better by exactly delta": (
-            dict.fromkeys(INTERIOR, step),
+            dict.fromkeys(design.interior_names, claim.delta),
             "supported",
         ),
-        "one interior point is better by exactly delta": ({INTERIOR[4]: step}, "supported"),
+        "one interior point is better by exactly delta": ({one: claim.delta}, "supported"),
         "one is better by delta and a little (no refutation)": (
-            {INTERIOR[4]: step * 1.001},
+            {one: claim.delta * 1.001},
             "refuted",
         ),
     }
     for factor in (2, 3, 4):
         truths[f"one interior point is better by {factor} delta"] = (
-            {INTERIOR[4]: factor * step},
+            {one: factor * claim.delta},
             "",
         )
-    truths["one end is better by 2 delta"] = ({ENDS[2]: 2 * step}, "")
+    truths["one end is better by 2 delta"] = ({end: 2 * claim.delta}, "")
     for index, (truth, (effects, wrong)) in enumerate(truths.items()):
         counts = simulate(design, effects, claim, studies, seed=index)
         table.add_row(
             truth,
             _rate(counts["supported"], studies),
             _rate(counts["refuted"], studies),
-            f"{wrong}: {alpha:.0%}" if wrong else "",
+            f"{wrong}: {claim.alpha:.0%}" if wrong else "",
         )
-    Console(width=120).print(table)
+    Console(width=140).print(table)
 
 
 def _rate(count: int, studies: int) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
@@ -15,7 +16,7 @@ from nas.command_line import command, fail, faults_reported, locate_study
 from nas.faults import InputError
 from nas.verdict import spoken
 from nas.verdict.answer import Answer, NoVerdict, answer
-from nas.verdict.evidence import published_evidence, read_evidence
+from nas.verdict.evidence import Evidence, published_evidence, read_evidence
 
 app = command()
 
@@ -33,6 +34,9 @@ def verdict(
         float | None, typer.Option(help="Percentage points; default: as planned.")
     ] = None,
     alpha: Annotated[float | None, typer.Option(help="Default: as planned.")] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Folder to draw the figures into, as PNG and SVG.")
+    ] = None,
     storage: Annotated[str | None, typer.Option(help="Database URL, or $NAS_STORAGE.")] = None,
 ) -> None:
     """Say whether points between the ends of the spectrum win, and what that rests on."""
@@ -49,16 +53,28 @@ def verdict(
         except (NoVerdict, ValueError) as error:
             raise fail(error) from None
         show(found, Console(highlight=False))
+        if figures is not None:
+            draw(evidence, figures)
+
+
+def draw(evidence: Evidence, folder: Path) -> None:
+    """Draw what a study shows of its arms."""
+    from nas.report import NO_RENDERER, evidence_figures, write_images  # Plotly loads for a second
+
+    drawn = evidence_figures(evidence)
+    if not write_images(drawn, folder):
+        raise fail(NO_RENDERER, "install chromium")
+    print(f"figures: {', '.join(f'{name}.png, {name}.svg' for name in drawn)} in {folder}")
 
 
 def show(found: Answer, console: Console) -> None:
     """Print an answer."""
     if not console.is_terminal:
         console.width = 180  # nothing to fit into: no column is cut
-    console.print(Panel(spoken.headline(found), title=found.study, box=box.ROUNDED))
+    console.print(Panel(escape(spoken.headline(found)), title=found.study, box=box.ROUNDED))
     grid = Table.grid(padding=(0, 2))
     for name, text in spoken.facts(found):
-        grid.add_row(name, text)
+        grid.add_row(name, escape(text))
     console.print(grid)
     console.print()
     console.print(_table(spoken.arms_table(found)))
@@ -75,7 +91,7 @@ def _table(table: spoken.Table) -> Table:
     for position, head in enumerate(heads):
         shown.add_column(head, no_wrap=position == 0)
     for row in rows:
-        shown.add_row(*row)
+        shown.add_row(*map(escape, row))
     return shown
 
 

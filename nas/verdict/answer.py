@@ -163,6 +163,8 @@ class _Answering:
 
     def _verdict(self) -> Verdict:
         arms = self.evidence.arms
+        if not self.confirmation and self.evidence.plans[-1].plan.confirmation_seeds:
+            raise NoVerdict("no run of the confirmation is complete yet")
         if not self.confirmation:
             raise NoVerdict(
                 "nothing was confirmed: what is chosen by some seeds has to be judged by others; "

@@ -101,6 +101,22 @@ class Comparison:
         return int(np.floor(alpha * (1 + len(self.subset_means)) * (1 + 1e-12)))
 
 
+def noise_components(accuracies: ArrayLike) -> tuple[float, float]:
+    """Standard deviations of a training by itself, and of what a seed does to all arms.
+
+    By the two-way analysis of variance without interaction.
+
+    Args:
+        accuracies: (arms, seeds), at least two of each.
+    """
+    values = np.asarray(accuracies, dtype=np.float64)
+    arms, seeds = values.shape
+    rest = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
+    own = (rest**2).sum() / ((arms - 1) * (seeds - 1))
+    of_seeds = values.mean(axis=0).var(ddof=1)
+    return float(np.sqrt(own)), float(np.sqrt(max(0.0, of_seeds - own / arms)))
+
+
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
     """Student's interval of a mean, for figures; a single value is both of its own bounds."""
     if len(values) < 2:

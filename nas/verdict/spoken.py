@@ -34,7 +34,7 @@ def headline(answer: Answer) -> str:
 
 def facts(answer: Answer) -> Iterator[tuple[str, str]]:
     """What the verdict rests on."""
-    plan, verdict = answer.plan, answer.verdict
+    verdict = answer.verdict
     yield "planned before the first run", _plan(answer)
     for change in answer.changes:
         yield "changed since", change
@@ -68,8 +68,6 @@ def facts(answer: Answer) -> Iterator[tuple[str, str]]:
     if answer.volume is not None:
         low, high = answer.volume
         yield "hypervolume", f"{low:.4f} to {high:.4f} of cost x accuracy"
-    if plan.confirmation_seeds and verdict is None:
-        yield "confirmation", f"{plan.confirmation_seeds} seeds are planned"
 
 
 def _plan(answer: Answer) -> str:

@@ -17,6 +17,7 @@ from nas.verdict import (
     seeds_needed,
     smallest_detectable_effect,
 )
+from nas.verdict.paired import noise_components
 
 ENDS = ("regular", "depthwise")
 INTERIOR = ("2", "4", "C/4")
@@ -190,3 +191,13 @@ def test_a_verdict_needs_both_ends_and_an_interior_point(without):
     kept = {n: v for n, v in runs.items() if n != without and (without != "interior" or n in ENDS)}
     with pytest.raises(ValueError, match=r"not confirmed: (regular|any interior point)"):
         judge(runs, kept, CLAIM)
+
+
+def test_noise_is_told_apart_from_what_a_seed_does_to_all():
+    rng = np.random.default_rng(0)
+    level, shared = rng.normal(0.7, 0.05, (8, 1)), rng.normal(0, 0.02, (1, 400))
+    own, of_seeds = noise_components(level + shared + rng.normal(0, 0.005, (8, 400)))
+    assert own == pytest.approx(0.005, rel=0.05)
+    assert of_seeds == pytest.approx(0.02, rel=0.1)
+    # Arms that are shifted by constants alone have no noise of their own.
+    assert noise_components(level + shared)[0] == pytest.approx(0, abs=1e-12)
