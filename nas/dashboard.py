@@ -27,7 +27,7 @@ def note(records: Records) -> str:
     lines = [
         f"# {records.name}",
         "Architecture search over the separability spectrum of convolutions.",
-        f"{len(records.complete)} complete trials, {len(records.front)} on the front.",
+        f"{_count(records)}, {len(records.front)} on the front.",
     ]
     if records.complete:
         knee = choose(records)
@@ -36,3 +36,10 @@ def note(records: Records) -> str:
             f"{knee.macs:,} MACs."
         )
     return "\n\n".join(lines)
+
+
+def _count(records: Records) -> str:
+    trials = sum(trial.state == "complete" for trial in records.trials)
+    return f"{trials} complete trials" + (
+        f" of {len(records.complete)} arms" if records.arms else ""
+    )

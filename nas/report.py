@@ -179,6 +179,7 @@ def render(
 <body>
 <h1>{name}</h1>
 {_answer(found) if found else ""}
+<h2>The study</h2>
 {_summary(records)}
 <h2>The front</h2>
 {_front(records)}
@@ -201,12 +202,13 @@ def _answer(found: Answer) -> str:
         "</div><h2>The arms</h2>",
         "<p>Accuracies in percent: mean ± standard deviation (seeds). The test split was read by "
         "the confirmation alone.</p>",
-        _table(*spoken.arms_table(found)),
+        _table(*spoken.arms_table(found), "numbers"),
         "<h2>Size and speed</h2>",
-        _table(*spoken.speed_table(found.rows)),
+        _table(*spoken.speed_table(found.rows), "numbers"),
     ]
     if found.controls:
-        parts += ["<h2>Controls</h2>", _table(*spoken.controls_table(found.controls))]
+        controls = _table(*spoken.controls_table(found.controls), "numbers")
+        parts += ["<h2>Controls</h2>", controls]
     return "".join(parts)
 
 
@@ -214,7 +216,7 @@ def _summary(records: Records) -> str:
     states = [trial.state for trial in records.trials]
     train, validation = records.data.images
     rows = [
-        ("trials", f"{len(records.complete)} complete, {states.count('failed')} failed"),
+        ("trials", f"{states.count('complete')} complete, {states.count('failed')} failed"),
         ("images", f"{train:,} to train, {validation:,} to validate"),
         ("objectives", ", ".join(records.objectives)),
     ]
@@ -228,9 +230,10 @@ def _summary(records: Records) -> str:
 
 def _in_short(trial: TrialRecord) -> str:
     accuracy = trial.accuracy or 0.0
+    name = f"{trial.arm} (trial {trial.number})" if trial.arm else f"trial {trial.number}"
     latency = "" if trial.latency_ms is None else f" and {trial.latency_ms:.3g} ms"
     macs = format_count(trial.macs)
-    return f"trial {trial.number}: accuracy {accuracy:.4f} at {macs} MACs{latency}"
+    return f"{name}: accuracy {accuracy:.4f} at {macs} MACs{latency}"
 
 
 def _front(records: Records) -> str:
@@ -248,16 +251,16 @@ def _front(records: Records) -> str:
     return _table(list(columns), zip(*columns.values(), strict=True))
 
 
-def _table(heads: list[str] | None, rows: Iterable[tuple[str, ...]]) -> str:
+def _table(heads: list[str] | None, rows: Iterable[tuple[str, ...]], kind: str = "words") -> str:
     def row(cells: Iterable[str], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
 
     head = row(heads, "th") if heads else ""
-    return f"<table>{head}{''.join(row(cells, 'td') for cells in rows)}</table>"
+    return f"<table class={kind!r}>{head}{''.join(row(cells, 'td') for cells in rows)}</table>"
 
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #24292f; max-width: 1000px;
+body { font: 15px/1.5 system-ui, sans-serif; color: #24292f; max-width: 1080px;
        margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
 table { border-collapse: collapse; font-size: 13px; }
@@ -267,6 +270,7 @@ td, th { padding: .25rem .7rem .25rem 0; text-align: left; vertical-align: top;
            padding: .3rem 1rem .8rem; margin: 1rem 0; }
 .verdict p { font-size: 1.1rem; font-weight: 600; margin: .6rem 0; }
 .verdict.supported { border-left-color: #009e73; } .verdict.refuted { border-left-color: #d55e00; }
+table.numbers td { white-space: nowrap; }
 pre { background: #f6f8fa; padding: 1rem; overflow-x: auto; font-size: 12px; }
 .plotly-graph-div { margin-top: 1.5rem; }
 """

@@ -60,6 +60,7 @@ def model_card(records: Records, record: TrialRecord, trained: Trained) -> str:
     classes = [_escaped(name) for name in records.data.classes[:20]]
     channels, height, width = architecture.input_shape
     train_images, validation_images = records.data.images
+    confirmed = records.confirmation_of(record)
     return f"""# Trial {record.number} of {_escaped(records.name)}
 
 A convolutional network found by a search over the separability spectrum: between regular
@@ -68,7 +69,7 @@ convolutions (one channel segment) and depthwise separable ones (a segment for e
 | | |
 |---|---|
 | accuracy on the validation split | {trained.shown_accuracy} |
-| multiply-accumulates (MACs) of an image | {cost.macs:,} ({_flops(cost)} FLOPs) |
+{_confirmed(confirmed)}| multiply-accumulates (MACs) of an image | {_macs(cost)} |
 | parameters | {cost.params:,} |
 | input | {channels} x {height} x {width}, normalised by the training images |
 | classes | {", ".join(classes)}{" ..." if architecture.classes > 20 else ""} |
@@ -78,7 +79,7 @@ convolutions (one channel segment) and depthwise separable ones (a segment for e
 | architecture key | {architecture.key} |
 
 The validation split was also used to choose this network among {len(records.complete)}, so its
-accuracy on it is somewhat too high. The test split has not been used.
+accuracy on it is somewhat too high. {_use_of_test(confirmed)}
 
 ## Blocks
 
@@ -97,6 +98,23 @@ images = torch.zeros(1, {height}, {width}, {channels}, dtype=torch.uint8)  # (N,
 print(CLASSES[network(preprocess(images)).argmax()])
 ```
 """
+
+
+def _confirmed(arm: TrialRecord | None) -> str:
+    """A row for the trainings on fresh seeds, which say more than those that chose the network."""
+    if arm is None or arm.accuracy is None:
+        return ""
+    test = "" if arm.test_accuracy is None else f", {arm.test_accuracy:.4f} on the test split"
+    return (
+        f"| trained again with {len(arm.seeds)} fresh seeds, mean | {arm.accuracy:.4f} on the "
+        f"validation split{test} |\n"
+    )
+
+
+def _use_of_test(confirmed: TrialRecord | None) -> str:
+    if confirmed is None or confirmed.test_accuracy is None:
+        return "The test split has not been used."
+    return "The test split was used for nothing but the accuracy above."
 
 
 def _blocks(architecture: Architecture) -> str:
@@ -137,5 +155,5 @@ def _escaped(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|&~$])", r"\\\1", line)
 
 
-def _flops(cost: Cost) -> str:
-    return format_count(cost.flops)
+def _macs(cost: Cost) -> str:
+    return f"{cost.macs:,} ({format_count(cost.flops)} FLOPs)"

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from nas.export.card import Trained, model_card, provenance_of
 from nas.export.folder import export_network
-from nas.space.schema import TrainingSection
 from nas.study import Records, TrialRecord
-from nas.trained import MissingWeights, load_trained, train_again
+from nas.trained import MissingWeights, load_trained, recipe_of, train_again
 
 
 def export_trial(
@@ -27,7 +26,7 @@ def export_trial(
         ExportError: the exported files compute something else.
         DataError: it has to be trained again, and the data is not what it was.
     """
-    recipe = TrainingSection.model_validate(records.document.get("training", {})).full_recipe
+    recipe = recipe_of(records, record)
     assert record.accuracy is not None  # it is complete
     trained = Trained(recipe, record.accuracy, len(record.seeds))
     try:

@@ -1,7 +1,7 @@
 """A study: the Optuna study, its database and who may write to it."""
 
 from nas.study.choice import NoSuchTrial, choose
-from nas.study.confirmation import arms_to_confirm, confirmation_name
+from nas.study.confirmation import arms_to_confirm
 from nas.study.design import Arm, Design, arms_of, design_seeds
 from nas.study.driver import Assignment, Driver, Listener, trial_seed
 from nas.study.identity import SpaceChanged
@@ -11,6 +11,7 @@ from nas.study.records import (
     NoStudy,
     Records,
     TrialRecord,
+    confirmation_name,
     parameter_importances,
     quiet_optuna,
     read_records,

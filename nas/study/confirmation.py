@@ -19,11 +19,6 @@ from nas.study.records import Records, TrialRecord
 from nas.verdict.noisy_front import NoisyFront, noisy_front
 
 
-def confirmation_name(study: str) -> str:
-    """Of the Optuna study, next to the study's own, that holds the confirmation runs."""
-    return f"{study}.confirmation"
-
-
 def runs_by_arm(records: Records) -> dict[str, dict[int, TrialRecord]]:
     """Complete runs of a design, by arm and seed."""
     arms: dict[str, dict[int, TrialRecord]] = {}

@@ -92,6 +92,7 @@ class Records:
         objectives: their names; the first is maximized, a second one minimized.
         arms: of a design.
         plans: what the study set out to answer, oldest first.
+        confirmed: arms that were trained again on fresh seeds, each as the mean of these.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Records:
     trials: tuple[TrialRecord, ...]
     arms: tuple[Arm, ...] = ()
     plans: tuple[Registration, ...] = ()
+    confirmed: tuple[TrialRecord, ...] = ()
 
     @cached_property
     def complete(self) -> tuple[TrialRecord, ...]:
@@ -115,6 +117,11 @@ class Records:
     def front(self) -> tuple[TrialRecord, ...]:
         """Trials that no other dominates, cheapest first."""
         return tuple(self.complete[i] for i in pareto_front(self.points))
+
+    def confirmation_of(self, trial: TrialRecord) -> TrialRecord | None:
+        """The mean of the confirmation runs of a trial's architecture, if there are any."""
+        key = trial.architecture.key
+        return next((arm for arm in self.confirmed if arm.architecture.key == key), None)
 
     @property
     def points(self) -> NDArray[np.float64]:
@@ -200,8 +207,21 @@ def read_records(url: str | URL, name: str) -> Records:
     Raises:
         NoStudy: there is none of this name, or it was not made by `nas.search`.
     """
-    with opened_study(url, name) as study:
-        return records_of(study)
+    storage = open_storage(url)
+    try:
+        records = records_of(load_study(storage, name))
+        try:
+            confirmation = load_study(storage, confirmation_name(name))
+        except NoStudy:
+            return records
+        return replace(records, confirmed=records_of(confirmation).complete)
+    finally:
+        storage.engine.dispose()
+
+
+def confirmation_name(study: str) -> str:
+    """Of the Optuna study, next to the study's own, that holds the confirmation runs."""
+    return f"{study}.confirmation"
 
 
 def load_study(storage: optuna.storages.RDBStorage, name: str) -> optuna.Study:

@@ -90,3 +90,15 @@ def test_blocks_are_listed_with_their_shortcuts():
     assert ", shortcut, stride 2\n" in card
     record = replace(RECORD, architecture=network(residual=False))
     assert ", no shortcut, stride 2\n" in model_card(study(record), record, Trained(PROXY, 0.5))
+
+
+def test_a_confirmed_network_has_its_confirmed_and_its_test_accuracy():
+    again = replace(RECORD, number=40, accuracy=0.7, test_accuracy=0.69, seeds=(7, 8, 9))
+    other = replace(trial(4, 0.9, network(width=16)), test_accuracy=0.9)
+    confirmed = replace(study(RECORD), confirmed=(other, again))
+    card = model_card(confirmed, RECORD, Trained(PROXY, 0.75))
+    said = "0.7000 on the validation split, 0.6900 on the test split"
+    assert rows(card)["trained again with 3 fresh seeds, mean"] == said
+    assert "The test split was used for nothing but the accuracy above." in card
+    unconfirmed = model_card(study(RECORD), RECORD, Trained(PROXY, 0.75))
+    assert "The test split has not been used." in unconfirmed
