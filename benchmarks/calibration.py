@@ -109,7 +109,7 @@ def design_of(folder: Path) -> tuple[Design, Claim]:
         confirmed=len(judged) - ends,
         noise=noise,
         shared=shared,
-        screening=found.plan.screening_seeds,
+        screening=evidence.plans[-1].plan.screening_seeds,
         confirmation=len(seeds),
     )
     return design, found.verdict.claim
@@ -150,10 +150,14 @@ def main(
         ),
         "one interior point is better by exactly delta": ({one: claim.delta}, "supported"),
         "one is better by delta and a little (no refutation)": (
-            {one: claim.delta * 1.001},
+            {one: claim.delta + 1e-6},
             "refuted",
         ),
     }
+    truths["a little more, all other interior points far behind: the hardest for refuted"] = (
+        dict.fromkeys(design.interior_names, -0.1) | {one: claim.delta + 1e-6},
+        "refuted",
+    )
     for factor in (2, 3, 4):
         truths[f"one interior point is better by {factor} delta"] = (
             {one: factor * claim.delta},

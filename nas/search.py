@@ -209,7 +209,7 @@ class SearchRun:
         section = file.design if stage == "screening" else file.confirm
         if section is None:
             return None
-        return Design(arms, design_seeds(file.study.seed, stage, section.seeds))
+        return Design(arms, design_seeds(self.name, file.study.seed, stage, section.seeds))
 
     def _register(self, driver: Driver, arms: tuple[Arm, ...]) -> None:
         """Write down what is claimed, before the first trial."""
@@ -220,7 +220,11 @@ class SearchRun:
             confirmed = ()
         complete = sum(trial.state == "complete" for trial in confirmed)
         results: dict[Stage, int] = {"screening": driver.complete, "confirmation": complete}
-        register(driver.study, Plan.of(self.space.file, arms), results)
+        plan = Plan.of(self.space, arms)
+        register(driver.study, plan, results)
+        if not driver.over:
+            for line in plan.impossible():
+                self.console.print(f"note: {line}")
 
     def _confirm(self, data: ImageData) -> int:
         """Train what may be the best, and the ends, with seeds that nothing has seen."""

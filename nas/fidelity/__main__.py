@@ -124,7 +124,7 @@ def _train_longer(
     arms = tuple(
         Arm(t.arm or f"trial {t.number}", t.architecture, role_of(t.architecture)) for t in chosen
     )
-    design = Design(arms, design_seeds(space.file.study.seed, "fidelity", LONG_SEEDS))
+    design = Design(arms, design_seeds(place.name, space.file.study.seed, "fidelity", LONG_SEEDS))
     name = f"{place.name}.fidelity-{epochs}"
     runner = TrialRunner(document, space, place.folder, place.url, ray_address, quiet)
     with DriverLock(place.url, name):

@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.cost import count_cost
 from nas.matching import MatchError, match_macs
 from nas.pareto import pareto_front
 from nas.space import SearchSpace
+from nas.space.quantities import format_count
 from nas.study.design import Arm, role_of
 from nas.study.records import Records, TrialRecord
 from nas.verdict.noisy_front import NoisyFront, noisy_front
@@ -122,5 +124,6 @@ def _of_search(records: Records, space: SearchSpace, say: Callable[[str], None])
         except MatchError as error:
             say(f"the end {name} is not confirmed: {error}")
             continue
-        arms[end.key] = Arm(name, end, "end")
+        cost = format_count(count_cost(end).macs)
+        arms[end.key] = Arm(f"{name} at {cost} MACs", end, "end")
     return tuple(arms.values())

@@ -67,12 +67,13 @@ class Design:
         return len(self.arms) * len(self.seeds)
 
 
-def design_seeds(study_seed: int, stage: Stage, count: int) -> tuple[int, ...]:
+def design_seeds(study: str, study_seed: int, stage: Stage, count: int) -> tuple[int, ...]:
     """Seeds of a stage: of the study and the stage, whatever the arms are.
 
-    They have 32 bits, for PyTorch's generator for CPUs takes no more.
+    Another study has other ones, so that what was seen in one cannot be planned in the next. They
+    have 32 bits, for PyTorch's generator for CPUs takes no more.
     """
-    texts = (f"{study_seed}/{stage}/{replicate}" for replicate in range(count))
+    texts = (f"{study}/{study_seed}/{stage}/{replicate}" for replicate in range(count))
     return tuple(int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) for text in texts)
 
 

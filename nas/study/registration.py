@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import optuna
 
-from nas.space.schema import SpaceFile
+from nas.space import SearchSpace
 from nas.study.design import Arm, Stage
 
 _ATTRIBUTE = "plan"
@@ -31,6 +32,7 @@ class Plan:
         screening_seeds: of each arm, to choose by.
         confirmation_seeds: of each confirmed arm, to judge by; 0 without a confirmation.
         confirmed: which arms are: ``front+ends`` or ``all``.
+        trials: of a search; 0 in a design.
     """
 
     delta: float
@@ -40,19 +42,42 @@ class Plan:
     screening_seeds: int
     confirmation_seeds: int
     confirmed: str
+    trials: int = 0
 
     @classmethod
-    def of(cls, file: SpaceFile, arms: tuple[Arm, ...]) -> Plan:
-        """The plan of a file."""
+    def of(cls, space: SearchSpace, arms: tuple[Arm, ...]) -> Plan:
+        """The plan of a file.
+
+        Args:
+            arms: of a design; of a search the ends are known, and the arms are what it finds.
+        """
+        file = space.file
+        ends = [arm.name for arm in arms if arm.role == "end"] if arms else space.ends()
         return cls(
             file.claim.delta,
             file.claim.alpha,
             tuple(arm.name for arm in arms),
-            tuple(arm.name for arm in arms if arm.role == "end"),
+            tuple(ends),
             file.design.seeds if file.design else file.study.seeds_per_trial,
             file.confirm.seeds if file.confirm else 0,
             file.confirm.arms if file.confirm else "",
+            0 if file.design else file.study.trials,
         )
+
+    def impossible(self) -> tuple[str, ...]:
+        """Verdicts that no result could lead to, for the seeds are too few; a line for each."""
+        ends, alpha = max(1, len(self.ends)), self.alpha
+        if not self.confirmation_seeds:
+            return ()
+        lines = []
+        for verdict, level in (("supported", alpha), ("refuted", alpha / ends)):
+            needed = math.ceil(-math.log2(level))
+            if self.confirmation_seeds < needed:
+                lines.append(
+                    f"the claim cannot be {verdict} with {self.confirmation_seeds} confirmation "
+                    f"seeds, {ends} ends and alpha {alpha:g}: it takes {needed} seeds"
+                )
+        return tuple(lines)
 
     def changes(self, other: Plan) -> tuple[str, ...]:
         """What is different in another plan, a line for each."""

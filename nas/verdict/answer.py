@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from statistics import fmean, median
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas.spectrum import position
 from nas.study.design import Role
@@ -19,8 +19,12 @@ from nas.verdict.noisy_front import Label, NoisyFront, noisy_front
 from nas.verdict.paired import Comparison
 from trials.measurement import Measurement
 
-COMPARABLE = 0.05
-"""How far an interior point may be from the ends' cost, relative, and still be judged by them."""
+COMPARABLE = 0.02
+"""How far the costs of two arms may be apart, relative, for them to be called equal."""
+
+
+BEYOND = 1.1
+"""Of the dearest arm's cost, the corner of the hypervolume: at that cost it would add nothing."""
 
 
 class NoVerdict(ValueError):
@@ -36,7 +40,12 @@ class ArmRow:
         screening: accuracies by which arms were chosen.
         confirmation: accuracies by which they are judged; empty where they were not confirmed.
         test: accuracies of the confirmation runs on the test split.
-        p_front: probability of being on the front, None where the noise is not known.
+        shrinkage: by how much screening was too optimistic; in a design, whose stages have seeds
+            that are common to all arms, compared with the ends.
+        p_screened: probability of being on the front by the screening seeds, None where the noise
+            is not known.
+        p_confirmed: likewise by the confirmation seeds, among the confirmed arms.
+        label: by the confirmation where there is one.
         images_per_second: of training, median of the runs.
         steps_per_second: likewise.
         peak_memory_bytes: of the GPU, the largest.
@@ -50,18 +59,13 @@ class ArmRow:
     screening: tuple[float, ...]
     confirmation: tuple[float, ...]
     test: tuple[float, ...]
-    p_front: float | None
+    shrinkage: float | None
+    p_screened: float | None
+    p_confirmed: float | None
     label: Label | None
     images_per_second: float | None
     steps_per_second: float | None
     peak_memory_bytes: int | None
-
-    @property
-    def shrinkage(self) -> float | None:
-        """By how much screening was too optimistic."""
-        if not (self.screening and self.confirmation):
-            return None
-        return fmean(self.screening) - fmean(self.confirmation)
 
 
 @dataclass(frozen=True)
@@ -89,19 +93,25 @@ class Answer:
 
     Attributes:
         verdict: None where there is none; ``reason`` then says why.
+        test: the chosen point minus the best end on the test split, with its interval; no part of
+            the verdict.
         plan: as it was written down before the first run.
         changes: what was changed since then, or for this answer.
+        looks: how often confirmation seeds were added after some had given results. Each time the
+            level is halved, so all looks together are wrong with less than twice alpha.
         failed: runs without a result.
-        set_aside: interior arms that cost too much more or less than the ends.
-        volume: interval of the front's hypervolume, as a share of the rectangle up to the dearest
-            arm; None where cost is equal or the noise is not known.
+        set_aside: confirmed arms that cost more or less than the chosen one.
+        volume: interval of the confirmed front's hypervolume, as a share of the rectangle up to the
+            dearest arm; None where cost is equal or the noise is not known.
     """
 
     study: str
     verdict: Verdict | None
     reason: str
+    test: tuple[float, float, float] | None
     plan: Plan
     changes: tuple[str, ...]
+    looks: int
     rows: tuple[ArmRow, ...]
     controls: tuple[Control, ...]
     failed: int
@@ -133,9 +143,9 @@ class _Answering:
     def __init__(self, evidence: Evidence, delta: float | None, alpha: float | None) -> None:
         self.evidence = evidence
         self.plan = evidence.plans[0].plan
-        latest = evidence.plans[-1].plan
-        self.delta = latest.delta if delta is None else delta
-        self.alpha = latest.alpha if alpha is None else alpha
+        self.latest = evidence.plans[-1].plan
+        self.delta = self.latest.delta if delta is None else delta
+        self.alpha = self.latest.alpha if alpha is None else alpha
         self.screening = evidence.of_stage("screening")
         self.confirmation = evidence.of_stage("confirmation")
         self.set_aside: tuple[str, ...] = ()
@@ -150,8 +160,10 @@ class _Answering:
             study=self.evidence.name,
             verdict=verdict,
             reason=reason,
+            test=self._on_test(verdict) if verdict else None,
             plan=self.plan,
             changes=self._changes(),
+            looks=self._looks,
             rows=tuple(self._rows()),
             controls=tuple(self._controls()),
             failed=sum(run.measurement.state == "failed" for run in self.evidence.runs),
@@ -162,131 +174,231 @@ class _Answering:
     # The verdict.
 
     def _verdict(self) -> Verdict:
-        arms = self.evidence.arms
-        if not self.confirmation and self.evidence.plans[-1].plan.confirmation_seeds:
-            raise NoVerdict("no run of the confirmation is complete yet")
-        if not self.confirmation:
+        claim_alpha = self.alpha / 2**self._looks
+        Claim(("an end",), self.delta, claim_alpha)  # refuses values that are out of range
+        if not self.latest.confirmation_seeds:
             raise NoVerdict(
                 "nothing was confirmed: what is chosen by some seeds has to be judged by others; "
                 "add confirm: {seeds: 8}"
             )
-        ends = tuple(name for name in self.confirmation if arms[name].role == "end")
-        missing = [name for name in self.plan.ends if name not in ends]
-        interior = [name for name in self.confirmation if arms[name].role == "interior"]
-        if missing or not ends:
-            raise NoVerdict(f"no end was confirmed: {', '.join(missing) or 'there is none'}")
-        interior = self._comparable(interior, ends)
-        if not interior:
-            raise NoVerdict("no interior point of the ends' cost was confirmed")
-        judged = [*ends, *interior]
-        seeds = sorted(set.intersection(*(set(self.confirmation[name]) for name in judged)))
-        if not seeds:
-            raise NoVerdict("no confirmation seed is complete in all arms")
-        unscreened = [name for name in interior if name not in self._screened]
-        if unscreened:
-            raise NoVerdict(f"not screened: {', '.join(unscreened)}")
+        if not self.confirmation:
+            raise NoVerdict("no run of the confirmation is complete yet")
+        chosen = self._chosen()
+        near = self._comparable(chosen)
+        ends = tuple(name for name in near if self._role(name) == "end")
+        for kind, missing in (
+            ("regular", all(self._position(name) == 1.0 for name in ends)),
+            ("depthwise", all(self._position(name) <= 0.0 for name in ends)),
+        ):
+            if missing:
+                raise NoVerdict(f"no {kind} end of the same cost as {chosen} was confirmed")
+        seeds = self._judging_seeds(near)
         return judge(
-            {name: self._screened[name] for name in judged if name in self._screened},
-            {name: [_accuracy(self.confirmation[name][s]) for s in seeds] for name in judged},
-            Claim(ends, self.delta, self.alpha),
+            {name: self._screened[name] for name in near if name in self._screened},
+            {name: [_accuracy(self.confirmation[name][s]) for s in seeds] for name in near},
+            Claim(ends, self.delta, claim_alpha),
         )
 
-    def _comparable(self, interior: list[str], ends: Iterable[str]) -> list[str]:
-        """Those that cost what the ends cost; of a search the front has cheaper ones, too."""
+    def _chosen(self) -> str:
+        """The interior arm that screening puts first, before any look at its confirmation."""
+        interior = [name for name in self._screened if self._role(name) == "interior"]
+        if not interior:
+            raise NoVerdict("no interior point has all screening runs")
+        if not self.evidence.is_design:  # of a search the front is confirmed
+            interior = [name for name in interior if name in self._confirmed_arms] or interior
+        chosen = max(interior, key=lambda name: fmean(self._screened[name]))
+        if chosen not in self._confirmed_arms:
+            raise NoVerdict(f"{chosen}, which screening chose, was not confirmed")
+        return chosen
+
+    def _comparable(self, chosen: str) -> list[str]:
+        """Confirmed arms of the chosen one's cost; of a search the front has cheaper ones, too."""
+        arms = [n for n in self._confirmed_arms if self._role(n) in ("end", "interior")]
         matched = self.evidence.matched
-        if matched is not None and matched.cost == "latency_ms":
-            return interior  # as measured when the widths were solved
-        cost = matched.cost if matched else "macs"
-        costs = {name: getattr(run.measurement, cost) for name, run in self.evidence.arms.items()}
-        reference = median(costs[end] for end in ends)
-        near = [n for n in interior if abs(costs[n] / reference - 1) <= COMPARABLE]
-        self.set_aside = tuple(name for name in interior if name not in near)
+        if matched is not None:
+            return arms  # within the tolerance that the study asked for
+        macs = {name: self.evidence.arms[name].measurement.macs for name in arms}
+        near = [name for name in arms if abs(macs[name] / macs[chosen] - 1) <= COMPARABLE]
+        self.set_aside = tuple(name for name in arms if name not in near)
         return near
+
+    def _judging_seeds(self, judged: list[str]) -> list[int]:
+        """The confirmation seeds, all of which every judged arm has to have come through.
+
+        A seed that is missing in one arm could be left out of all, but it may be missing because
+        of what it would have shown: that the network diverges.
+        """
+        for run in self.evidence.runs:
+            failed = run.stage == "confirmation" and run.measurement.state == "failed"
+            if failed and run.arm in judged:
+                raise NoVerdict(
+                    f"{run.arm} failed with confirmation seed {run.measurement.seed}: "
+                    f"{run.measurement.reason}"
+                )
+        common = set.intersection(*(set(self.confirmation.get(name, {})) for name in judged))
+        planned = self.latest.confirmation_seeds
+        if len(common) < planned:
+            raise NoVerdict(
+                f"{len(common)} of {planned} confirmation seeds are complete in all arms"
+            )
+        return sorted(common)
+
+    @cached_property
+    def _confirmed_arms(self) -> list[str]:
+        """Arms with a confirmation run, a failed one too."""
+        runs = (run.arm for run in self.evidence.runs if run.stage == "confirmation")
+        return list(dict.fromkeys(runs))
 
     @cached_property
     def _screened(self) -> dict[str, list[float]]:
-        """Screening accuracies of each arm: of a design on seeds that all judged arms have."""
+        """Screening accuracies of each arm: of a design on the seeds that chose.
+
+        Those are the seeds that were planned when the first confirmation run ended; what is added
+        later, with confirmed accuracies in view, chooses nothing. An arm that failed with one of
+        them is not chosen.
+        """
+        arms = {n: runs for n, runs in self.screening.items() if not self.evidence.arms[n].of}
         if not self.evidence.is_design:
-            return {name: _accuracies(runs.values()) for name, runs in self.screening.items()}
-        judged = [name for name in self.screening if name in self.confirmation]
-        common = set.intersection(*(set(self.screening[name]) for name in judged), set(self._seeds))
+            return {name: _accuracies(runs.values()) for name, runs in arms.items()}
+        before = [e.plan for e in self.evidence.plans if not e.results.get("confirmation")]
+        chosen_by = (before or [self.plan])[-1].screening_seeds
+        screened = [r.measurement.seed for r in self.evidence.runs if r.stage == "screening"]
+        seeds = list(dict.fromkeys(screened))[:chosen_by]
         return {
-            name: [_accuracy(self.screening[name][seed]) for seed in sorted(common)]
-            for name in judged
-            if common
+            name: [_accuracy(runs[seed]) for seed in seeds]
+            for name, runs in arms.items()
+            if set(seeds) <= set(runs)
         }
 
     @cached_property
-    def _seeds(self) -> list[int]:
-        return sorted({seed for runs in self.screening.values() for seed in runs})
+    def _looks(self) -> int:
+        """How often confirmation seeds were added after some had given results."""
+        plans = self.evidence.plans
+        return sum(
+            after.results.get("confirmation", 0) > 0
+            and after.plan.confirmation_seeds != before.plan.confirmation_seeds
+            for before, after in pairwise(plans)
+        )
+
+    def _on_test(self, verdict: Verdict) -> tuple[float, float, float] | None:
+        pair = [self.confirmation[name] for name in (verdict.chosen, verdict.best_end)]
+        seeds = sorted(pair[0].keys() & pair[1].keys())
+        chosen, end = ([runs[seed].test_accuracy for seed in seeds] for runs in pair)
+        if None in chosen or None in end:
+            return None
+        comparison = Comparison.of(np.array(chosen, float), np.array(end, float))
+        alpha = verdict.claim.alpha
+        return comparison.mean, comparison.lower(alpha), comparison.upper(alpha)
+
+    def _role(self, name: str) -> Role:
+        return self.evidence.arms[name].role
+
+    def _position(self, name: str) -> float:
+        return position(self.evidence.arms[name].architecture)
 
     def _changes(self) -> tuple[str, ...]:
         """What is not as it was planned, and how many results were there by then."""
         lines = []
-        for before, after in zip(self.evidence.plans, self.evidence.plans[1:], strict=False):
+        for before, after in pairwise(self.evidence.plans):
             when = f"{after.at}, after {sum(after.results.values())} runs"
             lines += [f"{change} ({when})" for change in before.plan.changes(after.plan)]
-        latest = self.evidence.plans[-1].plan
         lines += [
-            f"{name}: {getattr(latest, name):g}, for this answer {value:g}"
+            f"{name}: {getattr(self.latest, name):g}, for this answer {value:g}"
             for name, value in (("delta", self.delta), ("alpha", self.alpha))
-            if value != getattr(latest, name)
+            if value != getattr(self.latest, name)
         ]
+        machines = {
+            f"{m.device}, {m.threads} {'thread' if m.threads == 1 else 'threads'}, torch "
+            f"{m.versions.get('torch', '?')}"
+            for runs in self.confirmation.values()
+            for m in runs.values()
+        }
+        if len(machines) > 1:
+            lines.append(f"confirmed on different machines: {'; '.join(sorted(machines))}")
         return tuple(lines)
 
     # The table.
 
     @cached_property
-    def _front_arms(self) -> list[str]:
-        return [name for name, run in self.evidence.arms.items() if not run.of]
+    def _screened_front(self) -> dict[str, tuple[float, Label]]:
+        """By the screening seeds, which all arms of a design have."""
+        return _by_name(self._front(self._screened if self.evidence.is_design else {}))
 
     @cached_property
-    def _front(self) -> NoisyFront | None:
-        """Of all seeds of both stages: what is known of each arm by now."""
-        arms = [name for name in self._front_arms if self._runs(name)]
-        table = _table({name: self._runs(name) for name in arms})
-        if (np.isfinite(table).sum(axis=1) < 2).all():
-            return None
-        return noisy_front(table, self._costs(arms), (0.0, 1.1 * max(self._costs(arms))))
+    def _confirmed_front(self) -> tuple[list[str], NoisyFront] | None:
+        """By the confirmation seeds, among the confirmed arms."""
+        runs = {n: r for n, r in self.confirmation.items() if not self.evidence.arms[n].of}
+        common = sorted(set.intersection(*map(set, runs.values()))) if runs else []
+        return self._front(
+            {name: [_accuracy(r[seed]) for seed in common] for name, r in runs.items()}
+        )
 
-    def _costs(self, arms: list[str]) -> list[float]:
-        matched = self.evidence.matched
-        return [1.0 if matched else float(self.evidence.arms[n].measurement.macs) for n in arms]
+    def _front(self, table: Mapping[str, list[float]]) -> tuple[list[str], NoisyFront] | None:
+        names = list(table)
+        if not names or len(table[names[0]]) < 2:
+            return None
+        costs = self._costs(names)
+        reference = (0.0, BEYOND * max(costs))
+        return names, noisy_front([table[name] for name in names], costs, reference)
+
+    def _costs(self, names: list[str]) -> list[float]:
+        equal = self.evidence.matched is not None
+        return [1.0 if equal else float(self.evidence.arms[n].measurement.macs) for n in names]
 
     def _volume(self) -> tuple[float, float] | None:
-        if self._front is None or self.evidence.matched:
+        if self._confirmed_front is None or self.evidence.matched:
             return None
-        dearest = 1.1 * max(self._costs([name for name in self._front_arms if self._runs(name)]))
-        low, high = self._front.volume_interval(self.alpha)
+        names, front = self._confirmed_front
+        dearest = BEYOND * max(self._costs(names))
+        low, high = front.volume_interval(self.alpha)
         return low / dearest, high / dearest
 
-    def _runs(self, name: str) -> dict[int, Measurement]:
-        return {**self.screening.get(name, {}), **self.confirmation.get(name, {})}
-
     def _rows(self) -> Iterable[ArmRow]:
-        front = self._front
-        places = {name: i for i, name in enumerate(n for n in self._front_arms if self._runs(n))}
+        confirmed_front = _by_name(self._confirmed_front)
         batch = self.evidence.recipe.batch_size
         for name, first in self.evidence.arms.items():
+            screening = list(self.screening.get(name, {}).values())
             confirmation = list(self.confirmation.get(name, {}).values())
-            rates = [r.images_per_second for r in self._runs(name).values() if r.images_per_second]
-            peaks = [r.peak_memory_bytes for r in self._runs(name).values() if r.peak_memory_bytes]
-            place = places.get(name) if front else None
+            rates = [
+                r.images_per_second for r in (*screening, *confirmation) if r.images_per_second
+            ]
+            peaks = [
+                r.peak_memory_bytes for r in (*screening, *confirmation) if r.peak_memory_bytes
+            ]
+            screened, confirmed = self._screened_front.get(name), confirmed_front.get(name)
+            labelled = confirmed or screened
             yield ArmRow(
                 name=name,
                 role=first.role,
                 position=position(first.architecture),
                 macs=first.measurement.macs,
                 params=first.measurement.params,
-                screening=tuple(_accuracies(self.screening.get(name, {}).values())),
+                screening=tuple(_accuracies(screening)),
                 confirmation=tuple(_accuracies(confirmation)),
                 test=tuple(r.test_accuracy for r in confirmation if r.test_accuracy is not None),
-                p_front=None if front is None or place is None else front.probabilities[place],
-                label=None if front is None or place is None else front.labels[place],
+                shrinkage=self._shrinkage(name),
+                p_screened=screened[0] if screened else None,
+                p_confirmed=confirmed[0] if confirmed else None,
+                label=labelled[1] if labelled else None,
                 images_per_second=median(rates) if rates else None,
                 steps_per_second=median(rates) / batch if rates else None,
                 peak_memory_bytes=max(peaks, default=None),
             )
+
+    def _shrinkage(self, name: str) -> float | None:
+        own = self._raw_shrinkage(name)
+        if own is None or not self.evidence.is_design:
+            return own
+        ends = [n for n in self.evidence.arms if self._role(n) == "end"]
+        of_ends = [s for s in map(self._raw_shrinkage, ends) if s is not None]
+        return own - fmean(of_ends) if of_ends else own
+
+    def _raw_shrinkage(self, name: str) -> float | None:
+        screening = _accuracies(self.screening.get(name, {}).values())
+        confirmation = _accuracies(self.confirmation.get(name, {}).values())
+        if not (screening and confirmation):
+            return None
+        return fmean(screening) - fmean(confirmation)
 
     # The controls.
 
@@ -311,9 +423,11 @@ class _Answering:
         below, above = comparison.p_less(0.0), comparison.p_greater(0.0)
         p_value = below if kind == "handicapped" else min(1.0, 2 * min(below, above))
         smallest = 2.0**-comparison.seeds * (1 if kind == "handicapped" else 2)
+        twins = sum(run.role == "twin" for run in self.evidence.arms.values())
+        level = self.alpha if kind == "handicapped" else self.alpha / twins
         passed = None
-        if smallest <= self.alpha:
-            passed = (p_value <= self.alpha) == (kind == "handicapped")
+        if smallest <= level:
+            passed = (p_value <= level) == (kind == "handicapped")
         interval = (comparison.lower(self.alpha / 2), comparison.upper(self.alpha / 2))
         return Control(name, of, kind, (comparison.mean, *interval), p_value, passed)
 
@@ -328,11 +442,10 @@ def _accuracies(measurements: Iterable[Measurement]) -> list[float]:
     return [_accuracy(measurement) for measurement in measurements]
 
 
-def _table(runs: Mapping[str, Mapping[int, Measurement]]) -> NDArray[np.float64]:
-    """Accuracies (arms, seeds), nan where an arm was not trained with a seed."""
-    seeds = sorted({seed for of_arm in runs.values() for seed in of_arm})
-    rows = [
-        [_accuracy(of_arm[seed]) if seed in of_arm else np.nan for seed in seeds]
-        for of_arm in runs.values()
-    ]
-    return np.array(rows, dtype=np.float64).reshape(len(runs), len(seeds))
+def _by_name(front: tuple[list[str], NoisyFront] | None) -> dict[str, tuple[float, Label]]:
+    """Probability and label of each arm."""
+    if front is None:
+        return {}
+    names, found = front
+    rows = zip(found.probabilities, found.labels, strict=True)
+    return {name: (float(p), label) for name, (p, label) in zip(names, rows, strict=True)}

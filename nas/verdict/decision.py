@@ -15,7 +15,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nas.verdict.paired import Comparison, seeds_needed, smallest_detectable_effect
+from nas.verdict.paired import (
+    POWER,
+    Comparison,
+    seeds_needed,
+    smallest_detectable_effect,
+)
 
 Outcome = Literal["supported", "refuted", "inconclusive"]
 
@@ -75,11 +80,14 @@ class Verdict:
         chosen: the interior point, by the screening seeds.
         best_end: by the confirmation seeds.
         estimate: accuracy of the chosen point minus that of the best end.
-        lower: the interval of the estimate, with confidence 1 - alpha.
-        upper: likewise.
+        differences: the chosen point minus the best end, seed by seed.
+        lower: what the point's advantage over the best of all ends is above, with confidence
+            1 - alpha: supported exactly where it is above delta.
+        upper: what it is below, likewise.
         p_value: of the hypothesis that the difference is at most delta.
         p_refuted: of the hypothesis that it is more, for some interior point.
-        detectable: the smallest difference that this study would have found with 80%.
+        detectable: the smallest advantage over all ends that this study would have found with a
+            probability of at least 80%.
         more_seeds: that would settle it with 80% if the estimate were right; None if it would take
             more than 10,000, 0 where it is settled.
     """
@@ -89,6 +97,7 @@ class Verdict:
     chosen: str
     best_end: str
     estimate: float
+    differences: tuple[float, ...]
     lower: float
     upper: float
     p_value: float
@@ -128,6 +137,7 @@ def judge(
     p_value = max(comparison.p_greater(delta) for comparison in against.values())
     p_refuted = max(_p_not_better(runs, name, claim) for name in interior)
     outcome: Outcome = "inconclusive"
+    # Confidence bounds of the same tests: what is printed cannot contradict what is said.
     if p_value <= alpha:
         outcome = "supported"
     elif p_refuted <= alpha:
@@ -137,7 +147,9 @@ def judge(
     deviation = max(comparison.deviation for comparison in against.values())
     estimate = against[best_end].mean
     level = alpha if estimate > delta else alpha / ends
-    needed = seeds_needed(abs(estimate - delta), deviation, level) if seeds > 1 else None
+    # To beat all ends with 80%, each of them may be missed with its part of the other 20%.
+    each = 1 - (1 - POWER) / ends
+    needed = seeds_needed(abs(estimate - delta), deviation, level, each) if seeds > 1 else None
     more = None if needed is None else max(1, needed - seeds)
     return Verdict(
         claim=claim,
@@ -145,11 +157,12 @@ def judge(
         chosen=chosen,
         best_end=best_end,
         estimate=estimate,
-        lower=min(comparison.lower(alpha / 2) for comparison in against.values()),
-        upper=min(comparison.upper(alpha / 2 / ends) for comparison in against.values()),
+        differences=tuple(map(float, against[best_end].differences)),
+        lower=min(comparison.lower(alpha) for comparison in against.values()),
+        upper=min(comparison.upper(alpha / ends) for comparison in against.values()),
         p_value=p_value,
         p_refuted=p_refuted,
-        detectable=delta + smallest_detectable_effect(deviation, seeds, alpha),
+        detectable=delta + smallest_detectable_effect(deviation, seeds, alpha, each),
         more_seeds=more if outcome == "inconclusive" else 0,
         arms=tuple(_arm(name, runs, screened, best_end, alpha) for name in runs),
     )

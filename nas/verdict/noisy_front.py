@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import moocore
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nas.pareto import hypervolume, pareto_front
+from nas.verdict.paired import noise_components
 
 DRAWS = 2000
 SURE = 0.95
@@ -30,33 +32,34 @@ class NoisyFront:
 
     Attributes:
         probabilities: (n,) share of the draws in which each architecture is on the front.
+        labels: ``dominated`` where one certain other is better, with confidence 95% after
+            correcting for how many others there are; ``front`` where it is on 95% of the fronts.
         volumes: (draws,) the hypervolume of each.
+        volume: of the means.
         noise: standard deviation of one training, pooled over all architectures.
     """
 
     probabilities: NDArray[np.float64]
+    labels: tuple[Label, ...]
     volumes: NDArray[np.float64]
+    volume: float
     noise: float
-
-    @property
-    def labels(self) -> tuple[Label, ...]:
-        """What can be said of each architecture."""
-        return tuple(
-            "front" if p >= SURE else "dominated" if p <= 1 - SURE else "undecided"
-            for p in self.probabilities
-        )
 
     @property
     def undecided(self) -> NDArray[np.intp]:
         """Indices of those that further seeds should go to, the least decided first."""
         doubt = np.abs(self.probabilities - 0.5)
         order = np.argsort(doubt, kind="stable")
-        return order[doubt[order] < SURE - 0.5]
+        return order[[self.labels[index] == "undecided" for index in order]]
 
     def volume_interval(self, alpha: float = 0.05) -> tuple[float, float]:
-        """Quantiles of the hypervolume, with confidence 1 - alpha."""
+        """Interval of the hypervolume, with confidence 1 - alpha.
+
+        The basic bootstrap: noise makes the front of measured means look better than it is, and
+        that of the draws by as much again, which is turned around here.
+        """
         low, high = np.quantile(self.volumes, [alpha / 2, 1 - alpha / 2])
-        return float(low), float(high)
+        return 2 * self.volume - float(high), 2 * self.volume - float(low)
 
 
 def noisy_front(
@@ -66,8 +69,9 @@ def noisy_front(
 
     Seeds are drawn for all architectures at once, so that what a seed does to all of them stays
     common to them. Deviations are scaled by sqrt(n / (n - 1)), for those of n seeds from their own
-    mean are too small. Where an architecture has few seeds, its noise is the pooled one:
-    the few fronts that those could be drawn to would rule out most of what may be true.
+    mean are too small. Where an architecture has few seeds, its noise is the pooled one: the few
+    fronts that those could be drawn to would rule out most of what may be true. Where all have the
+    same few seeds, what a seed does to all of them is told apart from it.
 
     Args:
         accuracies: (n, seeds), nan where an architecture was not trained with a seed.
@@ -88,33 +92,70 @@ def noisy_front(
     if (runs < 2).all():
         raise ValueError("the noise is unknown: no architecture was trained with two seeds")
     means = np.nanmean(values, axis=1)
-    residuals = np.where(known, values - means[:, None], 0.0)
-    noise = float(np.sqrt((residuals**2).sum() / (runs - 1).sum()))
+    errors = _Errors.of(values, known)
+    rivals = pareto_front(np.column_stack([means, prices]))
     rng = np.random.default_rng(seed)
-    probabilities = np.zeros(len(values))
+    count = len(values)
+    on_front, better = np.zeros(count), np.zeros((count, len(rivals)))
     volumes = np.empty(DRAWS)
     for draw in range(DRAWS):
-        drawn = means + _errors(residuals, known, runs, noise, rng)
+        drawn = means + errors.draw(rng)
         points = np.column_stack([drawn, prices])
-        probabilities[pareto_front(points)] += 1 / DRAWS
+        on_front += moocore.is_nondominated(points, maximise=[True, False], keep_weakly=True)
         volumes[draw] = hypervolume(points, reference)
-    return NoisyFront(probabilities, volumes, noise)
+        # (n, rivals): whether each rival dominates.
+        higher = drawn[rivals] - drawn[:, None]
+        cheaper = prices[:, None] - prices[rivals]
+        better += (np.minimum(higher, cheaper) >= 0) & (np.maximum(higher, cheaper) > 0)
+    probabilities = on_front / DRAWS
+    surely_dominated = better.max(axis=1) / DRAWS >= 1 - (1 - SURE) / max(1, count - 1)
+    labels: list[Label] = [
+        "dominated" if dominated else "front" if p >= SURE else "undecided"
+        for p, dominated in zip(probabilities, surely_dominated, strict=True)
+    ]
+    volume = hypervolume(np.column_stack([means, prices]), reference)
+    return NoisyFront(probabilities, tuple(labels), volumes, volume, errors.noise)
 
 
-def _errors(
-    residuals: NDArray[np.float64],
-    known: NDArray[np.bool_],
-    runs: NDArray[np.intp],
-    noise: float,
-    rng: np.random.Generator,
-) -> NDArray[np.float64]:
-    """Errors (n,) of the means that one draw of seeds would give."""
-    columns = rng.integers(0, residuals.shape[1], residuals.shape[1])
-    counts = known[:, columns].sum(axis=1)
-    sums = residuals[:, columns].sum(axis=1)
-    # sqrt(n / (n - 1)), and the mean of `counts` drawn runs stands for that of n of them.
-    scale = np.sqrt(counts / np.maximum(runs - 1, 1))
-    resampled = sums / np.maximum(counts, 1) * scale
-    unknown = (runs < FEW) | (counts == 0)
-    replaced = rng.normal(0, noise, len(runs)) / np.sqrt(runs)
-    return np.where(unknown, replaced, resampled)
+@dataclass(frozen=True)
+class _Errors:
+    """Errors of the architectures' means, to be drawn from.
+
+    Attributes:
+        residuals: (n, seeds) from each architecture's mean; zero where it was not trained.
+        own: standard deviation of one training, where it is known without what a seed does to all.
+        shared: standard deviation of what a seed does to all; zero where it is not known.
+        noise: of both together.
+    """
+
+    residuals: NDArray[np.float64]
+    known: NDArray[np.bool_]
+    own: float
+    shared: float
+    noise: float
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64], known: NDArray[np.bool_]) -> _Errors:
+        runs = known.sum(axis=1)
+        means = np.nanmean(values, axis=1)
+        residuals = np.where(known, values - means[:, None], 0.0)
+        noise = float(np.sqrt((residuals**2).sum() / (runs - 1).sum()))
+        own, shared = noise, 0.0
+        if known.all() and min(values.shape) > 1:
+            own, shared = noise_components(values)
+        return cls(residuals, known, own, shared, noise)
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Errors (n,) that one draw of seeds would give."""
+        seeds = self.residuals.shape[1]
+        columns = rng.integers(0, seeds, seeds)
+        runs = self.known.sum(axis=1)
+        counts = self.known[:, columns].sum(axis=1)
+        sums = self.residuals[:, columns].sum(axis=1)
+        # sqrt(n / (n - 1)), and the mean of `counts` drawn runs stands for that of n of them.
+        scale = np.sqrt(counts / np.maximum(runs - 1, 1))
+        resampled = sums / np.maximum(counts, 1) * scale
+        common = rng.normal(0, self.shared) / np.sqrt(seeds)
+        pooled = rng.normal(0, self.own, len(runs)) / np.sqrt(runs) + common
+        drawn: NDArray[np.float64] = np.where((runs < FEW) | (counts == 0), pooled, resampled)
+        return drawn

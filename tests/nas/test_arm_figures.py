@@ -153,7 +153,7 @@ def test_seeds_are_enough_for_every_figure_to_be_drawn(monkeypatch):
     drawn = evidence_figures(evidence_of(monkeypatch, {}, ABLATION))
     assert set(drawn) == {"spectrum", "arms", "residual", "activation", "widths"}
     assert all(len(figure.data) for figure in drawn.values())
-    assert len(design_seeds(0, "screening", 3)) == 3
+    assert len(design_seeds("planted", 0, "screening", 3)) == 3
 
 
 @pytest.mark.browser

@@ -142,7 +142,7 @@ def test_the_whole_test_split_is_read_by_the_confirmation_alone(monkeypatch):
     confirmed = [run for run in planted.runs if run[0] == confirmation_name("planted")]
     assert planted.tested == len(confirmed)
     measured = Store(URL).all()
-    fresh = set(design_seeds(0, "confirmation", 8))
+    fresh = set(design_seeds("planted", 0, "confirmation", 8))
     assert {m.seed in fresh for m in measured if m.test_accuracy is not None} == {True}
     assert {m.seed in fresh for m in measured if m.test_accuracy is None} == {False}
 

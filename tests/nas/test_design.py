@@ -169,9 +169,11 @@ def test_seeds_are_those_of_the_stage_whatever_the_arms(monkeypatch):
         for name, arm, seed in planted.runs:
             if name == study:
                 seeds.setdefault(arm, []).append(seed)
-        assert set(map(tuple, seeds.values())) == {design_seeds(0, stage, count)}
-    assert not set(design_seeds(0, "screening", 1000)) & set(design_seeds(0, "confirmation", 1000))
-    assert max(design_seeds(0, "screening", 1000)) < 2**32
+        assert set(map(tuple, seeds.values())) == {design_seeds("planted", 0, stage, count)}
+    assert not set(design_seeds("planted", 0, "screening", 1000)) & set(
+        design_seeds("planted", 0, "confirmation", 1000)
+    )
+    assert max(design_seeds("planted", 0, "screening", 1000)) < 2**32
 
 
 def test_an_interrupted_design_is_balanced_and_goes_on(monkeypatch):
@@ -185,7 +187,7 @@ def test_an_interrupted_design_is_balanced_and_goes_on(monkeypatch):
     screened = [run for run in cut.runs + rest.runs if run[0] == "planted"]
     assert sorted(screened) == sorted(
         ("planted", arm, seed)
-        for arm, seed in itertools.product(ARMS, design_seeds(0, "screening", 3))
+        for arm, seed in itertools.product(ARMS, design_seeds("planted", 0, "screening", 3))
     )
 
 
@@ -210,7 +212,7 @@ def test_more_seeds_and_controls_are_added_to_what_is_there(monkeypatch):
     result = search(monkeypatch, more, "--set", "design.seeds=4", "--controls")
     assert result.exit_code == 0, result.stderr
     screened = [(arm, seed) for name, arm, seed in more.runs if name == "planted"]
-    new = design_seeds(0, "screening", 4)
+    new = design_seeds("planted", 0, "screening", 4)
     assert [run for run in screened if run[0] in ARMS] == [(arm, new[3]) for arm in ARMS]
     assert len(screened) == len(ARMS) + 3 * 4  # three controls with all four seeds
 

@@ -58,7 +58,7 @@ def test_a_killed_design_goes_on_and_ends_with_its_verdict():
     assert len(runs) == len(set(runs))
     screening = [(arm, seed) for stage, arm, seed in runs if stage == "screening"]
     assert len(screening) == (3 + 3) * 2
-    fresh = set(design_seeds(0, "confirmation", 6))
+    fresh = set(design_seeds("design", 0, "confirmation", 6))
     assert {seed for stage, _, seed in runs if stage == "confirmation"} == fresh
     assert all(
         (run.measurement.test_accuracy is not None) == (run.stage == "confirmation")
@@ -67,7 +67,7 @@ def test_a_killed_design_goes_on_and_ends_with_its_verdict():
 
     # The same seed gives the same result; a twin is another training of the same network.
     table = {(r.stage, r.arm, r.measurement.seed): r.measurement for r in evidence.runs}
-    seed = design_seeds(0, "screening", 1)[0]
+    seed = design_seeds("design", 0, "screening", 1)[0]
     plain, twin = (table["screening", arm, seed] for arm in ("plain", "twin of plain"))
     assert plain.architecture_key == twin.architecture_key
     assert plain.curve != twin.curve

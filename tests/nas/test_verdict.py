@@ -201,3 +201,42 @@ def test_noise_is_told_apart_from_what_a_seed_does_to_all():
     assert of_seeds == pytest.approx(0.02, rel=0.1)
     # Arms that are shifted by constants alone have no noise of their own.
     assert noise_components(level + shared)[0] == pytest.approx(0, abs=1e-12)
+
+
+def test_a_difference_of_exactly_delta_is_not_more_for_rounding():
+    """0.705 - 0.7 is a hair above 0.005 in floating point."""
+    first, second = np.full(8, 0.705), np.full(8, 0.7)
+    assert (first - second > 0.005).all()
+    comparison = Comparison.of(first, second)
+    assert comparison.p_greater(0.005) == 1.0
+    assert comparison.p_less(0.005) == 1.0
+
+
+def test_the_detectable_advantage_over_all_ends_is_found_in_four_of_five_studies():
+    ends = ("a", "b", "c", "d", "e")
+    rng = np.random.default_rng(0)
+
+    def simulated(effect: float):
+        shared = rng.normal(0, 0.02, 8)
+        runs = {name: 0.7 + shared + rng.normal(0, 0.004, 8) for name in (*ends, "4")}
+        runs["4"] = runs["4"] + effect
+        return judge({"4": [0.7]}, runs, Claim(ends, 0.005))
+
+    detectable = 0.005 + smallest_detectable_effect(0.004 * 2**0.5, 8, 0.05, 1 - 0.2 / 5)
+    assert 0.8 <= share([simulated(detectable) for _ in range(300)], "supported") <= 0.98
+
+
+@pytest.mark.parametrize(("seeds", "effect"), [(5, 1.5), (8, 1.0), (10, 0.8)])
+def test_the_power_at_few_seeds_is_that_of_the_sign_flips(seeds, effect):
+    rng = np.random.default_rng(7)
+    samples = rng.normal(effect, 1, (1500, seeds))
+    found = np.mean([compared(sample).p_greater(0) <= 0.05 for sample in samples])
+    assert power(effect, 1, seeds, 0.05) == pytest.approx(found, abs=0.04)
+    assert smallest_detectable_effect(1, seeds, 0.05, found) == pytest.approx(effect, abs=0.12)
+
+
+def test_support_and_bounds_agree():
+    for verdict in verdicts({"4": 0.012}, 100):
+        assert (verdict.outcome == "supported") == (verdict.lower > CLAIM.delta)
+        if verdict.outcome == "refuted":
+            assert verdict.upper <= CLAIM.delta
