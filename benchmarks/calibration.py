@@ -22,9 +22,9 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
+from nas.answer.answering import answer
+from nas.answer.evidence import published_evidence
 from nas.verdict import Claim, judge
-from nas.verdict.answer import answer
-from nas.verdict.evidence import published_evidence
 from nas.verdict.paired import noise_components
 
 LEVEL = 0.7

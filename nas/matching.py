@@ -7,6 +7,7 @@ regular convolution costs eight to ten times a depthwise separable one.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -24,6 +25,9 @@ farther from it would not have the proportions that were asked for."""
 
 MAX_MEASURED = 100
 """Width combinations whose latency is measured before giving up."""
+
+MAX_MEASURED_PARAMS = 200_000_000
+"""Of a network whose latency is measured: a wider one may not fit into memory."""
 
 ONE_CHANNEL = 1e-6
 """Of the widest stage: the factor is known when its widths are known to this part of a channel."""
@@ -72,6 +76,8 @@ def match_latency(
     measured: dict[Architecture, float] = {}
 
     def cost(candidate: Architecture) -> float:
+        if count_cost(candidate).params > MAX_MEASURED_PARAMS:
+            return math.inf
         if candidate not in measured:
             measured[candidate] = measure(candidate)
         return measured[candidate]

@@ -17,13 +17,14 @@ import typer
 from plotly.offline import get_plotlyjs
 
 from nas import figures
+from nas.answer import spoken
+from nas.answer.answering import Answer, NoVerdict, answer
+from nas.answer.evidence import Evidence, read_evidence, write_evidence
 from nas.command_line import command, faults_reported, locate_study
+from nas.figures.files import NO_RENDERER, write_images
 from nas.space.quantities import format_count
 from nas.spoken import describe_architecture
 from nas.study import Records, TrialRecord, choose, parameter_importances, read_records
-from nas.verdict import spoken
-from nas.verdict.answer import Answer, NoVerdict, answer
-from nas.verdict.evidence import Evidence, read_evidence, write_evidence
 from nas.whole_file import write_whole
 from nas.yaml_file import dump_yaml
 
@@ -64,7 +65,7 @@ def write_report(
 
 def answer_of(evidence: Evidence) -> Answer | None:
     """The answer of a study that asked the question; None of a plain search."""
-    if not (evidence.is_design or "confirm" in evidence.document):
+    if evidence.file.design is None and evidence.file.confirm is None:
         return None
     try:
         return answer(evidence)
@@ -74,13 +75,13 @@ def answer_of(evidence: Evidence) -> Answer | None:
 
 def evidence_figures(evidence: Evidence) -> dict[str, go.Figure]:
     """The figures of arms and seeds, by name; none of a plain search."""
-    if not (evidence.is_design or evidence.of_stage("confirmation")):
+    if evidence.file.design is None and not evidence.of_stage("confirmation"):
         return {}
     drawn = {"spectrum": figures.plot_spectrum(figures.spectrum_info(evidence))}
     attainment = figures.attainment_info(evidence)
     if attainment is not None:
         drawn["attainment"] = figures.plot_attainment(attainment)
-    if evidence.is_design:
+    if evidence.file.design is not None:
         drawn["arms"] = figures.plot_arm_curves(figures.arm_curves_info(evidence))
         for axis in figures.AXES:
             ablation = figures.ablation_info(evidence, axis)
@@ -90,28 +91,6 @@ def evidence_figures(evidence: Evidence) -> dict[str, go.Figure]:
         if widths is not None:
             drawn["widths"] = figures.plot_widths(widths)
     return drawn
-
-
-NO_RENDERER = "figures as PNG and SVG need Chrome or Chromium, which was not found"
-
-
-def write_images(drawn: dict[str, go.Figure], folder: Path) -> bool:
-    """Write each figure as PNG and SVG; returns whether there is a browser that can."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shown = {name: figure for name, figure in drawn.items() if len(figure.data)}
-    files = [folder / f"{name}.{kind}" for name in shown for kind in ("png", "svg")]
-    try:
-        plotly.io.write_images(
-            [figure for figure in shown.values() for _ in ("png", "svg")],
-            files,
-            width=900,
-            scale=[2 if file.suffix == ".png" else 1 for file in files],
-        )
-    except RuntimeError as error:  # what Plotly makes of it
-        if "Chrome" not in str(error):
-            raise
-        return False
-    return True
 
 
 def study_figures(records: Records, importances: dict[str, float]) -> dict[str, go.Figure]:

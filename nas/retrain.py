@@ -12,10 +12,8 @@ from rich.console import Console
 from nas.command_line import command, fail, faults_reported, locate_study
 from nas.export import export_network
 from nas.export.card import Trained, model_card, provenance_of
-from nas.space.load import space_of
 from nas.study import choose, read_records
-from nas.trained import train_again
-from nas.yaml_file import Document
+from nas.trained import recipe_of, train_again
 from trials.recipe import RECIPES
 from trials.train import Diverged
 
@@ -44,8 +42,7 @@ def retrain(
         place = locate_study(study, storage)
         records = read_records(place.url, place.name)
         record = choose(records, best, trial)
-        space = space_of(Document("the study's search space", records.document))
-        chosen = RECIPES[recipe] if recipe else space.file.training.full_recipe
+        chosen = RECIPES[recipe] if recipe else recipe_of(records, record)
         chosen = replace(chosen, epochs=epochs or chosen.epochs)
         console = Console(stderr=True, highlight=False)
         try:

@@ -170,7 +170,7 @@ class SearchRun:
         try:
             if status == 0 and self.space.file.confirm is not None:
                 status = self._confirm(data)
-        except InputError:  # of the test split: what was found before stays found
+        except Exception:  # such as a missing test split: what was found before stays found
             self._write_results()
             raise
         if complete:
@@ -181,13 +181,13 @@ class SearchRun:
         """Of the design, their widths solved; those of an earlier run as they were."""
         if self.space.file.design is None:
             return ()
+        matched = self.space.file.matched
+        if matched is None or matched.cost != "latency_ms":
+            return arms_of(self.space)
         try:
             solved = read_records(self.url, self.name).arms
         except NoStudy:
             solved = ()
-        matched = self.space.file.matched
-        if matched is None or matched.cost != "latency_ms":
-            return arms_of(self.space)
         try:
             with self.console.status("measuring latencies"):
                 return arms_of(self.space, self._latency_ms, solved)
@@ -215,11 +215,13 @@ class SearchRun:
         """Write down what is claimed, before the first trial."""
         name = confirmation_name(self.name)
         try:
-            confirmed = read_records(self.url, name).trials
+            confirmed = read_records(self.url, name)
         except NoStudy:
-            confirmed = ()
-        complete = sum(trial.state == "complete" for trial in confirmed)
-        results: dict[Stage, int] = {"screening": driver.complete, "confirmation": complete}
+            confirmed = None
+        results: dict[Stage, int] = {
+            "screening": driver.records().ended,
+            "confirmation": confirmed.ended if confirmed else 0,
+        }
         plan = Plan.of(self.space, arms)
         register(driver.study, plan, results)
         if not driver.over:
@@ -235,8 +237,10 @@ class SearchRun:
         except NoStudy:
             before = ()
         chosen = arms_to_confirm(records, self.space, records.arms, self.console.print)
-        names = {arm.name for arm in chosen}
-        arms = chosen + tuple(arm for arm in before if arm.name not in names)
+        if not chosen:
+            return 0
+        there = {(arm.name, arm.architecture) for arm in chosen}
+        arms = chosen + tuple(a for a in before if (a.name, a.architecture) not in there)
         with self.runner.driving(name, data, self._design("confirmation", arms)) as driver:
             if not driver.over:
                 # Nothing else reads the test split; nobody needs the weights.
@@ -261,22 +265,18 @@ class SearchRun:
     def _write_results(self) -> None:
         """Front, report, dashboard and the exported knee."""
         # Plotly, fANOVA and the dashboard load for a second: only once there is something to show.
+        from nas.answer.evidence import read_evidence
+        from nas.answer.spoken import headline
         from nas.dashboard import publish
         from nas.export.trial import export_trial
-        from nas.report import NO_RENDERER, answer_of, write_images, write_report
-        from nas.verdict.evidence import read_evidence
-        from nas.verdict.spoken import headline
+        from nas.figures.files import NO_RENDERER, write_images
+        from nas.report import answer_of, write_report
 
         records = read_records(self.url, self.name)
         importances = parameter_importances(self.url, self.name)
         evidence = read_evidence(self.url, self.name)
         drawn = write_report(records, importances, evidence, self.folder)
         publish(self.url, records, drawn)
-        found = answer_of(evidence)
-        if found is not None:
-            self.console.print(headline(found))
-            if not write_images(drawn, self.folder / "figures"):
-                self.console.print(NO_RENDERER)
         best = choose(records)
         export_trial(records, best, self.folder, self.folder / "best", self.console.print)
         self.console.print(
@@ -285,6 +285,11 @@ class SearchRun:
             f"report: {self.folder / 'report.html'}\n"
             f"dashboard: optuna-dashboard {shown_url(self.url)}"
         )
+        found = answer_of(evidence)
+        if found is not None:
+            self.console.print(headline(found))
+            if not write_images(drawn, self.folder / "figures"):
+                self.console.print(NO_RENDERER)
 
     def _command(self) -> str:
         """The command of this run, to be run again; without the password of a database."""

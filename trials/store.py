@@ -76,15 +76,22 @@ def use_write_ahead_log(url: URL) -> None:
 class Store:
     """Measurements by what was measured. Only drivers write."""
 
-    def __init__(self, url: str | URL) -> None:
+    def __init__(self, url: str | URL, create: bool = True) -> None:
+        """Open the table.
+
+        Args:
+            create: make it where it is not there, and bring an older one up to date. Only a driver
+                does.
+        """
         url = make_url(url)
         self.engine: Engine = sa.create_engine(url, **engine_options(url))
-        _METADATA.create_all(self.engine)
-        self._add_new_columns()
+        if create:
+            _METADATA.create_all(self.engine)
+            self._add_new_columns()
 
     def _add_new_columns(self) -> None:
         """Columns that measurements did not have when an older version made the table."""
-        there = {column["name"] for column in sa.inspect(self.engine).get_columns("measurement")}
+        there = self._columns()
         for column in MEASUREMENTS.columns:
             if column.name not in there:
                 kind = column.type.compile(self.engine.dialect)
@@ -92,6 +99,9 @@ class Store:
                     connection.exec_driver_sql(
                         f"ALTER TABLE measurement ADD COLUMN {column.name} {kind}"
                     )
+
+    def _columns(self) -> set[str]:
+        return {column["name"] for column in sa.inspect(self.engine).get_columns("measurement")}
 
     def add(self, measurement: Measurement) -> None:
         """Record a measurement, in place of an earlier one of the same training."""
@@ -115,8 +125,13 @@ class Store:
 
     def all(self) -> tuple[Measurement, ...]:
         """Every measurement, oldest first."""
+        there = self._columns()
+        columns = [
+            column if column.name in there else sa.null().label(column.name)
+            for column in MEASUREMENTS.columns
+        ]
         with self.engine.connect() as connection:
-            rows = connection.execute(sa.select(MEASUREMENTS).order_by(MEASUREMENTS.c.id)).all()
+            rows = connection.execute(sa.select(*columns).order_by(MEASUREMENTS.c.id)).all()
         return tuple(_measurement(row) for row in rows)
 
     def close(self) -> None:

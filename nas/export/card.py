@@ -10,6 +10,7 @@ from nas.architecture import Architecture
 from nas.cost import Cost, count_cost
 from nas.export.source import Provenance
 from nas.space.quantities import format_count
+from nas.space.schema import TrainingSection
 from nas.spoken import describe_block
 from nas.study import Records, TrialRecord
 from trials.recipe import Recipe
@@ -60,7 +61,9 @@ def model_card(records: Records, record: TrialRecord, trained: Trained) -> str:
     classes = [_escaped(name) for name in records.data.classes[:20]]
     channels, height, width = architecture.input_shape
     train_images, validation_images = records.data.images
-    confirmed = records.confirmation_of(record)
+    usual = TrainingSection.model_validate(records.document.get("training", {})).full_recipe
+    # Of a network that was trained otherwise the confirmation says nothing.
+    confirmed = records.confirmation_of(record) if trained.recipe == usual else None
     return f"""# Trial {record.number} of {_escaped(records.name)}
 
 A convolutional network found by a search over the separability spectrum: between regular

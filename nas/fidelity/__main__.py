@@ -125,7 +125,7 @@ def _train_longer(
         Arm(t.arm or f"trial {t.number}", t.architecture, role_of(t.architecture)) for t in chosen
     )
     design = Design(arms, design_seeds(place.name, space.file.study.seed, "fidelity", LONG_SEEDS))
-    name = f"{place.name}.fidelity-{epochs}"
+    name = f"{place.name}:fidelity-{epochs}"
     runner = TrialRunner(document, space, place.folder, place.url, ray_address, quiet)
     with DriverLock(place.url, name):
         data = runner.load_data()

@@ -10,14 +10,15 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import plotly.graph_objects as go
 
 from nas.figures.style import SERIES, faded, styled
-from nas.verdict.paired import mean_interval
+from nas.verdict.paired import paired_intervals
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
+    from nas.answer.evidence import Evidence, Run
     from nas.architecture import Architecture
-    from nas.verdict.evidence import Evidence, Run
     from trials.measurement import Measurement
 
 Axis = Literal["residual", "activation", "order"]
@@ -30,7 +31,8 @@ class Level:
 
     Attributes:
         curve: validation accuracy after each epoch, mean over arms and seeds.
-        lower: of the 95% interval of each epoch's mean, over seeds.
+        lower: of the 95% interval of each epoch's mean over seeds, what a seed does to all choices
+            taken out.
         upper: likewise.
     """
 
@@ -88,25 +90,24 @@ def ablation_info(evidence: Evidence, axis: Axis) -> AblationInfo | None:
     seeds = _common_seeds(screening, (name for group in full for name in group.values()))
     if not seeds:
         return None
-    shown = []
-    for level in levels:
-        arms = [screening[group[level]] for group in full]
-        # (seeds, epochs): mean over the arms, for one seed at a time.
-        by_seed = [
-            [fmean(epoch) for epoch in zip(*(_curve(arm[seed]) for arm in arms), strict=True)]
-            for seed in seeds
+    # (levels, arms, seeds, epochs), then the mean over the arms, for one seed at a time.
+    curves = np.array(
+        [
+            [[_curve(screening[group[level]][seed]) for seed in seeds] for group in full]
+            for level in levels
         ]
-        epochs = list(zip(*by_seed, strict=True))
-        bounds = [mean_interval(epoch) for epoch in epochs]
-        shown.append(
-            Level(
-                level,
-                tuple(fmean(epoch) for epoch in epochs),
-                tuple(lower for lower, _ in bounds),
-                tuple(upper for _, upper in bounds),
-            )
+    ).mean(axis=1)
+    bounds = [paired_intervals(curves[:, :, epoch]) for epoch in range(curves.shape[2])]
+    shown = tuple(
+        Level(
+            level,
+            tuple(curves[index].mean(axis=0).tolist()),
+            tuple(float(lower[index]) for lower, _ in bounds),
+            tuple(float(upper[index]) for _, upper in bounds),
         )
-    return AblationInfo(axis, len(full), len(seeds), tuple(shown))
+        for index, level in enumerate(levels)
+    )
+    return AblationInfo(axis, len(full), len(seeds), shown)
 
 
 def widths_info(evidence: Evidence) -> WidthsInfo | None:
@@ -121,14 +122,23 @@ def widths_info(evidence: Evidence) -> WidthsInfo | None:
     if min(len(activations), len(segments)) < 2:
         return None
     screening = evidence.of_stage("screening")
+    if len({len(names) for names in cells.values()}) > 1:
+        return None  # some combination is missing: cells would be means of different things
     seeds = _common_seeds(screening, (name for names in cells.values() for name in names))
     if not seeds:
         return None
-    shown = []
-    for (activation, of_segments), names in cells.items():
-        by_seed = [fmean(screening[n][seed].accuracy or 0.0 for n in names) for seed in seeds]
-        shown.append(WidthCell(activation, of_segments, fmean(by_seed), *mean_interval(by_seed)))
-    return WidthsInfo(tuple(segments), tuple(shown))
+    table = [
+        [fmean(screening[name][seed].accuracy or 0.0 for name in names) for seed in seeds]
+        for names in cells.values()
+    ]
+    lower, upper = paired_intervals(table)
+    return WidthsInfo(
+        tuple(segments),
+        tuple(
+            WidthCell(*cell, fmean(table[i]), float(lower[i]), float(upper[i]))
+            for i, cell in enumerate(cells)
+        ),
+    )
 
 
 def _uniform(evidence: Evidence) -> Iterable[tuple[str, Run]]:

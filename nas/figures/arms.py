@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from nas.figures.style import SERIES, faded, styled
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
-    from nas.verdict.evidence import Evidence
+    from nas.answer.evidence import Evidence
 
 MAX_ARMS = 12
 """Shown at first; the others are in the legend."""

@@ -11,7 +11,7 @@ from nas.figures.style import COST_TITLES, SERIES, styled
 from nas.pareto import attainment_surface
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
-    from nas.verdict.evidence import Evidence
+    from nas.answer.evidence import Evidence
 
 PERCENTILES = (90, 50, 10)
 
@@ -35,7 +35,7 @@ def attainment_info(evidence: Evidence) -> AttainmentInfo | None:
         for name, runs in evidence.of_stage("confirmation").items()
         if not evidence.arms[name].of
     }
-    if evidence.matched is not None or not arms:
+    if evidence.file.matched is not None or not arms:
         return None
     seeds = sorted(set.intersection(*(set(runs) for runs in arms.values())))
     if len(seeds) < 2:

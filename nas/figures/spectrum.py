@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -11,11 +11,12 @@ import plotly.graph_objects as go
 
 from nas.figures.style import INK, SERIES, styled
 from nas.spectrum import PLAIN_POSITION, position
-from nas.verdict.paired import mean_interval
+from nas.verdict.paired import paired_intervals
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
+    from nas.answer.evidence import Evidence
     from nas.architecture import Architecture, Block
-    from nas.verdict.evidence import Evidence
+    from nas.study.design import Stage
 
 PLAIN_SHOWN = -0.12
 """Where a plain convolution is drawn: before the regular end, but not as far as it is sorted."""
@@ -23,13 +24,13 @@ PLAIN_SHOWN = -0.12
 
 @dataclass(frozen=True)
 class SpectrumPlace:
-    """One arm.
+    """One arm by one stage's seeds.
 
     Attributes:
         label: its segments as the file has them.
         x: from 0, one segment, to 1, a segment for each channel, in logarithms.
-        accuracy: mean over the seeds, of the confirmation where the arm was confirmed.
-        lower: of its 95% interval; of a single seed the accuracy itself.
+        accuracy: mean over the seeds.
+        lower: of its 95% interval, what a seed does to all arms taken out.
         upper: likewise.
     """
 
@@ -41,69 +42,88 @@ class SpectrumPlace:
     upper: float
     seeds: int
     is_end: bool
-    confirmed: bool
+
+
+@dataclass(frozen=True)
+class SpectrumSeries:
+    """Arms that differ in their segments alone, along the spectrum.
+
+    Attributes:
+        family: the order of their two steps and whatever else varies.
+    """
+
+    stage: Stage
+    family: str
+    places: tuple[SpectrumPlace, ...]
 
 
 @dataclass(frozen=True)
 class SpectrumInfo:
-    """Arms along the spectrum; controls left out.
+    """Arms along the spectrum, each stage by its own seeds; controls left out.
 
     Attributes:
         cost: what is equal in all of them, in words; empty where nothing is.
-        families: arms that differ in their segments alone, by the order of their two steps and
-            whatever else varies.
     """
 
     cost: str
-    families: tuple[tuple[str, tuple[SpectrumPlace, ...]], ...]
+    series: tuple[SpectrumSeries, ...]
 
 
 def spectrum_info(evidence: Evidence) -> SpectrumInfo:
-    """What the figure shows."""
-    screening, confirmation = evidence.of_stage("screening"), evidence.of_stage("confirmation")
-    shown = [run.architecture for run in evidence.arms.values() if not run.of]
-    families: dict[str, list[SpectrumPlace]] = {}
-    for name, run in evidence.arms.items():
-        measured = confirmation.get(name) or screening.get(name)
-        if run.of or not measured:
-            continue
-        values = [m.accuracy for m in measured.values() if m.accuracy is not None]
-        lower, upper = mean_interval(values)
-        architecture = run.architecture
-        place = position(architecture)
-        families.setdefault(_family(architecture, shown), []).append(
-            SpectrumPlace(
-                name,
-                _label(architecture),
-                PLAIN_SHOWN if place == PLAIN_POSITION else place,
-                fmean(values),
-                lower,
-                upper,
-                len(values),
-                run.role == "end",
-                name in confirmation,
-            )
-        )
+    """What the figure shows: of a search the confirmed arms, of a design all."""
+    stages: tuple[Stage, ...] = ("screening", "confirmation")
     units = {"macs": "MACs", "params": "parameters", "latency_ms": "latency"}
+    matched = evidence.file.matched
     return SpectrumInfo(
-        f"equal {units[evidence.matched.cost]}" if evidence.matched else "",
+        f"equal {units[matched.cost]}" if matched else "",
         tuple(
-            (family, tuple(sorted(places, key=lambda place: place.x)))
-            for family, places in sorted(families.items())
+            series
+            for stage in (stages if evidence.is_design else stages[1:])
+            for series in _series(evidence, stage)
         ),
     )
 
 
-def _family(architecture: Architecture, shown: list[Architecture]) -> str:
-    """The order of the two steps, and of activation and residual what not all arms share."""
-    order = _of_blocks(architecture, lambda block: block.point.order.replace("_", " "))
-    others = [other for other in shown if order != "plain" or other is architecture]
-    varying = (
-        _of_blocks(architecture, said)
-        for said in (_activation, _residual)
-        if len({_of_blocks(other, said) for other in others}) > 1
-    )
-    return ", ".join((order, *varying))
+def _series(evidence: Evidence, stage: Stage) -> Iterator[SpectrumSeries]:
+    runs = {n: r for n, r in evidence.of_stage(stage).items() if not evidence.arms[n].of}
+    seeds = sorted(set.intersection(*map(set, runs.values()))) if runs else []
+    if not seeds:
+        return
+    table = [[of_arm[seed].accuracy or 0.0 for seed in seeds] for of_arm in runs.values()]
+    lower, upper = paired_intervals(table)
+    networks = {name: evidence.arms[name].architecture for name in runs}
+    varying = [said for said in (_activation, _residual) if _varies(networks.values(), said)]
+    families: dict[str, list[SpectrumPlace]] = {}
+    for index, (name, network) in enumerate(networks.items()):
+        x = position(network)
+        families.setdefault(_family(network, varying), []).append(
+            SpectrumPlace(
+                name,
+                _label(network),
+                PLAIN_SHOWN if x == PLAIN_POSITION else x,
+                fmean(table[index]),
+                float(lower[index]),
+                float(upper[index]),
+                len(seeds),
+                evidence.arms[name].role == "end",
+            )
+        )
+    for family, places in sorted(families.items()):
+        yield SpectrumSeries(stage, family, tuple(sorted(places, key=lambda place: place.x)))
+
+
+def _varies(networks: Iterable[Architecture], said: Callable[[Block], str]) -> bool:
+    """Whether networks that have two steps differ in something that is said of their blocks."""
+    return len({_of_blocks(n, said) for n in networks if _of_blocks(n, _order) != "plain"}) > 1
+
+
+def _order(block: Block) -> str:
+    return block.point.order.replace("_", " ")
+
+
+def _family(network: Architecture, varying: Sequence[Callable[[Block], str]]) -> str:
+    order = _of_blocks(network, _order)
+    return ", ".join((order, *(_of_blocks(network, said) for said in varying)))
 
 
 def _of_blocks(architecture: Architecture, said: Callable[[Block], str]) -> str:
@@ -128,10 +148,13 @@ def _label(architecture: Architecture) -> str:
 
 
 def plot_spectrum(info: SpectrumInfo) -> go.Figure:
-    """Draw it: a line for each family, hollow where nothing was confirmed, squares at the ends."""
+    """Draw it: a line for each family by the screening seeds, filled where it was confirmed."""
     figure = go.Figure()
-    for index, (family, places) in enumerate(info.families):
-        color = SERIES[index % len(SERIES)]
+    families = list(dict.fromkeys(series.family for series in info.series))
+    for series in info.series:
+        color = SERIES[families.index(series.family) % len(SERIES)]
+        confirmed = series.stage == "confirmation"
+        places = series.places
         figure.add_scatter(
             x=[place.x for place in places],
             y=[place.accuracy for place in places],
@@ -143,15 +166,15 @@ def plot_spectrum(info: SpectrumInfo) -> go.Figure:
                 "thickness": 1.2,
                 "width": 3,
             },
-            mode="lines+markers+text",
-            name=family,
+            mode="markers" if confirmed else "lines+markers+text",
+            name=f"{series.family}, {'confirmed' if confirmed else 'screening'}",
             text=[place.label for place in places],
             textposition="top right",
             textfont={"size": 11, "color": INK},
             line={"color": color, "width": 1.2, "dash": "dot"},
             marker={
                 "size": 11,
-                "color": [color if place.confirmed else "white" for place in places],
+                "color": color if confirmed else "white",
                 "symbol": ["square" if place.is_end else "circle" for place in places],
                 "line": {"color": color, "width": 2},
             },
@@ -161,8 +184,8 @@ def plot_spectrum(info: SpectrumInfo) -> go.Figure:
     at = f" at {info.cost}" if info.cost else " (costs differ)"
     styled(
         figure,
-        f"Accuracy{at} along the spectrum<br><sub>mean and 95% interval over seeds; "
-        "squares: ends, filled: confirmed on fresh seeds</sub>",
+        f"Accuracy{at} along the spectrum<br><sub>mean and 95% interval, what a seed does to all "
+        "arms taken out; squares: ends; hollow: screening seeds, filled: fresh seeds</sub>",
         "log(segments) / log(channels): 0 regular, 1 depthwise separable; plain: no 1x1 step",
         "validation accuracy",
     )

@@ -93,6 +93,15 @@ def space_of(document: Document) -> SearchSpace:
     return space
 
 
+def space_file(plain: object) -> SpaceFile:
+    """The file of a study, as it was kept: it has been checked before.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    return SpaceFile.model_validate(_tuples(plain))
+
+
 def _probe(document: Document, data: DataSection) -> tuple[tuple[int, int, int], int] | None:
     """Shape of the images and number of classes; None where the data cannot be read."""
     try:
@@ -301,6 +310,12 @@ def _check_plan(document: Document, file: SpaceFile) -> None:
             "latencies can be made equal in a design only, whose arms are measured once",
             "add design: {seeds: 5}, or match macs or params",
         )
+    if file.confirm is not None and file.confirm.arms == "all" and file.design is None:
+        document.fault(
+            ("confirm", "arms"),
+            "all arms can be confirmed in a design only; a search has trials",
+            "leave it out: the front and both ends are confirmed",
+        )
     if file.design is not None:
         for key in ("trials", "sampler", "seeds_per_trial"):
             if key in file.study.model_fields_set:
@@ -312,4 +327,4 @@ def _check_plan(document: Document, file: SpaceFile) -> None:
                 )
 
 
-__all__ = ["load_space", "space_of"]
+__all__ = ["load_space", "space_file", "space_of"]

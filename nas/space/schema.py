@@ -332,7 +332,7 @@ class ConfirmSection(Section):
 class ClaimSection(Section):
     """What is claimed: the best interior point beats the best end by more than ``delta``."""
 
-    delta: Fraction = 0.005
+    delta: Annotated[Fraction, Field(le=0.2)] = 0.005
     alpha: Annotated[Fraction, Field(lt=0.5)] = 0.05
 
 

@@ -16,7 +16,6 @@ from nas.architecture import (
     ArchitectureError,
     Block,
     Downsample,
-    SpectrumPoint,
     Stem,
 )
 from nas.cost import count_block_macs, count_cost
@@ -210,17 +209,11 @@ class SearchSpace:
         """
         return self._at([space.first() for space in self.point_spaces])
 
-    def ends(self) -> dict[str, Architecture]:
-        """Networks at both ends of the spectrum, at the declared widths, by name.
-
-        Regular convolutions, and one segment per channel in each of the orders that the space has.
-        """
-        orders = {order for s in self.point_spaces for order in s.parameters["order"].choices}
-        points = {"plain": SpectrumPoint(1, order="plain")}
-        for order in ("spatial_first", "pointwise_first"):
-            if order in orders:
-                points[f"C, {order.replace('_', ' ')}"] = SpectrumPoint("C", order=order)
-        return {name: self._at([Point(point, residual=True)]) for name, point in points.items()}
+    @property
+    def orders(self) -> tuple[str, ...]:
+        """The orders of the two steps that may be chosen somewhere, plain ones left out."""
+        orders = [order for s in self.point_spaces for order in s.parameters["order"].choices]
+        return tuple(str(order) for order in dict.fromkeys(orders) if order != "plain")
 
     def _block_sizes(self) -> Iterator[tuple[int, int]]:
         """(height, width) of what each block receives."""
@@ -237,7 +230,7 @@ class SearchSpace:
 
     def _at(self, points: Sequence[Point]) -> Architecture:
         """The network at the declared widths with these points: one for each block or for all."""
-        spread = points if len(points) == len(self.frames) else [points[0]] * len(self.frames)
+        spread = points if len(points) == len(self.frames) else list(points) * len(self.frames)
         return Architecture(
             self.input_shape,
             self.classes,

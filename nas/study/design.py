@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from nas.architecture import Architecture
-from nas.matching import match_latency
+from nas.matching import MatchError, match_latency
 from nas.space import Choice, SearchSpace
 from nas.spectrum import is_end
 from trials.recipe import Recipe
@@ -112,9 +112,12 @@ def _arm(
     architecture = space.decode(lambda parameter: combination[parameter.name])
     matched, latency_ms = space.file.matched, None
     if matched is not None and matched.latency_ms and measure is not None:
-        architecture, latency_ms = match_latency(
-            architecture, matched.latency_ms, matched.tolerance, measure
-        )
+        try:
+            architecture, latency_ms = match_latency(
+                architecture, matched.latency_ms, matched.tolerance, measure
+            )
+        except MatchError as error:
+            raise MatchError(f"the arm {name}: {error}") from None
     drawn = {p.name: combination[p.name] for p in space.parameters if p.name in combination}
     return Arm(name, architecture, role_of(architecture), choices=drawn, latency_ms=latency_ms)
 

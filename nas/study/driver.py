@@ -78,7 +78,8 @@ class Assignment:
     @property
     def run(self) -> str:
         """What may be run only once in a study; see `Proposal.run`."""
-        return run_of(self.arm, self.seeds) if self.arm else self.architecture.key
+        key = self.architecture.key
+        return run_of(self.arm, key, self.seeds) if self.arm else key
 
 
 class Listener(Protocol):
@@ -144,7 +145,11 @@ class Driver:
         self.recipe = space.file.training.full_recipe
         self.objectives = space.file.objective_names
         self.wanted = space.file.study.trials if design is None else len(design)
-        self.planned = None if design is None else {run_of(a.name, (s,)) for a, s in design.runs()}
+        self.planned = (
+            None
+            if design is None
+            else {run_of(arm.name, arm.architecture.key, (seed,)) for arm, seed in design.runs()}
+        )
 
         with creating_tables(url):
             use_write_ahead_log(url)
@@ -470,7 +475,8 @@ class Driver:
 def _run(trial: FrozenTrial) -> str:
     """What `Proposal.run` was of a trial."""
     attrs = trial.user_attrs
-    return run_of(attrs["arm"], json.loads(attrs["seeds"])) if attrs.get("arm") else attrs["key"]
+    key: str = attrs["key"]
+    return run_of(attrs["arm"], key, json.loads(attrs["seeds"])) if attrs.get("arm") else key
 
 
 def _record(assignment: Assignment, state: State) -> TrialRecord:

@@ -59,7 +59,8 @@ class Proposal:
     @property
     def run(self) -> str:
         """What may be run only once in a study: an architecture, or an arm with its seed."""
-        return run_of(self.arm.name, self.seeds) if self.arm else self.architecture.key
+        key = self.architecture.key
+        return run_of(self.arm.name, key, self.seeds) if self.arm else key
 
 
 class Proposer(Protocol):
@@ -300,9 +301,9 @@ class DesignProposer:
         """A design is fixed before its first result."""
 
 
-def run_of(arm: str, seeds: Sequence[int]) -> str:
+def run_of(arm: str, architecture_key: str, seeds: Sequence[int]) -> str:
     """Names a run of a design."""
-    return f"{arm} / {seeds[0]}"
+    return f"{arm} / {architecture_key} / {seeds[0]}"
 
 
 def _stored(parameter: Parameter, choice: Choice) -> Choice:

@@ -113,6 +113,11 @@ class Records:
                 arms[trial.arm or str(trial.number)].append(trial)
         return tuple(map(_mean, arms.values()))
 
+    @property
+    def ended(self) -> int:
+        """Trials that are complete or have failed."""
+        return sum(trial.state in ("complete", "failed") for trial in self.trials)
+
     @cached_property
     def front(self) -> tuple[TrialRecord, ...]:
         """Trials that no other dominates, cheapest first."""
@@ -221,7 +226,7 @@ def read_records(url: str | URL, name: str) -> Records:
 
 def confirmation_name(study: str) -> str:
     """Of the Optuna study, next to the study's own, that holds the confirmation runs."""
-    return f"{study}.confirmation"
+    return f"{study}:confirmation"  # no name of a study has a colon
 
 
 def load_study(storage: optuna.storages.RDBStorage, name: str) -> optuna.Study:
@@ -303,10 +308,14 @@ def parameter_importances(url: str | URL, name: str) -> dict[str, float]:
     """
     with opened_study(url, name) as study:
         complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if len({trial.values[0] for trial in complete}) < 2:
+        # What a control is said to be is not what makes it good or bad.
+        kept = [t for t in complete if t.user_attrs.get("role") not in ("twin", "handicapped")]
+        if len({trial.values[0] for trial in kept}) < 2:
             return {}
+        searched = optuna.create_study(directions=study.directions)
+        searched.add_trials(kept)
         return optuna.importance.get_param_importances(
-            study,
+            searched,
             evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0),
             target=lambda trial: trial.values[0],
         )

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import optuna
+from pydantic import TypeAdapter
 
 from nas.space import SearchSpace
 from nas.study.design import Arm, Stage
@@ -52,7 +53,8 @@ class Plan:
             arms: of a design; of a search the ends are known, and the arms are what it finds.
         """
         file = space.file
-        ends = [arm.name for arm in arms if arm.role == "end"] if arms else space.ends()
+        of_search = ["plain", *(f"C, {order.replace('_', ' ')}" for order in space.orders)]
+        ends = [arm.name for arm in arms if arm.role == "end"] if arms else of_search
         return cls(
             file.claim.delta,
             file.claim.alpha,
@@ -81,12 +83,17 @@ class Plan:
 
     def changes(self, other: Plan) -> tuple[str, ...]:
         """What is different in another plan, a line for each."""
-        pairs = ((field.name, getattr(self, field.name)) for field in fields(self))
+        names = [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
         return tuple(
-            f"{name.replace('_', ' ')}: {_shown(value)}, then {_shown(getattr(other, name))}"
-            for name, value in pairs
-            if value != getattr(other, name)
+            f"{name.replace('_', ' ')}: {self._shown(name)}, then {other._shown(name)}"
+            for name in names
         )
+
+    def _shown(self, name: str) -> str:
+        value = getattr(self, name)
+        if name == "delta":
+            return f"{100 * value:g} percentage points"
+        return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,7 @@ class Registration:
 
     Attributes:
         at: time in UTC, ISO 8601.
-        results: runs of each stage that were complete by then.
+        results: runs of each stage that had ended by then.
     """
 
     at: str
@@ -124,17 +131,4 @@ def registrations_to_json(entries: tuple[Registration, ...]) -> str:
 
 def registrations_from_json(text: str) -> tuple[Registration, ...]:
     """What `registrations_to_json` wrote."""
-    return tuple(
-        Registration(item["at"], item["results"], Plan(**_tuples(item["plan"])))
-        for item in json.loads(text)
-    )
-
-
-def _tuples(plain: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
-    }
-
-
-def _shown(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return TypeAdapter(tuple[Registration, ...]).validate_json(text)

@@ -12,11 +12,11 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from nas.answer import spoken
+from nas.answer.answering import Answer, NoVerdict, answer
+from nas.answer.evidence import Evidence, published_evidence, read_evidence
 from nas.command_line import command, fail, faults_reported, locate_study
 from nas.faults import InputError
-from nas.verdict import spoken
-from nas.verdict.answer import Answer, NoVerdict, answer
-from nas.verdict.evidence import Evidence, published_evidence, read_evidence
 
 app = command()
 
@@ -59,7 +59,9 @@ def verdict(
 
 def draw(evidence: Evidence, folder: Path) -> None:
     """Draw what a study shows of its arms."""
-    from nas.report import NO_RENDERER, evidence_figures, write_images  # Plotly loads for a second
+    # Plotly loads for a second.
+    from nas.figures.files import NO_RENDERER, write_images
+    from nas.report import evidence_figures
 
     drawn = evidence_figures(evidence)
     if not write_images(drawn, folder):
@@ -71,7 +73,7 @@ def show(found: Answer, console: Console) -> None:
     """Print an answer."""
     if not console.is_terminal:
         console.width = 180  # nothing to fit into: no column is cut
-    console.print(Panel(escape(spoken.headline(found)), title=found.study, box=box.ROUNDED))
+    console.print(Panel(escape(spoken.headline(found)), title=escape(found.study), box=box.ROUNDED))
     grid = Table.grid(padding=(0, 2))
     for name, text in spoken.facts(found):
         grid.add_row(name, escape(text))

@@ -20,8 +20,8 @@ from nas.verdict.paired import noise_components
 DRAWS = 2000
 SURE = 0.95
 
-FEW = 5
-"""Seeds below which the deviations of an architecture say too little of its noise."""
+FEW = 10
+"""Seeds below which the deviations of an architecture say too little of the tails of its noise."""
 
 Label = Literal["front", "dominated", "undecided"]
 
@@ -99,7 +99,7 @@ def noisy_front(
     on_front, better = np.zeros(count), np.zeros((count, len(rivals)))
     volumes = np.empty(DRAWS)
     for draw in range(DRAWS):
-        drawn = means + errors.draw(rng)
+        drawn = np.round(means + errors.draw(rng), 9)  # ties stay ties
         points = np.column_stack([drawn, prices])
         on_front += moocore.is_nondominated(points, maximise=[True, False], keep_weakly=True)
         volumes[draw] = hypervolume(points, reference)

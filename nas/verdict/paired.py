@@ -16,7 +16,6 @@ subset means. Test and interval can therefore never contradict each other.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,13 +127,29 @@ def noise_components(accuracies: ArrayLike) -> tuple[float, float]:
     return float(np.sqrt(own)), float(np.sqrt(max(0.0, of_seeds - own / arms)))
 
 
-def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """Student's interval of a mean, for figures; a single value is both of its own bounds."""
-    if len(values) < 2:
-        return values[0], values[0]
-    array = np.asarray(values, dtype=np.float64)
-    half = stats.t.ppf((1 + confidence) / 2, len(array) - 1) * array.std(ddof=1) / len(array) ** 0.5
-    return float(array.mean() - half), float(array.mean() + half)
+def paired_intervals(
+    accuracies: ArrayLike, confidence: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Intervals of the means of paired arms, for figures (Cousineau 2005, Morey 2008).
+
+    What a seed does to all arms is taken out first, so that arms whose intervals are far apart
+    differ, however much the seeds do.
+
+    Args:
+        accuracies: (arms, seeds).
+
+    Returns:
+        Lower and upper bounds (arms,); of a single seed the accuracies themselves.
+    """
+    values = np.asarray(accuracies, dtype=np.float64)
+    arms, seeds = values.shape
+    means = values.mean(axis=1)
+    if seeds < 2:
+        return means, means
+    centred = values - (values.mean(axis=0) - values.mean() if arms > 1 else 0.0)
+    deviation = centred.std(axis=1, ddof=1) * (arms / max(1, arms - 1)) ** 0.5
+    half = stats.t.ppf((1 + confidence) / 2, seeds - 1) * deviation / seeds**0.5
+    return means - half, means + half
 
 
 def _subset_means(differences: NDArray[np.float64]) -> NDArray[np.float64]:

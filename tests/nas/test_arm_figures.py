@@ -7,14 +7,16 @@ import shutil
 from dataclasses import replace
 from statistics import fmean, stdev
 
+import numpy as np
 import pytest
 from sqlalchemy.engine import make_url
 
 from nas import figures
-from nas.report import evidence_figures, write_images
+from nas.answer.evidence import Evidence, read_evidence
+from nas.figures.files import write_images
+from nas.report import evidence_figures
 from nas.study import design_seeds
-from nas.verdict.evidence import Evidence, read_evidence
-from nas.verdict.paired import mean_interval
+from nas.verdict.paired import paired_intervals
 from tests.nas.planting import ARMS, ENDS, MATCHED, Planted, search
 
 URL = make_url("sqlite:///runs/planted/study.db")
@@ -36,14 +38,18 @@ def evidence_of(monkeypatch, effects, text: str = MATCHED, *options: str) -> Evi
     return read_evidence(URL, "planted")
 
 
+def places_of(info, stage: str):
+    return {p.arm: p for series in info.series if series.stage == stage for p in series.places}
+
+
 def test_arms_are_along_the_spectrum_with_their_ends_marked(monkeypatch):
     evidence = evidence_of(monkeypatch, {"C/4, spatial first": 0.05}, MATCHED, "--controls")
     info = figures.spectrum_info(evidence)
     assert info.cost == "equal MACs"
-    families = dict(info.families)
-    assert set(families) == {"plain", "spatial first"}
-    assert [place.label for place in families["spatial first"]] == ["1", "2", "C/8", "C/4", "C"]
-    places = {place.arm: place for family in families.values() for place in family}
+    screening = {s.family: s.places for s in info.series if s.stage == "screening"}
+    assert set(screening) == {"plain", "spatial first"}
+    assert [place.label for place in screening["spatial first"]] == ["1", "2", "C/8", "C/4", "C"]
+    places = places_of(info, "screening")
     assert set(places) == set(ARMS)  # no control is a place
     assert {name for name, place in places.items() if place.is_end} == set(ENDS)
     assert (places["1, spatial first"].x, places["C, spatial first"].x) == (0.0, 1.0)
@@ -51,26 +57,31 @@ def test_arms_are_along_the_spectrum_with_their_ends_marked(monkeypatch):
     assert 0 < places["2, spatial first"].x < places["C/4, spatial first"].x < 1
 
 
-def test_confirmed_arms_are_at_their_confirmed_accuracy(monkeypatch):
+def test_each_stage_is_by_its_own_seeds(monkeypatch):
     evidence = evidence_of(monkeypatch, {"C/4, spatial first": 0.05})
-    places = {p.arm: p for _, family in figures.spectrum_info(evidence).families for p in family}
-    for stage, arm, seeds in (
-        ("confirmation", "C/4, spatial first", 8),
-        ("screening", "2, spatial first", 3),
-    ):
-        values = [m.accuracy for m in evidence.of_stage(stage)[arm].values()]
-        place = places[arm]
-        assert place.confirmed == (stage == "confirmation")
-        assert place.seeds == seeds == len(values)
-        assert place.accuracy == pytest.approx(fmean(values))
-        assert (place.lower, place.upper) == pytest.approx(mean_interval(values))
+    info = figures.spectrum_info(evidence)
+    confirmed = places_of(info, "confirmation")
+    assert set(confirmed) == {"C/4, spatial first", *ENDS}
+    for stage, seeds in (("screening", 3), ("confirmation", 8)):
+        for arm, place in places_of(info, stage).items():
+            values = [m.accuracy for m in evidence.of_stage(stage)[arm].values()]
+            assert place.seeds == seeds == len(values)
+            assert place.accuracy == pytest.approx(fmean(values))
+            # Planted: 0.003 for each training, and 0.01 of a seed, which is taken out.
+            assert (place.upper - place.lower) / 2 < {3: 0.02, 8: 0.005}[seeds]
 
 
-def test_the_interval_of_a_mean_is_students():
-    # Student's t with 3 degrees of freedom: 3.182 at 97.5%.
-    low, high = mean_interval([1.0, 2.0, 3.0, 4.0])
-    assert (low, high) == pytest.approx((2.5 - 3.182446 * 1.290994 / 2, 2.5 + 2.0542), abs=1e-3)
-    assert mean_interval([0.5]) == (0.5, 0.5)
+def test_intervals_of_paired_arms_are_those_of_the_noise_that_is_not_shared():
+    rng = np.random.default_rng(0)
+    shared = rng.normal(0, 1, 12)
+    table = np.arange(5.0)[:, None] + shared + rng.normal(0, 0.1, (5, 12))
+    lower, upper = paired_intervals(table)
+    assert (upper - lower) / 2 == pytest.approx([0.1 * 2.2 / 12**0.5] * 5, rel=0.5)
+    assert (lower + upper) / 2 == pytest.approx(table.mean(axis=1))
+    # A single arm has Student's interval; a single seed has none.
+    low, high = paired_intervals([[1.0, 2.0, 3.0, 4.0]])
+    assert (high - low) / 2 == pytest.approx([3.182446 * 1.290994 / 2], rel=1e-5)
+    assert paired_intervals([[0.5], [0.6]])[0] == pytest.approx([0.5, 0.6])
 
 
 def test_learning_curves_are_the_mean_and_spread_of_all_seeds(monkeypatch):

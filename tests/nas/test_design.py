@@ -196,8 +196,8 @@ def test_an_interrupted_confirmation_goes_on_with_the_same_arms(monkeypatch):
     assert search(monkeypatch, cut).exit_code == 130
     rest = Planted()
     assert search(monkeypatch, rest).exit_code == 0
-    assert {name for name, _, _ in rest.runs} == {"planted.confirmation"}
-    confirmed = [run for run in cut.runs + rest.runs if run[0] == "planted.confirmation"]
+    assert {name for name, _, _ in rest.runs} == {"planted:confirmation"}
+    confirmed = [run for run in cut.runs + rest.runs if run[0] == "planted:confirmation"]
     arms = {arm for _, arm, _ in confirmed}
     assert set(ENDS) < arms
     assert len(confirmed) == len(set(confirmed)) == 8 * len(arms)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
+from nas.answer.answering import answer
+from nas.answer.evidence import published_evidence, read_evidence
 from nas.study import design_seeds, read_records
-from nas.verdict.answer import answer
-from nas.verdict.evidence import published_evidence, read_evidence
 from tests.nas.searching import count, searching
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
@@ -44,7 +44,7 @@ def test_a_killed_design_goes_on_and_ends_with_its_verdict():
         run.until(lambda: count(URL, study="design") >= 3)
         run.kill()
     with searching("--controls", space=space) as run:
-        run.until(lambda: count(URL, study="design.confirmation") >= 2)
+        run.until(lambda: count(URL, study="design:confirmation") >= 2)
         run.interrupt()
         assert run.wait() == 130
         assert "resume with: python -m nas.search --space design.yaml --controls" in run.err

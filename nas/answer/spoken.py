@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 from statistics import fmean, stdev
 
+from nas.answer.answering import Answer, ArmRow, Control
 from nas.space.quantities import format_count
 from nas.study.registration import Plan
-from nas.verdict.answer import Answer, ArmRow, Control
 from nas.verdict.decision import Verdict
 
 Table = tuple[list[str], list[tuple[str, ...]]]
@@ -43,7 +43,8 @@ def _outcome(verdict: Verdict) -> str:
 
 def facts(answer: Answer) -> Iterator[tuple[str, str]]:
     """What the verdict rests on."""
-    yield "planned before the first run", _plan(answer.plan)
+    after = f"after {answer.planned_after} runs" if answer.planned_after else "before the first run"
+    yield f"planned {after}", _plan(answer.plan)
     for change in answer.changes:
         yield "not as planned", change
     if answer.verdict is not None:
@@ -53,7 +54,7 @@ def facts(answer: Answer) -> Iterator[tuple[str, str]]:
     if answer.failed:
         yield "failed runs", str(answer.failed)
     if answer.set_aside:
-        yield "not of the chosen one's cost", ", ".join(answer.set_aside)
+        yield "not judged: another cost, or failed in screening", ", ".join(answer.set_aside)
     if answer.volume is not None:
         low, high = answer.volume
         yield (
@@ -146,7 +147,7 @@ def arms_table(answer: Answer) -> Table:
     if answer.verdict is not None:
         against = {arm.name: arm.against_best_end for arm in answer.verdict.arms}
     heads = ["arm", "role", "MACs", "screening", "confirmed", "shrinkage", "test"]
-    heads += ["against the best end, uncorrected", "P(front) screened", "confirmed", ""]
+    heads += ["against the best end, uncorrected", "P(front) screened", "P(front) confirmed", ""]
     rows: list[tuple[str, ...]] = []
     for row in answer.rows:
         gap = against.get(row.name)

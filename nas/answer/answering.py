@@ -1,4 +1,4 @@
-"""From the runs of a study to its answer: the verdict, the arms' table, and the controls."""
+"""The verdict, the arms' table and the controls of a study, from its runs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from statistics import fmean, median
 
 import numpy as np
 
+from nas.answer.evidence import Evidence
 from nas.spectrum import position
 from nas.study.design import Role
 from nas.study.registration import Plan
 from nas.verdict.decision import Claim, Verdict, judge
-from nas.verdict.evidence import Evidence
 from nas.verdict.noisy_front import Label, NoisyFront, noisy_front
 from nas.verdict.paired import Comparison
 from trials.measurement import Measurement
@@ -95,12 +95,14 @@ class Answer:
         verdict: None where there is none; ``reason`` then says why.
         test: the chosen point minus the best end on the test split, with its interval; no part of
             the verdict.
-        plan: as it was written down before the first run.
+        plan: the first one that was written down.
+        planned_after: runs that had ended by then; none, unless the study is of an older version.
         changes: what was changed since then, or for this answer.
         looks: how often confirmation seeds were added after some had given results. Each time the
             level is halved, so all looks together are wrong with less than twice alpha.
         failed: runs without a result.
-        set_aside: confirmed arms that cost more or less than the chosen one.
+        set_aside: confirmed arms that cost more or less than the chosen one, or that failed in
+            screening: they are not judged.
         volume: interval of the confirmed front's hypervolume, as a share of the rectangle up to the
             dearest arm; None where cost is equal or the noise is not known.
     """
@@ -110,6 +112,7 @@ class Answer:
     reason: str
     test: tuple[float, float, float] | None
     plan: Plan
+    planned_after: int
     changes: tuple[str, ...]
     looks: int
     rows: tuple[ArmRow, ...]
@@ -162,6 +165,7 @@ class _Answering:
             reason=reason,
             test=self._on_test(verdict) if verdict else None,
             plan=self.plan,
+            planned_after=sum(self.evidence.plans[0].results.values()),
             changes=self._changes(),
             looks=self._looks,
             rows=tuple(self._rows()),
@@ -214,11 +218,16 @@ class _Answering:
     def _comparable(self, chosen: str) -> list[str]:
         """Confirmed arms of the chosen one's cost; of a search the front has cheaper ones, too."""
         arms = [n for n in self._confirmed_arms if self._role(n) in ("end", "interior")]
-        matched = self.evidence.matched
-        if matched is not None:
-            return arms  # within the tolerance that the study asked for
-        macs = {name: self.evidence.arms[name].measurement.macs for name in arms}
-        near = [name for name in arms if abs(macs[name] / macs[chosen] - 1) <= COMPARABLE]
+        file = self.evidence.file
+        unit = "params" if "params" in file.objective_names else "macs"
+        costs = {name: getattr(self.evidence.arms[name].measurement, unit) for name in arms}
+        near = [
+            name
+            for name in arms
+            # Matched ones are within the tolerance that the study asked for.
+            if (file.matched or abs(costs[name] / costs[chosen] - 1) <= COMPARABLE)
+            and (self._role(name) == "end" or name in self._screened)
+        ]
         self.set_aside = tuple(name for name in arms if name not in near)
         return near
 
@@ -342,11 +351,11 @@ class _Answering:
         return names, noisy_front([table[name] for name in names], costs, reference)
 
     def _costs(self, names: list[str]) -> list[float]:
-        equal = self.evidence.matched is not None
+        equal = self.evidence.file.matched is not None
         return [1.0 if equal else float(self.evidence.arms[n].measurement.macs) for n in names]
 
     def _volume(self) -> tuple[float, float] | None:
-        if self._confirmed_front is None or self.evidence.matched:
+        if self._confirmed_front is None or self.evidence.file.matched:
             return None
         names, front = self._confirmed_front
         dearest = BEYOND * max(self._costs(names))
@@ -355,7 +364,7 @@ class _Answering:
 
     def _rows(self) -> Iterable[ArmRow]:
         confirmed_front = _by_name(self._confirmed_front)
-        batch = self.evidence.recipe.batch_size
+        batch = self.evidence.file.training.full_recipe.batch_size
         for name, first in self.evidence.arms.items():
             screening = list(self.screening.get(name, {}).values())
             confirmation = list(self.confirmation.get(name, {}).values())

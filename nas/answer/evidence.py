@@ -13,15 +13,18 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
-from typing import Any, cast, get_type_hints
+from typing import Any, cast, get_args, get_type_hints
 
+from pydantic import TypeAdapter
 from sqlalchemy.engine import URL
 
 from nas.architecture import Architecture
 from nas.faults import InputError
-from nas.space.schema import MacsSection, MatchSection, TrainingSection
-from nas.study import NoStudy, Records, confirmation_name, read_records
+from nas.space.load import space_file
+from nas.space.schema import SpaceFile
+from nas.study import Arm, NoStudy, Records, TrialRecord, confirmation_name, read_records
 from nas.study.design import Role, Stage, role_of
 from nas.study.registration import (
     Registration,
@@ -31,7 +34,6 @@ from nas.study.registration import (
 from nas.whole_file import write_whole
 from nas.yaml_file import read_yaml
 from trials.measurement import Measurement, TrainingKey
-from trials.recipe import Recipe
 from trials.store import Store
 
 MEASUREMENTS, PLAN, SPACE = "measurements.csv", "plan.json", "space.yaml"
@@ -63,32 +65,19 @@ class Evidence:
     """All runs of a study, and what it set out to answer.
 
     Attributes:
-        document: the search space as searched, plain data.
+        file: the search space as searched.
         plans: oldest first; the first one was written before the first run.
     """
 
     name: str
-    document: dict[str, Any]
+    file: SpaceFile
     plans: tuple[Registration, ...]
     runs: tuple[Run, ...]
-
-    @cached_property
-    def recipe(self) -> Recipe:
-        """That the arms were trained by."""
-        return TrainingSection.model_validate(self.document.get("training", {})).full_recipe
-
-    @cached_property
-    def matched(self) -> MatchSection | None:
-        """The cost that all arms were to have."""
-        if "match" in self.document:
-            return MatchSection.model_validate(self.document["match"])
-        macs = MacsSection.model_validate(self.document.get("macs") or {"at_most": 1})
-        return MatchSection(macs=macs.match, tolerance=macs.tolerance) if macs.match else None
 
     @property
     def is_design(self) -> bool:
         """Whether arms were planned; otherwise they were searched for."""
-        return "design" in self.document
+        return self.file.design is not None
 
     def of_stage(self, stage: Stage) -> dict[str, dict[int, Measurement]]:
         """Complete runs of a stage, by arm and seed."""
@@ -114,34 +103,52 @@ def read_evidence(url: URL, name: str) -> Evidence:
         NoStudy: there is no such study.
     """
     records = read_records(url, name)
-    store = Store(url)
+    file = space_file(records.document)
+    store = Store(url, create=False)
     try:
-        runs = list(_runs(records, "screening", store))
-        with suppress(NoStudy):  # nothing was confirmed yet
-            runs += _runs(read_records(url, confirmation_name(name)), "confirmation", store)
+        measured = {measurement.training: measurement for measurement in store.all()}
     finally:
         store.close()
-    return Evidence(name, records.document, records.plans, tuple(runs))
+    runs = list(_runs(records, "screening", file, measured))
+    with suppress(NoStudy):  # nothing was confirmed yet
+        confirmation = read_records(url, confirmation_name(name))
+        runs += _runs(confirmation, "confirmation", file, measured)
+    return Evidence(name, file, records.plans, tuple(runs))
 
 
-def _runs(records: Records, stage: Stage, store: Store) -> Iterator[Run]:
-    from nas.trained import recipe_of  # loads PyTorch
-
+def _runs(
+    records: Records, stage: Stage, file: SpaceFile, measured: dict[TrainingKey, Measurement]
+) -> Iterator[Run]:
     for trial in records.trials:
         if trial.state not in ("complete", "failed"):
             continue
-        recipe = recipe_of(records, trial)
+        role = cast("Role", trial.role or role_of(trial.architecture))
+        arm = Arm(trial.arm or f"trial {trial.number}", trial.architecture, role, trial.of)
+        recipe = arm.recipe(file.training.full_recipe)
         for seed in trial.seeds:
             key = (trial.architecture.key, records.data.fingerprint)
-            measurement = store.find(TrainingKey(*key, recipe.key, recipe.epochs, seed))
+            training = TrainingKey(*key, recipe.key, recipe.epochs, seed)
+            measurement = measured.get(training)
+            if measurement is None and trial.state == "failed":  # its workers died
+                measurement = _lost(trial, training)
             if measurement is not None:
-                yield Run(
-                    stage,
-                    trial.arm or f"trial {trial.number}",
-                    cast("Role", trial.role or role_of(trial.architecture)),
-                    trial.of,
-                    measurement,
-                )
+                yield Run(stage, arm.name, role, trial.of, measurement)
+
+
+def _lost(trial: TrialRecord, training: TrainingKey) -> Measurement:
+    """Of a run whose workers died before they could leave anything."""
+    return Measurement(
+        architecture_key=training.architecture,
+        architecture=trial.architecture.to_json(),
+        data=training.data,
+        recipe=training.recipe,
+        epochs=training.epochs,
+        seed=training.seed,
+        macs=trial.macs,
+        params=trial.params,
+        state="failed",
+        reason=trial.reason,
+    )
 
 
 def write_evidence(evidence: Evidence, folder: Path) -> None:
@@ -179,21 +186,30 @@ def published_evidence(folder: Path) -> Evidence:
     for name in (MEASUREMENTS, PLAN, SPACE):
         if not (folder / name).is_file():
             raise InputError.of("--published", f"there is no {name} in {folder}")
-    document = read_yaml(folder / SPACE).value
+    document = read_yaml(folder / SPACE)
+    if document.faults:
+        raise InputError(document.faults)
     try:
-        plans = registrations_from_json((folder / PLAN).read_text())
-        with (folder / MEASUREMENTS).open(newline="") as file:
-            runs = tuple(_run(row) for row in csv.DictReader(file))
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError.of("--published", f"{folder} cannot be read: {error}") from None
-    return Evidence(document["name"], _tupled(document), plans, runs)
+        space = space_file(document.value)
+    except (ValueError, TypeError) as error:
+        raise _unreadable(folder / SPACE, error) from None
+    try:
+        plans = registrations_from_json((folder / PLAN).read_text(encoding="utf-8"))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _unreadable(folder / PLAN, error) from None
+    csv.field_size_limit(2**31 - 1)  # a curve of thousands of epochs is one field
+    runs: list[Run] = []
+    try:
+        with (folder / MEASUREMENTS).open(newline="", encoding="utf-8") as file:
+            runs.extend(map(_run, csv.DictReader(file)))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error) as error:
+        raise _unreadable(folder / MEASUREMENTS, error, f", run {len(runs) + 1}") from None
+    return Evidence(space.name, space, plans, tuple(runs))
 
 
-def _tupled(value: Any) -> Any:  # noqa: ANN401  # walks data of any shape
-    """Lists as tuples, which strict models want."""
-    if isinstance(value, list):
-        return tuple(map(_tupled, value))
-    return {k: _tupled(v) for k, v in value.items()} if isinstance(value, dict) else value
+def _unreadable(file: Path, error: Exception, where: str = "") -> InputError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return InputError.of("--published", f"{file}{where} is not what was published: {reason}")
 
 
 def _run(row: dict[str, str]) -> Run:
@@ -201,13 +217,23 @@ def _run(row: dict[str, str]) -> Run:
     values = {
         field.name: _parsed(row[field.name], kinds[field.name]) for field in fields(Measurement)
     }
-    return Run(
+    run = Run(
         cast("Stage", row["stage"]),
         row["arm"],
         cast("Role", row["role"]),
         row["of"],
-        Measurement(**values),
+        TypeAdapter(Measurement).validate_python(values),
     )
+    measurement = run.measurement
+    numbers = (measurement.accuracy, measurement.test_accuracy, *sum(measurement.curve, ()))
+    if not all(number is None or isfinite(number) for number in numbers):
+        raise ValueError("an accuracy or a loss is not a finite number")
+    if run.stage not in get_args(Stage) or run.role not in get_args(Role):
+        raise ValueError(f"stage {run.stage!r}, role {run.role!r}")
+    if min(measurement.macs, measurement.params, measurement.epochs) < 1:
+        raise ValueError("MACs, parameters and epochs are at least 1")
+    run.architecture.blocks  # noqa: B018  # raises where it is no architecture
+    return run
 
 
 def _parsed(text: str, kind: Any) -> Any:  # noqa: ANN401  # a type form and its value

@@ -1,0 +1,1 @@
+"""From the runs of a study to what they say: evidence, answer, words and tables."""
