@@ -24,6 +24,7 @@ from scipy import stats
 
 from nas.answer.answering import answer
 from nas.answer.evidence import published_evidence
+from nas.command_line import faults_reported
 from nas.verdict import Claim, judge
 from nas.verdict.paired import noise_components
 
@@ -63,10 +64,23 @@ class Design:
         return tuple(f"interior {index}" for index in range(self.interior))
 
 
+COLLAPSE, COLLAPSE_RATE = 0.05, 0.1
+
+
 def simulate(
-    design: Design, effects: Mapping[str, float], claim: Claim, studies: int, seed: int
+    design: Design,
+    effects: Mapping[str, float],
+    claim: Claim,
+    studies: int,
+    seed: int,
+    collapsing: str | None = None,
 ) -> dict[str, int]:
-    """Outcomes of many studies, counted."""
+    """Outcomes of many studies, counted.
+
+    Args:
+        collapsing: an arm that loses 5 points in one training of ten, and is better in the others,
+            so that its mean is what its effect says.
+    """
     rng = np.random.default_rng(seed)
     counts = {"supported": 0, "refuted": 0, "inconclusive": 0}
     for _ in range(studies):
@@ -74,6 +88,9 @@ def simulate(
         best = sorted(design.interior_names, key=lambda name: -screening[name].mean())
         confirmed = {*design.end_names, *best[: design.confirmed]}
         confirmation = _runs(design, design.confirmation, effects, rng)
+        if collapsing is not None:
+            collapses = rng.random(design.confirmation) < COLLAPSE_RATE
+            confirmation[collapsing] += COLLAPSE * (COLLAPSE_RATE - collapses)
         judged = {name: runs for name, runs in confirmation.items() if name in confirmed}
         counts[judge(screening, judged, claim).outcome] += 1
     return counts
@@ -116,13 +133,17 @@ def design_of(folder: Path) -> tuple[Design, Claim]:
 
 
 def main(
-    studies: Annotated[int, typer.Option(help="Simulated studies for each row.")] = 4000,
-    noise: Annotated[float, typer.Option(help="Of one training, standard deviation.")] = 0.006,
-    shared: Annotated[float, typer.Option(help="Of a seed, in all arms alike.")] = 0.006,
-    seeds: Annotated[int, typer.Option(help="That judge.")] = 8,
-    screening: Annotated[int, typer.Option(help="Seeds that choose.")] = 3,
-    delta: Annotated[float, typer.Option(help="Of the claim, in percentage points.")] = 0.5,
-    alpha: Annotated[float, typer.Option(help="Of the claim.")] = 0.05,
+    studies: Annotated[int, typer.Option(min=1, help="Simulated studies for each row.")] = 4000,
+    noise: Annotated[
+        float, typer.Option(min=0, help="Of one training, standard deviation.")
+    ] = 0.006,
+    shared: Annotated[float, typer.Option(min=0, help="Of a seed, in all arms alike.")] = 0.006,
+    seeds: Annotated[int, typer.Option(min=1, help="That judge.")] = 8,
+    screening: Annotated[int, typer.Option(min=1, help="Seeds that choose.")] = 3,
+    delta: Annotated[
+        float, typer.Option(min=0, max=20, help="Of the claim, in percentage points.")
+    ] = 0.5,
+    alpha: Annotated[float, typer.Option(min=0.001, max=0.4, help="Of the claim.")] = 0.05,
     published: Annotated[
         Path | None, typer.Option(help="A study whose arms, seeds, noise and claim are taken.")
     ] = None,
@@ -131,7 +152,8 @@ def main(
     design = Design(noise=noise, shared=shared, screening=screening, confirmation=seeds)
     claim = Claim(design.end_names, delta / 100, alpha)
     if published is not None:
-        design, of_study = design_of(published)
+        with faults_reported():
+            design, of_study = design_of(published)
         claim = replace(of_study, ends=design.end_names)
     table = Table(
         title=f"{studies:,} studies a row: {design.ends} ends, {design.interior} interior points "
@@ -142,6 +164,9 @@ def main(
     for heading in ("truth", "supported", "refuted", "wrong at most"):
         table.add_column(heading, justify="left" if heading == "truth" else "right")
     one, end = design.interior_names[design.interior // 2], design.end_names[-1]
+    delta_and_more = claim.delta + 1e-6
+    behind = dict.fromkeys((*design.end_names, *design.interior_names), -0.1)
+    only_rival = behind | {one: claim.delta, end: 0.0}
     truths: dict[str, tuple[dict[str, float], str]] = {
         "all arms are equal": ({}, "supported"),
         "every interior point is better by exactly delta": (
@@ -149,23 +174,30 @@ def main(
             "supported",
         ),
         "one interior point is better by exactly delta": ({one: claim.delta}, "supported"),
-        "one is better by delta and a little (no refutation)": (
-            {one: claim.delta + 1e-6},
+        "  and all ends but one are far behind: the hardest for supported": (
+            only_rival,
+            "supported",
+        ),
+        "  and it collapses by 5 points in 1 of 10 trainings: not symmetric": (
+            only_rival,
+            "supported",
+        ),
+        "one interior point is better by a little more than delta": (
+            {one: delta_and_more},
+            "refuted",
+        ),
+        "  and the other interior points are far behind: the hardest for refuted": (
+            dict.fromkeys(design.interior_names, -0.1) | {one: delta_and_more},
             "refuted",
         ),
     }
-    truths["a little more, all other interior points far behind: the hardest for refuted"] = (
-        dict.fromkeys(design.interior_names, -0.1) | {one: claim.delta + 1e-6},
-        "refuted",
-    )
     for factor in (2, 3, 4):
-        truths[f"one interior point is better by {factor} delta"] = (
-            {one: factor * claim.delta},
-            "",
-        )
+        gain = {one: factor * claim.delta}
+        truths[f"one interior point is better by {factor} delta"] = (gain, "")
     truths["one end is better by 2 delta"] = ({end: 2 * claim.delta}, "")
     for index, (truth, (effects, wrong)) in enumerate(truths.items()):
-        counts = simulate(design, effects, claim, studies, seed=index)
+        collapsing = one if "collapses" in truth else None
+        counts = simulate(design, effects, claim, studies, index, collapsing)
         table.add_row(
             truth,
             _rate(counts["supported"], studies),

@@ -1,7 +1,8 @@
 """Rank agreement between signals, and how much of what is possible it is.
 
 Two long trainings of the same architectures with different seeds do not rank them alike either:
-that agreement is the ceiling for anything that is cheaper.
+that agreement is the ceiling for another single training. A signal that is less noisy than a
+training is may exceed it.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ def measure_fidelity(long: ArrayLike, signals: Mapping[str, ArrayLike], seed: in
     low, high = _interval(ceilings)
     agreements = []
     for name, signal in values.items():
+        if np.ptp(signal) == 0:
+            continue  # ranks nothing, such as MACs that are all equal
         tau = _agreement(signal, reference)
         taus = np.array([_agreement(signal[draw], reference[draw]) for draw in draws])
         share, shares = None, None
