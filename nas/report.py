@@ -24,7 +24,14 @@ from nas.command_line import command, faults_reported, locate_study
 from nas.figures.files import NO_RENDERER, write_images
 from nas.space.quantities import format_count
 from nas.spoken import describe_architecture
-from nas.study import Records, TrialRecord, choose, parameter_importances, read_records
+from nas.study import (
+    Records,
+    TrialRecord,
+    choose,
+    parameter_importances,
+    quiet_optuna,
+    read_records,
+)
 from nas.whole_file import write_whole
 from nas.yaml_file import dump_yaml
 
@@ -38,6 +45,7 @@ def report(
 ) -> None:
     """Write report.html and front.csv into the study's folder."""
     with faults_reported():
+        quiet_optuna()
         place = locate_study(study, storage)
         records = read_records(place.url, place.name)
         importances = parameter_importances(place.url, place.name)

@@ -33,7 +33,7 @@ class ArmCurve:
 
 @dataclass(frozen=True)
 class ArmCurvesInfo:
-    """A curve for each arm, controls left out, the most accurate first."""
+    """A curve for each arm by the screening seeds, controls left out, the most accurate first."""
 
     curves: tuple[ArmCurve, ...]
 
@@ -42,7 +42,8 @@ def arm_curves_info(evidence: Evidence) -> ArmCurvesInfo:
     """What the figure shows."""
     curves: dict[str, list[tuple[float, ...]]] = {}
     for run in evidence.runs:
-        if run.measurement.accuracy is not None and not run.of:
+        screened = run.stage == "screening" and run.measurement.accuracy is not None
+        if screened and not run.of:
             curve = tuple(accuracy for _, _, accuracy in run.measurement.curve)
             curves.setdefault(run.arm, []).append(curve)
     arms = [
@@ -91,7 +92,7 @@ def plot_arm_curves(info: ArmCurvesInfo) -> go.Figure:
         )
     styled(
         figure,
-        "Learning curves of the arms<br><sub>mean and standard deviation over seeds</sub>",
+        "Learning curves of the arms<br><sub>mean and deviation over the screening seeds</sub>",
         "epoch",
         "validation accuracy",
     )
