@@ -50,21 +50,26 @@ def report(
         records = read_records(place.url, place.name)
         importances = parameter_importances(place.url, place.name)
         evidence = read_evidence(place.url, place.name)
-        drawn = write_report(records, importances, evidence, place.folder)
+        found = answer_of(evidence)
+        drawn = write_report(records, importances, evidence, found, place.folder)
         print(place.folder / "report.html")
         if not write_images(drawn, place.folder / "figures"):
             print(NO_RENDERER, file=sys.stderr)
 
 
 def write_report(
-    records: Records, importances: dict[str, float], evidence: Evidence, folder: Path
+    records: Records,
+    importances: dict[str, float],
+    evidence: Evidence,
+    found: Answer | None,
+    folder: Path,
 ) -> dict[str, go.Figure]:
     """Write ``report.html``, ``front.csv`` and the evidence; returns the figures by name."""
     environment = {}
     if (folder / "environment.json").is_file():
         environment = json.loads((folder / "environment.json").read_text())
     drawn = evidence_figures(evidence) | study_figures(records, importances)
-    page = render(records, drawn, environment, answer_of(evidence))
+    page = render(records, drawn, environment, found)
     write_whole(folder / "report.html", page)
     write_whole(folder / "front.csv", front_table(records))
     write_evidence(evidence, folder)

@@ -275,7 +275,8 @@ class SearchRun:
         records = read_records(self.url, self.name)
         importances = parameter_importances(self.url, self.name)
         evidence = read_evidence(self.url, self.name)
-        drawn = write_report(records, importances, evidence, self.folder)
+        found = answer_of(evidence)
+        drawn = write_report(records, importances, evidence, found, self.folder)
         publish(self.url, records, drawn)
         best = choose(records)
         export_trial(records, best, self.folder, self.folder / "best", self.console.print)
@@ -285,7 +286,6 @@ class SearchRun:
             f"report: {self.folder / 'report.html'}\n"
             f"dashboard: optuna-dashboard {shown_url(self.url)}"
         )
-        found = answer_of(evidence)
         if found is not None:
             self.console.print(headline(found))
             if not write_images(drawn, self.folder / "figures"):

@@ -12,9 +12,13 @@ CIFAR10 = Path(os.environ.get("NAS_CIFAR10", ROOT.parent / "shared" / "data" / "
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path, monkeypatch):
-    """Every test works in a folder of its own, and no setting of the user reaches it."""
+    """Every test works in a folder of its own, and no setting of the user reaches it.
+
+    Without pictures, which take the start of a browser: tests of them take this back.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NAS_STORAGE", raising=False)
+    monkeypatch.setenv("BROWSER_PATH", "/nonexistent")
 
 
 @pytest.fixture

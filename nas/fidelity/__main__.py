@@ -76,7 +76,7 @@ def fidelity(
         ]
         if len(kept) < 3:
             raise fail("fewer than three architectures have finished their longer trainings", "", 1)
-        table = [[*long[trial.architecture.key].values()] for trial in kept]
+        table = [[a for _, a in sorted(long[t.architecture.key].items())] for t in kept]
         found = measure_fidelity(table, _signals(place, records, kept))
         result = asdict(found) | {"epochs": budget, "study_epochs": _epochs(records)}
         write_whole(place.folder / "fidelity.json", json.dumps(result, indent=2) + "\n")

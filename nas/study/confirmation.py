@@ -15,7 +15,6 @@ from nas.architecture import Architecture
 from nas.cost import count_cost
 from nas.matching import MatchError, match_macs, match_params
 from nas.space import SearchSpace
-from nas.space.quantities import format_count
 from nas.spectrum import ends_of
 from nas.study.design import Arm, role_of
 from nas.study.records import Records, TrialRecord
@@ -107,8 +106,7 @@ def _of_search(records: Records, space: SearchSpace, say: Callable[[str], None])
         except MatchError as error:
             say(f"the end {name} is not confirmed: {error}")
             continue
-        cost = format_count(count_cost(matched).macs)
-        arms[matched.key] = Arm(f"{name} at {cost} MACs", matched, "end")
+        arms[matched.key] = Arm(f"{name} at the cost of trial {best.number}", matched, "end")
     return tuple(arms.values())
 
 

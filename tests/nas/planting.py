@@ -116,5 +116,4 @@ def search(
         monkeypatch.setattr(SearchRun, "_write_results", lambda _run: None)
     Path("planted.yaml").write_text(text)
     monkeypatch.setattr(TrialRunner, "run", lambda _runner, *a, **k: planted.run(*a, **k))
-    monkeypatch.setenv("BROWSER_PATH", "/nonexistent")  # no pictures: they take a browser's start
     return CliRunner().invoke(app, ["--space", "planted.yaml", *options])

@@ -25,22 +25,28 @@ URL = make_url("sqlite:///runs/planted/study.db")
 WINNER = "C/4, spatial first"
 
 
-@pytest.fixture(autouse=True)
-def _in_a_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
 def evidence_of(monkeypatch, effects, *options: str, text: str = MATCHED) -> Evidence:
     result = search(monkeypatch, Planted(effects), *options, text=text)
     assert result.exit_code == 0, result.stderr
     return read_evidence(URL, "planted")
 
 
+_FOUND: dict[tuple[str, tuple[str, ...], str], Evidence] = {}
+
+
+def cached_evidence(monkeypatch, effects, *options: str, text: str = MATCHED) -> Evidence:
+    """The same, planted once for all tests that only read it: there may be no study here."""
+    planted = (json.dumps(effects, sort_keys=True), options, text)
+    if planted not in _FOUND:
+        _FOUND[planted] = evidence_of(monkeypatch, effects, *options, text=text)
+    return _FOUND[planted]
+
+
 # Planted effects.
 
 
 def test_a_known_winner_is_found(monkeypatch):
-    found = answer(evidence_of(monkeypatch, {WINNER: 0.02}))
+    found = answer(cached_evidence(monkeypatch, {WINNER: 0.02}))
     assert found.verdict.outcome == "supported"
     assert found.verdict.chosen == WINNER
     assert found.verdict.lower < 0.02 < found.verdict.upper
@@ -49,13 +55,13 @@ def test_a_known_winner_is_found(monkeypatch):
 
 
 def test_a_known_tie_is_not_found_to_be_a_difference(monkeypatch):
-    found = answer(evidence_of(monkeypatch, {}))
+    found = answer(cached_evidence(monkeypatch, {}))
     assert found.verdict.outcome != "supported"
     assert found.verdict.lower < 0.005
 
 
 def test_ends_that_win_refute_the_claim(monkeypatch):
-    found = answer(evidence_of(monkeypatch, {"C, spatial first": 0.02}))
+    found = answer(cached_evidence(monkeypatch, {"C, spatial first": 0.02}))
     assert found.verdict.outcome == "refuted"
     assert found.verdict.best_end == "C, spatial first"
     assert headline(found).startswith("Refuted: no confirmed interior point beats every end")
@@ -63,7 +69,7 @@ def test_ends_that_win_refute_the_claim(monkeypatch):
 
 def test_the_paired_design_finds_what_an_unpaired_one_does_not(monkeypatch):
     """The same accuracies, but each end's runs said to be of other seeds."""
-    evidence = evidence_of(monkeypatch, {WINNER: 0.012})
+    evidence = cached_evidence(monkeypatch, {WINNER: 0.012})
     assert answer(evidence).verdict.outcome == "supported"
     seeds = design_seeds("planted", 0, "confirmation", 8)
     moved = dict(zip(seeds, seeds[3:] + seeds[:3], strict=True))
@@ -83,7 +89,7 @@ def test_the_paired_design_finds_what_an_unpaired_one_does_not(monkeypatch):
 
 def test_it_is_chosen_by_screening_and_judged_by_confirmation(monkeypatch):
     """An arm that was lucky in screening is the one that is judged."""
-    evidence = evidence_of(monkeypatch, {WINNER: 0.02})
+    evidence = cached_evidence(monkeypatch, {WINNER: 0.02})
     lucky = "C/8, spatial first"
     runs = tuple(
         replace(run, measurement=replace(run.measurement, accuracy=0.99))
@@ -110,7 +116,7 @@ def test_it_is_chosen_by_screening_and_judged_by_confirmation(monkeypatch):
 
 
 def test_controls_come_out_as_they_must(monkeypatch):
-    found = answer(evidence_of(monkeypatch, {}, "--controls"))
+    found = answer(cached_evidence(monkeypatch, {}, "--controls"))
     kinds = [control.kind for control in found.controls]
     assert kinds.count("twin") == 2
     assert kinds.count("handicapped") == 1
@@ -122,7 +128,7 @@ def test_controls_come_out_as_they_must(monkeypatch):
 
 
 def test_controls_that_come_out_wrong_are_said_to(monkeypatch):
-    evidence = evidence_of(monkeypatch, {}, "--controls")
+    evidence = cached_evidence(monkeypatch, {}, "--controls")
     runs = tuple(
         replace(run, measurement=replace(run.measurement, accuracy=run.measurement.accuracy + gain))
         for run in evidence.runs
@@ -135,7 +141,7 @@ def test_controls_that_come_out_wrong_are_said_to(monkeypatch):
 
 def test_few_seeds_cannot_tell_a_control(monkeypatch):
     text = MATCHED.replace("confirm: {seeds: 8}", "confirm: {seeds: 4}")
-    found = answer(evidence_of(monkeypatch, {}, "--controls", text=text))
+    found = answer(cached_evidence(monkeypatch, {}, "--controls", text=text))
     assert {control.passed for control in found.controls} == {None}
 
 
@@ -184,7 +190,7 @@ def test_adding_seeds_after_the_results_is_shown(monkeypatch):
 
 def test_without_a_confirmation_there_is_no_verdict(monkeypatch):
     text = MATCHED.replace("confirm:", "#")
-    found = answer(evidence_of(monkeypatch, {WINNER: 0.02}, text=text))
+    found = answer(cached_evidence(monkeypatch, {WINNER: 0.02}, text=text))
     assert found.verdict is None
     assert "nothing was confirmed" in headline(found)
     assert len(found.rows) == len(ARMS)
@@ -209,7 +215,7 @@ def failing(evidence: Evidence, arm: str, stage: str) -> Evidence:
 
 @pytest.mark.parametrize("arm", [WINNER, "plain"])
 def test_a_judged_arm_that_failed_is_no_winner_of_the_other_seeds(monkeypatch, arm):
-    evidence = failing(evidence_of(monkeypatch, {WINNER: 0.02}), arm, "confirmation")
+    evidence = failing(cached_evidence(monkeypatch, {WINNER: 0.02}), arm, "confirmation")
     found = answer(evidence)
     assert found.verdict is None
     assert found.reason.startswith(f"{arm} failed with confirmation seed")
@@ -218,12 +224,12 @@ def test_a_judged_arm_that_failed_is_no_winner_of_the_other_seeds(monkeypatch, a
 
 def test_an_arm_that_failed_in_screening_is_not_chosen(monkeypatch):
     effects = {WINNER: 0.02, "C/8, spatial first": 0.019}
-    found = answer(failing(evidence_of(monkeypatch, effects), WINNER, "screening"))
+    found = answer(failing(cached_evidence(monkeypatch, effects), WINNER, "screening"))
     assert found.verdict.chosen == "C/8, spatial first"
 
 
 def test_a_failed_control_changes_nothing_but_itself(monkeypatch):
-    evidence = evidence_of(monkeypatch, {WINNER: 0.02}, "--controls")
+    evidence = cached_evidence(monkeypatch, {WINNER: 0.02}, "--controls")
     found = answer(failing(evidence, "handicapped plain", "screening"))
     assert found.verdict == answer(evidence).verdict
 
@@ -253,7 +259,7 @@ def test_screening_seeds_that_are_added_after_the_confirmation_choose_nothing(mo
 
 def test_a_verdict_needs_both_kinds_of_end(monkeypatch):
     text = MATCHED.replace("[1, 2, C/8, C/4, C]", "[1, 2, C/8, C/4]")
-    found = answer(evidence_of(monkeypatch, {WINNER: 0.02}, text=text))
+    found = answer(cached_evidence(monkeypatch, {WINNER: 0.02}, text=text))
     assert found.reason == f"no depthwise end of the same cost as {WINNER} was confirmed"
 
 
@@ -426,7 +432,7 @@ def test_a_plain_search_has_no_box(monkeypatch):
 
 
 def test_the_table_has_the_probability_of_being_on_the_front(monkeypatch):
-    found = answer(evidence_of(monkeypatch, {WINNER: 0.05}))
+    found = answer(cached_evidence(monkeypatch, {WINNER: 0.05}))
     rows = {row.name: row for row in found.rows}
     assert rows[WINNER].label == "front"
     assert rows[WINNER].p_screened == rows[WINNER].p_confirmed == pytest.approx(1.0)
@@ -437,7 +443,7 @@ def test_the_table_has_the_probability_of_being_on_the_front(monkeypatch):
 
 
 def test_the_difference_on_the_test_split_is_shown_and_judges_nothing(monkeypatch):
-    evidence = evidence_of(monkeypatch, {WINNER: 0.02})
+    evidence = cached_evidence(monkeypatch, {WINNER: 0.02})
     found = answer(evidence)
     mean, low, high = found.test
     assert mean == pytest.approx(found.verdict.estimate)  # planted: one point less in all arms
@@ -463,7 +469,7 @@ def test_the_impossible_is_said_before_the_first_run(monkeypatch):
 
 
 def test_runs_on_different_machines_are_said_to_be(monkeypatch):
-    evidence = evidence_of(monkeypatch, {})
+    evidence = cached_evidence(monkeypatch, {})
     moved = tuple(
         replace(run, measurement=replace(run.measurement, threads=2))
         if run.arm == "plain" and run.stage == "confirmation"
@@ -480,7 +486,7 @@ def test_runs_on_different_machines_are_said_to_be(monkeypatch):
 def test_ends_on_the_front_of_a_search_do_not_stand_for_those_of_its_cost(monkeypatch):
     """Cheap all-depthwise trials are on the front; the winner is dear."""
     effects = {'"segments":2': 0.1}
-    evidence = evidence_of(monkeypatch, effects, "--trials", "40", text=SEARCH)
+    evidence = cached_evidence(monkeypatch, effects, "--trials", "40", text=SEARCH)
     found = answer(evidence)
     assert found.verdict is not None, found.reason
     chosen = evidence.arms[found.verdict.chosen].measurement.macs
@@ -490,7 +496,7 @@ def test_ends_on_the_front_of_a_search_do_not_stand_for_those_of_its_cost(monkey
 
 def test_a_search_with_equal_parameters_is_confirmed_at_equal_parameters(monkeypatch):
     text = SEARCH.replace("training:", "match: {params: 9K, tolerance: 6%}\ntraining:")
-    evidence = evidence_of(monkeypatch, {'"segments":"C/4"': 0.05}, text=text)
+    evidence = cached_evidence(monkeypatch, {'"segments":"C/4"': 0.05}, text=text)
     found = answer(evidence)
     assert found.verdict.outcome == "supported"
     chosen = evidence.arms[found.verdict.chosen].measurement.params
@@ -501,7 +507,7 @@ def test_a_search_with_equal_parameters_is_confirmed_at_equal_parameters(monkeyp
 def test_the_ends_of_a_search_have_what_else_its_best_one_has(monkeypatch):
     text = SEARCH.replace("training:", "  kernel: [5]\n  residual: [false]\ntraining:")
     text = text.replace("  order:", "  activation: [relu]\n  order:")
-    evidence = evidence_of(monkeypatch, {}, text=text)
+    evidence = cached_evidence(monkeypatch, {}, text=text)
     ends = [run for run in evidence.arms.values() if " at " in run.arm]
     assert len(ends) == 3
     for run in ends:

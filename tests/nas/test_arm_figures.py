@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -27,15 +28,21 @@ ABLATION = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _in_a_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
 def evidence_of(monkeypatch, effects, text: str = MATCHED, *options: str) -> Evidence:
     result = search(monkeypatch, Planted(effects), *options, text=text)
     assert result.exit_code == 0, result.stderr
     return read_evidence(URL, "planted")
+
+
+_FOUND: dict[tuple[str, tuple[str, ...], str], Evidence] = {}
+
+
+def cached_evidence(monkeypatch, effects, text: str = MATCHED, *options: str) -> Evidence:
+    """The same, planted once for all tests that only read it."""
+    planted = (json.dumps(effects, sort_keys=True), options, text)
+    if planted not in _FOUND:
+        _FOUND[planted] = evidence_of(monkeypatch, effects, text, *options)
+    return _FOUND[planted]
 
 
 def places_of(info, stage: str):
@@ -43,7 +50,7 @@ def places_of(info, stage: str):
 
 
 def test_arms_are_along_the_spectrum_with_their_ends_marked(monkeypatch):
-    evidence = evidence_of(monkeypatch, {"C/4, spatial first": 0.05}, MATCHED, "--controls")
+    evidence = cached_evidence(monkeypatch, {"C/4, spatial first": 0.05}, MATCHED, "--controls")
     info = figures.spectrum_info(evidence)
     assert info.cost == "equal MACs"
     screening = {s.family: s.places for s in info.series if s.stage == "screening"}
@@ -58,7 +65,7 @@ def test_arms_are_along_the_spectrum_with_their_ends_marked(monkeypatch):
 
 
 def test_each_stage_is_by_its_own_seeds(monkeypatch):
-    evidence = evidence_of(monkeypatch, {"C/4, spatial first": 0.05})
+    evidence = cached_evidence(monkeypatch, {"C/4, spatial first": 0.05})
     info = figures.spectrum_info(evidence)
     confirmed = places_of(info, "confirmation")
     assert set(confirmed) == {"C/4, spatial first", *ENDS}
@@ -85,7 +92,7 @@ def test_intervals_of_paired_arms_are_those_of_the_noise_that_is_not_shared():
 
 
 def test_learning_curves_are_the_mean_and_spread_of_the_seeds_that_all_arms_have(monkeypatch):
-    evidence = evidence_of(monkeypatch, {"C/4, spatial first": 0.05})
+    evidence = cached_evidence(monkeypatch, {"C/4, spatial first": 0.05})
     best, *others = figures.arm_curves_info(evidence).curves
     assert (best.arm, best.seeds) == ("C/4, spatial first", 3)
     runs = evidence.of_stage("screening")["C/4, spatial first"].values()
@@ -97,7 +104,7 @@ def test_learning_curves_are_the_mean_and_spread_of_the_seeds_that_all_arms_have
 
 def test_a_choice_is_compared_over_arms_that_differ_in_it_alone(monkeypatch):
     """The residual is planted to be worth 0.04, the activation nothing."""
-    evidence = evidence_of(monkeypatch, {'"residual":false': -0.04}, ABLATION)
+    evidence = cached_evidence(monkeypatch, {'"residual":false': -0.04}, ABLATION)
     residual = figures.ablation_info(evidence, "residual")
     levels = {level.name: level for level in residual.levels}
     assert set(levels) == {"with residual", "without residual"}
@@ -116,21 +123,21 @@ def test_a_choice_is_compared_over_arms_that_differ_in_it_alone(monkeypatch):
 
 
 def test_arms_without_a_counterpart_are_left_out(monkeypatch):
-    evidence = evidence_of(monkeypatch, {}, ABLATION)
+    evidence = cached_evidence(monkeypatch, {}, ABLATION)
     without = tuple(run for run in evidence.runs if run.arm != "C, relu, no residual")
     residual = figures.ablation_info(replace(evidence, runs=without), "residual")
     assert residual.arms == 3
 
 
 def test_a_plain_convolution_is_no_counterpart_of_an_order(monkeypatch):
-    evidence = evidence_of(monkeypatch, {}, MATCHED.replace("confirm:", "#"))
+    evidence = cached_evidence(monkeypatch, {}, MATCHED.replace("confirm:", "#"))
     assert figures.ablation_info(evidence, "order") is None
     assert figures.widths_info(evidence) is None
 
 
 def test_activation_and_width_are_crossed(monkeypatch):
     effects = {'"activation":"relu"': -0.02}
-    evidence = evidence_of(monkeypatch, effects, ABLATION)
+    evidence = cached_evidence(monkeypatch, effects, ABLATION)
     info = figures.widths_info(evidence)
     assert info.segments == ("C/4", "C")
     cells = {(c.activation, c.segments): c for c in info.cells}
@@ -162,7 +169,7 @@ def evidence_of_equal_cost(monkeypatch) -> Evidence:
 
 
 def test_seeds_are_enough_for_every_figure_to_be_drawn(monkeypatch):
-    drawn = evidence_figures(evidence_of(monkeypatch, {}, ABLATION))
+    drawn = evidence_figures(cached_evidence(monkeypatch, {}, ABLATION))
     assert set(drawn) == {"spectrum", "arms", "residual", "activation", "widths"}
     assert all(len(figure.data) for figure in drawn.values())
     assert len(design_seeds("planted", 0, "screening", 3)) == 3
@@ -171,7 +178,7 @@ def test_seeds_are_enough_for_every_figure_to_be_drawn(monkeypatch):
 @pytest.mark.browser
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium")
 def test_figures_become_png_and_svg_for_a_paper(monkeypatch, tmp_path):
-    drawn = evidence_figures(evidence_of(monkeypatch, {}, ABLATION))
+    drawn = evidence_figures(cached_evidence(monkeypatch, {}, ABLATION))
     monkeypatch.delenv("BROWSER_PATH")
     spectrum = {"spectrum": drawn["spectrum"]}
     assert write_images(spectrum, tmp_path / "figures")
@@ -181,6 +188,6 @@ def test_figures_become_png_and_svg_for_a_paper(monkeypatch, tmp_path):
 
 
 def test_without_a_browser_there_are_no_pictures_and_no_error(monkeypatch, tmp_path):
-    drawn = evidence_figures(evidence_of(monkeypatch, {}, ABLATION))
+    drawn = evidence_figures(cached_evidence(monkeypatch, {}, ABLATION))
     assert os.environ["BROWSER_PATH"] == "/nonexistent"
     assert not write_images({"spectrum": drawn["spectrum"]}, tmp_path)

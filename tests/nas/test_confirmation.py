@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 from sqlalchemy.engine import make_url
 
 from nas.spectrum import ends_of
@@ -24,11 +23,6 @@ from trials.store import Store
 
 URL = make_url("sqlite:///runs/planted/study.db")
 WINNER = "C/4, spatial first"
-
-
-@pytest.fixture(autouse=True)
-def _in_a_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def screened(monkeypatch, effects, *options: str, text: str = MATCHED):

@@ -26,11 +26,6 @@ from trials.recipe import recipe
 URL = make_url("sqlite:///runs/planted/study.db")
 
 
-@pytest.fixture(autouse=True)
-def _in_a_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
 def space_of(text: str, *overrides: str):
     Path("space.yaml").write_text(text)
     return load_space("space.yaml", overrides)
