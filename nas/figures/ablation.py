@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import plotly.graph_objects as go
 
-from nas.figures.style import SERIES, faded, styled
+from nas.figures.style import SERIES, band, error_bars, styled
 from nas.verdict.paired import paired_intervals
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
@@ -177,16 +177,7 @@ def plot_ablation(info: AblationInfo) -> go.Figure:
     for index, level in enumerate(info.levels):
         color = SERIES[index % len(SERIES)]
         epochs = list(range(1, len(level.curve) + 1))
-        figure.add_scatter(
-            x=epochs + epochs[::-1],
-            y=[*level.upper, *level.lower[::-1]],
-            mode="lines",
-            fill="toself",
-            fillcolor=faded(color),
-            line={"width": 0},
-            hoverinfo="skip",
-            showlegend=False,
-        )
+        figure.add_scatter(**band(level.lower, level.upper, color))
         figure.add_scatter(
             x=epochs,
             y=list(level.curve),
@@ -219,14 +210,7 @@ def plot_widths(info: WidthsInfo) -> go.Figure:
         figure.add_scatter(
             x=[cell.segments for cell in row],
             y=[cell.accuracy for cell in row],
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": [cell.upper - cell.accuracy for cell in row],
-                "arrayminus": [cell.accuracy - cell.lower for cell in row],
-                "thickness": 1.2,
-                "width": 3,
-            },
+            error_y=error_bars(row),
             mode="lines+markers",
             name="no activation" if activation == "none" else activation,
             line={"color": color, "width": 1.6},

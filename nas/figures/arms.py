@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from nas.figures.style import SERIES, faded, styled
+from nas.figures.style import SERIES, band, styled
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
     from nas.answer.evidence import Evidence
@@ -68,18 +68,7 @@ def plot_arm_curves(info: ArmCurvesInfo) -> go.Figure:
         shown = True if index < MAX_ARMS else "legendonly"
         upper = [m + d for m, d in zip(curve.mean, curve.deviation, strict=True)]
         lower = [m - d for m, d in zip(curve.mean, curve.deviation, strict=True)]
-        figure.add_scatter(
-            x=epochs + epochs[::-1],
-            y=upper + lower[::-1],
-            mode="lines",
-            fill="toself",
-            fillcolor=faded(color),
-            line={"width": 0},
-            hoverinfo="skip",
-            showlegend=False,
-            legendgroup=curve.arm,
-            visible=shown,
-        )
+        figure.add_scatter(**band(lower, upper, color), legendgroup=curve.arm, visible=shown)
         figure.add_scatter(
             x=epochs,
             y=list(curve.mean),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from nas.figures.style import INK, SERIES, styled
+from nas.figures.style import INK, SERIES, error_bars, styled
 from nas.spectrum import PLAIN_POSITION, position
 from nas.verdict.paired import paired_intervals
 
@@ -158,14 +158,7 @@ def plot_spectrum(info: SpectrumInfo) -> go.Figure:
         figure.add_scatter(
             x=[place.x for place in places],
             y=[place.accuracy for place in places],
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": [place.upper - place.accuracy for place in places],
-                "arrayminus": [place.accuracy - place.lower for place in places],
-                "thickness": 1.2,
-                "width": 3,
-            },
+            error_y=error_bars(places),
             mode="markers" if confirmed else "lines+markers+text",
             name=f"{series.family}, {'confirmed' if confirmed else 'screening'}",
             text=[place.label for place in places],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Protocol
+
 import plotly.graph_objects as go
 
 ACCENT = "#0072b2"
@@ -17,10 +20,48 @@ COST_TITLES = {
 }
 
 
-def faded(color: str) -> str:
-    """A colour of the palette for a band behind its line."""
+class Bounded(Protocol):
+    """A mean accuracy with its interval."""
+
+    @property
+    def accuracy(self) -> float:
+        """The mean."""
+
+    @property
+    def lower(self) -> float:
+        """Of the interval."""
+
+    @property
+    def upper(self) -> float:
+        """Of the interval."""
+
+
+def error_bars(means: Sequence[Bounded]) -> dict[str, object]:
+    """Plotly's error bars for intervals."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [mean.upper - mean.accuracy for mean in means],
+        "arrayminus": [mean.accuracy - mean.lower for mean in means],
+        "thickness": 1.2,
+        "width": 3,
+    }
+
+
+def band(lower: Sequence[float], upper: Sequence[float], color: str) -> dict[str, Any]:
+    """Plotly's arguments for a band between two curves over epochs, behind a line of its colour."""
+    epochs = list(range(1, len(lower) + 1))
     red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.15)"
+    return {
+        "x": epochs + epochs[::-1],
+        "y": [*upper, *lower[::-1]],
+        "mode": "lines",
+        "fill": "toself",
+        "fillcolor": f"rgba({red},{green},{blue},0.15)",
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
 
 
 def styled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
