@@ -213,14 +213,10 @@ class SearchRun:
 
     def _register(self, driver: Driver, arms: tuple[Arm, ...]) -> None:
         """Write down what is claimed, before the first trial."""
-        name = confirmation_name(self.name)
-        try:
-            confirmed = read_records(self.url, name)
-        except NoStudy:
-            confirmed = None
+        records = read_records(self.url, self.name)
         results: dict[Stage, int] = {
-            "screening": driver.records().ended,
-            "confirmation": confirmed.ended if confirmed else 0,
+            "screening": records.ended,
+            "confirmation": records.confirmation.ended if records.confirmation else 0,
         }
         plan = Plan.of(self.space, arms)
         register(driver.study, plan, results)
@@ -231,17 +227,14 @@ class SearchRun:
     def _confirm(self, data: ImageData) -> int:
         """Train what may be the best, and the ends, with seeds that nothing has seen."""
         records = read_records(self.url, self.name)
-        name = confirmation_name(self.name)
-        try:
-            before = read_records(self.url, name).arms
-        except NoStudy:
-            before = ()
+        before = records.confirmation.arms if records.confirmation else ()
         chosen = arms_to_confirm(records, self.space, records.arms, self.console.print)
         if not chosen:
             return 0
         there = {(arm.name, arm.architecture) for arm in chosen}
         arms = chosen + tuple(a for a in before if (a.name, a.architecture) not in there)
-        with self.runner.driving(name, data, self._design("confirmation", arms)) as driver:
+        name, design = confirmation_name(self.name), self._design("confirmation", arms)
+        with self.runner.driving(name, data, design) as driver:
             if not driver.over:
                 # Nothing else reads the test split; nobody needs the weights.
                 self.runner.run(driver, data, self.runner.load_test(data), keep_weights=False)

@@ -35,11 +35,13 @@ def is_end(architecture: Architecture) -> bool:
     return positions <= {PLAIN_POSITION, 0.0} or positions == {1.0}
 
 
-def ends_of(architecture: Architecture, orders: Sequence[str]) -> dict[str, Architecture]:
-    """The same network at both ends of the spectrum, by name; everything else stays as it is.
+def end_names(orders: Sequence[str]) -> tuple[str, ...]:
+    """Of the ends: regular convolutions, and one segment per channel in each of the orders."""
+    return ("plain", *(f"C, {order.replace('_', ' ')}" for order in orders))
 
-    Regular convolutions, and one segment for each channel in each of the orders.
-    """
+
+def ends_of(architecture: Architecture, orders: Sequence[str]) -> dict[str, Architecture]:
+    """The same network at both ends of the spectrum, by name; everything else stays as it is."""
     regular = [
         replace(
             block,
@@ -49,11 +51,12 @@ def ends_of(architecture: Architecture, orders: Sequence[str]) -> dict[str, Arch
         )
         for block in architecture.blocks
     ]
-    ends = {"plain": replace(architecture, blocks=tuple(regular))}
-    for order in orders:
+    plain, *separable = end_names(orders)
+    ends = {plain: replace(architecture, blocks=tuple(regular))}
+    for name, order in zip(separable, orders, strict=True):
         blocks = [
             replace(block, point=replace(block.point, segments="C", order=cast("Order", order)))
             for block in architecture.blocks
         ]
-        ends[f"C, {order.replace('_', ' ')}"] = replace(architecture, blocks=tuple(blocks))
+        ends[name] = replace(architecture, blocks=tuple(blocks))
     return ends

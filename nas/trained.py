@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,7 +13,7 @@ from nas.network import build_network
 from nas.space.load import space_of
 from nas.space.schema import TrainingSection
 from nas.study import Records, TrialRecord
-from nas.study.design import Arm, Role
+from nas.study.design import recipe_of_role
 from nas.yaml_file import Document
 from trials.data import DataError, check_batch_size, load
 from trials.measurement import TrainingKey
@@ -67,10 +66,7 @@ def load_trained(records: Records, record: TrialRecord, folder: Path) -> nn.Modu
 def recipe_of(records: Records, record: TrialRecord) -> Recipe:
     """That a trial was trained by: the study's, unless it is a control."""
     section = records.document.get("training", {})
-    recipe = TrainingSection.model_validate(section).full_recipe
-    if not record.is_control:
-        return recipe
-    return Arm(record.arm, record.architecture, cast("Role", record.role)).recipe(recipe)
+    return recipe_of_role(record.role, TrainingSection.model_validate(section).full_recipe)
 
 
 def train_again(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from statistics import fmean, median
@@ -311,11 +311,8 @@ class _Answering:
         for before, after in pairwise(self.evidence.plans):
             when = f"{after.at}, after {sum(after.results.values())} runs"
             lines += [f"{change} ({when})" for change in before.plan.changes(after.plan)]
-        lines += [
-            f"{name}: {getattr(self.latest, name):g}, for this answer {value:g}"
-            for name, value in (("delta", self.delta), ("alpha", self.alpha))
-            if value != getattr(self.latest, name)
-        ]
+        asked = replace(self.latest, delta=self.delta, alpha=self.alpha)
+        lines += [f"{change} (for this answer alone)" for change in self.latest.changes(asked)]
         machines = {
             f"{m.device}, {m.threads} {'thread' if m.threads == 1 else 'threads'}, torch "
             f"{m.versions.get('torch', '?')}"

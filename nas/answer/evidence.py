@@ -10,12 +10,11 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
-from typing import Any, cast, get_args, get_type_hints
+from typing import Any, cast, get_args
 
 from pydantic import TypeAdapter
 from sqlalchemy.engine import URL
@@ -24,8 +23,8 @@ from nas.architecture import Architecture
 from nas.faults import InputError
 from nas.space.load import space_file
 from nas.space.schema import SpaceFile
-from nas.study import Arm, NoStudy, Records, TrialRecord, confirmation_name, read_records
-from nas.study.design import Role, Stage, role_of
+from nas.study import Records, TrialRecord, read_records
+from nas.study.design import Role, Stage, recipe_of_role, role_of
 from nas.study.registration import (
     Registration,
     registrations_from_json,
@@ -54,7 +53,7 @@ class Run:
     of: str
     measurement: Measurement
 
-    @property
+    @cached_property
     def architecture(self) -> Architecture:
         """The arm's network."""
         return Architecture.from_json(self.measurement.architecture)
@@ -110,9 +109,8 @@ def read_evidence(url: URL, name: str) -> Evidence:
     finally:
         store.close()
     runs = list(_runs(records, "screening", file, measured))
-    with suppress(NoStudy):  # nothing was confirmed yet
-        confirmation = read_records(url, confirmation_name(name))
-        runs += _runs(confirmation, "confirmation", file, measured)
+    if records.confirmation is not None:
+        runs += _runs(records.confirmation, "confirmation", file, measured)
     return Evidence(name, file, records.plans, tuple(runs))
 
 
@@ -123,8 +121,8 @@ def _runs(
         if trial.state not in ("complete", "failed"):
             continue
         role = cast("Role", trial.role or role_of(trial.architecture))
-        arm = Arm(trial.arm or f"trial {trial.number}", trial.architecture, role, trial.of)
-        recipe = arm.recipe(file.training.full_recipe)
+        arm = trial.arm or f"trial {trial.number}"
+        recipe = recipe_of_role(role, file.training.full_recipe)
         for seed in trial.seeds:
             key = (trial.architecture.key, records.data.fingerprint)
             training = TrainingKey(*key, recipe.key, recipe.epochs, seed)
@@ -132,7 +130,7 @@ def _runs(
             if measurement is None and trial.state == "failed":  # its workers died
                 measurement = _lost(trial, training)
             if measurement is not None:
-                yield Run(stage, arm.name, role, trial.of, measurement)
+                yield Run(stage, arm, role, trial.of, measurement)
 
 
 def _lost(trial: TrialRecord, training: TrainingKey) -> Measurement:
@@ -213,40 +211,25 @@ def _unreadable(file: Path, error: Exception, where: str = "") -> InputError:
 
 
 def _run(row: dict[str, str]) -> Run:
-    kinds = get_type_hints(Measurement)
-    values = {
-        field.name: _parsed(row[field.name], kinds[field.name]) for field in fields(Measurement)
-    }
-    run = Run(
-        cast("Stage", row["stage"]),
-        row["arm"],
-        cast("Role", row["role"]),
-        row["of"],
-        TypeAdapter(Measurement).validate_python(values),
-    )
-    measurement = run.measurement
+    cells = {field.name: row[field.name] for field in fields(Measurement)}
+    values: dict[str, Any] = {name: cell for name, cell in cells.items() if cell != ""}
+    for name in ("curve", "versions"):
+        values[name] = json.loads(values[name])
+    measurement = _MEASUREMENT.validate_python(values)
+    stage, arm, role, of = (row[name] for name in ("stage", "arm", "role", "of"))
     numbers = (measurement.accuracy, measurement.test_accuracy, *sum(measurement.curve, ()))
     if not all(number is None or isfinite(number) for number in numbers):
         raise ValueError("an accuracy or a loss is not a finite number")
-    if run.stage not in get_args(Stage) or run.role not in get_args(Role):
-        raise ValueError(f"stage {run.stage!r}, role {run.role!r}")
+    if stage not in get_args(Stage) or role not in get_args(Role):
+        raise ValueError(f"stage {stage!r}, role {role!r}")
     if min(measurement.macs, measurement.params, measurement.epochs) < 1:
         raise ValueError("MACs, parameters and epochs are at least 1")
-    run.architecture.blocks  # noqa: B018  # raises where it is no architecture
-    return run
+    Architecture.from_json(measurement.architecture)  # raises where it is none
+    return Run(cast("Stage", stage), arm, cast("Role", role), of, measurement)
 
 
-def _parsed(text: str, kind: Any) -> Any:  # noqa: ANN401  # a type form and its value
-    named = str(kind)
-    if "tuple" in named:
-        return tuple(tuple(epoch) for epoch in json.loads(text))
-    if "dict" in named:
-        return json.loads(text)
-    if text == "" and "None" in named:
-        return None
-    if "float" in named:
-        return float(text)
-    return int(text) if "int" in named else text
+_MEASUREMENT = TypeAdapter(Measurement)
+"""Reads numbers from text; a cell that is empty has its default."""
 
 
 __all__ = ["Evidence", "Run", "published_evidence", "read_evidence", "write_evidence"]

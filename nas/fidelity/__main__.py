@@ -144,7 +144,7 @@ def _signals(
     place: StudyPlace, records: Records, kept: Sequence[TrialRecord]
 ) -> dict[str, list[float]]:
     """What the study's own trainings say of each architecture, by the first seed of each."""
-    store = Store(place.url)
+    store = Store(place.url, create=False)
     try:
         measured = [_first_run(store, records, trial) for trial in kept]
     finally:

@@ -19,7 +19,7 @@ from nas.spectrum import is_end
 from trials.recipe import Recipe
 
 Role = Literal["end", "interior", "twin", "handicapped"]
-Stage = Literal["screening", "confirmation", "fidelity"]
+Stage = Literal["screening", "confirmation"]
 
 HANDICAP = 30
 """What the learning rate of the handicapped arm is divided by."""
@@ -45,11 +45,16 @@ class Arm:
 
     def recipe(self, recipe: Recipe) -> Recipe:
         """The study's recipe, as this arm is trained by it."""
-        if self.role == "twin":
-            return replace(recipe, initialisation=1)
-        if self.role == "handicapped":
-            return replace(recipe, learning_rate=recipe.learning_rate / HANDICAP)
-        return recipe
+        return recipe_of_role(self.role, recipe)
+
+
+def recipe_of_role(role: str, recipe: Recipe) -> Recipe:
+    """A study's recipe, as an arm in a role is trained by it; trials of a search have none."""
+    if role == "twin":
+        return replace(recipe, initialisation=1)
+    if role == "handicapped":
+        return replace(recipe, learning_rate=recipe.learning_rate / HANDICAP)
+    return recipe
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Design:
         return len(self.arms) * len(self.seeds)
 
 
-def design_seeds(study: str, study_seed: int, stage: Stage, count: int) -> tuple[int, ...]:
+def design_seeds(study: str, study_seed: int, stage: str, count: int) -> tuple[int, ...]:
     """Seeds of a stage: of the study and the stage, whatever the arms are.
 
     Another study has other ones, so that what was seen in one cannot be planned in the next. They

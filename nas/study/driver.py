@@ -25,7 +25,7 @@ from sqlalchemy.engine import URL
 from nas.architecture import Architecture, ArchitectureError
 from nas.cost import Cost, count_cost
 from nas.space import SearchSpace
-from nas.study.design import Arm, Design, arms_to_json
+from nas.study.design import Design, arms_to_json, recipe_of_role
 from nas.study.identity import SpaceChanged, differences, identity
 from nas.study.lock import creating_tables
 from nas.study.proposer import (
@@ -406,7 +406,7 @@ class Driver:
         architecture = Architecture.from_json(trial.user_attrs["architecture"])
         attrs = trial.user_attrs
         arm, role = attrs.get("arm", ""), attrs.get("role", "")
-        recipe = Arm(arm, architecture, role).recipe(self.recipe) if arm else self.recipe
+        recipe = recipe_of_role(role, self.recipe)
         seeds = tuple(json.loads(attrs["seeds"]))
         cost = count_cost(architecture)
         return Assignment(trial.number, architecture, cost, seeds, recipe, arm, role)

@@ -92,7 +92,7 @@ class Records:
         objectives: their names; the first is maximized, a second one minimized.
         arms: of a design.
         plans: what the study set out to answer, oldest first.
-        confirmed: arms that were trained again on fresh seeds, each as the mean of these.
+        confirmation: the runs on fresh seeds, where there are any yet.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Records:
     trials: tuple[TrialRecord, ...]
     arms: tuple[Arm, ...] = ()
     plans: tuple[Registration, ...] = ()
-    confirmed: tuple[TrialRecord, ...] = ()
+    confirmation: Records | None = None
 
     @cached_property
     def complete(self) -> tuple[TrialRecord, ...]:
@@ -126,7 +126,8 @@ class Records:
     def confirmation_of(self, trial: TrialRecord) -> TrialRecord | None:
         """The mean of the confirmation runs of a trial's architecture, if there are any."""
         key = trial.architecture.key
-        return next((arm for arm in self.confirmed if arm.architecture.key == key), None)
+        arms = self.confirmation.complete if self.confirmation else ()
+        return next((arm for arm in arms if arm.architecture.key == key), None)
 
     @property
     def points(self) -> NDArray[np.float64]:
@@ -219,7 +220,7 @@ def read_records(url: str | URL, name: str) -> Records:
             confirmation = load_study(storage, confirmation_name(name))
         except NoStudy:
             return records
-        return replace(records, confirmed=records_of(confirmation).complete)
+        return replace(records, confirmation=records_of(confirmation))
     finally:
         storage.engine.dispose()
 

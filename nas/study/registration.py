@@ -16,6 +16,7 @@ import optuna
 from pydantic import TypeAdapter
 
 from nas.space import SearchSpace
+from nas.spectrum import end_names
 from nas.study.design import Arm, Stage
 
 _ATTRIBUTE = "plan"
@@ -53,8 +54,8 @@ class Plan:
             arms: of a design; of a search the ends are known, and the arms are what it finds.
         """
         file = space.file
-        of_search = ["plain", *(f"C, {order.replace('_', ' ')}" for order in space.orders)]
-        ends = [arm.name for arm in arms if arm.role == "end"] if arms else of_search
+        of_arms = [arm.name for arm in arms if arm.role == "end"]
+        ends = of_arms if arms else end_names(space.orders)
         return cls(
             file.claim.delta,
             file.claim.alpha,

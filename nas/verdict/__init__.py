@@ -1,6 +1,6 @@
 """The paper's question, answered with statistics that a reviewer would accept."""
 
-from nas.verdict.decision import Arm, Claim, Outcome, Verdict, judge
+from nas.verdict.decision import Claim, JudgedArm, Outcome, Verdict, judge
 from nas.verdict.noisy_front import NoisyFront, noisy_front
 from nas.verdict.paired import (
     Comparison,
@@ -10,9 +10,9 @@ from nas.verdict.paired import (
 )
 
 __all__ = [
-    "Arm",
     "Claim",
     "Comparison",
+    "JudgedArm",
     "NoisyFront",
     "Outcome",
     "Verdict",

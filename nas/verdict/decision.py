@@ -49,7 +49,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Arm:
+class JudgedArm:
     """One row of the table.
 
     Attributes:
@@ -104,7 +104,7 @@ class Verdict:
     p_refuted: float
     detectable: float
     more_seeds: int | None
-    arms: tuple[Arm, ...]
+    arms: tuple[JudgedArm, ...]
 
 
 def judge(
@@ -183,14 +183,14 @@ def _arm(
     screened: Mapping[str, float],
     best_end: str,
     alpha: float,
-) -> Arm:
+) -> JudgedArm:
     values = runs[name]
     against = None
     if name != best_end:
         comparison = Comparison.of(values, runs[best_end])
         against = (comparison.mean, comparison.lower(alpha / 2), comparison.upper(alpha / 2))
     deviation = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
-    return Arm(
+    return JudgedArm(
         name,
         len(values),
         float(values.mean()),

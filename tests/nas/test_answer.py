@@ -168,7 +168,7 @@ def test_a_changed_plan_is_no_obstacle_and_is_shown(monkeypatch):
     first, second = found.changes
     assert first.startswith("delta: 0.5 percentage points, then 0.1 percentage points (")
     assert first.endswith(f"after {runs} runs)")
-    assert second == "alpha: 0.05, for this answer 0.01"
+    assert second == "alpha: 0.05, then 0.01 (for this answer alone)"
     shown = list(facts(found))
     assert shown[0][0] == "planned before the first run"
     assert "0.5 percentage points" in shown[0][1]

@@ -95,7 +95,7 @@ def test_blocks_are_listed_with_their_shortcuts():
 def test_a_confirmed_network_has_its_confirmed_and_its_test_accuracy():
     again = replace(RECORD, number=40, accuracy=0.7, test_accuracy=0.69, seeds=(7, 8, 9))
     other = replace(trial(4, 0.9, network(width=16)), test_accuracy=0.9)
-    confirmed = replace(study(RECORD), confirmed=(other, again))
+    confirmed = replace(study(RECORD), confirmation=study(other, again))
     card = model_card(confirmed, RECORD, Trained(PROXY, 0.75))
     said = "0.7000 on the validation split, 0.6900 on the test split"
     assert rows(card)["trained again with 3 fresh seeds, mean"] == said
