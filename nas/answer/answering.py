@@ -11,6 +11,7 @@ from statistics import fmean, median
 import numpy as np
 
 from nas.answer.evidence import Evidence
+from nas.pareto import corner
 from nas.spectrum import position
 from nas.study.design import Role
 from nas.study.registration import Plan
@@ -21,10 +22,6 @@ from trials.measurement import Measurement
 
 COMPARABLE = 0.02
 """How far the costs of two arms may be apart, relative, for them to be called equal."""
-
-
-BEYOND = 1.1
-"""Of the dearest arm's cost, the corner of the hypervolume: at that cost it would add nothing."""
 
 
 class NoVerdict(ValueError):
@@ -218,14 +215,12 @@ class _Answering:
     def _comparable(self, chosen: str) -> list[str]:
         """Confirmed arms of the chosen one's cost; of a search the front has cheaper ones, too."""
         arms = [n for n in self._confirmed_arms if self._role(n) in ("end", "interior")]
-        file = self.evidence.file
-        unit = "params" if "params" in file.objective_names else "macs"
-        costs = {name: getattr(self.evidence.arms[name].measurement, unit) for name in arms}
+        # Matched ones are within the tolerance that the study asked for.
+        matched, cost = self.evidence.file.matched, self._cost(chosen)
         near = [
             name
             for name in arms
-            # Matched ones are within the tolerance that the study asked for.
-            if (file.matched or abs(costs[name] / costs[chosen] - 1) <= COMPARABLE)
+            if (matched or abs(self._cost(name) / cost - 1) <= COMPARABLE)
             and (self._role(name) == "end" or name in self._screened)
         ]
         self.set_aside = tuple(name for name in arms if name not in near)
@@ -344,18 +339,23 @@ class _Answering:
         if not names or len(table[names[0]]) < 2:
             return None
         costs = self._costs(names)
-        reference = (0.0, BEYOND * max(costs))
-        return names, noisy_front([table[name] for name in names], costs, reference)
+        return names, noisy_front([table[name] for name in names], costs, corner(costs))
 
     def _costs(self, names: list[str]) -> list[float]:
-        equal = self.evidence.file.matched is not None
-        return [1.0 if equal else float(self.evidence.arms[n].measurement.macs) for n in names]
+        if self.evidence.file.matched is not None:
+            return [1.0] * len(names)
+        return [self._cost(name) for name in names]
+
+    def _cost(self, name: str) -> float:
+        """MACs of an arm, or parameters where those are the study's objective."""
+        unit = "params" if "params" in self.evidence.file.objective_names else "macs"
+        return float(getattr(self.evidence.arms[name].measurement, unit))
 
     def _volume(self) -> tuple[float, float] | None:
         if self._confirmed_front is None or self.evidence.file.matched:
             return None
         names, front = self._confirmed_front
-        dearest = BEYOND * max(self._costs(names))
+        _, dearest = corner(self._costs(names))
         low, high = front.volume_interval(self.alpha)
         return low / dearest, high / dearest
 

@@ -9,13 +9,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from nas.figures.style import ACCENT, styled
-from nas.pareto import hypervolume
+from nas.pareto import corner, hypervolume
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
     from nas.study import Records
-
-BEYOND = 1.1
-"""Of the dearest trial, the cost of the reference: at the trial's own cost it would add nothing."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ def hypervolume_info(records: Records) -> HypervolumeInfo:
         return HypervolumeInfo((), ())
     if points.shape[1] == 1:
         return HypervolumeInfo((0.0,), tuple(np.maximum.accumulate(points[:, 0])))
-    reference = (0.0, BEYOND * float(points[:, 1].max()))
+    reference = corner(points[:, 1])
     shares = tuple(
         hypervolume(points[: count + 1], reference) / reference[1] for count in range(len(points))
     )

@@ -8,7 +8,6 @@ import reprlib
 import typing
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -18,7 +17,6 @@ from pydantic_core import ErrorDetails
 from nas.architecture import ArchitectureError
 from nas.faults import Fault, InputError, Path
 from nas.space.block_checks import check_blocks
-from nas.space.point_space import Choice, Parameter
 from nas.space.quantities import format_count
 from nas.space.schema import DataSection, SearchSection, Section, SpaceFile
 from nas.space.search_space import Infeasible, SearchSpace
@@ -280,19 +278,13 @@ def _check_arms(document: Document, space: SearchSpace) -> None:
             of_key=True,
         )
         return
-    for combination in space.combinations():
-        name = space.name_of(combination)
-        try:
-            space.decode(partial(_chosen, combination))
-        except Infeasible as error:
-            place: Path = ("macs", "at_most")
-            document.fault(place, f"the arm {name}: {error}", "allow more, or leave the arm out")
-        except ArchitectureError as error:
-            document.fault(_matched(space), f"the arm {name}: {error}", _OTHER_COST)
-
-
-def _chosen(combination: Mapping[str, Choice], parameter: Parameter) -> Choice:
-    return combination[parameter.name]
+    for combination, found in space.architectures:
+        if not isinstance(found, ArchitectureError):
+            continue
+        place, hint = _matched(space), _OTHER_COST
+        if isinstance(found, Infeasible):
+            place, hint = ("macs", "at_most"), "allow more, or leave the arm out"
+        document.fault(place, f"the arm {space.name_of(combination)}: {found}", hint)
 
 
 def _check_plan(document: Document, file: SpaceFile) -> None:

@@ -178,6 +178,25 @@ class SearchSpace:
         return ", ".join(_said(n, combination[n]) for n in (*rest, *order)) or "the only arm"
 
     @cached_property
+    def architectures(
+        self,
+    ) -> tuple[tuple[dict[str, Choice], Architecture | ArchitectureError], ...]:
+        """Every combination with its architecture, or with why there is none inside the budget.
+
+        Of spaces that are small enough to be a design: their widths are solved here, once.
+        """
+        found: list[tuple[dict[str, Choice], Architecture | ArchitectureError]] = []
+        for combination in self.combinations():
+            try:
+                found.append((combination, self._chosen(combination)))
+            except ArchitectureError as error:
+                found.append((combination, error))
+        return tuple(found)
+
+    def _chosen(self, combination: Mapping[str, Choice]) -> Architecture:
+        return self.decode(lambda parameter: combination[parameter.name])
+
+    @cached_property
     def macs_range(self) -> tuple[int, int]:
         """MACs of the cheapest and of the dearest architecture at the declared widths.
 

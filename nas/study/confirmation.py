@@ -14,6 +14,7 @@ import numpy as np
 from nas.architecture import Architecture
 from nas.cost import count_cost
 from nas.matching import MatchError, match_macs, match_params
+from nas.pareto import corner
 from nas.space import SearchSpace
 from nas.spectrum import ends_of
 from nas.study.design import Arm, role_of
@@ -75,7 +76,7 @@ def screened_front(records: Records, arms: Sequence[Arm]) -> NoisyFront | None:
         return None
     costly = len(records.objectives) > 1
     costs = [runs[arm.name][0].values[1] if costly else 1.0 for arm in arms]
-    return noisy_front(table, costs, reference=(0.0, 1.1 * max(costs)))
+    return noisy_front(table, costs, corner(costs))
 
 
 def _complete_runs(records: Records) -> dict[str, list[TrialRecord]]:

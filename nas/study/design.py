@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from nas.architecture import Architecture
+from nas.architecture import Architecture, ArchitectureError
 from nas.matching import MatchError, match_latency
 from nas.space import Choice, SearchSpace
 from nas.spectrum import is_end
@@ -99,9 +99,11 @@ def arms_of(
     """
     known = {arm.name: arm for arm in solved}
     arms: dict[str, Arm] = {}
-    for combination in space.combinations():
+    for combination, architecture in space.architectures:
+        if isinstance(architecture, ArchitectureError):
+            raise architecture
         name = space.name_of(combination)
-        arm = known.get(name) or _arm(space, name, combination, measure)
+        arm = known.get(name) or _arm(space, name, combination, architecture, measure)
         arms.setdefault(arm.architecture.key, arm)
     found = tuple(arms.values())
     controlled = space.file.design is not None and space.file.design.controls
@@ -112,9 +114,9 @@ def _arm(
     space: SearchSpace,
     name: str,
     combination: Mapping[str, Choice],
+    architecture: Architecture,
     measure: Callable[[Architecture], float] | None,
 ) -> Arm:
-    architecture = space.decode(lambda parameter: combination[parameter.name])
     matched, latency_ms = space.file.matched, None
     if matched is not None and matched.latency_ms and measure is not None:
         try:
