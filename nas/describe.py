@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from nas.architecture import Architecture, ArchitectureError
+from nas.arm_table import arm_table
 from nas.command_line import command, faults_reported
 from nas.cost import count_cost
 from nas.faults import InputError
 from nas.layers import Layer, unroll
 from nas.presets import PRESETS, preset
-from nas.progress import arm_table
 from nas.space import SearchSpace, load_space
 from nas.space.quantities import format_count
 from nas.study import arms_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import TracebackType
 
 import numpy as np
@@ -15,40 +14,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
-from nas.cost import count_cost
-from nas.matching import widths_of
 from nas.pareto import pareto_front
 from nas.space.quantities import format_count
-from nas.space.schema import MatchSection
-from nas.study import Arm, Assignment, TrialRecord
-
-
-def arm_table(arms: Sequence[Arm], matched: MatchSection | None) -> Table:
-    """Arms of a design with what they cost and how far that is from what was asked for."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("arm", "role", "widths", "MACs", "parameters"):
-        table.add_column(heading, justify="right" if heading in ("MACs", "parameters") else "left")
-    by_latency = matched is not None and matched.cost == "latency_ms"
-    for heading in (*(["ms"] if by_latency else []), *(["off by"] if matched else [])):
-        table.add_column(heading, justify="right")
-    for arm in arms:
-        cost = count_cost(arm.architecture)
-        cells = [
-            arm.name,
-            arm.role,
-            ", ".join(map(str, widths_of(arm.architecture))),
-            f"{cost.macs:,}",
-            f"{cost.params:,}",
-        ]
-        if by_latency:
-            cells.append("" if arm.latency_ms is None else f"{arm.latency_ms:.3g}")
-        if matched is not None:
-            spent = arm.latency_ms if by_latency else getattr(cost, matched.cost)
-            cells.append("" if spent is None else f"{spent / matched.wanted - 1:+.2%}")
-        table.add_row(*cells)
-    return table
+from nas.study import Assignment, TrialRecord
 
 
 class SearchProgress:

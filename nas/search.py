@@ -15,6 +15,7 @@ import torch
 import typer
 
 from nas.architecture import Architecture
+from nas.arm_table import arm_table
 from nas.command_line import (
     RUNS,
     command,
@@ -27,7 +28,6 @@ from nas.environment import describe_environment
 from nas.faults import InputError
 from nas.matching import MatchError
 from nas.network import build_network
-from nas.progress import arm_table
 from nas.runner import INTERRUPTED, TrialRunner
 from nas.space import SearchSpace
 from nas.space.load import read_document, space_of
