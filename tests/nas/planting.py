@@ -6,13 +6,16 @@ What a seed does to all arms alike is larger than what it does to each, as in re
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from sqlalchemy.engine import make_url
 from typer.testing import CliRunner, Result
 
+from nas.answer.evidence import Evidence, read_evidence
 from nas.runner import TrialRunner
 from nas.search import SearchRun, app
 from tests.nas.driving import measured
@@ -49,6 +52,26 @@ ARMS = (
     "C, spatial first",
 )
 ENDS = ("plain", "1, spatial first", "C, spatial first")
+
+
+SEARCH = """
+name: planted
+data: {source: synthetic, limit: 100, shape: [3, 8, 8], classes: 4}
+network:
+  stem: {channels: 16}
+  blocks:
+    - {channels: 16, stride: 2}
+    - {channels: 24, stride: 2}
+search:
+  segments: [1, 2, C/4, C]
+  order: [spatial_first, pointwise_first]
+training: {epochs: 2, batch_size: 16}
+study: {trials: 10, sampler: random}
+confirm: {seeds: 6}
+"""
+
+URL = make_url("sqlite:///runs/planted/study.db")
+WINNER = "C/4, spatial first"
 
 
 @dataclass
@@ -117,3 +140,20 @@ def search(
     Path("planted.yaml").write_text(text)
     monkeypatch.setattr(TrialRunner, "run", lambda _runner, *a, **k: planted.run(*a, **k))
     return CliRunner().invoke(app, ["--space", "planted.yaml", *options])
+
+
+def evidence_of(monkeypatch, effects, *options: str, text: str = MATCHED) -> Evidence:
+    result = search(monkeypatch, Planted(effects), *options, text=text)
+    assert result.exit_code == 0, result.stderr
+    return read_evidence(URL, "planted")
+
+
+_FOUND: dict[tuple[str, tuple[str, ...], str], Evidence] = {}
+
+
+def cached_evidence(monkeypatch, effects, *options: str, text: str = MATCHED) -> Evidence:
+    """The same, planted once for all tests that only read it: there may be no study here."""
+    planted = (json.dumps(effects, sort_keys=True), options, text)
+    if planted not in _FOUND:
+        _FOUND[planted] = evidence_of(monkeypatch, effects, *options, text=text)
+    return _FOUND[planted]

@@ -5,42 +5,30 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
 
 import pytest
-from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 from nas.answer.answering import NoVerdict, answer
-from nas.answer.evidence import Evidence, published_evidence, read_evidence, write_evidence
-from nas.answer.spoken import arms_table, controls_table, facts, headline, speed_table
+from nas.answer.evidence import Evidence, read_evidence
+from nas.answer.spoken import controls_table, facts, headline
 from nas.faults import InputError
 from nas.report import answer_of, render
 from nas.space import load_space
 from nas.study import design_seeds, parameter_importances, read_records
 from nas.verdict.__main__ import app as verdict_command
-from tests.nas.planting import ARMS, ENDS, MATCHED, Planted, search
-
-URL = make_url("sqlite:///runs/planted/study.db")
-WINNER = "C/4, spatial first"
-
-
-def evidence_of(monkeypatch, effects, *options: str, text: str = MATCHED) -> Evidence:
-    result = search(monkeypatch, Planted(effects), *options, text=text)
-    assert result.exit_code == 0, result.stderr
-    return read_evidence(URL, "planted")
-
-
-_FOUND: dict[tuple[str, tuple[str, ...], str], Evidence] = {}
-
-
-def cached_evidence(monkeypatch, effects, *options: str, text: str = MATCHED) -> Evidence:
-    """The same, planted once for all tests that only read it: there may be no study here."""
-    planted = (json.dumps(effects, sort_keys=True), options, text)
-    if planted not in _FOUND:
-        _FOUND[planted] = evidence_of(monkeypatch, effects, *options, text=text)
-    return _FOUND[planted]
-
+from tests.nas.planting import (
+    ARMS,
+    ENDS,
+    MATCHED,
+    SEARCH,
+    URL,
+    WINNER,
+    Planted,
+    cached_evidence,
+    evidence_of,
+    search,
+)
 
 # Planted effects.
 
@@ -280,117 +268,6 @@ def test_a_study_without_runs_has_no_answer(monkeypatch):
     assert "no complete run" in result.stderr
 
 
-# A search, confirmed.
-
-SEARCH = """
-name: planted
-data: {source: synthetic, limit: 100, shape: [3, 8, 8], classes: 4}
-network:
-  stem: {channels: 16}
-  blocks:
-    - {channels: 16, stride: 2}
-    - {channels: 24, stride: 2}
-search:
-  segments: [1, 2, C/4, C]
-  order: [spatial_first, pointwise_first]
-training: {epochs: 2, batch_size: 16}
-study: {trials: 10, sampler: random}
-confirm: {seeds: 6}
-"""
-
-
-def test_the_front_of_a_search_is_confirmed_with_ends_of_its_best_ones_cost(monkeypatch):
-    evidence = evidence_of(monkeypatch, {'"segments":"C/4"': 0.05}, text=SEARCH)
-    records = read_records(URL, "planted")
-    found = answer(evidence)
-    ends = [row for row in found.rows if row.role == "end" and not row.name.startswith("trial")]
-    kinds = {row.name.partition(" at ")[0] for row in ends}
-    assert kinds == {"plain", "C, spatial first", "C, pointwise first"}
-    best = max(records.front, key=lambda trial: trial.accuracy)
-    assert all(row.macs == pytest.approx(best.macs, rel=0.01) for row in ends)
-    confirmed = {row.name for row in found.rows if row.confirmation}
-    assert {f"trial {trial.number}" for trial in records.front} <= confirmed
-    # What of the front costs something else is not judged by these ends.
-    judged = {arm.name for arm in found.verdict.arms}
-    assert all(abs(row.macs / best.macs - 1) <= 0.02 for row in found.rows if row.name in judged)
-    assert judged | set(found.set_aside) == confirmed
-    assert found.verdict.chosen == f"trial {best.number}"
-    assert found.verdict.outcome == "supported"
-    assert all(len(row.test) == 6 for row in found.rows if row.confirmation)
-
-
-def test_a_search_that_goes_on_after_its_confirmation_gets_ends_of_its_new_cost(monkeypatch):
-    evidence_of(monkeypatch, {}, text=SEARCH)
-    evidence = evidence_of(monkeypatch, {'"segments":"C/4"': 0.2}, "--trials", "30", text=SEARCH)
-    found = answer(evidence)
-    assert found.changes[0].startswith("trials: 10, then 30 (")
-    (chosen,) = [row for row in found.rows if row.name == found.verdict.chosen]
-    ends = [row for row in found.rows if row.name in found.verdict.claim.ends]
-    assert len(ends) >= 2
-    assert all(abs(row.macs / chosen.macs - 1) <= 0.02 for row in ends)
-
-
-# Published measurements.
-
-
-def test_what_is_published_gives_the_same_answer_without_the_database(monkeypatch):
-    evidence = evidence_of(monkeypatch, {WINNER: 0.02}, "--controls")
-    write_evidence(evidence, Path("runs/planted"))
-    (Path("published")).mkdir()
-    for name in ("measurements.csv", "plan.json", "space.yaml"):
-        Path("published", name).write_bytes(Path("runs/planted", name).read_bytes())
-    published = published_evidence(Path("published"))
-    assert published.runs == evidence.runs
-    assert published.plans == evidence.plans
-    assert answer(published) == answer(evidence)
-    outputs = [
-        CliRunner().invoke(verdict_command, [*source, "--delta", "1"])
-        for source in (["--study", "planted"], ["--published", "published"])
-    ]
-    assert [output.exit_code for output in outputs] == [0, 0]
-    assert outputs[0].stdout == outputs[1].stdout
-    assert "Supported" in outputs[0].stdout
-
-
-def test_published_accuracies_are_those_of_the_table(monkeypatch):
-    found = answer(evidence_of(monkeypatch, {WINNER: 0.02}))
-    (row,) = [row for row in found.rows if row.name == WINNER]
-    planted = Planted({WINNER: 0.02})
-    records = [r for r in read_records(URL, "planted:confirmation").trials if r.arm == WINNER]
-    expected = fmean(planted.accuracy(record, record.seeds[0]) for record in records)
-    assert fmean(row.confirmation) == pytest.approx(expected)
-    heads, rows = arms_table(found)
-    cells = dict(zip(heads, next(r for r in rows if r[0] == WINNER), strict=True))
-    assert cells["confirmed"].startswith(f"{100 * expected:.2f} ± ")
-    assert cells["test"].startswith(f"{100 * (expected - 0.01):.2f} ± ")
-    heads, rows = speed_table(found.rows)
-    cells = dict(zip(heads, rows[0], strict=True))
-    assert (cells["images/s"], cells["steps/s"]) == ("1,000", "62.5")  # batches of 16
-
-
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (lambda f: (f / "plan.json").unlink(), "there is no plan.json in published"),
-        (lambda f: (f / "plan.json").write_text("{"), "is not what was published"),
-        (
-            lambda f: (f / "measurements.csv").write_text("arm\nplain\n"),
-            "is not what was published",
-        ),
-    ],
-)
-def test_a_damaged_publication_is_said_to_be(monkeypatch, spoil, message):
-    evidence = evidence_of(monkeypatch, {})
-    folder = Path("published")
-    folder.mkdir()
-    write_evidence(evidence, folder)
-    (folder / "space.yaml").write_text(Path("planted.yaml").read_text())
-    spoil(folder)
-    result = CliRunner().invoke(verdict_command, ["--published", "published"])
-    assert result.exit_code == 2
-    assert message in result.stderr
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -480,62 +357,12 @@ def test_runs_on_different_machines_are_said_to_be(monkeypatch):
     assert change.startswith("confirmed on different machines: ")
 
 
-# What the two stages of a search could be confused by.
-
-
-def test_ends_on_the_front_of_a_search_do_not_stand_for_those_of_its_cost(monkeypatch):
-    """Cheap all-depthwise trials are on the front; the winner is dear."""
-    effects = {'"segments":2': 0.1}
-    evidence = cached_evidence(monkeypatch, effects, "--trials", "40", text=SEARCH)
-    found = answer(evidence)
-    assert found.verdict is not None, found.reason
-    chosen = evidence.arms[found.verdict.chosen].measurement.macs
-    for end in found.verdict.claim.ends:
-        assert abs(evidence.arms[end].measurement.macs / chosen - 1) <= 0.02
-
-
-def test_a_search_with_equal_parameters_is_confirmed_at_equal_parameters(monkeypatch):
-    text = SEARCH.replace("training:", "match: {params: 9K, tolerance: 6%}\ntraining:")
-    evidence = cached_evidence(monkeypatch, {'"segments":"C/4"': 0.05}, text=text)
-    found = answer(evidence)
-    assert found.verdict.outcome == "supported"
-    chosen = evidence.arms[found.verdict.chosen].measurement.params
-    for end in found.verdict.claim.ends:
-        assert abs(evidence.arms[end].measurement.params / chosen - 1) <= 0.01
-
-
-def test_the_ends_of_a_search_have_what_else_its_best_one_has(monkeypatch):
-    text = SEARCH.replace("training:", "  kernel: [5]\n  residual: [false]\ntraining:")
-    text = text.replace("  order:", "  activation: [relu]\n  order:")
-    evidence = cached_evidence(monkeypatch, {}, text=text)
-    ends = [run for run in evidence.arms.values() if " at " in run.arm]
-    assert len(ends) == 3
-    for run in ends:
-        for block in run.architecture.blocks:
-            assert (block.point.kernel, block.residual) == (5, False)
-            assert block.point.activation == ("none" if run.arm.startswith("plain") else "relu")
-
-
-def test_a_study_of_another_name_is_no_stage_of_this_one(monkeypatch):
-    plain = SEARCH.replace("confirm:", "#")
-    result = search(monkeypatch, Planted(), "--study", "planted:confirmation", text=plain)
-    assert result.exit_code == 2
-    assert "a name has at most 64 letters" in result.stderr
-
-
 def test_sections_that_are_switched_off_are_not_there(monkeypatch):
     off = ("--set", "match=null", "--set", "confirm=null", "--set", "claim.delta=1%")
     result = search(monkeypatch, Planted(), *off, results=True)
     assert result.exit_code == 0, result.stderr
     found = answer(read_evidence(URL, "planted"))
     assert "nothing was confirmed" in found.reason
-
-
-def test_all_arms_of_a_search_cannot_be_confirmed(monkeypatch):
-    text = SEARCH.replace("confirm: {seeds: 6}", "confirm: {seeds: 6, arms: all}")
-    result = search(monkeypatch, Planted(), text=text)
-    assert result.exit_code == 2
-    assert "confirm.arms: all arms can be confirmed in a design only" in result.stderr
 
 
 def test_half_a_point_is_not_half_of_everything():

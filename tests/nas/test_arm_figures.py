@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import replace
@@ -18,9 +17,8 @@ from nas.figures.files import write_images
 from nas.report import evidence_figures
 from nas.study import design_seeds
 from nas.verdict.paired import paired_intervals
-from tests.nas.planting import ARMS, ENDS, MATCHED, Planted, search
+from tests.nas.planting import ARMS, ENDS, MATCHED, Planted, cached_evidence, evidence_of, search
 
-URL = make_url("sqlite:///runs/planted/study.db")
 ABLATION = (
     MATCHED.replace("segments: [1, 2, C/8, C/4, C]", "segments: [C/4, C]")
     .replace("order: [plain, spatial_first]", "activation: [none, relu]\n  residual: [true, false]")
@@ -28,29 +26,12 @@ ABLATION = (
 )
 
 
-def evidence_of(monkeypatch, effects, text: str = MATCHED, *options: str) -> Evidence:
-    result = search(monkeypatch, Planted(effects), *options, text=text)
-    assert result.exit_code == 0, result.stderr
-    return read_evidence(URL, "planted")
-
-
-_FOUND: dict[tuple[str, tuple[str, ...], str], Evidence] = {}
-
-
-def cached_evidence(monkeypatch, effects, text: str = MATCHED, *options: str) -> Evidence:
-    """The same, planted once for all tests that only read it."""
-    planted = (json.dumps(effects, sort_keys=True), options, text)
-    if planted not in _FOUND:
-        _FOUND[planted] = evidence_of(monkeypatch, effects, text, *options)
-    return _FOUND[planted]
-
-
 def places_of(info, stage: str):
     return {p.arm: p for series in info.series if series.stage == stage for p in series.places}
 
 
 def test_arms_are_along_the_spectrum_with_their_ends_marked(monkeypatch):
-    evidence = cached_evidence(monkeypatch, {"C/4, spatial first": 0.05}, MATCHED, "--controls")
+    evidence = cached_evidence(monkeypatch, {"C/4, spatial first": 0.05}, "--controls")
     info = figures.spectrum_info(evidence)
     assert info.cost == "equal MACs"
     screening = {s.family: s.places for s in info.series if s.stage == "screening"}
@@ -104,7 +85,7 @@ def test_learning_curves_are_the_mean_and_spread_of_the_seeds_that_all_arms_have
 
 def test_a_choice_is_compared_over_arms_that_differ_in_it_alone(monkeypatch):
     """The residual is planted to be worth 0.04, the activation nothing."""
-    evidence = cached_evidence(monkeypatch, {'"residual":false': -0.04}, ABLATION)
+    evidence = cached_evidence(monkeypatch, {'"residual":false': -0.04}, text=ABLATION)
     residual = figures.ablation_info(evidence, "residual")
     levels = {level.name: level for level in residual.levels}
     assert set(levels) == {"with residual", "without residual"}
@@ -123,21 +104,21 @@ def test_a_choice_is_compared_over_arms_that_differ_in_it_alone(monkeypatch):
 
 
 def test_arms_without_a_counterpart_are_left_out(monkeypatch):
-    evidence = cached_evidence(monkeypatch, {}, ABLATION)
+    evidence = cached_evidence(monkeypatch, {}, text=ABLATION)
     without = tuple(run for run in evidence.runs if run.arm != "C, relu, no residual")
     residual = figures.ablation_info(replace(evidence, runs=without), "residual")
     assert residual.arms == 3
 
 
 def test_a_plain_convolution_is_no_counterpart_of_an_order(monkeypatch):
-    evidence = cached_evidence(monkeypatch, {}, MATCHED.replace("confirm:", "#"))
+    evidence = cached_evidence(monkeypatch, {}, text=MATCHED.replace("confirm:", "#"))
     assert figures.ablation_info(evidence, "order") is None
     assert figures.widths_info(evidence) is None
 
 
 def test_activation_and_width_are_crossed(monkeypatch):
     effects = {'"activation":"relu"': -0.02}
-    evidence = cached_evidence(monkeypatch, effects, ABLATION)
+    evidence = cached_evidence(monkeypatch, effects, text=ABLATION)
     info = figures.widths_info(evidence)
     assert info.segments == ("C/4", "C")
     cells = {(c.activation, c.segments): c for c in info.cells}
@@ -149,7 +130,7 @@ def test_activation_and_width_are_crossed(monkeypatch):
 
 def test_the_confirmed_front_varies_with_the_seed(monkeypatch):
     text = MATCHED.replace("match:", "#").replace("claim:", "objectives: {minimize: macs}\nclaim:")
-    evidence = evidence_of(monkeypatch, {"plain": 0.05}, text)
+    evidence = evidence_of(monkeypatch, {"plain": 0.05}, text=text)
     info = figures.attainment_info(evidence)
     assert info.seeds == 8
     surfaces = dict(info.surfaces)
@@ -169,7 +150,7 @@ def evidence_of_equal_cost(monkeypatch) -> Evidence:
 
 
 def test_seeds_are_enough_for_every_figure_to_be_drawn(monkeypatch):
-    drawn = evidence_figures(cached_evidence(monkeypatch, {}, ABLATION))
+    drawn = evidence_figures(cached_evidence(monkeypatch, {}, text=ABLATION))
     assert set(drawn) == {"spectrum", "arms", "residual", "activation", "widths"}
     assert all(len(figure.data) for figure in drawn.values())
     assert len(design_seeds("planted", 0, "screening", 3)) == 3
@@ -178,7 +159,7 @@ def test_seeds_are_enough_for_every_figure_to_be_drawn(monkeypatch):
 @pytest.mark.browser
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium")
 def test_figures_become_png_and_svg_for_a_paper(monkeypatch, tmp_path):
-    drawn = evidence_figures(cached_evidence(monkeypatch, {}, ABLATION))
+    drawn = evidence_figures(cached_evidence(monkeypatch, {}, text=ABLATION))
     monkeypatch.delenv("BROWSER_PATH")
     spectrum = {"spectrum": drawn["spectrum"]}
     assert write_images(spectrum, tmp_path / "figures")
@@ -188,6 +169,6 @@ def test_figures_become_png_and_svg_for_a_paper(monkeypatch, tmp_path):
 
 
 def test_without_a_browser_there_are_no_pictures_and_no_error(monkeypatch, tmp_path):
-    drawn = evidence_figures(cached_evidence(monkeypatch, {}, ABLATION))
+    drawn = evidence_figures(cached_evidence(monkeypatch, {}, text=ABLATION))
     assert os.environ["BROWSER_PATH"] == "/nonexistent"
     assert not write_images({"spectrum": drawn["spectrum"]}, tmp_path)

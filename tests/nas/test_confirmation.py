@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy.engine import make_url
 
 from nas.spectrum import ends_of
 from nas.study import (
@@ -17,12 +16,9 @@ from nas.study import (
     read_records,
 )
 from nas.study.confirmation import screened_front
-from tests.nas.planting import ARMS, ENDS, MATCHED, Planted, search
+from tests.nas.planting import ARMS, ENDS, MATCHED, URL, WINNER, Planted, search
 from tests.nas.test_design import space_of
 from trials.store import Store
-
-URL = make_url("sqlite:///runs/planted/study.db")
-WINNER = "C/4, spatial first"
 
 
 def screened(monkeypatch, effects, *options: str, text: str = MATCHED):

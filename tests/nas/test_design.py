@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 from nas import count_cost, load_space
@@ -19,11 +18,9 @@ from nas.study.design import HANDICAP, arms_from_json, arms_to_json
 from nas.study.lock import DriverLock
 from tests.conftest import ROOT
 from tests.nas.driving import finish, measured, open_driver
-from tests.nas.planting import ARMS, ENDS, MATCHED, Planted, search
+from tests.nas.planting import ARMS, ENDS, MATCHED, URL, Planted, search
 from tests.nas.records import network
 from trials.recipe import recipe
-
-URL = make_url("sqlite:///runs/planted/study.db")
 
 
 def space_of(text: str, *overrides: str):
