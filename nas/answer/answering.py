@@ -322,8 +322,18 @@ class _Answering:
 
     @cached_property
     def _screened_front(self) -> dict[str, tuple[float, Label]]:
-        """By the screening seeds, which all arms of a design have."""
-        return _by_name(self._front(self._screened if self.evidence.is_design else {}))
+        """By the screening seeds, which all arms of a design have.
+
+        Trials of a search have their own, mostly one; their noise is that of the confirmation.
+        """
+        if self.evidence.is_design:
+            return _by_name(self._front(self._screened))
+        return _by_name(self._front(self._screened, self._noise)) if self._noise else {}
+
+    @cached_property
+    def _noise(self) -> float | None:
+        """Standard deviation of one training, by the confirmation runs."""
+        return self._confirmed_front[1].noise if self._confirmed_front else None
 
     @cached_property
     def _confirmed_front(self) -> tuple[list[str], NoisyFront] | None:
@@ -334,12 +344,14 @@ class _Answering:
             {name: [_accuracy(r[seed]) for seed in common] for name, r in runs.items()}
         )
 
-    def _front(self, table: Mapping[str, list[float]]) -> tuple[list[str], NoisyFront] | None:
+    def _front(
+        self, table: Mapping[str, list[float]], noise: float | None = None
+    ) -> tuple[list[str], NoisyFront] | None:
         names = list(table)
-        if not names or len(table[names[0]]) < 2:
+        if not names or (noise is None and len(table[names[0]]) < 2):
             return None
         costs = self._costs(names)
-        return names, noisy_front([table[name] for name in names], costs, corner(costs))
+        return names, noisy_front([table[n] for n in names], costs, corner(costs), noise=noise)
 
     def _costs(self, names: list[str]) -> list[float]:
         if self.evidence.file.matched is not None:

@@ -63,7 +63,11 @@ class NoisyFront:
 
 
 def noisy_front(
-    accuracies: ArrayLike, costs: ArrayLike, reference: ArrayLike, seed: int = 0
+    accuracies: ArrayLike,
+    costs: ArrayLike,
+    reference: ArrayLike,
+    seed: int = 0,
+    noise: float | None = None,
 ) -> NoisyFront:
     """Bootstrap the front over seeds.
 
@@ -78,9 +82,11 @@ def noisy_front(
         costs: (n,), such as MACs.
         reference: accuracy and cost of the hypervolume's corner.
         seed: of the draws.
+        noise: standard deviation of one training, pooled over others than these: where each of
+            these was trained with seeds of its own, one perhaps.
 
     Raises:
-        ValueError: an architecture without a run, or none with two, which leaves the noise unknown.
+        ValueError: an architecture without a run, or none with two and no noise given.
     """
     values, prices = np.asarray(accuracies, dtype=np.float64), np.asarray(costs, dtype=np.float64)
     if values.ndim != 2 or prices.shape != values.shape[:1]:
@@ -89,10 +95,10 @@ def noisy_front(
     runs = known.sum(axis=1)
     if (runs == 0).any():
         raise ValueError(f"architecture {int(np.argmin(runs))} was never trained")
-    if (runs < 2).all():
+    if noise is None and (runs < 2).all():
         raise ValueError("the noise is unknown: no architecture was trained with two seeds")
     means = np.nanmean(values, axis=1)
-    errors = _Errors.of(values, known)
+    errors = _Errors.of(values, known, noise)
     rivals = pareto_front(np.column_stack([means, prices]))
     rng = np.random.default_rng(seed)
     count = len(values)
@@ -135,10 +141,14 @@ class _Errors:
     noise: float
 
     @classmethod
-    def of(cls, values: NDArray[np.float64], known: NDArray[np.bool_]) -> _Errors:
+    def of(
+        cls, values: NDArray[np.float64], known: NDArray[np.bool_], noise: float | None
+    ) -> _Errors:
         runs = known.sum(axis=1)
         means = np.nanmean(values, axis=1)
         residuals = np.where(known, values - means[:, None], 0.0)
+        if noise is not None:
+            return cls(residuals, known, noise, 0.0, noise)
         noise = float(np.sqrt((residuals**2).sum() / (runs - 1).sum()))
         own, shared = noise, 0.0
         if known.all() and min(values.shape) > 1:

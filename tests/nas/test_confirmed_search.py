@@ -92,3 +92,13 @@ def test_all_arms_of_a_search_cannot_be_confirmed(monkeypatch):
     result = search(monkeypatch, Planted(), text=text)
     assert result.exit_code == 2
     assert "confirm.arms: all arms can be confirmed in a design only" in result.stderr
+
+
+def test_trials_with_one_seed_have_the_noise_of_the_confirmation(monkeypatch):
+    """Of a search: P(on the front) and a label for each trial."""
+    found = answer(evidence_of(monkeypatch, {'"segments":"C/4"': 0.05}, text=SEARCH))
+    trials = [row for row in found.rows if row.screening]
+    assert all(0 <= row.p_screened <= 1 and row.label for row in trials)
+    best = max(trials, key=lambda row: row.screening[0])
+    assert best.p_screened > 0.5
+    assert any(row.label == "dominated" for row in trials)

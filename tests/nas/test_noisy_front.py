@@ -126,3 +126,12 @@ def test_the_interval_of_the_hypervolume_holds_the_true_one():
         low, high = noisy_front(noisy, costs, REFERENCE).volume_interval()
         held += low <= truth <= high
     assert held >= 32
+
+
+def test_noise_that_others_tell_serves_single_runs():
+    front = noisy_front([[0.5], [0.6], [0.59]], [10, 20, 30], REFERENCE, noise=0.01)
+    assert front.noise == 0.01
+    # A difference of one deviation each: the dearer one is on the front with P(z > 0.01/0.0141).
+    expected = stats.norm.sf(0.01 / (0.01 * 2**0.5))
+    assert front.probabilities[2] == pytest.approx(expected, abs=0.03)
+    assert front.labels[0] == "front"
