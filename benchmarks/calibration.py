@@ -25,8 +25,8 @@ from scipy import stats
 from nas.answer.answering import answer
 from nas.answer.evidence import published_evidence
 from nas.command_line import faults_reported
-from nas.verdict import Claim, judge
-from nas.verdict.paired import noise_components
+from nas.statistics.decision import Claim, judge
+from nas.statistics.paired import noise_components
 
 LEVEL = 0.7
 

@@ -5,9 +5,9 @@ from nas.cost import Cost, count_cost
 from nas.export.folder import export_network
 from nas.matching import MatchError, match_macs
 from nas.network import build_network
-from nas.pareto import pareto_front
 from nas.presets import preset
 from nas.space import SearchSpace, load_space
+from nas.statistics.pareto import pareto_front
 
 __all__ = [
     "Architecture",

@@ -12,13 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas.architecture import (
-    Activation,
-    Padding,
-    SpectrumPoint,
-    segment_count,
-    segment_widths,
-)
+from nas.architecture import Activation, Padding, SpectrumPoint, segment_count, segment_widths
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "none": nn.Identity,

@@ -15,8 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from nas.pareto import pareto_front
 from nas.space.quantities import format_count
+from nas.statistics.pareto import pareto_front
 from nas.study import Assignment, TrialRecord
 
 

@@ -16,14 +16,7 @@ import typer
 
 from nas.architecture import Architecture
 from nas.arm_table import arm_table
-from nas.command_line import (
-    RUNS,
-    command,
-    faults_reported,
-    shown_url,
-    storage_url,
-    study_in,
-)
+from nas.command_line import RUNS, command, faults_reported, shown_url, storage_url, study_in
 from nas.environment import describe_environment
 from nas.faults import InputError
 from nas.matching import MatchError

@@ -11,13 +11,13 @@ from statistics import fmean, median
 import numpy as np
 
 from nas.answer.evidence import Evidence
-from nas.pareto import corner
 from nas.spectrum import position
+from nas.statistics.decision import Claim, Verdict, judge
+from nas.statistics.front_bootstrap import Label, NoisyFront, noisy_front
+from nas.statistics.paired import Comparison
+from nas.statistics.pareto import corner
 from nas.study.design import Role
 from nas.study.registration import Plan
-from nas.verdict.decision import Claim, Verdict, judge
-from nas.verdict.noisy_front import Label, NoisyFront, noisy_front
-from nas.verdict.paired import Comparison
 from trials.measurement import Measurement
 
 COMPARABLE = 0.02

@@ -25,11 +25,7 @@ from nas.space.load import space_file
 from nas.space.schema import SpaceFile
 from nas.study import Records, TrialRecord, read_records
 from nas.study.design import Role, Stage, recipe_of_role, role_of
-from nas.study.registration import (
-    Registration,
-    registrations_from_json,
-    registrations_to_json,
-)
+from nas.study.registration import Registration, registrations_from_json, registrations_to_json
 from nas.whole_file import write_whole
 from nas.yaml_file import read_yaml
 from trials.measurement import Measurement, TrainingKey

@@ -8,8 +8,8 @@ from statistics import fmean, stdev
 
 from nas.answer.answering import Answer, ArmRow, Control
 from nas.space.quantities import format_count
+from nas.statistics.decision import Verdict
 from nas.study.registration import Plan
-from nas.verdict.decision import Verdict
 
 Table = tuple[list[str], list[tuple[str, ...]]]
 

@@ -20,9 +20,9 @@ from rich.table import Table
 
 from nas.command_line import StudyPlace, command, fail, faults_reported, locate_study
 from nas.faults import InputError
-from nas.fidelity.agreement import Agreement, Fidelity, measure_fidelity
 from nas.runner import INTERRUPTED, TrialRunner
 from nas.space.load import space_of
+from nas.statistics.rank_agreement import Agreement, Fidelity, measure_fidelity
 from nas.study import (
     Arm,
     Design,

@@ -14,7 +14,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from nas.figures.style import SERIES, band, error_bars, styled
-from nas.verdict.paired import paired_intervals
+from nas.statistics.paired import paired_intervals
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
     from nas.answer.evidence import Evidence, Run

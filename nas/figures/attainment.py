@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 
 from nas.figures.style import COST_TITLES, SERIES, styled
-from nas.pareto import attainment_surface
+from nas.statistics.pareto import attainment_surface
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
     from nas.answer.evidence import Evidence

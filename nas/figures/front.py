@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 
 from nas.figures.style import ACCENT, COST_TITLES, MUTED, styled
-from nas.pareto import knee
 from nas.space.quantities import format_count
 from nas.spoken import describe_architecture
+from nas.statistics.pareto import knee
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
     from nas.study import Records

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from nas.figures.style import ACCENT, styled
-from nas.pareto import corner, hypervolume
+from nas.statistics.pareto import corner, hypervolume
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
     from nas.study import Records

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from nas.figures.style import INK, SERIES, error_bars, styled
 from nas.spectrum import PLAIN_POSITION, position
-from nas.verdict.paired import paired_intervals
+from nas.statistics.paired import paired_intervals
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
     from nas.answer.evidence import Evidence

@@ -10,14 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from nas.architecture import (
-    MAX_CHANNELS,
-    Architecture,
-    ArchitectureError,
-    Block,
-    Downsample,
-    Stem,
-)
+from nas.architecture import MAX_CHANNELS, Architecture, ArchitectureError, Block, Downsample, Stem
 from nas.cost import count_block_macs, count_cost
 from nas.matching import match_macs, match_params
 from nas.space.point_space import Choice, Draw, Parameter, Point, PointSpace

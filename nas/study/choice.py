@@ -6,8 +6,8 @@ import re
 
 import numpy as np
 
-from nas.pareto import knee
 from nas.space.quantities import format_count, parse_count
+from nas.statistics.pareto import knee
 from nas.study.records import Records, TrialRecord
 
 

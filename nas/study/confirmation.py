@@ -14,12 +14,12 @@ import numpy as np
 from nas.architecture import Architecture
 from nas.cost import count_cost
 from nas.matching import MatchError, match_macs, match_params
-from nas.pareto import corner
 from nas.space import SearchSpace
 from nas.spectrum import ends_of
+from nas.statistics.front_bootstrap import NoisyFront, noisy_front
+from nas.statistics.pareto import corner
 from nas.study.design import Arm, role_of
 from nas.study.records import Records, TrialRecord
-from nas.verdict.noisy_front import NoisyFront, noisy_front
 
 
 def arms_to_confirm(

@@ -20,9 +20,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.architecture import Architecture, ArchitectureError
 from nas.matching import MatchError
-from nas.pareto import pareto_front
 from nas.space import Choice, Parameter, SearchSpace
 from nas.space.search_space import MATCH_TRIES, SAMPLE_TRIES
+from nas.statistics.pareto import pareto_front
 from nas.study.design import Arm, Design
 
 REJECTED = 100

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL, make_url
 
 from nas.architecture import Architecture
-from nas.pareto import pareto_front
+from nas.statistics.pareto import pareto_front
 from nas.study.design import Arm, arms_from_json
 from nas.study.registration import Registration, registrations
 from trials.data import DataSummary

@@ -15,8 +15,8 @@ from nas import figures
 from nas.answer.evidence import Evidence, read_evidence
 from nas.figures.files import write_images
 from nas.report import evidence_figures
+from nas.statistics.paired import paired_intervals
 from nas.study import design_seeds
-from nas.verdict.paired import paired_intervals
 from tests.nas.planting import ARMS, ENDS, MATCHED, Planted, cached_evidence, evidence_of, search
 
 ABLATION = (

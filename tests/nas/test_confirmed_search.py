@@ -6,14 +6,7 @@ import pytest
 
 from nas.answer.answering import answer
 from nas.study import read_records
-from tests.nas.planting import (
-    SEARCH,
-    URL,
-    Planted,
-    cached_evidence,
-    evidence_of,
-    search,
-)
+from tests.nas.planting import SEARCH, URL, Planted, cached_evidence, evidence_of, search
 
 
 def test_the_front_of_a_search_is_confirmed_with_ends_of_its_best_ones_cost(monkeypatch):

@@ -13,12 +13,7 @@ from nas.answer.evidence import published_evidence, write_evidence
 from nas.answer.spoken import arms_table, speed_table
 from nas.study import read_records
 from nas.verdict.__main__ import app as verdict_command
-from tests.nas.planting import (
-    URL,
-    WINNER,
-    Planted,
-    evidence_of,
-)
+from tests.nas.planting import URL, WINNER, Planted, evidence_of
 
 
 def test_what_is_published_gives_the_same_answer_without_the_database(monkeypatch):

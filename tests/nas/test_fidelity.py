@@ -12,8 +12,8 @@ from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 from nas.fidelity.__main__ import app, spread_sample
-from nas.fidelity.agreement import measure_fidelity
 from nas.runner import TrialRunner
+from nas.statistics.rank_agreement import measure_fidelity
 from nas.study import read_records
 from tests.nas.planting import MATCHED, Planted, search
 from tests.nas.records import network, trial

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nas.architecture import ArchitectureError
-from nas.pareto import pareto_front
+from nas.statistics.pareto import pareto_front
 from nas.study import read_records
 from nas.study.proposer import HISTORY, OptunaProposer
 from tests.nas.driving import SMALL, SPACE, finish, measured, open_driver

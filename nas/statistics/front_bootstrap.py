@@ -14,8 +14,8 @@ import moocore
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nas.pareto import hypervolume, pareto_front
-from nas.verdict.paired import noise_components
+from nas.statistics.paired import noise_components
+from nas.statistics.pareto import hypervolume, pareto_front
 
 DRAWS = 2000
 SURE = 0.95

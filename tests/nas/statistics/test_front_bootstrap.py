@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nas.pareto import hypervolume, pareto_front
-from nas.verdict import noisy_front
+from nas.statistics.front_bootstrap import noisy_front
+from nas.statistics.pareto import hypervolume, pareto_front
 
 REFERENCE = (0.0, 100.0)
 

@@ -15,12 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nas.verdict.paired import (
-    POWER,
-    Comparison,
-    seeds_needed,
-    smallest_detectable_effect,
-)
+from nas.statistics.paired import POWER, Comparison, seeds_needed, smallest_detectable_effect
 
 Outcome = Literal["supported", "refuted", "inconclusive"]
 

@@ -9,15 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.verdict import (
-    Claim,
+from nas.statistics.decision import Claim, judge
+from nas.statistics.paired import (
     Comparison,
-    judge,
+    noise_components,
     power,
     seeds_needed,
     smallest_detectable_effect,
 )
-from nas.verdict.paired import noise_components
 
 ENDS = ("regular", "depthwise")
 INTERIOR = ("2", "4", "C/4")

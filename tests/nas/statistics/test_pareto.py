@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.pareto import attainment_surface, hypervolume, knee, pareto_front
+from nas.statistics.pareto import attainment_surface, hypervolume, knee, pareto_front
 
 # Few values, so that ties and duplicates happen.
 POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=25)

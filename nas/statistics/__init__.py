@@ -1,0 +1,1 @@
+"""Plain arrays in, numbers out: fronts, tests, intervals, rank agreement."""
