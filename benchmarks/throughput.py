@@ -38,8 +38,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from nas import ray_settings
-from nas.architecture import Architecture, Block, SpectrumPoint, Stem
-from nas.cost import count_cost
+from nas.architecture.cost import count_cost
+from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 from nas.environment import describe_environment
 from nas.network import build_network
 from nas.space.load import read_document, space_of

@@ -1,11 +1,17 @@
 """Architecture search over the separability spectrum of convolutions."""
 
-from nas.architecture import Architecture, ArchitectureError, Block, SpectrumPoint, Stem
-from nas.cost import Cost, count_cost
+from nas.architecture.cost import Cost, count_cost
+from nas.architecture.matching import MatchError, match_macs
+from nas.architecture.presets import preset
+from nas.architecture.specification import (
+    Architecture,
+    ArchitectureError,
+    Block,
+    SpectrumPoint,
+    Stem,
+)
 from nas.export.folder import export_network
-from nas.matching import MatchError, match_macs
 from nas.network import build_network
-from nas.presets import preset
 from nas.space import SearchSpace, load_space
 from nas.statistics.pareto import pareto_front
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from nas.cost import count_cost
-from nas.matching import widths_of
+from nas.architecture.cost import count_cost
+from nas.architecture.matching import widths_of
 from nas.space.schema import MatchSection
 from nas.study import Arm
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import typer
 from sqlalchemy.engine import URL, make_url
 
-from nas.architecture import ArchitectureError
+from nas.architecture.specification import ArchitectureError
 from nas.export.folder import ExportError
 from nas.faults import Fault, InputError
 from nas.study import STORAGE_ERRORS, NoStudy, NoSuchTrial, SpaceChanged, StudyLocked

@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nas.architecture import Architecture, ArchitectureError
+from nas.architecture.cost import count_cost
+from nas.architecture.layers import Layer, unroll
+from nas.architecture.presets import PRESETS, preset
+from nas.architecture.specification import Architecture, ArchitectureError
 from nas.arm_table import arm_table
 from nas.command_line import command, faults_reported
-from nas.cost import count_cost
 from nas.faults import InputError
-from nas.layers import Layer, unroll
-from nas.presets import PRESETS, preset
 from nas.space import SearchSpace, load_space
 from nas.space.quantities import format_count
 from nas.study import arms_of

@@ -7,7 +7,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from nas.architecture import Architecture, Block, Padding, Stem
+from nas.architecture.specification import Architecture, Block, Padding, Stem
 from nas.operators import MaxPool2d, PointwiseConv2d, SegmentedConv2d, SpectrumConv2d
 
 

@@ -12,7 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas.architecture import Activation, Padding, SpectrumPoint, segment_count, segment_widths
+from nas.architecture.specification import (
+    Activation,
+    Padding,
+    SpectrumPoint,
+    segment_count,
+    segment_widths,
+)
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "none": nn.Identity,

@@ -20,10 +20,10 @@ from nas import figures
 from nas.answer import spoken
 from nas.answer.answering import Answer, NoVerdict, answer
 from nas.answer.evidence import Evidence, read_evidence, write_evidence
+from nas.architecture.description import describe_architecture
 from nas.command_line import command, faults_reported, locate_study
 from nas.figures.files import NO_RENDERER, write_images
 from nas.space.quantities import format_count
-from nas.spoken import describe_architecture
 from nas.study import (
     Records,
     TrialRecord,

@@ -14,12 +14,12 @@ from typing import Annotated
 import torch
 import typer
 
-from nas.architecture import Architecture
+from nas.architecture.matching import MatchError
+from nas.architecture.specification import Architecture
 from nas.arm_table import arm_table
 from nas.command_line import RUNS, command, faults_reported, shown_url, storage_url, study_in
 from nas.environment import describe_environment
 from nas.faults import InputError
-from nas.matching import MatchError
 from nas.network import build_network
 from nas.runner import INTERRUPTED, TrialRunner
 from nas.space import SearchSpace

@@ -11,7 +11,7 @@ from statistics import fmean, median
 import numpy as np
 
 from nas.answer.evidence import Evidence
-from nas.spectrum import position
+from nas.architecture.position import position
 from nas.statistics.decision import Claim, Verdict, judge
 from nas.statistics.front_bootstrap import Label, NoisyFront, noisy_front
 from nas.statistics.paired import Comparison
@@ -33,7 +33,7 @@ class ArmRow:
     """One arm in the table.
 
     Attributes:
-        position: on the spectrum; see `nas.spectrum`.
+        position: on the spectrum; see `nas.architecture.position`.
         screening: accuracies by which arms were chosen.
         confirmation: accuracies by which they are judged; empty where they were not confirmed.
         test: accuracies of the confirmation runs on the test split.

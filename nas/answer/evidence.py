@@ -19,7 +19,7 @@ from typing import Any, cast, get_args
 from pydantic import TypeAdapter
 from sqlalchemy.engine import URL
 
-from nas.architecture import Architecture
+from nas.architecture.specification import Architecture
 from nas.faults import InputError
 from nas.space.load import space_file
 from nas.space.schema import SpaceFile

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nas.architecture import Architecture
-from nas.cost import Cost, count_cost
+from nas.architecture.cost import Cost, count_cost
+from nas.architecture.description import describe_block
+from nas.architecture.specification import Architecture
 from nas.export.source import Provenance
 from nas.space.quantities import format_count
 from nas.space.schema import TrainingSection
-from nas.spoken import describe_block
 from nas.study import Records, TrialRecord
 from trials.recipe import Recipe
 

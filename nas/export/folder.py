@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from nas.architecture import Architecture
+from nas.architecture.specification import Architecture
 from nas.export.source import Provenance, model_source
 
 TOLERANCE = 1e-5

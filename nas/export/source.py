@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from nas.architecture import (
+from nas.architecture.description import describe_block
+from nas.architecture.specification import (
     Activation,
     Architecture,
     Block,
@@ -19,7 +20,6 @@ from nas.architecture import (
     segment_widths,
 )
 from nas.export import layers
-from nas.spoken import describe_block
 
 _ACTIVATIONS: dict[Activation, str] = {
     "relu": "nn.ReLU()",

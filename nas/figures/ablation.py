@@ -18,7 +18,7 @@ from nas.statistics.paired import paired_intervals
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
     from nas.answer.evidence import Evidence, Run
-    from nas.architecture import Architecture
+    from nas.architecture.specification import Architecture
     from trials.measurement import Measurement
 
 Axis = Literal["residual", "activation", "order"]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
+from nas.architecture.description import describe_architecture
 from nas.figures.style import ACCENT, COST_TITLES, MUTED, styled
 from nas.space.quantities import format_count
-from nas.spoken import describe_architecture
 from nas.statistics.pareto import knee
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it

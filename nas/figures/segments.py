@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
+from nas.architecture.position import block_position
 from nas.figures.style import SERIES, styled
-from nas.spectrum import block_position
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
     from nas.study import Records

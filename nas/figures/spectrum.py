@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
+from nas.architecture.position import PLAIN_POSITION, position
 from nas.figures.style import INK, SERIES, error_bars, styled
-from nas.spectrum import PLAIN_POSITION, position
 from nas.statistics.paired import paired_intervals
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
     from nas.answer.evidence import Evidence
-    from nas.architecture import Architecture, Block
+    from nas.architecture.specification import Architecture, Block
     from nas.study.design import Stage
 
 PLAIN_SHOWN = -0.12

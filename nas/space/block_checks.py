@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nas.architecture import ArchitectureError, segment_count
+from nas.architecture.specification import ArchitectureError, segment_count
 from nas.faults import Path, dotted
 from nas.space.schema import Axes, BlockSection, NetworkSection, SearchSection, SegmentRange
 from nas.space.search_space import BlockFrame

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from nas.architecture import ArchitectureError
+from nas.architecture.specification import ArchitectureError
 from nas.faults import Fault, InputError, Path
 from nas.space.block_checks import check_blocks
 from nas.space.quantities import format_count

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nas.architecture import SpectrumPoint
+from nas.architecture.specification import SpectrumPoint
 from nas.space.schema import Axes, SegmentRange
 
 Choice = str | int | bool

@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from nas.architecture import (
+from nas.architecture.specification import (
     MAX_CHANNELS,
     MAX_STRIDE,
     Activation,

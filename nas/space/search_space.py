@@ -10,9 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from nas.architecture import MAX_CHANNELS, Architecture, ArchitectureError, Block, Downsample, Stem
-from nas.cost import count_block_macs, count_cost
-from nas.matching import match_macs, match_params
+from nas.architecture.cost import count_block_macs, count_cost
+from nas.architecture.matching import match_macs, match_params
+from nas.architecture.specification import (
+    MAX_CHANNELS,
+    Architecture,
+    ArchitectureError,
+    Block,
+    Downsample,
+    Stem,
+)
 from nas.space.point_space import Choice, Draw, Parameter, Point, PointSpace
 from nas.space.quantities import format_count
 from nas.space.schema import Axes, BlockSection, SpaceFile

@@ -11,11 +11,11 @@ from statistics import fmean
 
 import numpy as np
 
-from nas.architecture import Architecture
-from nas.cost import count_cost
-from nas.matching import MatchError, match_macs, match_params
+from nas.architecture.cost import count_cost
+from nas.architecture.matching import MatchError, match_macs, match_params
+from nas.architecture.position import ends_of
+from nas.architecture.specification import Architecture
 from nas.space import SearchSpace
-from nas.spectrum import ends_of
 from nas.statistics.front_bootstrap import NoisyFront, noisy_front
 from nas.statistics.pareto import corner
 from nas.study.design import Arm, role_of

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from nas.architecture import Architecture, ArchitectureError
-from nas.matching import MatchError, match_latency
+from nas.architecture.matching import MatchError, match_latency
+from nas.architecture.position import is_end
+from nas.architecture.specification import Architecture, ArchitectureError
 from nas.space import Choice, SearchSpace
-from nas.spectrum import is_end
 from trials.recipe import Recipe
 
 Role = Literal["end", "interior", "twin", "handicapped"]

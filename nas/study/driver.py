@@ -22,8 +22,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.engine import URL
 
-from nas.architecture import Architecture, ArchitectureError
-from nas.cost import Cost, count_cost
+from nas.architecture.cost import Cost, count_cost
+from nas.architecture.specification import Architecture, ArchitectureError
 from nas.space import SearchSpace
 from nas.study.design import Design, arms_to_json, recipe_of_role
 from nas.study.identity import SpaceChanged, differences, identity

@@ -18,8 +18,8 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from nas.architecture import Architecture, ArchitectureError
-from nas.matching import MatchError
+from nas.architecture.matching import MatchError
+from nas.architecture.specification import Architecture, ArchitectureError
 from nas.space import Choice, Parameter, SearchSpace
 from nas.space.search_space import MATCH_TRIES, SAMPLE_TRIES
 from nas.statistics.pareto import pareto_front

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL, make_url
 
-from nas.architecture import Architecture
+from nas.architecture.specification import Architecture
 from nas.statistics.pareto import pareto_front
 from nas.study.design import Arm, arms_from_json
 from nas.study.registration import Registration, registrations

@@ -15,8 +15,8 @@ from typing import Any
 import optuna
 from pydantic import TypeAdapter
 
+from nas.architecture.position import end_names
 from nas.space import SearchSpace
-from nas.spectrum import end_names
 from nas.study.design import Arm, Stage
 
 _ATTRIBUTE = "plan"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from nas.architecture import Architecture, Block, SpectrumPoint, Stem
+from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 
 KERNELS = st.sampled_from([3, 5, 7])
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from nas.architecture import Architecture
+from nas.architecture.specification import Architecture
 from nas.export import model_source
 from nas.export.card import Trained, model_card, provenance_of
 from tests.nas.records import network, study, trial

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.spectrum import ends_of
+from nas.architecture.position import ends_of
 from nas.study import arms_of, arms_to_confirm, confirmation_name, design_seeds, read_records
 from nas.study.confirmation import screened_front
 from tests.nas.planting import ARMS, ENDS, MATCHED, URL, WINNER, Planted, search

@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 
 from nas import Block, SpectrumPoint, count_cost
+from nas.architecture.description import describe_architecture, describe_block
 from nas.figures import front_info, hypervolume_info, plot_front
 from nas.report import front_table, render
-from nas.spoken import describe_architecture, describe_block
 from nas.study import Records
 from tests.nas.records import network, study, trial
 

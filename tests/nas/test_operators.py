@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas.architecture import Architecture, Block, SpectrumPoint, Stem, segment_widths
+from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem, segment_widths
 from nas.network import build_network
 from nas.operators import (
     ACTIVATIONS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nas.architecture import ArchitectureError
+from nas.architecture.specification import ArchitectureError
 from nas.statistics.pareto import pareto_front
 from nas.study import read_records
 from nas.study.proposer import HISTORY, OptunaProposer

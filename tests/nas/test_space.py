@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nas import Architecture, build_network, count_cost, load_space
-from nas.cost import count_block_macs
+from nas.architecture.cost import count_block_macs
 from nas.faults import InputError
 from nas.space import Infeasible
 

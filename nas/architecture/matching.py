@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from nas.architecture import MAX_CHANNELS, Architecture, ArchitectureError, Shortcut
-from nas.cost import count_cost
+from nas.architecture.cost import count_cost
+from nas.architecture.specification import MAX_CHANNELS, Architecture, ArchitectureError, Shortcut
 
 MAX_CANDIDATES = 5_000
 """Width combinations tried around the uniform scaling before giving up."""

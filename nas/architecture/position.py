@@ -8,7 +8,7 @@ from math import log
 from statistics import fmean
 from typing import cast
 
-from nas.architecture import Architecture, Block, Order, SpectrumPoint
+from nas.architecture.specification import Architecture, Block, Order, SpectrumPoint
 
 PLAIN_POSITION = -1.0
 """Before the regular end: a plain convolution has no 1x1 step that could be decoupled."""

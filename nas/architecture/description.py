@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nas.architecture import Architecture, Block, SpectrumPoint
+from nas.architecture.specification import Architecture, Block, SpectrumPoint
 
 
 def describe_architecture(architecture: Architecture) -> tuple[str, ...]:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from nas.architecture import Architecture, Block, Padding, Segments, SpectrumPoint, Stem
+from nas.architecture.specification import (
+    Architecture,
+    Block,
+    Padding,
+    Segments,
+    SpectrumPoint,
+    Stem,
+)
 
 
 def mobilenet(

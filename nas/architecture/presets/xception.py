@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas.architecture import (
+from nas.architecture.specification import (
     Activation,
     Architecture,
     Block,

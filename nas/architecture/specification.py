@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from nas.canonical_json import FormatError, dump, from_plain, parse, to_plain
+from nas.architecture.serialization import FormatError, dump, from_plain, parse, to_plain
 
 Segments = int | str
 """A count (``3``), a segment width (``"C/4"``: four channels) or ``"C"`` (one per channel)."""

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.architecture import (
+from nas.architecture.presets import preset
+from nas.architecture.specification import (
     Architecture,
     ArchitectureError,
     Block,
@@ -13,7 +14,6 @@ from nas.architecture import (
     segment_count,
     segment_widths,
 )
-from nas.presets import preset
 from tests.nas.strategies import architectures
 
 

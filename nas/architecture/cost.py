@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from nas.architecture import Architecture, Block
-from nas.layers import unroll, unroll_block
+from nas.architecture.layers import unroll, unroll_block
+from nas.architecture.specification import Architecture, Block
 
 
 @dataclass(frozen=True)

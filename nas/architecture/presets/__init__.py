@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nas.architecture import Architecture, ArchitectureError
-from nas.presets.inception import InceptionV3
-from nas.presets.mobilenet import mobilenet
-from nas.presets.xception import xception
+from nas.architecture.presets.mobilenet import mobilenet
+from nas.architecture.presets.xception import xception
+from nas.architecture.specification import Architecture, ArchitectureError
 
 PRESETS: dict[str, Callable[..., Architecture]] = {"mobilenet": mobilenet, "xception": xception}
 
-__all__ = ["PRESETS", "InceptionV3", "preset"]
+__all__ = ["PRESETS", "preset"]
 
 
 def preset(name: str, **options: Any) -> Architecture:  # noqa: ANN401  # each preset names its own
@@ -20,8 +19,8 @@ def preset(name: str, **options: Any) -> Architecture:  # noqa: ANN401  # each p
 
     Args:
         name: ``xception`` or ``mobilenet``.
-        **options: those of `nas.presets.xception.xception` or `nas.presets.mobilenet.mobilenet`,
-            such as ``classes``, ``image_size`` and ``width``.
+        **options: those of `xception` or `mobilenet`, such as ``classes``, ``image_size`` and
+            ``width``.
 
     Raises:
         ArchitectureError: no such preset, or an option that the preset does not have.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from nas.architecture import Architecture, Block, Order, segment_count, segment_widths
+from nas.architecture.specification import Architecture, Block, Order, segment_count, segment_widths
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from nas.architecture import Architecture, Block, SpectrumPoint, Stem
-from nas.cost import count_cost
-from nas.matching import MatchError, match_macs
+from nas.architecture.cost import count_cost
+from nas.architecture.matching import MatchError, match_macs
+from nas.architecture.presets import preset
+from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 from nas.network import build_network
-from nas.presets import preset
 
 
 def proxy(segments, order="spatial_first", activation="relu") -> Architecture:

@@ -1,21 +1,22 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from torch.utils.flop_counter import FlopCounterMode
 
-from nas.architecture import Architecture, Block, SpectrumPoint, Stem
-from nas.cost import count_cost, count_macs_with_ptflops
-from nas.layers import unroll
+from nas.architecture.cost import count_cost, count_macs_with_ptflops
+from nas.architecture.layers import unroll
+from nas.architecture.presets import preset
+from nas.architecture.presets.inception import InceptionV3
+from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 from nas.network import build_network
-from nas.presets import InceptionV3, preset
+from tests.conftest import ROOT
 from tests.nas.strategies import architectures
 
-GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "complexity.json").read_text())
+GOLDEN = json.loads((ROOT / "tests" / "golden" / "complexity.json").read_text())
 
 
 def count_macs_with_torch(network: torch.nn.Module, input_shape: tuple[int, int, int]) -> int:
