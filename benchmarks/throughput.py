@@ -41,7 +41,7 @@ from nas import ray_settings
 from nas.architecture.cost import count_cost
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 from nas.environment import describe_environment
-from nas.network import build_network
+from nas.network.build import build_network
 from nas.space.load import read_document, space_of
 from nas.space.search_space import SearchSpace
 from nas.study import Driver

@@ -10,8 +10,8 @@ from nas.architecture.specification import (
     SpectrumPoint,
     Stem,
 )
-from nas.export.folder import export_network
-from nas.network import build_network
+from nas.network.build import build_network
+from nas.network.export import export_network
 from nas.space import SearchSpace, load_space
 from nas.statistics.pareto import pareto_front
 

@@ -14,8 +14,8 @@ import typer
 from sqlalchemy.engine import URL, make_url
 
 from nas.architecture.specification import ArchitectureError
-from nas.export.folder import ExportError
 from nas.faults import Fault, InputError
+from nas.network.export import ExportError
 from nas.study import STORAGE_ERRORS, NoStudy, NoSuchTrial, SpaceChanged, StudyLocked
 from nas.yaml_file import read_yaml
 from trials.data import DataError

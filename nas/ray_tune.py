@@ -21,7 +21,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from nas.network import build_network
+from nas.network.build import build_network
 from nas.study import Assignment, Driver
 from trials.data import ImageData, Split
 from trials.measurement import Measurement, Outbox, from_json, to_json

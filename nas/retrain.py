@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 
 from nas.command_line import command, fail, faults_reported, locate_study
-from nas.export import export_network
 from nas.export.card import Trained, model_card, provenance_of
+from nas.network.export import export_network
 from nas.study import choose, read_records
 from nas.trained import recipe_of, train_again
 from trials.recipe import RECIPES

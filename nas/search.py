@@ -20,7 +20,7 @@ from nas.arm_table import arm_table
 from nas.command_line import RUNS, command, faults_reported, shown_url, storage_url, study_in
 from nas.environment import describe_environment
 from nas.faults import InputError
-from nas.network import build_network
+from nas.network.build import build_network
 from nas.runner import INTERRUPTED, TrialRunner
 from nas.space import SearchSpace
 from nas.space.load import read_document, space_of

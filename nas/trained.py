@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from nas.network import build_network
+from nas.network.build import build_network
 from nas.space.load import space_of
 from nas.space.schema import TrainingSection
 from nas.study import Records, TrialRecord

@@ -100,7 +100,7 @@ def _block(name: str, block: Block, in_channels: int, size: tuple[int, int]) -> 
 def _spectrum_convolution(
     name: str, block: Block, c_in: int, c_out: int, size: tuple[int, int], stride: int
 ) -> Iterator[Layer]:
-    """The two steps of `nas.operators.SpectrumConv2d`, section 3 of the design."""
+    """The two steps of `nas.network.operators.SpectrumConv2d`, section 3 of the design."""
     point = block.point
     channels = point.spatial_channels(c_in, c_out)
     widths = segment_widths(channels, segment_count(point.segments, channels))

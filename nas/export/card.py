@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nas.architecture.cost import Cost, count_cost
 from nas.architecture.description import describe_block
 from nas.architecture.specification import Architecture
-from nas.export.source import Provenance
+from nas.network.source import Provenance
 from nas.space.quantities import format_count
 from nas.space.schema import TrainingSection
 from nas.study import Records, TrialRecord

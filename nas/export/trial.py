@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nas.export.card import Trained, model_card, provenance_of
-from nas.export.folder import export_network
+from nas.network.export import export_network
 from nas.study import Records, TrialRecord
 from nas.trained import MissingWeights, load_trained, recipe_of, train_again
 

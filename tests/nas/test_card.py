@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from nas.architecture.specification import Architecture
-from nas.export import model_source
 from nas.export.card import Trained, model_card, provenance_of
+from nas.network.source import model_source
 from tests.nas.records import network, study, trial
 from trials.recipe import RECIPES, recipe
 

@@ -7,12 +7,13 @@ import torch
 from hypothesis import given, settings
 from torch.utils.flop_counter import FlopCounterMode
 
-from nas.architecture.cost import count_cost, count_macs_with_ptflops
+from nas.architecture.cost import count_cost
 from nas.architecture.layers import unroll
 from nas.architecture.presets import preset
-from nas.architecture.presets.inception import InceptionV3
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
-from nas.network import build_network
+from nas.network.build import build_network
+from nas.network.inception import InceptionV3
+from nas.network.ptflops import count_macs_with_ptflops
 from tests.conftest import ROOT
 from tests.nas.strategies import architectures
 

@@ -13,7 +13,7 @@ from nas.architecture.cost import count_cost
 from nas.architecture.matching import MatchError, match_macs
 from nas.architecture.presets import preset
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
-from nas.network import build_network
+from nas.network.build import build_network
 
 
 def proxy(segments, order="spatial_first", activation="relu") -> Architecture:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.architecture.specification import Architecture, Block, Padding, Stem
-from nas.operators import MaxPool2d, PointwiseConv2d, SegmentedConv2d, SpectrumConv2d
+from nas.network.operators import MaxPool2d, PointwiseConv2d, SegmentedConv2d, SpectrumConv2d
 
 
 class SpectrumBlock(nn.Module):

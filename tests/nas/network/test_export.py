@@ -18,7 +18,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from nas import Architecture, Block, SpectrumPoint, Stem, build_network, export_network, preset
-from nas.export import ExportError, Provenance, model_source
+from nas.network.export import ExportError
+from nas.network.source import Provenance, model_source
 from tests.conftest import ROOT
 from tests.nas.strategies import architectures
 
@@ -319,7 +320,7 @@ def test_an_export_that_is_cut_short_leaves_whole_files(tmp_path, monkeypatch):
 
 def test_files_are_utf_8_whatever_the_locale():
     program = (
-        "from nas import *; from nas.export import Provenance; "
+        "from nas import *; from nas.network.source import Provenance; "
         "a = Architecture((3, 8, 8), 2, Stem((4,)), (Block((4,)),)); "
         "export_network(a, build_network(a), 'out', Provenance('\\xe9', classes=('\\xe9', 'b')), "
         "'\\xe9')"

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from nas.architecture.specification import Architecture
-from nas.export.source import Provenance, model_source
+from nas.network.source import Provenance, model_source
 
 TOLERANCE = 1e-5
 

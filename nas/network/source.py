@@ -19,7 +19,7 @@ from nas.architecture.specification import (
     segment_count,
     segment_widths,
 )
-from nas.export import layers
+from nas.network import exported_layers
 
 _ACTIVATIONS: dict[Activation, str] = {
     "relu": "nn.ReLU()",
@@ -28,12 +28,12 @@ _ACTIVATIONS: dict[Activation, str] = {
     "silu": "nn.SiLU()",
 }
 _HELPERS = (
-    layers.Residual,
-    layers.Subsample,
-    layers.Segments,
-    layers.Interleave,
-    layers.SamePad,
-    layers.Head,
+    exported_layers.Residual,
+    exported_layers.Subsample,
+    exported_layers.Segments,
+    exported_layers.Interleave,
+    exported_layers.SamePad,
+    exported_layers.Head,
 )
 
 
@@ -70,7 +70,7 @@ def model_source(architecture: Architecture, provenance: Provenance) -> str:
 
 
 def _source_of(helper: type) -> str:
-    """A class as it is in `nas.export.layers`, without remarks to our linter."""
+    """A class as it is in `nas.network.exported_layers`, without remarks to our linter."""
     return re.sub(r"  # noqa:.*", "", inspect.getsource(helper))
 
 
@@ -133,7 +133,7 @@ def load(path: str | Path = WEIGHTS) -> Network:
 
 @dataclass
 class _Writer:
-    """Writes the layers in the order in which `nas.network` makes them."""
+    """Writes the layers in the order in which `nas.network.build` makes them."""
 
     architecture: Architecture
     lines: list[str] = field(default_factory=list)

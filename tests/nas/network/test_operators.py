@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem, segment_widths
-from nas.network import build_network
-from nas.operators import (
+from nas.network.build import build_network
+from nas.network.operators import (
     ACTIVATIONS,
     ChannelShuffle,
     MaxPool2d,

@@ -1,0 +1,1 @@
+"""The network as PyTorch and as source that needs only PyTorch."""
