@@ -14,10 +14,10 @@ import typer
 from sqlalchemy.engine import URL, make_url
 
 from nas.architecture.specification import ArchitectureError
-from nas.faults import Fault, InputError
 from nas.network.export import ExportError
+from nas.space.errors import Fault, InputError
+from nas.space.yaml_document import read_yaml
 from nas.study import STORAGE_ERRORS, NoStudy, NoSuchTrial, SpaceChanged, StudyLocked
-from nas.yaml_file import read_yaml
 from trials.data import DataError
 
 STORAGE_VARIABLE = "NAS_STORAGE"

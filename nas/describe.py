@@ -15,8 +15,8 @@ from nas.architecture.presets import PRESETS, preset
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.arm_table import arm_table
 from nas.command_line import command, faults_reported
-from nas.faults import InputError
 from nas.space import SearchSpace, load_space
+from nas.space.errors import InputError
 from nas.space.quantities import format_count
 from nas.study import arms_of
 

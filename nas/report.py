@@ -24,6 +24,7 @@ from nas.architecture.description import describe_architecture
 from nas.command_line import command, faults_reported, locate_study
 from nas.figures.files import NO_RENDERER, write_images
 from nas.space.quantities import format_count
+from nas.space.yaml_document import dump_yaml
 from nas.study import (
     Records,
     TrialRecord,
@@ -33,7 +34,6 @@ from nas.study import (
     read_records,
 )
 from nas.whole_file import write_whole
-from nas.yaml_file import dump_yaml
 
 app = command()
 

@@ -12,12 +12,12 @@ from rich.console import Console
 from sqlalchemy.engine import URL
 
 from nas import ray_settings
-from nas.faults import InputError
 from nas.progress import SearchProgress
 from nas.space import SearchSpace
+from nas.space.errors import InputError
 from nas.space.quantities import format_count
+from nas.space.yaml_document import Document
 from nas.study import Design, Driver
-from nas.yaml_file import Document
 from trials.data import DataError, ImageData, Split, check_batch_size, load, load_test
 
 INTERRUPTED = 130

@@ -19,12 +19,13 @@ from nas.architecture.specification import Architecture
 from nas.arm_table import arm_table
 from nas.command_line import RUNS, command, faults_reported, shown_url, storage_url, study_in
 from nas.environment import describe_environment
-from nas.faults import InputError
 from nas.network.build import build_network
 from nas.runner import INTERRUPTED, TrialRunner
 from nas.space import SearchSpace
+from nas.space.errors import InputError
 from nas.space.load import read_document, space_of
 from nas.space.quantities import format_count
+from nas.space.yaml_document import Document, dump_yaml
 from nas.study import (
     Arm,
     Design,
@@ -44,7 +45,6 @@ from nas.study import (
 )
 from nas.study.design import Stage
 from nas.whole_file import write_whole
-from nas.yaml_file import Document, dump_yaml
 from trials.data import ImageData
 from trials.measure import measure_latency
 from trials.trial import prepare_process

@@ -20,14 +20,14 @@ from pydantic import TypeAdapter
 from sqlalchemy.engine import URL
 
 from nas.architecture.specification import Architecture
-from nas.faults import InputError
+from nas.space.errors import InputError
 from nas.space.load import space_file
 from nas.space.schema import SpaceFile
+from nas.space.yaml_document import read_yaml
 from nas.study import Records, TrialRecord, read_records
 from nas.study.design import Role, Stage, recipe_of_role, role_of
 from nas.study.registration import Registration, registrations_from_json, registrations_to_json
 from nas.whole_file import write_whole
-from nas.yaml_file import read_yaml
 from trials.measurement import Measurement, TrainingKey
 from trials.store import Store
 

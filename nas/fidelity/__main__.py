@@ -19,9 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from nas.command_line import StudyPlace, command, fail, faults_reported, locate_study
-from nas.faults import InputError
 from nas.runner import INTERRUPTED, TrialRunner
+from nas.space.errors import InputError
 from nas.space.load import space_of
+from nas.space.yaml_document import Document
 from nas.statistics.rank_agreement import Agreement, Fidelity, measure_fidelity
 from nas.study import (
     Arm,
@@ -36,7 +37,6 @@ from nas.study import (
 from nas.study.design import role_of
 from nas.trained import recipe_of
 from nas.whole_file import write_whole
-from nas.yaml_file import Document
 from trials.measurement import Measurement, TrainingKey
 from trials.store import Store
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.architecture.specification import ArchitectureError, segment_count
-from nas.faults import Path, dotted
+from nas.space.errors import Path, dotted
 from nas.space.schema import Axes, BlockSection, NetworkSection, SearchSection, SegmentRange
 from nas.space.search_space import BlockFrame
-from nas.yaml_file import Document
+from nas.space.yaml_document import Document
 
 
 def check_blocks(document: Document, network: NetworkSection, search: SearchSection) -> None:

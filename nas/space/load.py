@@ -15,12 +15,12 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from nas.architecture.specification import ArchitectureError
-from nas.faults import Fault, InputError, Path
 from nas.space.block_checks import check_blocks
+from nas.space.errors import Fault, InputError, Path
 from nas.space.quantities import format_count
 from nas.space.schema import DataSection, SearchSection, Section, SpaceFile
 from nas.space.search_space import Infeasible, SearchSpace
-from nas.yaml_file import Document, assign, override, read_yaml
+from nas.space.yaml_document import Document, assign, override, read_yaml
 from trials.data import DataError, probe
 
 GRID_LIMIT = 1_000_000

@@ -16,7 +16,7 @@ from nas.answer import spoken
 from nas.answer.answering import Answer, NoVerdict, answer
 from nas.answer.evidence import Evidence, published_evidence, read_evidence
 from nas.command_line import command, fail, faults_reported, locate_study
-from nas.faults import InputError
+from nas.space.errors import InputError
 
 app = command()
 

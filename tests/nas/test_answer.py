@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from nas.answer.answering import NoVerdict, answer
 from nas.answer.evidence import Evidence, read_evidence
 from nas.answer.spoken import controls_table, facts, headline
-from nas.faults import InputError
 from nas.report import answer_of, render
 from nas.space import load_space
+from nas.space.errors import InputError
 from nas.study import design_seeds, parameter_importances, read_records
 from nas.verdict.__main__ import app as verdict_command
 from tests.nas.planting import (

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from nas import count_cost, load_space
 from nas.architecture.matching import MatchError, match_latency, match_params
 from nas.describe import app as describe
-from nas.faults import InputError
+from nas.space.errors import InputError
 from nas.study import Design, arms_of, confirmation_name, design_seeds, read_records
 from nas.study.design import HANDICAP, arms_from_json, arms_to_json
 from nas.study.lock import DriverLock

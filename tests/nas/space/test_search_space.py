@@ -8,8 +8,9 @@ import torch
 
 from nas import Architecture, build_network, count_cost, load_space
 from nas.architecture.cost import count_block_macs
-from nas.faults import InputError
 from nas.space import Infeasible
+from nas.space.errors import InputError
+from tests.conftest import ROOT
 
 MINIMAL = """
 name: tiny
@@ -256,7 +257,7 @@ def test_samples_do_not_depend_on_the_process():
     import sys
     from pathlib import Path
 
-    file = Path(__file__).parents[2] / "search_spaces" / "spectrum.yaml"
+    file = ROOT / "search_spaces" / "spectrum.yaml"
     program = f"from nas import load_space; print(load_space({str(file)!r}).sample(3).key)"
     keys = {
         subprocess.run(

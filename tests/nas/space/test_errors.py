@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from nas.describe import app as describe_app
 from nas.export.__main__ import app as export_app
-from nas.faults import InputError
 from nas.retrain import app as retrain_app
 from nas.search import app as search_app
 from nas.space import load_space
+from nas.space.errors import InputError
 
 GOOD = """\
 name: spectrum

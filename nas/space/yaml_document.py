@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from nas.faults import Fault, InputError, Path, Place, dotted
+from nas.space.errors import Fault, InputError, Path, Place, dotted
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 16

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nas.faults import InputError
-from nas.yaml_file import MAX_BYTES, assign, dump_yaml, override, parse_yaml, read_yaml
+from nas.space.errors import InputError
+from nas.space.yaml_document import MAX_BYTES, assign, dump_yaml, override, parse_yaml, read_yaml
 
 
 def value(text):
