@@ -20,10 +20,11 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.engine import make_url
 
-from nas import ray_settings
-from nas.environment import describe_environment
+from nas.engine import ray_settings
+from nas.engine.driver import Assignment, Driver
+from nas.engine.environment import describe_environment
 from nas.space.load import read_document, space_of
-from nas.study import Assignment, Driver, TrialRecord
+from nas.study.records import TrialRecord
 from trials.data import load
 from trials.measurement import Measurement
 from trials.recipe import Recipe
@@ -80,7 +81,7 @@ class Stopwatch:
 
 def measure(trials: int, sampler: str) -> list[float]:
     """Milliseconds between the ends of trials, once all workers have started."""
-    from nas import ray_tune
+    from nas.engine import ray_tune
 
     document = read_document(SPACE, [f"study.trials={trials}", f"study.sampler={sampler}"])
     space = space_of(document)
@@ -111,7 +112,7 @@ def main(
 ) -> None:
     """Print milliseconds per trial, over the whole search and in its parts."""
     ray_settings.prepare(local=True)
-    from nas import ray_tune
+    from nas.engine import ray_tune
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     table = Table(title="Framework cost per trial, ms")

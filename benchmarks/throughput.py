@@ -37,14 +37,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from nas import ray_settings
 from nas.architecture.cost import count_cost
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
-from nas.environment import describe_environment
+from nas.engine import ray_settings
+from nas.engine.driver import Driver
+from nas.engine.environment import describe_environment
 from nas.network.build import build_network
 from nas.space.load import read_document, space_of
 from nas.space.search_space import SearchSpace
-from nas.study import Driver
 from trials.data import ImageData, load
 from trials.data.images import Split
 from trials.measure import now
@@ -183,7 +183,7 @@ def plain_search(
 def our_search(text: str, data: ImageData, gpus: float) -> list[Architecture]:
     """The same as a search of this project; returns what was trained."""
     ray_settings.prepare(local=True)
-    from nas import ray_tune
+    from nas.engine import ray_tune
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

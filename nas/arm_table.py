@@ -9,7 +9,7 @@ from rich.table import Table
 from nas.architecture.cost import count_cost
 from nas.architecture.matching import widths_of
 from nas.space.schema import MatchSection
-from nas.study import Arm
+from nas.study.design import Arm
 
 
 def arm_table(arms: Sequence[Arm], matched: MatchSection | None) -> Table:

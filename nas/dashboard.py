@@ -9,8 +9,8 @@ import optuna_dashboard
 import plotly.graph_objects as go
 from sqlalchemy.engine import URL
 
-from nas.study import Records, choose
-from nas.study.records import opened_study
+from nas.study.records import Records, opened_study
+from nas.study.selection import choose
 
 
 def publish(url: URL, records: Records, figures: dict[str, go.Figure]) -> None:

@@ -18,7 +18,7 @@ from nas.command_line import command, faults_reported
 from nas.space import SearchSpace, load_space
 from nas.space.errors import InputError
 from nas.space.quantities import format_count
-from nas.study import arms_of
+from nas.study.design import arms_of
 
 app = command()
 

@@ -21,18 +21,19 @@ from nas.answer import spoken
 from nas.answer.answering import Answer, NoVerdict, answer
 from nas.answer.evidence import Evidence, read_evidence, write_evidence
 from nas.architecture.description import describe_architecture
-from nas.command_line import command, faults_reported, locate_study
+from nas.command_line import command, faults_reported
 from nas.figures.files import NO_RENDERER, write_images
 from nas.space.quantities import format_count
 from nas.space.yaml_document import dump_yaml
-from nas.study import (
+from nas.study.location import locate_study
+from nas.study.records import (
     Records,
     TrialRecord,
-    choose,
     parameter_importances,
     quiet_optuna,
     read_records,
 )
+from nas.study.selection import choose
 from nas.whole_file import write_whole
 
 app = command()

@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nas.command_line import command, fail, faults_reported, locate_study
+from nas.command_line import command, fail, faults_reported
 from nas.export.card import Trained, model_card, provenance_of
 from nas.network.export import export_network
-from nas.study import choose, read_records
-from nas.trained import recipe_of, train_again
+from nas.study.location import locate_study
+from nas.study.records import read_records
+from nas.study.selection import choose
+from nas.study.trained_network import recipe_of, train_again
 from trials.recipe import RECIPES
 from trials.train import Diverged
 

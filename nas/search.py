@@ -17,33 +17,29 @@ import typer
 from nas.architecture.matching import MatchError
 from nas.architecture.specification import Architecture
 from nas.arm_table import arm_table
-from nas.command_line import RUNS, command, faults_reported, shown_url, storage_url, study_in
-from nas.environment import describe_environment
+from nas.command_line import command, faults_reported
+from nas.engine.driver import Driver
+from nas.engine.environment import describe_environment
+from nas.engine.lock import DriverLock
+from nas.engine.stage import INTERRUPTED, TrialRunner
 from nas.network.build import build_network
-from nas.runner import INTERRUPTED, TrialRunner
 from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.load import read_document, space_of
 from nas.space.quantities import format_count
 from nas.space.yaml_document import Document, dump_yaml
-from nas.study import (
-    Arm,
-    Design,
-    Driver,
-    DriverLock,
+from nas.study.confirmation import arms_to_confirm
+from nas.study.design import Arm, Design, Stage, arms_of, design_seeds
+from nas.study.location import RUNS, shown_url, storage_url, study_in
+from nas.study.plan import Plan, register
+from nas.study.records import (
     NoStudy,
-    Plan,
-    arms_of,
-    arms_to_confirm,
-    choose,
     confirmation_name,
-    design_seeds,
     parameter_importances,
     quiet_optuna,
     read_records,
-    register,
 )
-from nas.study.design import Stage
+from nas.study.selection import choose
 from nas.whole_file import write_whole
 from trials.data import ImageData
 from trials.measure import measure_latency

@@ -17,7 +17,7 @@ from nas.statistics.front_bootstrap import Label, NoisyFront, noisy_front
 from nas.statistics.paired import Comparison
 from nas.statistics.pareto import corner
 from nas.study.design import Role
-from nas.study.registration import Plan
+from nas.study.plan import Plan
 from trials.measurement import Measurement
 
 COMPARABLE = 0.02

@@ -24,9 +24,9 @@ from nas.space.errors import InputError
 from nas.space.load import space_file
 from nas.space.schema import SpaceFile
 from nas.space.yaml_document import read_yaml
-from nas.study import Records, TrialRecord, read_records
 from nas.study.design import Role, Stage, recipe_of_role, role_of
-from nas.study.registration import Registration, registrations_from_json, registrations_to_json
+from nas.study.plan import Registration, registrations_from_json, registrations_to_json
+from nas.study.records import Records, TrialRecord, read_records
 from nas.whole_file import write_whole
 from trials.measurement import Measurement, TrainingKey
 from trials.store import Store

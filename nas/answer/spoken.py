@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 from nas.answer.answering import Answer, ArmRow, Control
 from nas.space.quantities import format_count
 from nas.statistics.decision import Verdict
-from nas.study.registration import Plan
+from nas.study.plan import Plan
 
 Table = tuple[list[str], list[tuple[str, ...]]]
 

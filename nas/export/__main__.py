@@ -9,9 +9,11 @@ from typing import Annotated
 
 import typer
 
-from nas.command_line import command, faults_reported, locate_study
+from nas.command_line import command, faults_reported
 from nas.export.trial import export_trial
-from nas.study import choose, read_records
+from nas.study.location import locate_study
+from nas.study.records import read_records
+from nas.study.selection import choose
 
 app = command()
 

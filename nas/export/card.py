@@ -12,7 +12,7 @@ from nas.architecture.specification import Architecture
 from nas.network.source import Provenance
 from nas.space.quantities import format_count
 from nas.space.schema import TrainingSection
-from nas.study import Records, TrialRecord
+from nas.study.records import Records, TrialRecord
 from trials.recipe import Recipe
 
 

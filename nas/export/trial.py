@@ -7,8 +7,8 @@ from pathlib import Path
 
 from nas.export.card import Trained, model_card, provenance_of
 from nas.network.export import export_network
-from nas.study import Records, TrialRecord
-from nas.trained import MissingWeights, load_trained, recipe_of, train_again
+from nas.study.records import Records, TrialRecord
+from nas.study.trained_network import MissingWeights, load_trained, recipe_of, train_again
 
 
 def export_trial(

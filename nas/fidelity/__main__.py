@@ -18,24 +18,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nas.command_line import StudyPlace, command, fail, faults_reported, locate_study
-from nas.runner import INTERRUPTED, TrialRunner
+from nas.command_line import command, fail, faults_reported
+from nas.engine.lock import DriverLock
+from nas.engine.stage import INTERRUPTED, TrialRunner
 from nas.space.errors import InputError
 from nas.space.load import space_of
 from nas.space.yaml_document import Document
 from nas.statistics.rank_agreement import Agreement, Fidelity, measure_fidelity
-from nas.study import (
-    Arm,
-    Design,
-    DriverLock,
-    Records,
-    TrialRecord,
-    design_seeds,
-    quiet_optuna,
-    read_records,
-)
-from nas.study.design import role_of
-from nas.trained import recipe_of
+from nas.study.design import Arm, Design, design_seeds, role_of
+from nas.study.location import StudyPlace, locate_study
+from nas.study.records import Records, TrialRecord, quiet_optuna, read_records
+from nas.study.trained_network import recipe_of
 from nas.whole_file import write_whole
 from trials.measurement import Measurement, TrainingKey
 from trials.store import Store

@@ -11,7 +11,7 @@ from nas.figures.style import SERIES, styled
 from nas.space.quantities import format_count
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
-    from nas.study import Records
+    from nas.study.records import Records
 
 
 @dataclass(frozen=True)

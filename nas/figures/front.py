@@ -13,7 +13,7 @@ from nas.space.quantities import format_count
 from nas.statistics.pareto import knee
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
-    from nas.study import Records
+    from nas.study.records import Records
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from nas.figures.style import ACCENT, styled
 from nas.statistics.pareto import corner, hypervolume
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
-    from nas.study import Records
+    from nas.study.records import Records
 
 
 @dataclass(frozen=True)

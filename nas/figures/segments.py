@@ -13,7 +13,7 @@ from nas.architecture.position import block_position
 from nas.figures.style import SERIES, styled
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
-    from nas.study import Records
+    from nas.study.records import Records
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ same. Resources may change where no latency is measured on them."""
 
 PLAN = frozenset({"design", "confirm", "claim"})
 """Sections of what is asked, not of what a run gives. They may change, and each change is kept: see
-`nas.study.registration`."""
+`nas.study.plan`."""
 
 
 class SpaceChanged(ValueError):

@@ -22,7 +22,7 @@ from sqlalchemy.engine import URL, make_url
 from nas.architecture.specification import Architecture
 from nas.statistics.pareto import pareto_front
 from nas.study.design import Arm, arms_from_json
-from nas.study.registration import Registration, registrations
+from nas.study.plan import Registration, registrations
 from trials.data import DataSummary
 from trials.store import engine_options
 

@@ -15,8 +15,9 @@ from rich.table import Table
 from nas.answer import spoken
 from nas.answer.answering import Answer, NoVerdict, answer
 from nas.answer.evidence import Evidence, published_evidence, read_evidence
-from nas.command_line import command, fail, faults_reported, locate_study
+from nas.command_line import command, fail, faults_reported
 from nas.space.errors import InputError
+from nas.study.location import locate_study
 
 app = command()
 

@@ -9,8 +9,8 @@ import torch
 from sqlalchemy.engine import make_url
 
 from nas import build_network
+from nas.engine.driver import Driver
 from nas.space.load import read_document, space_of
-from nas.study import Driver
 from trials.data import load
 from trials.train import Resident
 from trials.trial import Subject, run_trial

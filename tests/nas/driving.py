@@ -8,9 +8,9 @@ from pathlib import Path
 
 import optuna
 
+from nas.engine.driver import Driver
 from nas.space import SearchSpace
 from nas.space.load import read_document, space_of
-from nas.study import Driver
 from trials.data import load
 from trials.measurement import Measurement
 

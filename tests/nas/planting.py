@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from typer.testing import CliRunner, Result
 
 from nas.answer.evidence import Evidence, read_evidence
-from nas.runner import TrialRunner
+from nas.engine.stage import TrialRunner
 from nas.search import SearchRun, app
 from tests.nas.driving import measured
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nas import Architecture, Block, SpectrumPoint, Stem, count_cost
-from nas.study import Records, TrialRecord
+from nas.study.records import Records, TrialRecord
 from trials.data import DataSummary
 
 

@@ -15,7 +15,8 @@ from nas.answer.spoken import controls_table, facts, headline
 from nas.report import answer_of, render
 from nas.space import load_space
 from nas.space.errors import InputError
-from nas.study import design_seeds, parameter_importances, read_records
+from nas.study.design import design_seeds
+from nas.study.records import parameter_importances, read_records
 from nas.verdict.__main__ import app as verdict_command
 from tests.nas.planting import (
     ARMS,

@@ -16,7 +16,7 @@ from nas.answer.evidence import Evidence, read_evidence
 from nas.figures.files import write_images
 from nas.report import evidence_figures
 from nas.statistics.paired import paired_intervals
-from nas.study import design_seeds
+from nas.study.design import design_seeds
 from tests.nas.planting import ARMS, ENDS, MATCHED, Planted, cached_evidence, evidence_of, search
 
 ABLATION = (

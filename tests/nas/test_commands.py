@@ -22,7 +22,8 @@ from nas.report import app as report_app
 from nas.report import study_figures
 from nas.retrain import app as retrain_app
 from nas.space.load import read_document, space_of
-from nas.study import NoSuchTrial, choose, read_records
+from nas.study.records import read_records
+from nas.study.selection import NoSuchTrial, choose
 from tests.nas.conftest import SPACE
 
 

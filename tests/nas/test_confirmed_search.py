@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nas.answer.answering import answer
-from nas.study import read_records
+from nas.study.records import read_records
 from tests.nas.planting import SEARCH, URL, Planted, cached_evidence, evidence_of, search
 
 

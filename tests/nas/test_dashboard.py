@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 
 from nas.dashboard import publish
 from nas.report import study_figures
-from nas.study import parameter_importances, read_records
+from nas.study.records import parameter_importances, read_records
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

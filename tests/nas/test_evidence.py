@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from nas.answer.answering import answer
 from nas.answer.evidence import published_evidence, write_evidence
 from nas.answer.spoken import arms_table, speed_table
-from nas.study import read_records
+from nas.study.records import read_records
 from nas.verdict.__main__ import app as verdict_command
 from tests.nas.planting import URL, WINNER, Planted, evidence_of
 

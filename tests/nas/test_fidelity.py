@@ -11,10 +11,10 @@ from scipy import stats
 from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
+from nas.engine.stage import TrialRunner
 from nas.fidelity.__main__ import app, spread_sample
-from nas.runner import TrialRunner
 from nas.statistics.rank_agreement import measure_fidelity
-from nas.study import read_records
+from nas.study.records import read_records
 from tests.nas.planting import MATCHED, Planted, search
 from tests.nas.records import network, trial
 

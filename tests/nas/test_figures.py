@@ -13,7 +13,7 @@ from nas import Block, SpectrumPoint, count_cost
 from nas.architecture.description import describe_architecture, describe_block
 from nas.figures import front_info, hypervolume_info, plot_front
 from nas.report import front_table, render
-from nas.study import Records
+from nas.study.records import Records
 from tests.nas.records import network, study, trial
 
 

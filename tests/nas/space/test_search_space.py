@@ -255,7 +255,6 @@ def test_samples_do_not_depend_on_the_process():
     """Hash randomisation must not reach a sample."""
     import subprocess
     import sys
-    from pathlib import Path
 
     file = ROOT / "search_spaces" / "spectrum.yaml"
     program = f"from nas import load_space; print(load_space({str(file)!r}).sample(3).key)"

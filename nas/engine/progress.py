@@ -15,9 +15,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from nas.engine.driver import Assignment
 from nas.space.quantities import format_count
 from nas.statistics.pareto import pareto_front
-from nas.study import Assignment, TrialRecord
+from nas.study.records import TrialRecord
 
 
 class SearchProgress:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from nas.architecture.specification import ArchitectureError
+from nas.engine.samplers import HISTORY, OptunaProposer
 from nas.statistics.pareto import pareto_front
-from nas.study import read_records
-from nas.study.proposer import HISTORY, OptunaProposer
+from nas.study.records import read_records
 from tests.nas.driving import SMALL, SPACE, finish, measured, open_driver
 
 

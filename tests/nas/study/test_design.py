@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from nas import count_cost, load_space
 from nas.architecture.matching import MatchError, match_latency, match_params
 from nas.describe import app as describe
+from nas.engine.lock import DriverLock
 from nas.space.errors import InputError
-from nas.study import Design, arms_of, confirmation_name, design_seeds, read_records
-from nas.study.design import HANDICAP, arms_from_json, arms_to_json
-from nas.study.lock import DriverLock
+from nas.study.design import HANDICAP, Design, arms_from_json, arms_of, arms_to_json, design_seeds
+from nas.study.records import confirmation_name, read_records
 from tests.conftest import ROOT
 from tests.nas.driving import finish, measured, open_driver
 from tests.nas.planting import ARMS, ENDS, MATCHED, URL, Planted, search
@@ -224,9 +224,9 @@ def test_fewer_seeds_than_were_run_still_run_new_arms(sqlite):
 
 
 def design_driver(url, text: str, design: Design):
+    from nas.engine.driver import Driver
     from nas.space.load import read_document
     from nas.space.load import space_of as checked
-    from nas.study import Driver
     from trials.data import load
 
     Path("space.yaml").write_text(text)

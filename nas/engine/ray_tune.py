@@ -21,8 +21,8 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
+from nas.engine.driver import Assignment, Driver
 from nas.network.build import build_network
-from nas.study import Assignment, Driver
 from trials.data import ImageData, Split
 from trials.measurement import Measurement, Outbox, from_json, to_json
 from trials.train import Resident

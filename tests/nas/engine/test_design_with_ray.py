@@ -12,7 +12,8 @@ from sqlalchemy.engine import make_url
 
 from nas.answer.answering import answer
 from nas.answer.evidence import published_evidence, read_evidence
-from nas.study import design_seeds, read_records
+from nas.study.design import design_seeds
+from nas.study.records import read_records
 from tests.nas.searching import count, searching
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]

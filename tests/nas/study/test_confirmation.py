@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from nas.architecture.position import ends_of
-from nas.study import arms_of, arms_to_confirm, confirmation_name, design_seeds, read_records
-from nas.study.confirmation import screened_front
+from nas.study.confirmation import arms_to_confirm, screened_front
+from nas.study.design import arms_of, design_seeds
+from nas.study.records import confirmation_name, read_records
 from tests.nas.planting import ARMS, ENDS, MATCHED, URL, WINNER, Planted, search
-from tests.nas.test_design import space_of
+from tests.nas.study.test_design import space_of
 from trials.store import Store
 
 

@@ -24,11 +24,18 @@ from sqlalchemy.engine import URL
 
 from nas.architecture.cost import Cost, count_cost
 from nas.architecture.specification import Architecture, ArchitectureError
+from nas.engine.lock import creating_tables
+from nas.engine.samplers import (
+    DesignProposer,
+    Proposal,
+    Proposer,
+    directions,
+    make_proposer,
+    run_of,
+)
 from nas.space import SearchSpace
 from nas.study.design import Design, arms_to_json, recipe_of_role
 from nas.study.identity import SpaceChanged, differences, identity
-from nas.study.lock import creating_tables
-from nas.study.proposer import DesignProposer, Proposal, Proposer, directions, make_proposer, run_of
 from nas.study.records import Records, State, TrialRecord, open_storage, records_of
 from trials.data import DataSummary
 from trials.measurement import Measurement, Outbox, TrainingKey

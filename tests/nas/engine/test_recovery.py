@@ -9,8 +9,8 @@ import optuna
 import pytest
 from sqlalchemy.engine import make_url
 
-from nas.study import read_records
-from nas.study.driver import LOSSES
+from nas.engine.driver import LOSSES
+from nas.study.records import read_records
 from tests.nas.driving import SMALL, finish, measured, open_driver, states
 from trials.store import Store
 

@@ -6,7 +6,8 @@ import numpy as np
 import optuna
 import pytest
 
-from nas.study import SpaceChanged, read_records
+from nas.study.identity import SpaceChanged
+from nas.study.records import read_records
 from tests.nas.driving import FAILED, SPACE, finish, measured, open_driver, read_space, states
 from trials.data import load
 

@@ -17,7 +17,7 @@ def prepare(local: bool) -> None:
     settings = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AIR_NEW_OUTPUT": "0",
-        # Tune's memory is not used (see `nas.ray_tune`), so it need not be kept.
+        # Tune's memory is not used (see `nas.engine.ray_tune`), so it need not be kept.
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
         "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
         # Ctrl-C is handled by the search, between two steps of Tune.

@@ -13,8 +13,8 @@ from nas.network.build import build_network
 from nas.space.load import space_of
 from nas.space.schema import TrainingSection
 from nas.space.yaml_document import Document
-from nas.study import Records, TrialRecord
 from nas.study.design import recipe_of_role
+from nas.study.records import Records, TrialRecord
 from trials.data import DataError, check_batch_size, load
 from trials.measurement import TrainingKey
 from trials.recipe import Recipe

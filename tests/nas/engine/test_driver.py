@@ -7,13 +7,13 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import optuna
 import pytest
 
-from nas.study import NoStudy, read_records, trial_seed
-from nas.study.driver import FAILURES
+from nas.engine.driver import FAILURES, trial_seed
+from nas.study.records import NoStudy, read_records
+from tests.conftest import ROOT
 from tests.nas.driving import FAILED, finish, measured, open_driver, states
 from trials.store import Store
 
@@ -98,7 +98,7 @@ def test_two_studies_can_be_begun_in_one_database_at_once(url):
         "d = open_driver(make_url(sys.argv[1]), name=sys.argv[2]); finish(d); d.close()"
     )
     address = url.render_as_string(hide_password=False)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     drivers = [
         subprocess.Popen(
             [sys.executable, "-c", program, address, name],

@@ -11,13 +11,14 @@ from pathlib import Path
 from rich.console import Console
 from sqlalchemy.engine import URL
 
-from nas import ray_settings
-from nas.progress import SearchProgress
+from nas.engine import ray_settings
+from nas.engine.driver import Driver
+from nas.engine.progress import SearchProgress
 from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.quantities import format_count
 from nas.space.yaml_document import Document
-from nas.study import Design, Driver
+from nas.study.design import Design
 from trials.data import DataError, ImageData, Split, check_batch_size, load, load_test
 
 INTERRUPTED = 130
@@ -115,7 +116,7 @@ class TrialRunner:
             KeyboardInterrupt: the search was asked to stop.
         """
         ray_settings.prepare(local=self.ray_address is None)
-        from nas import ray_tune  # only now: Ray reads its settings when it is imported
+        from nas.engine import ray_tune  # only now: Ray reads its settings when it is imported
 
         file = self.space.file
         self.console.print(

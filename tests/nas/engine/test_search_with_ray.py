@@ -22,8 +22,8 @@ import torch
 import yaml
 
 from nas import Architecture, build_network
-from nas.study import read_records
-from nas.trained import load_trained
+from nas.study.records import read_records
+from nas.study.trained_network import load_trained
 from tests.nas.searching import SMOKE, count, searching, states, url_of
 from trials.store import Store
 

@@ -1,0 +1,1 @@
+"""What runs a study: the driver, samplers, Ray, progress."""
