@@ -22,9 +22,9 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
-from nas.answer.answering import answer
-from nas.answer.evidence import published_evidence
-from nas.command_line import faults_reported
+from nas.analysis.answer import answer
+from nas.analysis.evidence import published_evidence
+from nas.cli import faults_reported
 from nas.statistics.decision import Claim, judge
 from nas.statistics.paired import noise_components
 

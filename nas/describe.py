@@ -13,8 +13,8 @@ from nas.architecture.cost import count_cost
 from nas.architecture.layers import Layer, unroll
 from nas.architecture.presets import PRESETS, preset
 from nas.architecture.specification import Architecture, ArchitectureError
-from nas.arm_table import arm_table
-from nas.command_line import command, faults_reported
+from nas.cli import command, faults_reported
+from nas.reporting.arm_table import arm_table
 from nas.space import SearchSpace, load_space
 from nas.space.errors import InputError
 from nas.space.quantities import format_count

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nas.command_line import command, fail, faults_reported
-from nas.export.card import Trained, model_card, provenance_of
+from nas.cli import command, fail, faults_reported
 from nas.network.export import export_network
+from nas.reporting.model_card import Trained, model_card, provenance_of
 from nas.study.location import locate_study
 from nas.study.records import read_records
 from nas.study.selection import choose

@@ -16,13 +16,13 @@ import typer
 
 from nas.architecture.matching import MatchError
 from nas.architecture.specification import Architecture
-from nas.arm_table import arm_table
-from nas.command_line import command, faults_reported
+from nas.cli import command, faults_reported
 from nas.engine.driver import Driver
 from nas.engine.environment import describe_environment
 from nas.engine.lock import DriverLock
 from nas.engine.stage import INTERRUPTED, TrialRunner
 from nas.network.build import build_network
+from nas.reporting.arm_table import arm_table
 from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.load import read_document, space_of
@@ -40,7 +40,7 @@ from nas.study.records import (
     read_records,
 )
 from nas.study.selection import choose
-from nas.whole_file import write_whole
+from trials.atomic_file import atomic_write_text
 from trials.data import ImageData
 from trials.measure import measure_latency
 from trials.trial import prepare_process
@@ -233,7 +233,7 @@ class SearchRun:
         """What was searched and where, so that the folder explains itself."""
         note = f"# As searched: {self.document.source} with all options applied.\n"
         text = note + dump_yaml(self.document.value)
-        write_whole(self.folder / "space.yaml", text)
+        atomic_write_text(self.folder / "space.yaml", text)
         resources = self.space.file.resources
         environment = describe_environment() | {
             "command": self._command(),
@@ -242,17 +242,19 @@ class SearchRun:
             "threads_per_trial": resources.threads,
             "device": "cuda" if resources.gpus_per_trial else "cpu",
         }
-        write_whole(self.folder / "environment.json", json.dumps(environment, indent=2) + "\n")
+        atomic_write_text(
+            self.folder / "environment.json", json.dumps(environment, indent=2) + "\n"
+        )
 
     def _write_results(self) -> None:
         """Front, report, dashboard and the exported knee."""
         # Plotly, fANOVA and the dashboard load for a second: only once there is something to show.
-        from nas.answer.evidence import read_evidence
-        from nas.answer.spoken import headline
-        from nas.dashboard import publish
-        from nas.export.trial import export_trial
-        from nas.figures.files import NO_RENDERER, write_images
-        from nas.report import answer_of, write_report
+        from nas.analysis.evidence import read_evidence
+        from nas.reporting.answer_text import headline
+        from nas.reporting.dashboard import publish
+        from nas.reporting.export_trial import export_trial
+        from nas.reporting.figures.files import NO_RENDERER, write_images
+        from nas.reporting.page import answer_of, write_report
 
         records = read_records(self.url, self.name)
         importances = parameter_importances(self.url, self.name)

@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy.engine import make_url
 from typer.testing import CliRunner, Result
 
-from nas.answer.evidence import Evidence, read_evidence
+from nas.analysis.evidence import Evidence, read_evidence
 from nas.engine.stage import TrialRunner
 from nas.search import SearchRun, app
 from tests.nas.driving import measured

@@ -14,12 +14,12 @@ import yaml
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from nas import figures
 from nas.describe import app as describe_app
-from nas.export.__main__ import app as export_app
-from nas.export.trial import export_trial
+from nas.export import app as export_app
 from nas.report import app as report_app
-from nas.report import study_figures
+from nas.reporting import figures
+from nas.reporting.export_trial import export_trial
+from nas.reporting.page import study_figures
 from nas.retrain import app as retrain_app
 from nas.space.load import read_document, space_of
 from nas.study.records import read_records
@@ -148,7 +148,7 @@ def test_the_report_is_one_page_that_needs_no_network(study):
 
 
 def test_the_report_escapes_what_it_shows(records):
-    from nas.report import render
+    from nas.reporting.page import render
 
     document = records.document | {"data": {"source": "<script>alert(1)</script>"}}
     page = render(replace(records, name="<b>", document=document), {}, {})

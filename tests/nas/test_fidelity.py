@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 from nas.engine.stage import TrialRunner
-from nas.fidelity.__main__ import app, spread_sample
+from nas.fidelity import app, spread_sample
 from nas.statistics.rank_agreement import measure_fidelity
 from nas.study.records import read_records
 from tests.nas.planting import MATCHED, Planted, search

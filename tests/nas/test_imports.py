@@ -1,4 +1,4 @@
-"""Who may import whom (section 2 of the design), read from the sources and from a fresh Python."""
+"""Who may import whom, read from the sources and from a fresh Python."""
 
 from __future__ import annotations
 
@@ -10,6 +10,35 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+
+MAY_IMPORT = {
+    "trials": set(),
+    "nas.statistics": set(),
+    "nas.architecture": set(),
+    "nas.network": {"nas.architecture"},
+    "nas.space": {"nas.architecture", "nas.network", "trials"},
+    "nas.study": {"nas.space", "nas.network", "nas.architecture", "nas.statistics", "trials"},
+    "nas.analysis": {"nas.study", "nas.space", "nas.architecture", "nas.statistics", "trials"},
+    "nas.engine": {
+        "nas.study",
+        "nas.space",
+        "nas.network",
+        "nas.architecture",
+        "nas.statistics",
+        "trials",
+    },
+    "nas.reporting": {
+        "nas.engine",
+        "nas.analysis",
+        "nas.study",
+        "nas.space",
+        "nas.network",
+        "nas.architecture",
+        "nas.statistics",
+        "trials",
+    },
+}
+"""Folders of the library, in the order in which data flows; commands may import all of them."""
 
 SOURCES = [*(ROOT / "nas").rglob("*.py"), *(ROOT / "trials").rglob("*.py")]
 
@@ -25,6 +54,18 @@ def imported(file: Path) -> set[str]:
     return names
 
 
+def folder_of(module: str) -> str:
+    """``nas.study`` of ``nas.study.plan``; ``trials`` of all in it; ``nas`` of a command."""
+    parts = module.split(".")
+    if parts[0] == "trials":
+        return "trials"
+    return ".".join(parts[:2]) if (ROOT / "/".join(parts[:2])).is_dir() else "nas"
+
+
+def sources_of(folder: str) -> list[Path]:
+    return sorted((ROOT / folder.replace(".", "/")).rglob("*.py"))
+
+
 def importers(package: str) -> set[str]:
     return {
         str(file.relative_to(ROOT))
@@ -33,47 +74,81 @@ def importers(package: str) -> set[str]:
     }
 
 
-def test_trials_never_imports_nas():
-    assert not [file for file in importers("nas") if file.startswith("trials/")]
+@pytest.mark.parametrize("folder", MAY_IMPORT)
+def test_arrows_run_one_way(folder):
+    assert sources_of(folder)
+    for file in sources_of(folder):
+        ours = {name for name in imported(file) if name.split(".")[0] in ("nas", "trials")}
+        others = {folder_of(name) for name in ours} - {folder}
+        assert others <= MAY_IMPORT[folder], file
+
+
+def test_every_folder_is_in_the_table_and_every_file_beside_them_is_a_command():
+    folders = {f"nas.{path.name}" for path in (ROOT / "nas").iterdir() if list(path.glob("*.py"))}
+    assert folders | {"trials"} == set(MAY_IMPORT)
+    for file in (ROOT / "nas").glob("*.py"):
+        if file.name not in ("__init__.py", "cli.py"):
+            assert 'if __name__ == "__main__":' in file.read_text(), file
 
 
 def test_one_file_imports_ray():
     assert importers("ray") == {"nas/engine/ray_tune.py"}
 
 
-def test_optuna_is_imported_by_the_study_and_the_dashboard_alone():
-    others = {file for file in importers("optuna") if not file.startswith(("nas/study/", "nas/engine/"))}
-    assert others == {"nas/dashboard.py"}
+def test_optuna_is_imported_by_the_study_its_engine_and_the_dashboard_alone():
+    others = {
+        file for file in importers("optuna") if not file.startswith(("nas/study/", "nas/engine/"))
+    }
+    assert others == {"nas/reporting/dashboard.py"}
 
 
 def test_plotly_is_imported_where_figures_are_made_and_shown():
-    others = {file for file in importers("plotly") if not file.startswith("nas/figures/")}
-    assert others == {"nas/report.py", "nas/dashboard.py"}
+    others = {file for file in importers("plotly") if not file.startswith("nas/reporting/figures/")}
+    assert others == {"nas/reporting/page.py", "nas/reporting/dashboard.py"}
 
 
 def test_architectures_need_the_standard_library_alone():
     allowed = set(sys.stdlib_module_names) | {"nas"}
-    for name in ("specification", "serialization", "layers"):
-        file = ROOT / "nas" / "architecture" / f"{name}.py"
-        roots = {module.split(".")[0] for module in imported(file)}
-        assert roots <= allowed, name
+    for file in sources_of("nas.architecture"):
+        assert {module.split(".")[0] for module in imported(file)} <= allowed, file
+
+
+def test_statistics_know_nothing_of_studies():
+    allowed = set(sys.stdlib_module_names) | {"nas", "numpy", "scipy", "moocore"}
+    for file in sources_of("nas.statistics"):
+        assert {module.split(".")[0] for module in imported(file)} <= allowed, file
 
 
 def test_exported_layers_need_pytorch_alone():
-    roots = {module.split(".")[0] for module in imported(ROOT / "nas/network/exported_layers.py")}
-    assert roots == {"__future__", "torch"}
+    file = ROOT / "nas/network/exported_layers.py"
+    assert {module.split(".")[0] for module in imported(file)} == {"__future__", "torch"}
 
 
-@pytest.mark.parametrize("module", ["nas", "nas.architecture", "trials", "trials.train"])
-def test_a_fresh_import_loads_neither_ray_nor_optuna_nor_plotly(module):
+def loaded(statement: str) -> set[str]:
+    """Heavy packages that a fresh Python has loaded after a statement."""
     program = (
-        f"import {module}, sys; "
-        "print({'ray', 'optuna', 'plotly', 'sklearn', 'datasets'} & set(sys.modules))"
-    )
+        f"{statement}; import sys; print(*({{'torch', 'ray', 'optuna', 'plotly', 'pydantic', "
+        "'sklearn', 'datasets', 'scipy', 'sqlalchemy'} & set(sys.modules)))"
+    ).replace("{{", "{")
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert run.stdout == "set()\n"
+    return set(run.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "module", ["nas", "nas.architecture", "nas.architecture.presets", "trials"]
+)
+def test_a_fresh_import_costs_nothing(module):
+    assert loaded(f"import {module}") == set()
+
+
+def test_an_architecture_is_counted_without_pytorch():
+    assert loaded("import nas; nas.count_cost(nas.preset('xception'))") == set()
+
+
+def test_training_loads_neither_ray_nor_optuna_nor_plotly():
+    assert not loaded("import trials.train") & {"ray", "optuna", "plotly", "sklearn", "datasets"}
 
 
 def test_the_public_names_are_there():
@@ -81,6 +156,7 @@ def test_the_public_names_are_there():
 
     for name in nas.__all__:
         assert getattr(nas, name) is not None
+    assert set(nas.__all__) <= set(dir(nas))
     assert {
         "load_space",
         "preset",
@@ -90,3 +166,10 @@ def test_the_public_names_are_there():
         "pareto_front",
         "export_network",
     } <= set(nas.__all__)
+
+
+def test_a_name_that_is_not_there_is_said_as_python_says_it():
+    import nas
+
+    with pytest.raises(AttributeError, match="module 'nas' has no attribute 'nothing'"):
+        _ = nas.nothing

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from nas.answer.answering import answer
-from nas.answer.evidence import published_evidence, read_evidence
+from nas.analysis.answer import answer
+from nas.analysis.evidence import published_evidence, read_evidence
 from nas.study.design import design_seeds
 from nas.study.records import read_records
 from tests.nas.searching import count, searching

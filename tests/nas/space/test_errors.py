@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from nas.describe import app as describe_app
-from nas.export.__main__ import app as export_app
+from nas.export import app as export_app
 from nas.retrain import app as retrain_app
 from nas.search import app as search_app
 from nas.space import load_space

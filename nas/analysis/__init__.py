@@ -1,0 +1,1 @@
+"""From a study's runs to its answer."""

@@ -1,0 +1,41 @@
+"""Export a trial's network: ``python -m nas.export --study spectrum --output DIR``."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nas.cli import command, faults_reported
+from nas.reporting.export_trial import export_trial
+from nas.study.location import locate_study
+from nas.study.records import read_records
+from nas.study.selection import choose
+
+app = command()
+
+
+@app.command()
+def export(
+    study: Annotated[str, typer.Option(help="Name under runs/, or a study's folder.")],
+    output: Annotated[Path, typer.Option(help="Folder to write.")],
+    trial: Annotated[int | None, typer.Option(help="Number of the trial.")] = None,
+    best: Annotated[
+        str, typer.Option(help="Where no trial is named: knee, accuracy or macs<=300K.")
+    ] = "knee",
+    storage: Annotated[str | None, typer.Option(help="Database URL, or $NAS_STORAGE.")] = None,
+) -> None:
+    """Write model.py, weights.safetensors, architecture.json and a model card."""
+    with faults_reported():
+        place = locate_study(study, storage)
+        records = read_records(place.url, place.name)
+        record = choose(records, best, trial)
+        export_trial(records, record, place.folder, output, partial(print, file=sys.stderr))
+        print(f"trial {record.number} is in {output}")
+
+
+if __name__ == "__main__":
+    app()

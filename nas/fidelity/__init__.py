@@ -1,1 +1,0 @@
-"""Whether a study's short trainings rank architectures as long ones would."""

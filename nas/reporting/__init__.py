@@ -1,0 +1,1 @@
+"""What a person sees: figures, page, words, model card, dashboard."""

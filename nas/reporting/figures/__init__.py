@@ -1,0 +1,53 @@
+"""Figures of a study: each is what it shows (an info object) and how Plotly draws it."""
+
+from nas.reporting.figures.ablation import (
+    AXES,
+    AblationInfo,
+    WidthsInfo,
+    ablation_info,
+    plot_ablation,
+    plot_widths,
+    widths_info,
+)
+from nas.reporting.figures.arms import ArmCurvesInfo, arm_curves_info, plot_arm_curves
+from nas.reporting.figures.attainment import AttainmentInfo, attainment_info, plot_attainment
+from nas.reporting.figures.curves import CurvesInfo, curves_info, plot_curves
+from nas.reporting.figures.front import FrontInfo, front_info, plot_front
+from nas.reporting.figures.hypervolume import HypervolumeInfo, hypervolume_info, plot_hypervolume
+from nas.reporting.figures.importance import ImportanceInfo, importance_info, plot_importance
+from nas.reporting.figures.segments import SegmentsInfo, plot_segments, segments_info
+from nas.reporting.figures.spectrum import SpectrumInfo, plot_spectrum, spectrum_info
+
+__all__ = [
+    "AXES",
+    "AblationInfo",
+    "ArmCurvesInfo",
+    "AttainmentInfo",
+    "CurvesInfo",
+    "FrontInfo",
+    "HypervolumeInfo",
+    "ImportanceInfo",
+    "SegmentsInfo",
+    "SpectrumInfo",
+    "WidthsInfo",
+    "ablation_info",
+    "arm_curves_info",
+    "attainment_info",
+    "curves_info",
+    "front_info",
+    "hypervolume_info",
+    "importance_info",
+    "plot_ablation",
+    "plot_arm_curves",
+    "plot_attainment",
+    "plot_curves",
+    "plot_front",
+    "plot_hypervolume",
+    "plot_importance",
+    "plot_segments",
+    "plot_spectrum",
+    "plot_widths",
+    "segments_info",
+    "spectrum_info",
+    "widths_info",
+]

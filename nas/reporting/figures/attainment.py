@@ -1,0 +1,73 @@
+"""How the front varies from seed to seed: attainment surfaces (Grunert da Fonseca 2001)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from nas.reporting.figures.style import COST_TITLES, SERIES, styled
+from nas.statistics.pareto import attainment_surface
+
+if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
+    from nas.analysis.evidence import Evidence
+
+PERCENTILES = (90, 50, 10)
+
+
+@dataclass(frozen=True)
+class AttainmentInfo:
+    """For each percentile the (accuracy, MACs) that so many of the seeds' fronts reach.
+
+    Attributes:
+        seeds: that confirmed all arms.
+    """
+
+    seeds: int
+    surfaces: tuple[tuple[int, tuple[tuple[float, float], ...]], ...]
+
+
+def attainment_info(evidence: Evidence) -> AttainmentInfo | None:
+    """What the figure shows; None where one seed is all there is, or all arms cost the same."""
+    arms = {
+        name: runs
+        for name, runs in evidence.of_stage("confirmation").items()
+        if not evidence.arms[name].of
+    }
+    if evidence.file.matched is not None or not arms:
+        return None
+    seeds = sorted(set.intersection(*(set(runs) for runs in arms.values())))
+    if len(seeds) < 2:
+        return None
+    fronts = [[(r[seed].accuracy or 0.0, r[seed].macs) for r in arms.values()] for seed in seeds]
+    return AttainmentInfo(
+        len(seeds),
+        tuple(
+            (percentile, tuple((float(a), float(c)) for a, c in surface))
+            for percentile in PERCENTILES
+            for surface in [attainment_surface(fronts, percentile)]
+        ),
+    )
+
+
+def plot_attainment(info: AttainmentInfo) -> go.Figure:
+    """Draw each surface as steps."""
+    figure = go.Figure()
+    for index, (percentile, points) in enumerate(info.surfaces):
+        figure.add_scatter(
+            x=[cost for _, cost in points],
+            y=[accuracy for accuracy, _ in points],
+            mode="lines+markers",
+            name=f"{percentile}% of seeds reach",
+            line={"color": SERIES[index], "shape": "hv", "width": 1.6},
+            marker={"size": 6},
+        )
+    styled(
+        figure,
+        f"Attainment of the confirmed front over {info.seeds} seeds",
+        COST_TITLES["macs"],
+        "validation accuracy",
+    )
+    figure.update_xaxes(type="log")
+    return figure

@@ -1,0 +1,61 @@
+"""How the front grew: the hypervolume after each trial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+
+from nas.reporting.figures.style import ACCENT, styled
+from nas.statistics.pareto import corner, hypervolume
+
+if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
+    from nas.study.records import Records
+
+
+@dataclass(frozen=True)
+class HypervolumeInfo:
+    """Share of the rectangle between the reference and the ideal point that the front covers.
+
+    The ideal is an accuracy of 1 at no cost. With one objective it is the best accuracy so far.
+
+    Attributes:
+        reference: accuracy and cost of a corner that is worse than every trial; accuracy alone
+            where there is one objective.
+        shares: after each complete trial.
+    """
+
+    reference: tuple[float, ...]
+    shares: tuple[float, ...]
+
+
+def hypervolume_info(records: Records) -> HypervolumeInfo:
+    """What the figure shows."""
+    points = records.points
+    if len(points) == 0:
+        return HypervolumeInfo((), ())
+    if points.shape[1] == 1:
+        return HypervolumeInfo((0.0,), tuple(np.maximum.accumulate(points[:, 0])))
+    reference = corner(points[:, 1])
+    shares = tuple(
+        hypervolume(points[: count + 1], reference) / reference[1] for count in range(len(points))
+    )
+    return HypervolumeInfo(reference, shares)
+
+
+def plot_hypervolume(info: HypervolumeInfo) -> go.Figure:
+    """Draw it as steps."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=list(range(1, len(info.shares) + 1)),
+        y=list(info.shares),
+        mode="lines",
+        line={"color": ACCENT, "shape": "hv", "width": 2},
+        hovertemplate="after %{x} trials: %{y:.4f}<extra></extra>",
+    )
+    two = len(info.reference) > 1
+    title = "Hypervolume over trials" if two else "Best accuracy over trials"
+    unit = "share of cost x accuracy covered" if two else "validation accuracy"
+    return styled(figure, title, "complete trials", unit)

@@ -1,0 +1,186 @@
+"""The figure that the paper asks for: accuracy at equal cost against the place on the spectrum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from nas.architecture.position import PLAIN_POSITION, position
+from nas.reporting.figures.style import INK, SERIES, error_bars, styled
+from nas.statistics.paired import paired_intervals
+
+if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
+    from nas.analysis.evidence import Evidence
+    from nas.architecture.specification import Architecture, Block
+    from nas.study.design import Stage
+
+PLAIN_SHOWN = -0.12
+"""Where a plain convolution is drawn: before the regular end, but not as far as it is sorted."""
+
+
+@dataclass(frozen=True)
+class SpectrumPlace:
+    """One arm by one stage's seeds.
+
+    Attributes:
+        label: its segments as the file has them.
+        x: from 0, one segment, to 1, a segment for each channel, in logarithms.
+        accuracy: mean over the seeds.
+        lower: of its 95% interval, what a seed does to all arms taken out.
+        upper: likewise.
+    """
+
+    arm: str
+    label: str
+    x: float
+    accuracy: float
+    lower: float
+    upper: float
+    seeds: int
+    is_end: bool
+
+
+@dataclass(frozen=True)
+class SpectrumSeries:
+    """Arms that differ in their segments alone, along the spectrum.
+
+    Attributes:
+        family: the order of their two steps and whatever else varies.
+    """
+
+    stage: Stage
+    family: str
+    places: tuple[SpectrumPlace, ...]
+
+
+@dataclass(frozen=True)
+class SpectrumInfo:
+    """Arms along the spectrum, each stage by its own seeds; controls left out.
+
+    Attributes:
+        cost: what is equal in all of them, in words; empty where nothing is.
+    """
+
+    cost: str
+    series: tuple[SpectrumSeries, ...]
+
+
+def spectrum_info(evidence: Evidence) -> SpectrumInfo:
+    """What the figure shows: of a search the confirmed arms, of a design all."""
+    stages: tuple[Stage, ...] = ("screening", "confirmation")
+    units = {"macs": "MACs", "params": "parameters", "latency_ms": "latency"}
+    matched = evidence.file.matched
+    return SpectrumInfo(
+        f"equal {units[matched.cost]}" if matched else "",
+        tuple(
+            series
+            for stage in (stages if evidence.is_design else stages[1:])
+            for series in _series(evidence, stage)
+        ),
+    )
+
+
+def _series(evidence: Evidence, stage: Stage) -> Iterator[SpectrumSeries]:
+    runs = {n: r for n, r in evidence.of_stage(stage).items() if not evidence.arms[n].of}
+    seeds = sorted(set.intersection(*map(set, runs.values()))) if runs else []
+    if not seeds:
+        return
+    table = [[of_arm[seed].accuracy or 0.0 for seed in seeds] for of_arm in runs.values()]
+    lower, upper = paired_intervals(table)
+    networks = {name: evidence.arms[name].architecture for name in runs}
+    varying = [said for said in (_activation, _residual) if _varies(networks.values(), said)]
+    families: dict[str, list[SpectrumPlace]] = {}
+    for index, (name, network) in enumerate(networks.items()):
+        x = position(network)
+        families.setdefault(_family(network, varying), []).append(
+            SpectrumPlace(
+                name,
+                _label(network),
+                PLAIN_SHOWN if x == PLAIN_POSITION else x,
+                fmean(table[index]),
+                float(lower[index]),
+                float(upper[index]),
+                len(seeds),
+                evidence.arms[name].role == "end",
+            )
+        )
+    for family, places in sorted(families.items()):
+        yield SpectrumSeries(stage, family, tuple(sorted(places, key=lambda place: place.x)))
+
+
+def _varies(networks: Iterable[Architecture], said: Callable[[Block], str]) -> bool:
+    """Whether networks that have two steps differ in something that is said of their blocks."""
+    return len({_of_blocks(n, said) for n in networks if _of_blocks(n, _order) != "plain"}) > 1
+
+
+def _order(block: Block) -> str:
+    return block.point.order.replace("_", " ")
+
+
+def _family(network: Architecture, varying: Sequence[Callable[[Block], str]]) -> str:
+    order = _of_blocks(network, _order)
+    return ", ".join((order, *(_of_blocks(network, said) for said in varying)))
+
+
+def _of_blocks(architecture: Architecture, said: Callable[[Block], str]) -> str:
+    words = {said(block) for block in architecture.blocks}
+    return words.pop() if len(words) == 1 else "mixed"
+
+
+def _activation(block: Block) -> str:
+    return "no activation" if block.point.activation == "none" else block.point.activation
+
+
+def _residual(block: Block) -> str:
+    return "residual" if block.residual else "no residual"
+
+
+def _label(architecture: Architecture) -> str:
+    """The segments where all blocks have the same."""
+    if all(block.point.order == "plain" for block in architecture.blocks):
+        return "plain"
+    segments = {str(block.point.segments) for block in architecture.blocks}
+    return segments.pop() if len(segments) == 1 else ""
+
+
+def plot_spectrum(info: SpectrumInfo) -> go.Figure:
+    """Draw it: a line for each family by the screening seeds, filled where it was confirmed."""
+    figure = go.Figure()
+    families = list(dict.fromkeys(series.family for series in info.series))
+    for series in info.series:
+        color = SERIES[families.index(series.family) % len(SERIES)]
+        confirmed = series.stage == "confirmation"
+        places = series.places
+        figure.add_scatter(
+            x=[place.x for place in places],
+            y=[place.accuracy for place in places],
+            error_y=error_bars(places),
+            mode="markers" if confirmed else "lines+markers+text",
+            name=f"{series.family}, {'confirmed' if confirmed else 'screening'}",
+            text=[place.label for place in places],
+            textposition="top right",
+            textfont={"size": 11, "color": INK},
+            line={"color": color, "width": 1.2, "dash": "dot"},
+            marker={
+                "size": 11,
+                "color": color if confirmed else "white",
+                "symbol": ["square" if place.is_end else "circle" for place in places],
+                "line": {"color": color, "width": 2},
+            },
+            customdata=[(place.arm, place.seeds) for place in places],
+            hovertemplate="%{customdata[0]}: %{y:.4f}, %{customdata[1]} seeds<extra></extra>",
+        )
+    at = f" at {info.cost}" if info.cost else " (costs differ)"
+    styled(
+        figure,
+        f"Accuracy{at} along the spectrum<br><sub>mean and 95% interval, what a seed does to all "
+        "arms taken out; squares: ends; hollow: screening seeds, filled: fresh seeds</sub>",
+        "log(segments) / log(channels): 0 regular, 1 depthwise separable; plain: no 1x1 step",
+        "validation accuracy",
+    )
+    figure.update_layout(margin={"t": 70})
+    return figure

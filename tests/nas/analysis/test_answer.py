@@ -1,0 +1,400 @@
+"""The question answered from a study's runs: planted effects through the whole command."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from nas.analysis.answer import NoVerdict, answer
+from nas.analysis.evidence import Evidence, read_evidence
+from nas.reporting.answer_text import controls_table, facts, headline
+from nas.reporting.page import answer_of, render
+from nas.space import load_space
+from nas.space.errors import InputError
+from nas.study.design import design_seeds
+from nas.study.records import parameter_importances, read_records
+from nas.verdict import app as verdict_command
+from tests.nas.planting import (
+    ARMS,
+    ENDS,
+    MATCHED,
+    SEARCH,
+    URL,
+    WINNER,
+    Planted,
+    cached_evidence,
+    evidence_of,
+    search,
+)
+
+# Planted effects.
+
+
+def test_a_known_winner_is_found(monkeypatch):
+    found = answer(cached_evidence(monkeypatch, {WINNER: 0.02}))
+    assert found.verdict.outcome == "supported"
+    assert found.verdict.chosen == WINNER
+    assert found.verdict.lower < 0.02 < found.verdict.upper
+    assert found.verdict.p_value == 1 / 2**8
+    assert headline(found).startswith(f"Supported: {WINNER} beats every end by more than 0.5")
+
+
+def test_a_known_tie_is_not_found_to_be_a_difference(monkeypatch):
+    found = answer(cached_evidence(monkeypatch, {}))
+    assert found.verdict.outcome != "supported"
+    assert found.verdict.lower < 0.005
+
+
+def test_ends_that_win_refute_the_claim(monkeypatch):
+    found = answer(cached_evidence(monkeypatch, {"C, spatial first": 0.02}))
+    assert found.verdict.outcome == "refuted"
+    assert found.verdict.best_end == "C, spatial first"
+    assert headline(found).startswith("Refuted: no confirmed interior point beats every end")
+
+
+def test_the_paired_design_finds_what_an_unpaired_one_does_not(monkeypatch):
+    """The same accuracies, but each end's runs said to be of other seeds."""
+    evidence = cached_evidence(monkeypatch, {WINNER: 0.012})
+    assert answer(evidence).verdict.outcome == "supported"
+    seeds = design_seeds("planted", 0, "confirmation", 8)
+    moved = dict(zip(seeds, seeds[3:] + seeds[:3], strict=True))
+    unpaired = tuple(
+        replace(run, measurement=replace(run.measurement, seed=moved[run.measurement.seed]))
+        if run.role == "end" and run.stage == "confirmation"
+        else run
+        for run in evidence.runs
+    )
+    shuffled = answer(replace(evidence, runs=unpaired))
+    assert shuffled.verdict.estimate == pytest.approx(answer(evidence).verdict.estimate)
+    paired, rotated = answer(evidence).verdict, shuffled.verdict
+    assert rotated.p_value > paired.p_value
+    # Planted: 0.003 of a training, 0.01 of a seed, which pairing takes out.
+    assert rotated.detectable - 0.005 > 2 * (paired.detectable - 0.005)
+
+
+def test_it_is_chosen_by_screening_and_judged_by_confirmation(monkeypatch):
+    """An arm that was lucky in screening is the one that is judged."""
+    evidence = cached_evidence(monkeypatch, {WINNER: 0.02})
+    lucky = "C/8, spatial first"
+    runs = tuple(
+        replace(run, measurement=replace(run.measurement, accuracy=0.99))
+        if run.arm == lucky and run.stage == "screening"
+        else run
+        for run in evidence.runs
+    )
+    confirmed = [
+        replace(run, arm=lucky, measurement=replace(run.measurement, accuracy=0.6))
+        for run in runs
+        if run.arm == WINNER and run.stage == "confirmation"
+    ]
+    without = answer(replace(evidence, runs=runs))
+    assert without.reason == f"{lucky}, which screening chose, was not confirmed"
+    found = answer(replace(evidence, runs=(*runs, *confirmed)))
+    assert found.verdict.chosen == lucky
+    assert found.verdict.outcome == "inconclusive"  # the winner was not chosen
+    (row,) = [row for row in found.rows if row.name == lucky]
+    # Compared with the ends, which what a seed does to all arms is in as well.
+    assert row.shrinkage == pytest.approx(0.39, abs=0.015)
+
+
+# The controls.
+
+
+def test_controls_come_out_as_they_must(monkeypatch):
+    found = answer(cached_evidence(monkeypatch, {}, "--controls"))
+    kinds = [control.kind for control in found.controls]
+    assert kinds.count("twin") == 2
+    assert kinds.count("handicapped") == 1
+    (handicapped,) = [c for c in found.controls if c.kind == "handicapped"]
+    assert handicapped.passed
+    assert handicapped.difference[0] == pytest.approx(-0.2, abs=0.01)
+    assert all(c.passed for c in found.controls)
+    assert {c.name for c in found.controls} & {arm.name for arm in found.verdict.arms} == set()
+
+
+def test_controls_that_come_out_wrong_are_said_to(monkeypatch):
+    evidence = cached_evidence(monkeypatch, {}, "--controls")
+    runs = tuple(
+        replace(run, measurement=replace(run.measurement, accuracy=run.measurement.accuracy + gain))
+        for run in evidence.runs
+        for gain in [{"twin": 0.05, "handicapped": 0.3}.get(run.role, 0.0)]
+    )
+    found = answer(replace(evidence, runs=runs))
+    assert [control.passed for control in found.controls] == [False] * 3
+    assert all(row[-1] == "NOT as it must" for row in controls_table(found.controls)[1])
+
+
+def test_few_seeds_cannot_tell_a_control(monkeypatch):
+    text = MATCHED.replace("confirm: {seeds: 8}", "confirm: {seeds: 4}")
+    found = answer(cached_evidence(monkeypatch, {}, "--controls", text=text))
+    assert {control.passed for control in found.controls} == {None}
+
+
+# The plan.
+
+
+def test_the_plan_is_written_before_the_first_run(monkeypatch):
+    assert search(monkeypatch, Planted(stop_after=0)).exit_code == 130
+    (registered,) = read_records(URL, "planted").plans
+    assert registered.results == {"screening": 0, "confirmation": 0}
+    assert registered.plan.delta == 0.005
+    assert registered.plan.arms == ARMS
+    assert registered.plan.ends == ENDS
+    assert (registered.plan.screening_seeds, registered.plan.confirmation_seeds) == (3, 8)
+
+
+def test_a_changed_plan_is_no_obstacle_and_is_shown(monkeypatch):
+    evidence_of(monkeypatch, {WINNER: 0.02})
+    evidence = evidence_of(monkeypatch, {WINNER: 0.02}, "--set", "claim.delta=0.1%")
+    found = answer(evidence, alpha=0.01)
+    runs = 3 * len(ARMS) + len([r for r in evidence.runs if r.stage == "confirmation"])
+    assert found.plan.delta == 0.005
+    assert found.verdict.claim.delta == 0.001
+    first, second = found.changes
+    assert first.startswith("delta: 0.5 percentage points, then 0.1 percentage points (")
+    assert first.endswith(f"after {runs} runs)")
+    assert second == "alpha: 0.05, then 0.01 (for this answer alone)"
+    shown = list(facts(found))
+    assert shown[0][0] == "planned before the first run"
+    assert "0.5 percentage points" in shown[0][1]
+    assert [text for name, text in shown if name == "not as planned"] == [first, second]
+
+
+def test_adding_seeds_after_the_results_is_shown(monkeypatch):
+    evidence_of(monkeypatch, {})
+    found = answer(evidence_of(monkeypatch, {}, "--set", "confirm.seeds=10"))
+    assert [c.split(" (")[0] for c in found.changes] == ["confirmation seeds: 8, then 10"]
+    assert {arm.seeds for arm in found.verdict.arms} == {10}
+    assert found.looks == 1
+    assert found.verdict.claim.alpha == 0.025
+    assert "Not everything is as it was planned" in headline(found)
+
+
+# What is missing.
+
+
+def test_without_a_confirmation_there_is_no_verdict(monkeypatch):
+    text = MATCHED.replace("confirm:", "#")
+    found = answer(cached_evidence(monkeypatch, {WINNER: 0.02}, text=text))
+    assert found.verdict is None
+    assert "nothing was confirmed" in headline(found)
+    assert len(found.rows) == len(ARMS)
+
+
+def failing(evidence: Evidence, arm: str, stage: str) -> Evidence:
+    """One run of an arm diverged."""
+    seed = design_seeds("planted", 0, stage, 8)[2]
+    runs = tuple(
+        replace(
+            r,
+            measurement=replace(
+                r.measurement, accuracy=None, state="failed", reason="not finite", curve=()
+            ),
+        )
+        if (r.arm, r.stage, r.measurement.seed) == (arm, stage, seed)
+        else r
+        for r in evidence.runs
+    )
+    return replace(evidence, runs=runs)
+
+
+@pytest.mark.parametrize("arm", [WINNER, "plain"])
+def test_a_judged_arm_that_failed_is_no_winner_of_the_other_seeds(monkeypatch, arm):
+    evidence = failing(cached_evidence(monkeypatch, {WINNER: 0.02}), arm, "confirmation")
+    found = answer(evidence)
+    assert found.verdict is None
+    assert found.reason.startswith(f"{arm} failed with confirmation seed")
+    assert ("failed runs", "1") in list(facts(found))
+
+
+def test_an_arm_that_failed_in_screening_is_not_chosen(monkeypatch):
+    effects = {WINNER: 0.02, "C/8, spatial first": 0.019}
+    found = answer(failing(cached_evidence(monkeypatch, effects), WINNER, "screening"))
+    assert found.verdict.chosen == "C/8, spatial first"
+
+
+def test_a_failed_control_changes_nothing_but_itself(monkeypatch):
+    evidence = cached_evidence(monkeypatch, {WINNER: 0.02}, "--controls")
+    found = answer(failing(evidence, "handicapped plain", "screening"))
+    assert found.verdict == answer(evidence).verdict
+
+
+def test_an_interrupted_confirmation_has_no_verdict_yet(monkeypatch):
+    """A look at the seeds so far, and stopping where they please, would be no test."""
+    assert search(monkeypatch, Planted({WINNER: 0.02}, stop_after=18 + 25)).exit_code == 130
+    found = answer(read_evidence(URL, "planted"))
+    assert found.verdict is None
+    assert found.reason.endswith("of 8 confirmation seeds are complete in all arms")
+
+
+def test_screening_seeds_that_are_added_after_the_confirmation_choose_nothing(monkeypatch):
+    before = answer(evidence_of(monkeypatch, {WINNER: 0.02}))
+    evidence = evidence_of(monkeypatch, {WINNER: 0.02}, "--set", "design.seeds=5")
+    added = set(design_seeds("planted", 0, "screening", 5)[3:])
+    lucky = tuple(
+        replace(run, measurement=replace(run.measurement, accuracy=1.0))
+        if run.arm == "2, spatial first" and run.measurement.seed in added
+        else run
+        for run in evidence.runs
+    )
+    found = answer(replace(evidence, runs=lucky))
+    assert found.verdict.chosen == before.verdict.chosen
+    assert "screening seeds: 3, then 5" in found.changes[0]
+
+
+def test_a_verdict_needs_both_kinds_of_end(monkeypatch):
+    text = MATCHED.replace("[1, 2, C/8, C/4, C]", "[1, 2, C/8, C/4]")
+    found = answer(cached_evidence(monkeypatch, {WINNER: 0.02}, text=text))
+    assert found.reason == f"no depthwise end of the same cost as {WINNER} was confirmed"
+
+
+def test_another_study_has_other_seeds(monkeypatch):
+    """What one study has seen cannot be planned in the next."""
+    first = evidence_of(monkeypatch, {})
+    search(monkeypatch, again := Planted(), "--study", "second", "--storage", str(URL))
+    assert len(again.runs) == len(first.runs)  # nothing was known already
+    assert not {s for *_, s in again.runs} & {r.measurement.seed for r in first.runs}
+
+
+def test_a_study_without_runs_has_no_answer(monkeypatch):
+    search(monkeypatch, Planted(stop_after=0))
+    with pytest.raises(NoVerdict, match="no complete run"):
+        answer(read_evidence(URL, "planted"))
+    result = CliRunner().invoke(verdict_command, ["--study", "planted"])
+    assert result.exit_code == 2
+    assert "no complete run" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "one of --study and --published is needed"),
+        (["--study", "planted", "--published", "x"], "one of --study and --published is needed"),
+        (["--study", "planted", "--delta", "200"], "delta is a difference of accuracies"),
+        (["--study", "planted", "--alpha", "0.7"], "alpha is between 0 and 0.5"),
+    ],
+)
+def test_wrong_options_of_the_verdict_are_faults(monkeypatch, options, message):
+    evidence_of(monkeypatch, {})
+    result = CliRunner().invoke(verdict_command, options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+# The report.
+
+
+def test_the_report_has_the_box_the_arms_and_the_controls(monkeypatch):
+    result = search(monkeypatch, Planted({WINNER: 0.02}), "--controls", results=True)
+    assert result.exit_code == 0, result.stderr
+    assert f"Supported: {WINNER}" in result.stdout
+    page = Path("runs/planted/report.html").read_text()
+    assert f'<div class="verdict supported"><p>Supported: {WINNER}' in page
+    assert "planned before the first run" in page
+    assert "handicapped plain" in page
+    for name in ("spectrum", "arms"):
+        assert f'id="{name}"' in page
+    assert {"measurements.csv", "plan.json"} <= {f.name for f in Path("runs/planted").iterdir()}
+    assert json.loads(Path("runs/planted/plan.json").read_text())[0]["plan"]["delta"] == 0.005
+
+
+def test_a_plain_search_has_no_box(monkeypatch):
+    evidence = evidence_of(monkeypatch, {}, text=SEARCH.replace("confirm:", "#"))
+    assert answer_of(evidence) is None
+    page = render(read_records(URL, "planted"), {}, {}, answer_of(evidence))
+    assert '<div class="verdict' not in page
+
+
+def test_the_table_has_the_probability_of_being_on_the_front(monkeypatch):
+    found = answer(cached_evidence(monkeypatch, {WINNER: 0.05}))
+    rows = {row.name: row for row in found.rows}
+    assert rows[WINNER].label == "front"
+    assert rows[WINNER].p_screened == rows[WINNER].p_confirmed == pytest.approx(1.0)
+    assert {rows[name].label for name in ARMS if name != WINNER} == {"dominated"}
+    assert {rows[name].p_confirmed for name in ENDS} == {0.0}
+    unconfirmed = [row for row in found.rows if not row.confirmation]
+    assert all(row.p_confirmed is None and row.p_screened == 0.0 for row in unconfirmed)
+
+
+def test_the_difference_on_the_test_split_is_shown_and_judges_nothing(monkeypatch):
+    evidence = cached_evidence(monkeypatch, {WINNER: 0.02})
+    found = answer(evidence)
+    mean, low, high = found.test
+    assert mean == pytest.approx(found.verdict.estimate)  # planted: one point less in all arms
+    assert low < mean < high
+    untested = tuple(
+        replace(run, measurement=replace(run.measurement, test_accuracy=None))
+        for run in evidence.runs
+    )
+    without = answer(replace(evidence, runs=untested))
+    assert without.test is None
+    assert without.verdict == found.verdict
+
+
+def test_the_impossible_is_said_before_the_first_run(monkeypatch):
+    text = MATCHED.replace("confirm: {seeds: 8}", "confirm: {seeds: 5}")
+    result = search(monkeypatch, Planted(), text=text)
+    # 1/32 is less than 5%, but not than a third of it.
+    assert (
+        "note: the claim cannot be refuted with 5 confirmation seeds, 3 ends and alpha 0.05: "
+        "it takes 6 seeds"
+    ) in result.stdout
+    assert "cannot be supported" not in result.stdout
+
+
+def test_runs_on_different_machines_are_said_to_be(monkeypatch):
+    evidence = cached_evidence(monkeypatch, {})
+    moved = tuple(
+        replace(run, measurement=replace(run.measurement, threads=2))
+        if run.arm == "plain" and run.stage == "confirmation"
+        else run
+        for run in evidence.runs
+    )
+    (change,) = answer(replace(evidence, runs=moved)).changes
+    assert change.startswith("confirmed on different machines: ")
+
+
+def test_sections_that_are_switched_off_are_not_there(monkeypatch):
+    off = ("--set", "match=null", "--set", "confirm=null", "--set", "claim.delta=1%")
+    result = search(monkeypatch, Planted(), *off, results=True)
+    assert result.exit_code == 0, result.stderr
+    found = answer(read_evidence(URL, "planted"))
+    assert "nothing was confirmed" in found.reason
+
+
+def test_half_a_point_is_not_half_of_everything():
+    Path("planted.yaml").write_text(MATCHED.replace("delta: 0.5%", "delta: 0.5"))
+    with pytest.raises(
+        InputError, match=r"claim.delta: must be less than or equal to 0.2; got 0.5"
+    ):
+        load_space("planted.yaml")
+
+
+def test_importance_is_not_that_of_the_controls(monkeypatch):
+    without = evidence_of(monkeypatch, {WINNER: 0.05})
+    plain = parameter_importances(URL, "planted")
+    evidence_of(monkeypatch, {WINNER: 0.05}, "--controls")
+    assert parameter_importances(URL, "planted") == pytest.approx(plain)
+    assert without.plans
+
+
+def test_a_run_whose_workers_died_is_among_the_failed(monkeypatch):
+    class Dying(Planted):
+        def run(self, driver, data, test=None, keep_weights=True) -> None:
+            if test is None:
+                assignment = driver.next()
+                for _ in range(3):
+                    driver.lost(assignment.trial, "killed")
+                    driver.next()
+            super().run(driver, data, test, keep_weights)
+
+    result = search(monkeypatch, Dying(), text=MATCHED.replace("confirm:", "#"))
+    assert result.exit_code == 0, result.stderr
+    evidence = read_evidence(URL, "planted")
+    assert answer(evidence).failed == 1
+    (lost,) = [run.measurement for run in evidence.runs if run.measurement.state == "failed"]
+    assert lost.reason.startswith("its worker died 3 times")

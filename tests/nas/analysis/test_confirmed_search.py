@@ -1,0 +1,97 @@
+"""Searches whose front is confirmed: by ends of the same cost and of the same kind."""
+
+from __future__ import annotations
+
+import pytest
+
+from nas.analysis.answer import answer
+from nas.study.records import read_records
+from tests.nas.planting import SEARCH, URL, Planted, cached_evidence, evidence_of, search
+
+
+def test_the_front_of_a_search_is_confirmed_with_ends_of_its_best_ones_cost(monkeypatch):
+    evidence = evidence_of(monkeypatch, {'"segments":"C/4"': 0.05}, text=SEARCH)
+    records = read_records(URL, "planted")
+    found = answer(evidence)
+    ends = [row for row in found.rows if row.role == "end" and not row.name.startswith("trial")]
+    kinds = {row.name.partition(" at ")[0] for row in ends}
+    assert kinds == {"plain", "C, spatial first", "C, pointwise first"}
+    best = max(records.front, key=lambda trial: trial.accuracy)
+    assert all(row.macs == pytest.approx(best.macs, rel=0.01) for row in ends)
+    confirmed = {row.name for row in found.rows if row.confirmation}
+    assert {f"trial {trial.number}" for trial in records.front} <= confirmed
+    # What of the front costs something else is not judged by these ends.
+    judged = {arm.name for arm in found.verdict.arms}
+    assert all(abs(row.macs / best.macs - 1) <= 0.02 for row in found.rows if row.name in judged)
+    assert judged | set(found.set_aside) == confirmed
+    assert found.verdict.chosen == f"trial {best.number}"
+    assert found.verdict.outcome == "supported"
+    assert all(len(row.test) == 6 for row in found.rows if row.confirmation)
+
+
+def test_a_search_that_goes_on_after_its_confirmation_gets_ends_of_its_new_cost(monkeypatch):
+    evidence_of(monkeypatch, {}, text=SEARCH)
+    evidence = evidence_of(monkeypatch, {'"segments":"C/4"': 0.2}, "--trials", "30", text=SEARCH)
+    found = answer(evidence)
+    assert found.changes[0].startswith("trials: 10, then 30 (")
+    (chosen,) = [row for row in found.rows if row.name == found.verdict.chosen]
+    ends = [row for row in found.rows if row.name in found.verdict.claim.ends]
+    assert len(ends) >= 2
+    assert all(abs(row.macs / chosen.macs - 1) <= 0.02 for row in ends)
+
+
+def test_ends_on_the_front_of_a_search_do_not_stand_for_those_of_its_cost(monkeypatch):
+    """Cheap all-depthwise trials are on the front; the winner is dear."""
+    effects = {'"segments":2': 0.1}
+    evidence = cached_evidence(monkeypatch, effects, "--trials", "40", text=SEARCH)
+    found = answer(evidence)
+    assert found.verdict is not None, found.reason
+    chosen = evidence.arms[found.verdict.chosen].measurement.macs
+    for end in found.verdict.claim.ends:
+        assert abs(evidence.arms[end].measurement.macs / chosen - 1) <= 0.02
+
+
+def test_a_search_with_equal_parameters_is_confirmed_at_equal_parameters(monkeypatch):
+    text = SEARCH.replace("training:", "match: {params: 9K, tolerance: 6%}\ntraining:")
+    evidence = cached_evidence(monkeypatch, {'"segments":"C/4"': 0.05}, text=text)
+    found = answer(evidence)
+    assert found.verdict.outcome == "supported"
+    chosen = evidence.arms[found.verdict.chosen].measurement.params
+    for end in found.verdict.claim.ends:
+        assert abs(evidence.arms[end].measurement.params / chosen - 1) <= 0.01
+
+
+def test_the_ends_of_a_search_have_what_else_its_best_one_has(monkeypatch):
+    text = SEARCH.replace("training:", "  kernel: [5]\n  residual: [false]\ntraining:")
+    text = text.replace("  order:", "  activation: [relu]\n  order:")
+    evidence = cached_evidence(monkeypatch, {}, text=text)
+    ends = [run for run in evidence.arms.values() if " at " in run.arm]
+    assert len(ends) == 3
+    for run in ends:
+        for block in run.architecture.blocks:
+            assert (block.point.kernel, block.residual) == (5, False)
+            assert block.point.activation == ("none" if run.arm.startswith("plain") else "relu")
+
+
+def test_a_study_of_another_name_is_no_stage_of_this_one(monkeypatch):
+    plain = SEARCH.replace("confirm:", "#")
+    result = search(monkeypatch, Planted(), "--study", "planted:confirmation", text=plain)
+    assert result.exit_code == 2
+    assert "a name has at most 64 letters" in result.stderr
+
+
+def test_all_arms_of_a_search_cannot_be_confirmed(monkeypatch):
+    text = SEARCH.replace("confirm: {seeds: 6}", "confirm: {seeds: 6, arms: all}")
+    result = search(monkeypatch, Planted(), text=text)
+    assert result.exit_code == 2
+    assert "confirm.arms: all arms can be confirmed in a design only" in result.stderr
+
+
+def test_trials_with_one_seed_have_the_noise_of_the_confirmation(monkeypatch):
+    """Of a search: P(on the front) and a label for each trial."""
+    found = answer(evidence_of(monkeypatch, {'"segments":"C/4"': 0.05}, text=SEARCH))
+    trials = [row for row in found.rows if row.screening]
+    assert all(0 <= row.p_screened <= 1 and row.label for row in trials)
+    best = max(trials, key=lambda row: row.screening[0])
+    assert best.p_screened > 0.5
+    assert any(row.label == "dominated" for row in trials)

@@ -1,0 +1,74 @@
+"""What is published of a study says the same as its database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+from typer.testing import CliRunner
+
+from nas.analysis.answer import answer
+from nas.analysis.evidence import published_evidence, write_evidence
+from nas.reporting.answer_text import arms_table, speed_table
+from nas.study.records import read_records
+from nas.verdict import app as verdict_command
+from tests.nas.planting import URL, WINNER, Planted, evidence_of
+
+
+def test_what_is_published_gives_the_same_answer_without_the_database(monkeypatch):
+    evidence = evidence_of(monkeypatch, {WINNER: 0.02}, "--controls")
+    write_evidence(evidence, Path("runs/planted"))
+    (Path("published")).mkdir()
+    for name in ("measurements.csv", "plan.json", "space.yaml"):
+        Path("published", name).write_bytes(Path("runs/planted", name).read_bytes())
+    published = published_evidence(Path("published"))
+    assert published.runs == evidence.runs
+    assert published.plans == evidence.plans
+    assert answer(published) == answer(evidence)
+    outputs = [
+        CliRunner().invoke(verdict_command, [*source, "--delta", "1"])
+        for source in (["--study", "planted"], ["--published", "published"])
+    ]
+    assert [output.exit_code for output in outputs] == [0, 0]
+    assert outputs[0].stdout == outputs[1].stdout
+    assert "Supported" in outputs[0].stdout
+
+
+def test_published_accuracies_are_those_of_the_table(monkeypatch):
+    found = answer(evidence_of(monkeypatch, {WINNER: 0.02}))
+    (row,) = [row for row in found.rows if row.name == WINNER]
+    planted = Planted({WINNER: 0.02})
+    records = [r for r in read_records(URL, "planted:confirmation").trials if r.arm == WINNER]
+    expected = fmean(planted.accuracy(record, record.seeds[0]) for record in records)
+    assert fmean(row.confirmation) == pytest.approx(expected)
+    heads, rows = arms_table(found)
+    cells = dict(zip(heads, next(r for r in rows if r[0] == WINNER), strict=True))
+    assert cells["confirmed"].startswith(f"{100 * expected:.2f} ± ")
+    assert cells["test"].startswith(f"{100 * (expected - 0.01):.2f} ± ")
+    heads, rows = speed_table(found.rows)
+    cells = dict(zip(heads, rows[0], strict=True))
+    assert (cells["images/s"], cells["steps/s"]) == ("1,000", "62.5")  # batches of 16
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: (f / "plan.json").unlink(), "there is no plan.json in published"),
+        (lambda f: (f / "plan.json").write_text("{"), "is not what was published"),
+        (
+            lambda f: (f / "measurements.csv").write_text("arm\nplain\n"),
+            "is not what was published",
+        ),
+    ],
+)
+def test_a_damaged_publication_is_said_to_be(monkeypatch, spoil, message):
+    evidence = evidence_of(monkeypatch, {})
+    folder = Path("published")
+    folder.mkdir()
+    write_evidence(evidence, folder)
+    (folder / "space.yaml").write_text(Path("planted.yaml").read_text())
+    spoil(folder)
+    result = CliRunner().invoke(verdict_command, ["--published", "published"])
+    assert result.exit_code == 2
+    assert message in result.stderr

@@ -1,0 +1,121 @@
+"""What figures and the report say of a study made of plain records: no database, no training."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from nas import Block, SpectrumPoint, count_cost
+from nas.architecture.description import describe_architecture, describe_block
+from nas.reporting.figures import front_info, hypervolume_info, plot_front
+from nas.reporting.page import front_table, render
+from nas.study.records import Records
+from tests.nas.records import network, study, trial
+
+
+def hovers(records: Records) -> list[str]:
+    figure = plot_front(front_info(records))
+    return [text for trace in figure.data[:2] for text in trace.text]
+
+
+# In words.
+
+
+def test_a_block_is_described_in_one_line():
+    assert describe_block(Block((24, 24), SpectrumPoint("C/4", "relu")), 24) == (
+        "24 channels, 2 convolutions in 6 segments, spatial first, relu between, shortcut"
+    )
+    everything = SpectrumPoint("C/4", "elu", "pointwise_first", 5, 2, 2, 3, True)
+    assert describe_block(Block((16, 24), everything, residual=False), 24) == (
+        "16, 24 channels, 2 convolutions of 5 x 5 in 4 and 6 segments, pointwise first, "
+        "batch norm and elu between, multiplier 2, dilation 2, 3 pointwise groups, no shortcut"
+    )
+    plain = SpectrumPoint(1, order="plain", kernel=7, dilation=2)
+    assert describe_block(Block((8,), plain), 8) == (
+        "8 channels, 1 plain convolution of 7 x 7, dilation 2, shortcut"
+    )
+
+
+def test_networks_that_differ_in_one_axis_are_described_differently():
+    networks = [
+        network(),
+        network(SpectrumPoint(3)),
+        network(SpectrumPoint("C", "relu")),
+        network(SpectrumPoint("C", order="pointwise_first")),
+        network(SpectrumPoint(1, order="plain")),
+        network(SpectrumPoint("C", kernel=5)),
+        network(SpectrumPoint("C", multiplier=2)),
+        network(SpectrumPoint("C", dilation=2)),
+        network(SpectrumPoint("C", pointwise_groups=2)),
+        network(SpectrumPoint("C", norm_between=True)),
+        network(residual=False),
+        network(width=13),
+    ]
+    assert len({describe_architecture(a) for a in networks}) == len(networks)
+
+
+# The front.
+
+
+def test_points_that_differ_in_the_residual_do_not_look_alike():
+    records = study(
+        trial(0, 0.5, network(residual=True)),
+        trial(1, 0.6, network(residual=False)),
+    )
+    first, second = (h.split("<br>", 1)[1] for h in hovers(records))
+    assert first == second.replace("no shortcut", "shortcut")
+    assert first != second
+
+
+def test_the_hover_has_every_cost_and_a_line_for_stem_and_blocks():
+    record = replace(trial(3, 0.5, network()), latency_ms=1.23456)
+    (text,) = hovers(study(record))
+    macs = count_cost(network()).macs
+    assert text.split("<br>") == [
+        f"<b>trial 3</b>: accuracy 0.5000, {macs / 1000:.3g}K MACs, 1.12K parameters, 1.23 ms",
+        "stem: 12 channels",
+        "block 0: 12 channels, 2 convolutions in 12 segments, spatial first, nothing between, "
+        "shortcut",
+    ]
+    (text,) = hovers(study(replace(record, latency_ms=None)))
+    assert " ms" not in text
+
+
+def test_the_reports_table_has_the_latency_where_it_is_an_objective():
+    record = replace(trial(3, 0.5, network(residual=False), 1.23456), latency_ms=1.23456)
+    timed = render(study(record, objectives=("accuracy", "latency_ms")), {}, {})
+    assert "<th>latency, ms</th>" in timed
+    assert "<td>1.23</td>" in timed
+    assert "<td>stem: 12 channels\nblock 0: 12 channels, " in timed
+    assert "no shortcut</td>" in timed
+    assert "latency" not in render(study(trial(3, 0.5, network())), {}, {})
+    assert len(front_table(study(record)).splitlines()) == 2
+
+
+# Hypervolume.
+
+
+def test_a_single_trial_covers_a_part_of_the_rectangle():
+    """Accuracy 0.5 at 1/1.1 of the reference's cost."""
+    info = hypervolume_info(study(trial(0, 0.5, network())))
+    assert info.shares == pytest.approx([0.5 * (1 - 1 / 1.1)])
+
+
+def test_the_dearest_trial_adds_to_the_hypervolume():
+    cheap, dear = trial(0, 0.5, network(), 100.0), trial(1, 0.9, network(width=20), 1000.0)
+    info = hypervolume_info(study(cheap, dear))
+    assert info.reference == pytest.approx((0.0, 1100))
+    assert info.shares == pytest.approx([0.5 * 1000 / 1100, (0.5 * 900 + 0.9 * 100) / 1100])
+
+
+def test_figures_are_drawn_without_optuna():
+    """They need a study's data, not the database that it is read from."""
+    run = subprocess.run(
+        [sys.executable, "-c", "import nas.figures, sys; print({'optuna', 'ray'} & set(sys.modules))"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert re.fullmatch(r"set\(\)\n", run.stdout)

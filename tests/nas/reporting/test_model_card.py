@@ -1,0 +1,104 @@
+"""The model card and the header of the source: what they say of a network and its training."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import replace
+
+import pytest
+
+from nas.architecture.specification import Architecture
+from nas.network.source import model_source
+from nas.reporting.model_card import Trained, model_card, provenance_of
+from tests.nas.records import network, study, trial
+from trials.recipe import RECIPES, recipe
+
+PROXY = RECIPES["proxy"]
+RECORD = trial(3, 0.75, network())
+
+
+def rows(card: str) -> dict[str, str]:
+    """Cells of the table by their head; a bar that is escaped is part of its cell."""
+    lines = [line for line in card.splitlines() if line.startswith("|")]
+    cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines]
+    assert all(len(pair) == 2 for pair in cells), cells
+    return {head.strip(): value.strip() for head, value in cells}
+
+
+def header(architecture: Architecture, trained: Trained) -> str:
+    source = model_source(architecture, provenance_of(study(RECORD), RECORD, trained))
+    return ast.get_docstring(ast.parse(source)) or ""
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 0.5, 1.0])
+def test_card_and_source_state_the_accuracy_of_the_weights(accuracy):
+    trained = Trained(PROXY, accuracy)
+    card = rows(model_card(study(RECORD), RECORD, trained))
+    assert card["accuracy on the validation split"] == f"{accuracy:.4f}"
+    assert f"validation accuracy {accuracy:.4f}." in header(RECORD.architecture, trained)
+
+
+def test_a_mean_over_seeds_is_called_one():
+    trained = Trained(PROXY, 0.75, seeds=3)
+    said = "0.7500 (mean of 3 seeds; these weights: the first)"
+    card = rows(model_card(study(RECORD), RECORD, trained))
+    assert card["accuracy on the validation split"] == said
+    assert f"validation accuracy {said}." in header(RECORD.architecture, trained)
+
+
+@pytest.mark.parametrize(
+    ("used", "said"),
+    [
+        (
+            recipe("proxy", epochs=5, batch_size=32, crop=4, flip=True),
+            "proxy recipe, 5 epochs, batches of 32, sgd with Nesterov momentum 0.9, learning rate "
+            "0.1 in one cycle, warm-up 20%, weight decay 0.0005, label smoothing 0.1, crop 4, flips",
+        ),
+        (
+            RECIPES["imagenet"],
+            "imagenet recipe, 100 epochs, batches of 256, sgd with momentum 0.9, learning rate 0.045 "
+            "times 0.94 every 2 epochs, weight decay 1e-05, dropout 0.5, polyak 0.9999, flips",
+        ),
+        (
+            RECIPES["jft"],
+            "jft recipe, 100 epochs, batches of 256, rmsprop with momentum 0.9, learning rate 0.001 "
+            "times 0.9 every 3,000,000 images, weight decay 1e-05, polyak 0.9999, flips",
+        ),
+    ],
+)
+def test_the_training_is_stated_in_full(used, said):
+    assert rows(model_card(study(RECORD), RECORD, Trained(used, 0.5)))["training"] == said
+
+
+def test_names_from_the_data_are_no_markup():
+    classes = ("a|b", "c\nd", "<img src=x onerror=alert(1)>", "`code`")
+    records = study(RECORD, classes=classes, source="parquet:/data/_a_|*b*\r\n[x](y)")
+    card = rows(model_card(records, RECORD, Trained(PROXY, 0.5)))
+    assert card["classes"] == ("a\\|b, c d, \\<img src=x onerror=alert(1)\\>, \\`code\\`")
+    assert card["data"].startswith("parquet:/data/\\_a\\_\\|\\*b\\*  \\[x\\](y), fingerprint")
+
+
+def test_names_that_utf_8_does_not_have_can_be_written():
+    records = study(RECORD, classes=("\udce9", "é", "日本", "\0"))
+    assert "é, 日本" in model_card(records, RECORD, Trained(PROXY, 0.5)).encode().decode()
+
+
+def test_blocks_are_listed_with_their_shortcuts():
+    card = model_card(study(RECORD), RECORD, Trained(PROXY, 0.5))
+    assert "1. stem: 12 channels\n1. 12 channels, 2 convolutions in 12 segments" in card
+    assert ", shortcut, stride 2\n" in card
+    record = replace(RECORD, architecture=network(residual=False))
+    assert ", no shortcut, stride 2\n" in model_card(study(record), record, Trained(PROXY, 0.5))
+
+
+def test_a_confirmed_network_has_its_confirmed_and_its_test_accuracy():
+    again = replace(RECORD, number=40, accuracy=0.7, test_accuracy=0.69, seeds=(7, 8, 9))
+    other = replace(trial(4, 0.9, network(width=16)), test_accuracy=0.9)
+    confirmed = replace(study(RECORD), confirmation=study(other, again))
+    card = model_card(confirmed, RECORD, Trained(PROXY, 0.75))
+    said = "0.7000 on the validation split, 0.6900 on the test split"
+    assert rows(card)["trained again with 3 fresh seeds, mean"] == said
+    assert "The test split was used for nothing but the accuracy above." in card
+    unconfirmed = model_card(study(RECORD), RECORD, Trained(PROXY, 0.75))
+    assert "The test split has not been used." in unconfirmed
