@@ -23,8 +23,8 @@ from rich.table import Table
 from scipy import stats
 
 from nas.analysis.answer import answer
-from nas.analysis.evidence import published_evidence
-from nas.cli import faults_reported
+from nas.analysis.results import published_results
+from nas.cli import cli_errors
 from nas.statistics.decision import Claim, judge
 from nas.statistics.paired import noise_components
 
@@ -109,12 +109,12 @@ def _runs(
 
 def design_of(folder: Path) -> tuple[Design, Claim]:
     """Arms, seeds, noise and claim of a published study."""
-    evidence = published_evidence(folder)
-    found = answer(evidence)
+    results = published_results(folder)
+    found = answer(results)
     if found.verdict is None:
         raise typer.BadParameter(f"{folder}: {found.reason}")
     judged = {arm.name for arm in found.verdict.arms}
-    runs = evidence.of_stage("confirmation")
+    runs = results.of_stage("confirmation")
     seeds = sorted(set.intersection(*(set(runs[name]) for name in judged)))
     noise, shared = noise_components(
         [[runs[name][seed].accuracy or 0.0 for seed in seeds] for name in sorted(judged)]
@@ -126,7 +126,7 @@ def design_of(folder: Path) -> tuple[Design, Claim]:
         confirmed=len(judged) - ends,
         noise=noise,
         shared=shared,
-        screening=evidence.plans[-1].plan.screening_seeds,
+        screening=results.plans[-1].plan.screening_seeds,
         confirmation=len(seeds),
     )
     return design, found.verdict.claim
@@ -152,7 +152,7 @@ def main(
     design = Design(noise=noise, shared=shared, screening=screening, confirmation=seeds)
     claim = Claim(design.end_names, delta / 100, alpha)
     if published is not None:
-        with faults_reported():
+        with cli_errors():
             design, of_study = design_of(published)
         claim = replace(of_study, ends=design.end_names)
     table = Table(

@@ -2,7 +2,7 @@
 
     python benchmarks/overhead.py [--trials 200 --trials 2000] [--sampler tpe]
 
-Trials do nothing: a worker builds no network and trains none, but takes its assignment, writes its
+Trials do nothing: a worker builds no network and trains none, but takes its spec, writes its
 outbox file and reports. Everything else is as in a search: Ray Tune, Optuna's sampler, SQLite.
 """
 
@@ -21,9 +21,9 @@ from rich.table import Table
 from sqlalchemy.engine import make_url
 
 from nas.engine import ray_settings
-from nas.engine.driver import Assignment, Driver
+from nas.engine.driver import Driver, TrialSpec
 from nas.engine.environment import describe_environment
-from nas.space.load import read_document, space_of
+from nas.space.load import build_space, read_document
 from nas.study.records import TrialRecord
 from trials.data import load
 from trials.measurement import Measurement
@@ -68,7 +68,7 @@ class Stopwatch:
     def __init__(self) -> None:
         self.ends: list[float] = []
 
-    def started(self, assignment: Assignment) -> None:
+    def started(self, spec: TrialSpec) -> None:
         """Does not count."""
 
     def finished(self, record: TrialRecord) -> None:
@@ -84,7 +84,7 @@ def measure(trials: int, sampler: str) -> list[float]:
     from nas.engine import ray_tune
 
     document = read_document(SPACE, [f"study.trials={trials}", f"study.sampler={sampler}"])
-    space = space_of(document)
+    space = build_space(document)
     data = load(space.file.data.config)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -43,7 +43,7 @@ from nas.engine import ray_settings
 from nas.engine.driver import Driver
 from nas.engine.environment import describe_environment
 from nas.network.build import build_network
-from nas.space.load import read_document, space_of
+from nas.space.load import build_space, read_document
 from nas.space.search_space import SearchSpace
 from trials.data import ImageData, load
 from trials.data.images import Split
@@ -189,7 +189,7 @@ def our_search(text: str, data: ImageData, gpus: float) -> list[Architecture]:
         folder = Path(scratch)
         (folder / "space.yaml").write_text(text)
         document = read_document(folder / "space.yaml")
-        space = space_of(document)
+        space = build_space(document)
         url = make_url(f"sqlite:///{folder / 'study.db'}")
         driver = Driver(url, "throughput", space, document.value, data.summary, folder / "outbox")
         job = ray_tune.Job(
@@ -350,7 +350,7 @@ def read_space(text: str) -> SearchSpace:
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(text)
         file.flush()
-        return space_of(read_document(file.name))
+        return build_space(read_document(file.name))
 
 
 def compare_searches(table: Table, text: str, size: int, rounds: int, device: torch.device) -> None:

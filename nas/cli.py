@@ -34,7 +34,7 @@ def fail(message: object, hint: str = "", status: int = 2) -> typer.Exit:
 
 
 @contextmanager
-def faults_reported() -> Iterator[None]:
+def cli_errors() -> Iterator[None]:
     """Turn what a user can put right into a message and status 2."""
     try:
         yield

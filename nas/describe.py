@@ -13,7 +13,7 @@ from nas.architecture.cost import count_cost
 from nas.architecture.layers import Layer, unroll
 from nas.architecture.presets import PRESETS, preset
 from nas.architecture.specification import Architecture, ArchitectureError
-from nas.cli import command, faults_reported
+from nas.cli import cli_errors, command
 from nas.reporting.arm_table import arm_table
 from nas.space import SearchSpace, load_space
 from nas.space.errors import InputError
@@ -43,7 +43,7 @@ def describe(
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 200  # nothing to fit into: no column is cut
-    with faults_reported():
+    with cli_errors():
         if overrides and (what in PRESETS or what.endswith(".json")):
             raise InputError.of(
                 "--set", f"{what} is not a search space", "it changes values of a .yaml file"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli import command, faults_reported
+from nas.cli import cli_errors, command
 from nas.reporting.export_trial import export_trial
 from nas.study.location import locate_study
 from nas.study.records import read_records
@@ -29,7 +29,7 @@ def export(
     storage: Annotated[str | None, typer.Option(help="Database URL, or $NAS_STORAGE.")] = None,
 ) -> None:
     """Write model.py, weights.safetensors, architecture.json and a model card."""
-    with faults_reported():
+    with cli_errors():
         place = locate_study(study, storage)
         records = read_records(place.url, place.name)
         record = choose(records, best, trial)

@@ -18,11 +18,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nas.cli import command, fail, faults_reported
+from nas.cli import cli_errors, command, fail
 from nas.engine.lock import DriverLock
 from nas.engine.stage import INTERRUPTED, TrialRunner
 from nas.space.errors import InputError
-from nas.space.load import space_of
+from nas.space.load import build_space
 from nas.space.yaml_document import Document
 from nas.statistics.rank_agreement import Agreement, Fidelity, measure_fidelity
 from nas.study.design import Arm, Design, design_seeds, role_of
@@ -51,7 +51,7 @@ def fidelity(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the result.")] = False,
 ) -> None:
     """Rank agreement between the study's trainings and longer ones, against its ceiling."""
-    with faults_reported():
+    with cli_errors():
         quiet_optuna()
         place = locate_study(study, storage)
         records = read_records(place.url, place.name)
@@ -113,7 +113,7 @@ def _train_longer(
     """Accuracies of the longer trainings, by architecture and seed."""
     document = Document("the study's search space", dict(records.document))
     document.value["training"] = {**document.value.get("training", {}), "epochs": epochs}
-    space = space_of(document)
+    space = build_space(document)
     arms = tuple(
         Arm(t.arm or f"trial {t.number}", t.architecture, role_of(t.architecture)) for t in chosen
     )
@@ -123,7 +123,7 @@ def _train_longer(
     with DriverLock(place.url, name):
         data = runner.load_data()
         with runner.driving(name, data, design) as driver:
-            if not driver.over:
+            if not driver.finished:
                 runner.run(driver, data, keep_weights=False)
             runner.outcome(driver)
     found: dict[str, dict[int, float]] = {}

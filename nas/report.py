@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from nas.analysis.evidence import read_evidence
-from nas.cli import command, faults_reported
+from nas.analysis.results import read_results
+from nas.cli import cli_errors, command
 from nas.reporting.figures.files import NO_RENDERER, write_images
 from nas.reporting.page import answer_of, write_report
 from nas.study.location import locate_study
@@ -27,14 +27,14 @@ def report(
     storage: Annotated[str | None, typer.Option(help="Database URL, or $NAS_STORAGE.")] = None,
 ) -> None:
     """Write report.html and front.csv into the study's folder."""
-    with faults_reported():
+    with cli_errors():
         quiet_optuna()
         place = locate_study(study, storage)
         records = read_records(place.url, place.name)
         importances = parameter_importances(place.url, place.name)
-        evidence = read_evidence(place.url, place.name)
-        found = answer_of(evidence)
-        drawn = write_report(records, importances, evidence, found, place.folder)
+        results = read_results(place.url, place.name)
+        found = answer_of(results)
+        drawn = write_report(records, importances, results, found, place.folder)
         print(place.folder / "report.html")
         if not write_images(drawn, place.folder / "figures"):
             print(NO_RENDERER, file=sys.stderr)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nas.cli import command, fail, faults_reported
+from nas.cli import cli_errors, command, fail
 from nas.network.export import export_network
 from nas.reporting.model_card import Trained, model_card, provenance_of
 from nas.study.location import locate_study
@@ -40,7 +40,7 @@ def retrain(
     """Train one network of a study from scratch and export it."""
     if recipe is not None and recipe not in RECIPES:
         raise fail(f"--recipe is one of {', '.join(RECIPES)}; got {recipe}")
-    with faults_reported():
+    with cli_errors():
         place = locate_study(study, storage)
         records = read_records(place.url, place.name)
         record = choose(records, best, trial)

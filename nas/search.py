@@ -16,7 +16,7 @@ import typer
 
 from nas.architecture.matching import MatchError
 from nas.architecture.specification import Architecture
-from nas.cli import command, faults_reported
+from nas.cli import cli_errors, command
 from nas.engine.driver import Driver
 from nas.engine.environment import describe_environment
 from nas.engine.lock import DriverLock
@@ -25,7 +25,7 @@ from nas.network.build import build_network
 from nas.reporting.arm_table import arm_table
 from nas.space import SearchSpace
 from nas.space.errors import InputError
-from nas.space.load import read_document, space_of
+from nas.space.load import build_space, read_document
 from nas.space.quantities import format_count
 from nas.space.yaml_document import Document, dump_yaml
 from nas.study.confirmation import arms_to_confirm
@@ -80,7 +80,7 @@ def search(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
 ) -> None:
     """Search the separability spectrum; the same command again resumes."""
-    assignments: dict[str, tuple[tuple[str, ...], object]] = {
+    specs: dict[str, tuple[tuple[str, ...], object]] = {
         "--trials": (("study", "trials"), trials),
         "--study": (("name",), study),
         "--cpus-per-trial": (("resources", "cpus_per_trial"), cpus_per_trial),
@@ -90,14 +90,14 @@ def search(
         "--sampler": (("study", "sampler"), sampler),
         "--controls": (("design", "controls"), controls or None),
     }
-    options = {option: given for option, given in assignments.items() if given[1] is not None}
-    with faults_reported():
+    options = {option: given for option, given in specs.items() if given[1] is not None}
+    with cli_errors():
         document = read_document(space, overrides or (), options)
         planned = isinstance(document.value, dict) and document.value.get("design")
         if controls and planned == {"controls": True}:
             hint = "add design: {seeds: 5} to it"
             raise InputError.of("--controls", f"adds arms to a design, and {space} has none", hint)
-        run = SearchRun(document, space_of(document), storage, output, ray_address, quiet)
+        run = SearchRun(document, build_space(document), storage, output, ray_address, quiet)
         sys.exit(run())
 
 
@@ -151,9 +151,9 @@ class SearchRun:
         with self.runner.driving(self.name, data, self._design("screening", arms)) as driver:
             self._write_inputs(data)
             self._register(driver, arms)
-            if driver.design is not None and not driver.over:
+            if driver.design is not None and not driver.finished:
                 self.console.print(arm_table(arms, self.space.file.matched))
-            if not driver.over:
+            if not driver.finished:
                 self.runner.run(driver, data)
             status, complete = self.runner.outcome(driver), driver.complete
         try:
@@ -181,8 +181,8 @@ class SearchRun:
             with self.console.status("measuring latencies"):
                 return arms_of(self.space, self._latency_ms, solved)
         except MatchError as error:
-            self.document.fault(("match", "latency_ms"), str(error), "a larger tolerance")
-            raise InputError(self.document.faults) from None
+            self.document.add_problem(("match", "latency_ms"), str(error), "a larger tolerance")
+            raise InputError(self.document.problems) from None
 
     def _latency_ms(self, architecture: Architecture) -> float:
         resources = self.space.file.resources
@@ -209,8 +209,8 @@ class SearchRun:
         }
         plan = Plan.of(self.space, arms)
         register(driver.study, plan, results)
-        if not driver.over:
-            for line in plan.impossible():
+        if not driver.finished:
+            for line in plan.unreachable_verdicts():
                 self.console.print(f"note: {line}")
 
     def _confirm(self, data: ImageData) -> int:
@@ -224,7 +224,7 @@ class SearchRun:
         arms = chosen + tuple(a for a in before if (a.name, a.architecture) not in there)
         name, design = confirmation_name(self.name), self._design("confirmation", arms)
         with self.runner.driving(name, data, design) as driver:
-            if not driver.over:
+            if not driver.finished:
                 # Nothing else reads the test split; nobody needs the weights.
                 self.runner.run(driver, data, self.runner.load_test(data), keep_weights=False)
             return self.runner.outcome(driver)
@@ -249,7 +249,7 @@ class SearchRun:
     def _write_results(self) -> None:
         """Front, report, dashboard and the exported knee."""
         # Plotly, fANOVA and the dashboard load for a second: only once there is something to show.
-        from nas.analysis.evidence import read_evidence
+        from nas.analysis.results import read_results
         from nas.reporting.answer_text import headline
         from nas.reporting.dashboard import publish
         from nas.reporting.export_trial import export_trial
@@ -258,9 +258,9 @@ class SearchRun:
 
         records = read_records(self.url, self.name)
         importances = parameter_importances(self.url, self.name)
-        evidence = read_evidence(self.url, self.name)
-        found = answer_of(evidence)
-        drawn = write_report(records, importances, evidence, found, self.folder)
+        results = read_results(self.url, self.name)
+        found = answer_of(results)
+        drawn = write_report(records, importances, results, found, self.folder)
         publish(self.url, records, drawn)
         best = choose(records)
         export_trial(records, best, self.folder, self.folder / "best", self.console.print)

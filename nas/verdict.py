@@ -13,8 +13,8 @@ from rich.panel import Panel
 from rich.table import Table
 
 from nas.analysis.answer import Answer, NoVerdict, answer
-from nas.analysis.evidence import Evidence, published_evidence, read_evidence
-from nas.cli import command, fail, faults_reported
+from nas.analysis.results import StudyResults, published_results, read_results
+from nas.cli import cli_errors, command, fail
 from nas.reporting import answer_text
 from nas.space.errors import InputError
 from nas.study.location import locate_study
@@ -41,30 +41,30 @@ def verdict(
     storage: Annotated[str | None, typer.Option(help="Database URL, or $NAS_STORAGE.")] = None,
 ) -> None:
     """Say whether points between the ends of the spectrum win, and what that rests on."""
-    with faults_reported():
+    with cli_errors():
         if (study is None) == (published is None):
             raise InputError.of("--study", "one of --study and --published is needed")
         if published is not None:
-            evidence = published_evidence(published)
+            results = published_results(published)
         else:
             place = locate_study(str(study), storage)
-            evidence = read_evidence(place.url, place.name)
+            results = read_results(place.url, place.name)
         try:
-            found = answer(evidence, None if delta is None else delta / 100, alpha)
+            found = answer(results, None if delta is None else delta / 100, alpha)
         except (NoVerdict, ValueError) as error:
             raise fail(error) from None
         show(found, Console(highlight=False))
         if figures is not None:
-            draw(evidence, figures)
+            draw(results, figures)
 
 
-def draw(evidence: Evidence, folder: Path) -> None:
+def draw(results: StudyResults, folder: Path) -> None:
     """Draw what a study shows of its arms."""
     # Plotly loads for a second.
     from nas.reporting.figures.files import NO_RENDERER, write_images
-    from nas.reporting.page import evidence_figures
+    from nas.reporting.page import arm_figures
 
-    drawn = evidence_figures(evidence)
+    drawn = arm_figures(results)
     if not write_images(drawn, folder):
         raise fail(NO_RENDERER, "install chromium")
     print(f"figures: {', '.join(f'{name}.png, {name}.svg' for name in drawn)} in {folder}")

@@ -10,12 +10,12 @@ from statistics import fmean, median
 
 import numpy as np
 
-from nas.analysis.evidence import Evidence
+from nas.analysis.results import StudyResults
 from nas.architecture.position import position
 from nas.statistics.decision import Claim, Verdict, judge
-from nas.statistics.front_bootstrap import Label, NoisyFront, noisy_front
+from nas.statistics.front_bootstrap import FrontBootstrap, Label, bootstrap_front
 from nas.statistics.paired import Comparison
-from nas.statistics.pareto import corner
+from nas.statistics.pareto import reference_point
 from nas.study.design import Role
 from nas.study.plan import Plan
 from trials.measurement import Measurement
@@ -119,7 +119,7 @@ class Answer:
     volume: tuple[float, float] | None
 
 
-def answer(evidence: Evidence, delta: float | None = None, alpha: float | None = None) -> Answer:
+def answer(results: StudyResults, delta: float | None = None, alpha: float | None = None) -> Answer:
     """Answer the question of a study by its runs.
 
     Args:
@@ -130,24 +130,24 @@ def answer(evidence: Evidence, delta: float | None = None, alpha: float | None =
         NoVerdict: the study has no plan, or no complete run.
         ValueError: delta or alpha is out of range.
     """
-    if not evidence.plans:
-        raise NoVerdict(f"study {evidence.name} has no plan: it was run by an older version")
-    if not any(run.measurement.accuracy is not None for run in evidence.runs):
-        raise NoVerdict(f"study {evidence.name} has no complete run")
-    return _Answering(evidence, delta, alpha)()
+    if not results.plans:
+        raise NoVerdict(f"study {results.name} has no plan: it was run by an older version")
+    if not any(run.measurement.accuracy is not None for run in results.runs):
+        raise NoVerdict(f"study {results.name} has no complete run")
+    return _Answering(results, delta, alpha)()
 
 
 class _Answering:
     """Everything that an answer is put together from."""
 
-    def __init__(self, evidence: Evidence, delta: float | None, alpha: float | None) -> None:
-        self.evidence = evidence
-        self.plan = evidence.plans[0].plan
-        self.latest = evidence.plans[-1].plan
+    def __init__(self, results: StudyResults, delta: float | None, alpha: float | None) -> None:
+        self.results = results
+        self.plan = results.plans[0].plan
+        self.latest = results.plans[-1].plan
         self.delta = self.latest.delta if delta is None else delta
         self.alpha = self.latest.alpha if alpha is None else alpha
-        self.screening = evidence.of_stage("screening")
-        self.confirmation = evidence.of_stage("confirmation")
+        self.screening = results.of_stage("screening")
+        self.confirmation = results.of_stage("confirmation")
         self.set_aside: tuple[str, ...] = ()
 
     def __call__(self) -> Answer:
@@ -157,17 +157,17 @@ class _Answering:
         except NoVerdict as error:
             reason = str(error)
         return Answer(
-            study=self.evidence.name,
+            study=self.results.name,
             verdict=verdict,
             reason=reason,
             test=self._on_test(verdict) if verdict else None,
             plan=self.plan,
-            planned_after=sum(self.evidence.plans[0].results.values()),
+            planned_after=sum(self.results.plans[0].results.values()),
             changes=self._changes(),
             looks=self._looks,
             rows=tuple(self._rows()),
             controls=tuple(self._controls()),
-            failed=sum(run.measurement.state == "failed" for run in self.evidence.runs),
+            failed=sum(run.measurement.state == "failed" for run in self.results.runs),
             set_aside=self.set_aside,
             volume=self._volume(),
         )
@@ -205,7 +205,7 @@ class _Answering:
         interior = [name for name in self._screened if self._role(name) == "interior"]
         if not interior:
             raise NoVerdict("no interior point has all screening runs")
-        if not self.evidence.is_design:  # of a search the front is confirmed
+        if not self.results.is_design:  # of a search the front is confirmed
             interior = [name for name in interior if name in self._confirmed_arms] or interior
         chosen = max(interior, key=lambda name: fmean(self._screened[name]))
         if chosen not in self._confirmed_arms:
@@ -216,7 +216,7 @@ class _Answering:
         """Confirmed arms of the chosen one's cost; of a search the front has cheaper ones, too."""
         arms = [n for n in self._confirmed_arms if self._role(n) in ("end", "interior")]
         # Matched ones are within the tolerance that the study asked for.
-        matched, cost = self.evidence.file.matched, self._cost(chosen)
+        matched, cost = self.results.file.matched, self._cost(chosen)
         near = [
             name
             for name in arms
@@ -232,7 +232,7 @@ class _Answering:
         A seed that is missing in one arm could be left out of all, but it may be missing because
         of what it would have shown: that the network diverges.
         """
-        for run in self.evidence.runs:
+        for run in self.results.runs:
             failed = run.stage == "confirmation" and run.measurement.state == "failed"
             if failed and run.arm in judged:
                 raise NoVerdict(
@@ -250,7 +250,7 @@ class _Answering:
     @cached_property
     def _confirmed_arms(self) -> list[str]:
         """Arms with a confirmation run, a failed one too."""
-        runs = (run.arm for run in self.evidence.runs if run.stage == "confirmation")
+        runs = (run.arm for run in self.results.runs if run.stage == "confirmation")
         return list(dict.fromkeys(runs))
 
     @cached_property
@@ -261,12 +261,12 @@ class _Answering:
         later, with confirmed accuracies in view, chooses nothing. An arm that failed with one of
         them is not chosen.
         """
-        arms = {n: runs for n, runs in self.screening.items() if not self.evidence.arms[n].of}
-        if not self.evidence.is_design:
+        arms = {n: runs for n, runs in self.screening.items() if not self.results.arms[n].of}
+        if not self.results.is_design:
             return {name: _accuracies(runs.values()) for name, runs in arms.items()}
-        before = [e.plan for e in self.evidence.plans if not e.results.get("confirmation")]
+        before = [e.plan for e in self.results.plans if not e.results.get("confirmation")]
         chosen_by = (before or [self.plan])[-1].screening_seeds
-        screened = [r.measurement.seed for r in self.evidence.runs if r.stage == "screening"]
+        screened = [r.measurement.seed for r in self.results.runs if r.stage == "screening"]
         seeds = list(dict.fromkeys(screened))[:chosen_by]
         return {
             name: [_accuracy(runs[seed]) for seed in seeds]
@@ -277,7 +277,7 @@ class _Answering:
     @cached_property
     def _looks(self) -> int:
         """How often confirmation seeds were added after some had given results."""
-        plans = self.evidence.plans
+        plans = self.results.plans
         return sum(
             after.results.get("confirmation", 0) > 0
             and after.plan.confirmation_seeds != before.plan.confirmation_seeds
@@ -295,15 +295,15 @@ class _Answering:
         return comparison.mean, comparison.lower(alpha), comparison.upper(alpha)
 
     def _role(self, name: str) -> Role:
-        return self.evidence.arms[name].role
+        return self.results.arms[name].role
 
     def _position(self, name: str) -> float:
-        return position(self.evidence.arms[name].architecture)
+        return position(self.results.arms[name].architecture)
 
     def _changes(self) -> tuple[str, ...]:
         """What is not as it was planned, and how many results were there by then."""
         lines = []
-        for before, after in pairwise(self.evidence.plans):
+        for before, after in pairwise(self.results.plans):
             when = f"{after.at}, after {sum(after.results.values())} runs"
             lines += [f"{change} ({when})" for change in before.plan.changes(after.plan)]
         asked = replace(self.latest, delta=self.delta, alpha=self.alpha)
@@ -326,7 +326,7 @@ class _Answering:
 
         Trials of a search have their own, mostly one; their noise is that of the confirmation.
         """
-        if self.evidence.is_design:
+        if self.results.is_design:
             return _by_name(self._front(self._screened))
         return _by_name(self._front(self._screened, self._noise)) if self._noise else {}
 
@@ -336,9 +336,9 @@ class _Answering:
         return self._confirmed_front[1].noise if self._confirmed_front else None
 
     @cached_property
-    def _confirmed_front(self) -> tuple[list[str], NoisyFront] | None:
+    def _confirmed_front(self) -> tuple[list[str], FrontBootstrap] | None:
         """By the confirmation seeds, among the confirmed arms."""
-        runs = {n: r for n, r in self.confirmation.items() if not self.evidence.arms[n].of}
+        runs = {n: r for n, r in self.confirmation.items() if not self.results.arms[n].of}
         common = sorted(set.intersection(*map(set, runs.values()))) if runs else []
         return self._front(
             {name: [_accuracy(r[seed]) for seed in common] for name, r in runs.items()}
@@ -346,35 +346,37 @@ class _Answering:
 
     def _front(
         self, table: Mapping[str, list[float]], noise: float | None = None
-    ) -> tuple[list[str], NoisyFront] | None:
+    ) -> tuple[list[str], FrontBootstrap] | None:
         names = list(table)
         if not names or (noise is None and len(table[names[0]]) < 2):
             return None
         costs = self._costs(names)
-        return names, noisy_front([table[n] for n in names], costs, corner(costs), noise=noise)
+        return names, bootstrap_front(
+            [table[n] for n in names], costs, reference_point(costs), noise=noise
+        )
 
     def _costs(self, names: list[str]) -> list[float]:
-        if self.evidence.file.matched is not None:
+        if self.results.file.matched is not None:
             return [1.0] * len(names)
         return [self._cost(name) for name in names]
 
     def _cost(self, name: str) -> float:
         """MACs of an arm, or parameters where those are the study's objective."""
-        unit = "params" if "params" in self.evidence.file.objective_names else "macs"
-        return float(getattr(self.evidence.arms[name].measurement, unit))
+        unit = "params" if "params" in self.results.file.objective_names else "macs"
+        return float(getattr(self.results.arms[name].measurement, unit))
 
     def _volume(self) -> tuple[float, float] | None:
-        if self._confirmed_front is None or self.evidence.file.matched:
+        if self._confirmed_front is None or self.results.file.matched:
             return None
         names, front = self._confirmed_front
-        _, dearest = corner(self._costs(names))
+        _, dearest = reference_point(self._costs(names))
         low, high = front.volume_interval(self.alpha)
         return low / dearest, high / dearest
 
     def _rows(self) -> Iterable[ArmRow]:
         confirmed_front = _by_name(self._confirmed_front)
-        batch = self.evidence.file.training.full_recipe.batch_size
-        for name, first in self.evidence.arms.items():
+        batch = self.results.file.training.full_recipe.batch_size
+        for name, first in self.results.arms.items():
             screening = list(self.screening.get(name, {}).values())
             confirmation = list(self.confirmation.get(name, {}).values())
             rates = [
@@ -405,9 +407,9 @@ class _Answering:
 
     def _shrinkage(self, name: str) -> float | None:
         own = self._raw_shrinkage(name)
-        if own is None or not self.evidence.is_design:
+        if own is None or not self.results.is_design:
             return own
-        ends = [n for n in self.evidence.arms if self._role(n) == "end"]
+        ends = [n for n in self.results.arms if self._role(n) == "end"]
         of_ends = [s for s in map(self._raw_shrinkage, ends) if s is not None]
         return own - fmean(of_ends) if of_ends else own
 
@@ -421,7 +423,7 @@ class _Answering:
     # The controls.
 
     def _controls(self) -> Iterable[Control]:
-        for name, run in self.evidence.arms.items():
+        for name, run in self.results.arms.items():
             stage = self.confirmation if name in self.confirmation else self.screening
             if not run.of or name not in stage or run.of not in stage:
                 continue
@@ -441,7 +443,7 @@ class _Answering:
         below, above = comparison.p_less(0.0), comparison.p_greater(0.0)
         p_value = below if kind == "handicapped" else min(1.0, 2 * min(below, above))
         smallest = 2.0**-comparison.seeds * (1 if kind == "handicapped" else 2)
-        twins = sum(run.role == "twin" for run in self.evidence.arms.values())
+        twins = sum(run.role == "twin" for run in self.results.arms.values())
         level = self.alpha if kind == "handicapped" else self.alpha / twins
         passed = None
         if smallest <= level:
@@ -460,7 +462,7 @@ def _accuracies(measurements: Iterable[Measurement]) -> list[float]:
     return [_accuracy(measurement) for measurement in measurements]
 
 
-def _by_name(front: tuple[list[str], NoisyFront] | None) -> dict[str, tuple[float, Label]]:
+def _by_name(front: tuple[list[str], FrontBootstrap] | None) -> dict[str, tuple[float, Label]]:
     """Probability and label of each arm."""
     if front is None:
         return {}

@@ -53,7 +53,7 @@ LOSSES = 3
 
 
 @dataclass(frozen=True)
-class Assignment:
+class TrialSpec:
     """A trial to run.
 
     Attributes:
@@ -79,7 +79,7 @@ class Assignment:
 class Listener(Protocol):
     """Hears what happens to trials."""
 
-    def started(self, assignment: Assignment) -> None:
+    def started(self, spec: TrialSpec) -> None:
         """A trial was handed out."""
 
     def finished(self, record: TrialRecord) -> None:
@@ -92,7 +92,7 @@ class Listener(Protocol):
 class _Silence:
     """Hears nothing."""
 
-    def started(self, assignment: Assignment) -> None:
+    def started(self, spec: TrialSpec) -> None:
         pass
 
     def finished(self, record: TrialRecord) -> None:
@@ -163,46 +163,46 @@ class Driver:
         self.ids = {trial.number: trial._trial_id for trial in trials}
         self.seen = {_run(trial) for trial in trials if "key" in trial.user_attrs}
         self.complete = sum(self._is_wanted(_run(trial)) for trial in history)
-        self.running: dict[int, Assignment] = {}
+        self.running: dict[int, TrialSpec] = {}
         self.tickets: dict[int, int] = {}
-        self.queue: deque[Assignment] = deque()
+        self.queue: deque[TrialSpec] = deque()
         self.failures_in_row: list[str] = []
         self.exhausted = False
         self._recover(trials)
 
     # Handing out.
 
-    def next(self) -> Assignment | None:
+    def next(self) -> TrialSpec | None:
         """The next trial to run, or nothing: all are running, or the search is over."""
-        while not self.over and self.complete + len(self.running) < self.wanted:
-            assignment = self.queue.popleft() if self.queue else self._create(TrialState.RUNNING)
-            if assignment is None:
+        while not self.finished and self.complete + len(self.running) < self.wanted:
+            spec = self.queue.popleft() if self.queue else self._create(TrialState.RUNNING)
+            if spec is None:
                 break
             # Nothing where it is RUNNING already.
-            self.storage.set_trial_state_values(self.ids[assignment.trial], TrialState.RUNNING)
-            self.running[assignment.trial] = assignment
-            self.listener.started(assignment)
-            known = self._known(assignment)
+            self.storage.set_trial_state_values(self.ids[spec.trial], TrialState.RUNNING)
+            self.running[spec.trial] = spec
+            self.listener.started(spec)
+            known = self._known(spec)
             if known is None:
-                return assignment
-            self.record(assignment.trial, known)
+                return spec
+            self.record(spec.trial, known)
         return None
 
     def prepare(self) -> None:
         """Propose a trial for the next worker that is free, while none is: it waits until then."""
-        if not self.over and not self.queue and self.complete + len(self.running) < self.wanted:
-            assignment = self._create(TrialState.WAITING)
-            if assignment is not None:
-                self.queue.append(assignment)
+        if not self.finished and not self.queue and self.complete + len(self.running) < self.wanted:
+            spec = self._create(TrialState.WAITING)
+            if spec is not None:
+                self.queue.append(spec)
 
     @property
-    def over(self) -> bool:
+    def finished(self) -> bool:
         """Whether no trial will be handed out any more."""
         used_up = self.exhausted and not self.queue and not self.running
-        return self.complete >= self.wanted or used_up or self.hopeless
+        return self.complete >= self.wanted or used_up or self.too_many_failures
 
     @property
-    def hopeless(self) -> bool:
+    def too_many_failures(self) -> bool:
         """Whether so many trials have failed in a row that the others would, too."""
         return len(self.failures_in_row) >= FAILURES
 
@@ -214,47 +214,47 @@ class Driver:
         The measurements are written first, so that no finished training is ever lost; then what
         the dashboard shows; the trial's state comes last.
         """
-        assignment = self.running[trial]
+        spec = self.running[trial]
         for measurement in measurements:
             self.store.add(measurement)
         failed = [m for m in measurements if m.state == "failed"]
         if failed:
-            self._fail(assignment, failed[0].reason, failed[0].traceback)
+            self._fail(spec, failed[0].reason, failed[0].traceback)
         else:
-            self._complete(assignment, measurements)
+            self._complete(spec, measurements)
         del self.running[trial]
         self.outbox.discard(trial)
 
-    def lost(self, trial: int, reason: str) -> None:
+    def worker_died(self, trial: int, reason: str) -> None:
         """The worker of a trial died: run it again, unless it has killed several."""
         left = self._left(self.running[trial])
         if left is not None:
             self.record(trial, left)
             return
-        assignment = self.running[trial]
+        spec = self.running[trial]
         attrs = self.storage.get_trial(self.ids[trial]).user_attrs
         losses = int(attrs.get("losses", 0)) + 1
         self._set(trial, "losses", losses)
         del self.running[trial]
         if losses >= LOSSES:
-            self._fail(assignment, f"its worker died {losses} times: {reason}")
+            self._fail(spec, f"its worker died {losses} times: {reason}")
         else:
-            self.queue.append(assignment)
+            self.queue.append(spec)
             self.listener.returned(trial, f"its worker died ({losses} of {LOSSES}): {reason}")
 
-    def release(self) -> None:
+    def requeue_running(self) -> None:
         """Leave no trial RUNNING: those without a result wait for the next driver."""
         # Asked of the database: an interruption may have come between it and what is kept here.
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if "key" not in trial.user_attrs:
                 continue
-            assignment = self._assignment(trial)
+            spec = self._assignment(trial)
             self.ids[trial.number] = trial._trial_id
-            left = self._left(assignment)
+            left = self._left(spec)
             if left is None:
                 self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
             else:
-                self.running[trial.number] = assignment
+                self.running[trial.number] = spec
                 self.record(trial.number, left)
         self.running.clear()
         self.queue.clear()
@@ -319,32 +319,32 @@ class Driver:
             if trial.state in (TrialState.RUNNING, TrialState.WAITING)
             and "key" in trial.user_attrs  # one enqueued by hand names no architecture
         ]
-        self.outbox.keep_only({assignment.trial for assignment in unfinished})
-        for assignment in unfinished:
-            left = self._left(assignment)
+        self.outbox.keep_only({spec.trial for spec in unfinished})
+        for spec in unfinished:
+            left = self._left(spec)
             if left is not None:
-                self.running[assignment.trial] = assignment
-                self.record(assignment.trial, left)
+                self.running[spec.trial] = spec
+                self.record(spec.trial, left)
             else:
-                self.outbox.discard(assignment.trial)
-                self.queue.append(assignment)
+                self.outbox.discard(spec.trial)
+                self.queue.append(spec)
 
-    def _left(self, assignment: Assignment) -> tuple[Measurement, ...] | None:
+    def _left(self, spec: TrialSpec) -> tuple[Measurement, ...] | None:
         """What a worker left of these very trainings: a folder may hold another study's results."""
-        left = self.outbox.get(assignment.trial)
+        left = self.outbox.get(spec.trial)
         if not left:
             return None
-        trainings = self._trainings(assignment)
+        trainings = self._trainings(spec)
         if left[-1].state == "failed":  # the seeds after it were not tried
             trainings = trainings[: len(left)]
         return left if [m.training for m in left] == trainings else None
 
-    def _trainings(self, assignment: Assignment) -> list[TrainingKey]:
-        key, data = assignment.architecture.key, self.data.fingerprint
-        recipe, epochs = assignment.recipe.key, assignment.recipe.epochs
-        return [TrainingKey(key, data, recipe, epochs, seed) for seed in assignment.seeds]
+    def _trainings(self, spec: TrialSpec) -> list[TrainingKey]:
+        key, data = spec.architecture.key, self.data.fingerprint
+        recipe, epochs = spec.recipe.key, spec.recipe.epochs
+        return [TrainingKey(key, data, recipe, epochs, seed) for seed in spec.seeds]
 
-    def _create(self, state: TrialState) -> Assignment | None:
+    def _create(self, state: TrialState) -> TrialSpec | None:
         """A new trial in the database, in one transaction; nothing where the space is used up."""
         proposal = None if self.exhausted else self._propose()
         if proposal is None:
@@ -373,7 +373,7 @@ class Driver:
         self.seen.add(proposal.run)
         recipe = arm.recipe(self.recipe) if arm else self.recipe
         name, role = (arm.name, arm.role) if arm else ("", "")
-        return Assignment(number, architecture, cost, seeds, recipe, name, role)
+        return TrialSpec(number, architecture, cost, seeds, recipe, name, role)
 
     def _propose(self) -> Proposal | None:
         """A proposal that is inside the budget and new to this study."""
@@ -387,7 +387,7 @@ class Driver:
             if proposal.run not in self.seen:
                 return proposal
             self.proposer.tell(proposal.ticket, None)
-        return self.proposer.propose_unlike(self.seen)
+        return self.proposer.propose_unseen(self.seen)
 
     def _seeds(self, architecture: Architecture) -> tuple[int, ...]:
         study = self.space.file.study
@@ -396,16 +396,16 @@ class Driver:
             for replicate in range(study.seeds_per_trial)
         )
 
-    def _assignment(self, trial: FrozenTrial) -> Assignment:
+    def _assignment(self, trial: FrozenTrial) -> TrialSpec:
         architecture = Architecture.from_json(trial.user_attrs["architecture"])
         attrs = trial.user_attrs
         arm, role = attrs.get("arm", ""), attrs.get("role", "")
         recipe = recipe_of_role(role, self.recipe)
         seeds = tuple(json.loads(attrs["seeds"]))
         cost = count_cost(architecture)
-        return Assignment(trial.number, architecture, cost, seeds, recipe, arm, role)
+        return TrialSpec(trial.number, architecture, cost, seeds, recipe, arm, role)
 
-    def _known(self, assignment: Assignment) -> tuple[Measurement, ...] | None:
+    def _known(self, spec: TrialSpec) -> tuple[Measurement, ...] | None:
         """Measurements of the same trainings in this database, by another study perhaps.
 
         Of failures only those that would happen again: memory or a disk may be free the next time.
@@ -414,7 +414,7 @@ class Driver:
         if "latency_ms" in self.objectives:
             return None
         measurements: list[Measurement] = []
-        for training in self._trainings(assignment):
+        for training in self._trainings(spec):
             found = self.store.find(training)
             if found is None or (found.state == "failed" and not found.repeatable):
                 return None
@@ -423,13 +423,13 @@ class Driver:
                 break
         return tuple(measurements)
 
-    def _complete(self, assignment: Assignment, measurements: Sequence[Measurement]) -> None:
+    def _complete(self, spec: TrialSpec, measurements: Sequence[Measurement]) -> None:
         accuracy = fmean(m.accuracy for m in measurements if m.accuracy is not None)
         tested = [m.test_accuracy for m in measurements if m.test_accuracy is not None]
         latencies = [m.latency_ms for m in measurements if m.latency_ms is not None]
         epochs = zip(*(m.curve for m in measurements), strict=True)
         record = replace(
-            _record(assignment, "complete"),
+            _record(spec, "complete"),
             accuracy=accuracy,
             test_accuracy=fmean(tested) if tested else None,
             latency_ms=fmean(latencies) if latencies else None,
@@ -442,17 +442,17 @@ class Driver:
         if record.test_accuracy is not None:
             self._set(record.number, "test_accuracy", record.test_accuracy)
         self.storage.set_trial_state_values(self.ids[record.number], TrialState.COMPLETE, values)
-        self.complete += self._is_wanted(assignment.run)
+        self.complete += self._is_wanted(spec.run)
         self.failures_in_row.clear()
         self._finish(replace(record, values=values))
 
-    def _fail(self, assignment: Assignment, reason: str, traceback: str = "") -> None:
-        self._set(assignment.trial, "reason", reason)
+    def _fail(self, spec: TrialSpec, reason: str, traceback: str = "") -> None:
+        self._set(spec.trial, "reason", reason)
         if traceback:
-            self._set(assignment.trial, "traceback", traceback)
-        self.storage.set_trial_state_values(self.ids[assignment.trial], TrialState.FAIL)
+            self._set(spec.trial, "traceback", traceback)
+        self.storage.set_trial_state_values(self.ids[spec.trial], TrialState.FAIL)
         self.failures_in_row.append(reason)
-        self._finish(replace(_record(assignment, "failed"), reason=reason))
+        self._finish(replace(_record(spec, "failed"), reason=reason))
 
     def _finish(self, record: TrialRecord) -> None:
         ticket = self.tickets.pop(record.number, None)
@@ -473,14 +473,14 @@ def _run(trial: FrozenTrial) -> str:
     return run_of(attrs["arm"], key, json.loads(attrs["seeds"])) if attrs.get("arm") else key
 
 
-def _record(assignment: Assignment, state: State) -> TrialRecord:
+def _record(spec: TrialSpec, state: State) -> TrialRecord:
     return TrialRecord(
-        number=assignment.trial,
+        number=spec.trial,
         state=state,
-        architecture=assignment.architecture,
-        macs=assignment.cost.macs,
-        params=assignment.cost.params,
-        seeds=assignment.seeds,
-        arm=assignment.arm,
-        role=assignment.role,
+        architecture=spec.architecture,
+        macs=spec.cost.macs,
+        params=spec.cost.params,
+        seeds=spec.seeds,
+        arm=spec.arm,
+        role=spec.role,
     )

@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from nas.engine.driver import Assignment
+from nas.engine.driver import TrialSpec
 from nas.space.quantities import format_count
 from nas.statistics.pareto import pareto_front
 from nas.study.records import TrialRecord
@@ -65,7 +65,7 @@ class SearchProgress:
     ) -> None:
         self.bar.stop()
 
-    def started(self, assignment: Assignment) -> None:
+    def started(self, spec: TrialSpec) -> None:
         """A trial was handed out."""
         self.running += 1
         self._refresh()

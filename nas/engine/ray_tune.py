@@ -21,7 +21,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from nas.engine.driver import Assignment, Driver
+from nas.engine.driver import Driver, TrialSpec
 from nas.network.build import build_network
 from trials.data import ImageData, Split
 from trials.measurement import Measurement, Outbox, from_json, to_json
@@ -131,10 +131,10 @@ class _TrialActor(tune.Trainable):
         self.data = Resident(data, torch.device("cuda" if job.gpu else "cpu"), test)
 
     def step(self) -> dict[str, Any]:
-        assignment: Assignment = self.config["assignment"]
-        architecture, cost = assignment.architecture, assignment.cost
+        spec: TrialSpec = self.config["spec"]
+        architecture, cost = spec.architecture, spec.cost
         folder = self.job.weights
-        weights = folder / f"{assignment.trial}.safetensors" if folder else None
+        weights = folder / f"{spec.trial}.safetensors" if folder else None
         measurements = self.job.run(
             Subject(
                 key=architecture.key,
@@ -146,12 +146,12 @@ class _TrialActor(tune.Trainable):
             ),
             self.data,
             self.job.fingerprint,
-            assignment.recipe,
-            assignment.seeds,
+            spec.recipe,
+            spec.seeds,
             latency=self.job.latency,
             weights=weights,
         )
-        Outbox(self.job.outbox).put(assignment.trial, measurements)
+        Outbox(self.job.outbox).put(spec.trial, measurements)
         return {"measurements": to_json(measurements), "done": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -185,11 +185,11 @@ class _StudySearcher(_Unsaved, Searcher):
             if len(self.driver.running) >= _capacity(self.resources):
                 self.driver.prepare()
                 return None
-            assignment = self.driver.next()
-            if assignment is not None:
-                self.trials[trial_id] = assignment.trial
-                return {"assignment": assignment}
-            finished = self.driver.over and not self.driver.running
+            spec = self.driver.next()
+            if spec is not None:
+                self.trials[trial_id] = spec.trial
+                return {"spec": spec}
+            finished = self.driver.finished and not self.driver.running
             return str(Searcher.FINISHED) if finished else None
         except Exception as error:
             self.error = error
@@ -204,7 +204,7 @@ class _StudySearcher(_Unsaved, Searcher):
 
     def lost(self, trial_id: str, reason: str) -> None:
         """The worker of a trial died."""
-        self._tell(trial_id, lambda trial: self.driver.lost(trial, reason))
+        self._tell(trial_id, lambda trial: self.driver.worker_died(trial, reason))
 
     def _tell(self, trial_id: str, tell: Callable[[int], None]) -> None:
         """Tune logs what is raised here and goes on: keep the first error and stop instead."""

@@ -73,7 +73,7 @@ class Proposer(Protocol):
             ArchitectureError: what was drawn is outside the budget; the next may not be.
         """
 
-    def propose_unlike(self, seen: set[str]) -> Proposal | None:
+    def propose_unseen(self, seen: set[str]) -> Proposal | None:
         """Any other inside the budget whose `Proposal.run` is not among these, if there is one."""
 
     def tell(self, ticket: int, values: Sequence[float] | None) -> None:
@@ -164,7 +164,7 @@ class OptunaProposer:
             trial.number, architecture, drawn.params, drawn.distributions, drawn.system_attrs
         )
 
-    def propose_unlike(self, seen: set[str]) -> Proposal | None:
+    def propose_unseen(self, seen: set[str]) -> Proposal | None:
         unsolved = 0
         for combination in self._combinations():
             try:
@@ -249,7 +249,7 @@ class GridProposer:
             return None
         return Proposal(next(self.tickets), *decode_fixed(self.space, combination), {})
 
-    def propose_unlike(self, seen: set[str]) -> Proposal | None:
+    def propose_unseen(self, seen: set[str]) -> Proposal | None:
         while True:
             try:
                 proposal = self.propose()
@@ -288,7 +288,7 @@ class DesignProposer:
             (seed,),
         )
 
-    def propose_unlike(self, seen: set[str]) -> Proposal | None:
+    def propose_unseen(self, seen: set[str]) -> Proposal | None:
         while (proposal := self.propose()) is not None:
             if proposal.run not in seen:
                 return proposal

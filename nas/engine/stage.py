@@ -65,8 +65,8 @@ class TrialRunner:
                 )
         except DataError as error:
             section = "training" if error.field == "batch_size" else "data"
-            self.document.fault((section, error.field), str(error), error.hint)
-            raise InputError(self.document.faults) from None
+            self.document.add_problem((section, error.field), str(error), error.hint)
+            raise InputError(self.document.problems) from None
         return data
 
     def load_test(self, data: ImageData) -> Split:
@@ -74,8 +74,8 @@ class TrialRunner:
         try:
             return load_test(self.space.file.data.config, data)
         except DataError as error:
-            self.document.fault(("data", error.field), f"the test split: {error}", error.hint)
-            raise InputError(self.document.faults) from None
+            self.document.add_problem(("data", error.field), f"the test split: {error}", error.hint)
+            raise InputError(self.document.problems) from None
 
     @contextmanager
     def driving(self, name: str, data: ImageData, design: Design | None) -> Iterator[Driver]:
@@ -92,11 +92,11 @@ class TrialRunner:
         try:
             yield driver
         except KeyboardInterrupt:
-            driver.release()
+            driver.requeue_running()
             print(f"interrupted: {self.count(driver)}", file=sys.stderr)
             raise
         finally:
-            driver.release()
+            driver.requeue_running()
             driver.close()
 
     def run(
@@ -154,7 +154,7 @@ class TrialRunner:
 
     def outcome(self, driver: Driver) -> int:
         """Say how a stage ended where that is not as it should; returns the exit status."""
-        if driver.hopeless:
+        if driver.too_many_failures:
             print(
                 f"error: {len(driver.failures_in_row)} trials in a row have failed, the last one: "
                 f"{driver.failures_in_row[-1]}",
@@ -163,7 +163,7 @@ class TrialRunner:
         elif driver.exhausted and driver.complete < driver.wanted:
             why = "some runs have failed" if driver.design else _NO_OTHER
             self.console.print(f"{why}: {self.count(driver)}")
-        return 1 if driver.hopeless or not driver.complete else 0
+        return 1 if driver.too_many_failures or not driver.complete else 0
 
     def count(self, driver: Driver) -> str:
         """How far a driver is."""

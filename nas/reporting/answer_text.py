@@ -49,7 +49,7 @@ def facts(answer: Answer) -> Iterator[tuple[str, str]]:
         yield "not as planned", change
     if answer.verdict is not None:
         yield from _verdict_facts(answer.verdict, answer)
-    for line in answer.plan.impossible():
+    for line in answer.plan.unreachable_verdicts():
         yield "note", line
     if answer.failed:
         yield "failed runs", str(answer.failed)

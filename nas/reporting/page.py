@@ -14,7 +14,7 @@ import plotly.io
 from plotly.offline import get_plotlyjs
 
 from nas.analysis.answer import Answer, NoVerdict, answer
-from nas.analysis.evidence import Evidence, write_evidence
+from nas.analysis.results import StudyResults, write_results
 from nas.architecture.description import describe_architecture
 from nas.reporting import answer_text, figures
 from nas.space.quantities import format_count
@@ -30,47 +30,47 @@ from trials.atomic_file import atomic_write_text
 def write_report(
     records: Records,
     importances: dict[str, float],
-    evidence: Evidence,
+    results: StudyResults,
     found: Answer | None,
     folder: Path,
 ) -> dict[str, go.Figure]:
-    """Write ``report.html``, ``front.csv`` and the evidence; returns the figures by name."""
+    """Write ``report.html``, ``front.csv`` and the results; returns the figures by name."""
     environment = {}
     if (folder / "environment.json").is_file():
         environment = json.loads((folder / "environment.json").read_text())
-    drawn = evidence_figures(evidence) | study_figures(records, importances)
+    drawn = arm_figures(results) | study_figures(records, importances)
     page = render(records, drawn, environment, found)
     atomic_write_text(folder / "report.html", page)
     atomic_write_text(folder / "front.csv", front_table(records))
-    write_evidence(evidence, folder)
+    write_results(results, folder)
     return drawn
 
 
-def answer_of(evidence: Evidence) -> Answer | None:
+def answer_of(results: StudyResults) -> Answer | None:
     """The answer of a study that asked the question; None of a plain search."""
-    if evidence.file.design is None and evidence.file.confirm is None:
+    if results.file.design is None and results.file.confirm is None:
         return None
     try:
-        return answer(evidence)
+        return answer(results)
     except NoVerdict:
         return None
 
 
-def evidence_figures(evidence: Evidence) -> dict[str, go.Figure]:
+def arm_figures(results: StudyResults) -> dict[str, go.Figure]:
     """The figures of arms and seeds, by name; none of a plain search."""
-    if evidence.file.design is None and not evidence.of_stage("confirmation"):
+    if results.file.design is None and not results.of_stage("confirmation"):
         return {}
-    drawn = {"spectrum": figures.plot_spectrum(figures.spectrum_info(evidence))}
-    attainment = figures.attainment_info(evidence)
+    drawn = {"spectrum": figures.plot_spectrum(figures.spectrum_info(results))}
+    attainment = figures.attainment_info(results)
     if attainment is not None:
         drawn["attainment"] = figures.plot_attainment(attainment)
-    if evidence.file.design is not None:
-        drawn["arms"] = figures.plot_arm_curves(figures.arm_curves_info(evidence))
+    if results.file.design is not None:
+        drawn["arms"] = figures.plot_arm_curves(figures.arm_curves_info(results))
         for axis in figures.AXES:
-            ablation = figures.ablation_info(evidence, axis)
+            ablation = figures.ablation_info(results, axis)
             if ablation is not None:
                 drawn[axis] = figures.plot_ablation(ablation)
-        widths = figures.widths_info(evidence)
+        widths = figures.widths_info(results)
         if widths is not None:
             drawn["widths"] = figures.plot_widths(widths)
     return drawn

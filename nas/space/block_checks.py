@@ -29,7 +29,7 @@ def check_blocks(document: Document, network: NetworkSection, search: SearchSect
 def _refuse_own_axes(document: Document, index: int, section: BlockSection) -> None:
     for axis in Axes.AXES:
         if getattr(section, axis) is not None:
-            document.fault(
+            document.add_problem(
                 ("network", "blocks", index, axis),
                 "search.scope is network, which draws each axis once for all blocks",
                 "leave it out here, or use scope: block",
@@ -69,7 +69,7 @@ class _BlockCheck:
     def note(self, path: Path, message: str, hint: str) -> None:
         if path not in self.noted:
             self.noted.add(path)
-            self.document.fault(path, message, hint)
+            self.document.add_problem(path, message, hint)
 
     def segments(self, narrowest: int) -> None:
         path, segments = self.axis("segments")

@@ -38,7 +38,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Fault:
+class Problem:
     """One thing that is wrong.
 
     Attributes:
@@ -64,19 +64,19 @@ class Fault:
 class InputError(Exception):
     """Everything that is wrong with a file or an option; a command exits with status 2 on it.
 
-    Its text shows the first hundred faults, in the order of the file.
+    Its text shows the first hundred problems, in the order of the file.
     """
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults = tuple(
-            sorted(faults, key=lambda fault: (fault.place.line, fault.place.column))
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(
+            sorted(problems, key=lambda problem: (problem.place.line, problem.place.column))
         )
-        lines = [str(fault) for fault in self.faults[:MAX_SHOWN]]
-        if len(self.faults) > MAX_SHOWN:
-            lines.append(f"... and {len(self.faults) - MAX_SHOWN:,} more")
+        lines = [str(problem) for problem in self.problems[:MAX_SHOWN]]
+        if len(self.problems) > MAX_SHOWN:
+            lines.append(f"... and {len(self.problems) - MAX_SHOWN:,} more")
         super().__init__("\n".join(lines))
 
     @classmethod
     def of(cls, source: str, message: str, hint: str = "") -> InputError:
-        """One fault of an option or a whole file."""
-        return cls([Fault(Place(source), message, hint=hint)])
+        """One problem of an option or a whole file."""
+        return cls([Problem(Place(source), message, hint=hint)])

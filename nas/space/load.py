@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from nas.architecture.specification import ArchitectureError
 from nas.space.block_checks import check_blocks
-from nas.space.errors import Fault, InputError, Path
+from nas.space.errors import InputError, Path, Problem
 from nas.space.quantities import format_count
 from nas.space.schema import DataSection, SearchSection, Section, SpaceFile
 from nas.space.search_space import Infeasible, SearchSpace
@@ -37,12 +37,12 @@ def load_space(path: str | FilePath, overrides: Sequence[str] = ()) -> SearchSpa
 
     Args:
         path: of the YAML file.
-        overrides: assignments such as ``training.epochs=3``.
+        overrides: specs such as ``training.epochs=3``.
 
     Raises:
         InputError: everything that is wrong, each with its place.
     """
-    return space_of(read_document(path, overrides))
+    return build_space(read_document(path, overrides))
 
 
 def read_document(
@@ -50,25 +50,25 @@ def read_document(
     overrides: Sequence[str] = (),
     options: Mapping[str, tuple[Path, object]] | None = None,
 ) -> Document:
-    """A file with assignments applied to it, not checked yet beyond being YAML.
+    """A file with specs applied to it, not checked yet beyond being YAML.
 
     Args:
         path: of the YAML file.
-        overrides: assignments such as ``training.epochs=3``, as given to ``--set``.
+        overrides: specs such as ``training.epochs=3``, as given to ``--set``.
         options: the path and the value that stand for a command-line option, by its name.
 
     Raises:
         InputError: the file cannot be read.
     """
     document = read_yaml(FilePath(path))
-    for assignment in overrides:
-        override(document, assignment)
+    for spec in overrides:
+        override(document, spec)
     for option, (place, value) in (options or {}).items():
         assign(document, place, value, option)
     return document
 
 
-def space_of(document: Document) -> SearchSpace:
+def build_space(document: Document) -> SearchSpace:
     """The search space that a document describes.
 
     Raises:
@@ -78,16 +78,16 @@ def space_of(document: Document) -> SearchSpace:
     if "network" in sections and "search" in sections:
         check_blocks(document, sections["network"], sections["search"])
     images = _probe(document, sections["data"]) if "data" in sections else None
-    if document.faults or images is None:
-        raise InputError(document.faults)
+    if document.problems or images is None:
+        raise InputError(document.problems)
     space = SearchSpace(SpaceFile(**sections), *images)
     _check_plan(document, space.file)
-    if document.faults:
-        raise InputError(document.faults)
+    if document.problems:
+        raise InputError(document.problems)
     if _check_images(document, space):
         _check_budget(document, space)
-    if document.faults:
-        raise InputError(document.faults)
+    if document.problems:
+        raise InputError(document.problems)
     return space
 
 
@@ -105,25 +105,27 @@ def _probe(document: Document, data: DataSection) -> tuple[tuple[int, int, int],
     try:
         return probe(data.config)
     except DataError as error:
-        document.fault(("data", error.field), str(error), error.hint)
+        document.add_problem(("data", error.field), str(error), error.hint)
         return None
 
 
 def _valid_sections(document: Document) -> dict[str, Any]:
-    """The sections that are right by themselves; faults of the others are noted."""
+    """The sections that are right by themselves; problems of the others are noted."""
     value = document.value
     if not isinstance(value, dict):
         what = "is empty" if value is None else "must be a mapping of sections"
-        raise InputError([*document.faults, Fault(document.place(()), f"a search space {what}")])
+        raise InputError(
+            [*document.problems, Problem(document.place(()), f"a search space {what}")]
+        )
     fields = SpaceFile.model_fields
     for name in value:
         if name not in fields:
-            document.fault((name,), "unknown key", _similar(name, list(fields)), of_key=True)
+            document.add_problem((name,), "unknown key", _similar(name, list(fields)), of_key=True)
     valid = {}
     for name, field in fields.items():
         if name not in value:
             if field.is_required():
-                document.fault((), f"{name} is missing", _required_hint(field.annotation))
+                document.add_problem((), f"{name} is missing", _required_hint(field.annotation))
             else:
                 valid[name] = field.get_default()
             continue
@@ -163,21 +165,25 @@ def _note(document: Document, section: str, detail: ErrorDetails) -> None:
     if isinstance(path[-1], int) and path not in document.values:
         path = path[:-1]  # a single value stands for a list of one
     if kind == "extra_forbidden":
-        document.fault(path, "unknown key", _similar(str(path[-1]), _keys_at(path[:-1])), True)
+        document.add_problem(
+            path, "unknown key", _similar(str(path[-1]), _keys_at(path[:-1])), True
+        )
     elif kind == "missing" and isinstance(given, tuple):
-        document.fault(path, f"the list is too short; got {len(given)} items")
+        document.add_problem(path, f"the list is too short; got {len(given)} items")
     elif kind == "too_short":
-        document.fault(path, f"expected at least {detail['ctx']['min_length']} item; got none")
+        document.add_problem(
+            path, f"expected at least {detail['ctx']['min_length']} item; got none"
+        )
     elif kind == "too_long":
         most = detail["ctx"]["max_length"]
-        document.fault(path, f"expected at most {most} items; got {len(given)}")
+        document.add_problem(path, f"expected at most {most} items; got {len(given)}")
     elif kind == "missing":
-        document.fault(path[:-1], f"{path[-1]} is missing", of_key=True)
+        document.add_problem(path[:-1], f"{path[-1]} is missing", of_key=True)
     elif kind == "value_error":
-        document.fault(path, detail["msg"].removeprefix("Value error, "))
+        document.add_problem(path, detail["msg"].removeprefix("Value error, "))
     else:
         rule = _RULES.get(kind) or re.sub(r"^\w+ should", "must", detail["msg"])
-        document.fault(path, f"{rule}; got {_shown(given)}")
+        document.add_problem(path, f"{rule}; got {_shown(given)}")
 
 
 _RULES = {"model_type": "must be a mapping", "tuple_type": "must be a list"}
@@ -223,18 +229,18 @@ def _required_hint(annotation: Any) -> str:  # noqa: ANN401  # a type form
 
 
 def _check_images(document: Document, space: SearchSpace) -> bool:
-    """Whether there is a network for these images; where not, that is a fault of the data."""
+    """Whether there is a network for these images; where not, that is a problem of the data."""
     try:
         space.first()
     except ArchitectureError as error:
-        document.fault(("data", "shape" if space.file.data.shape else "source"), str(error))
+        document.add_problem(("data", "shape" if space.file.data.shape else "source"), str(error))
         return False
     return True
 
 
 def _check_budget(document: Document, space: SearchSpace) -> None:
     if space.file.study.sampler == "grid" and space.size > GRID_LIMIT:
-        document.fault(
+        document.add_problem(
             ("study", "sampler"),
             f"grid tries every architecture, and there are {format_count(space.size)}",
             "use tpe or random",
@@ -242,7 +248,7 @@ def _check_budget(document: Document, space: SearchSpace) -> None:
     if space.file.macs and space.file.macs.at_most:
         most, (cheapest, _) = space.file.macs.at_most, space.macs_range
         if cheapest > most:
-            document.fault(
+            document.add_problem(
                 ("macs", "at_most"),
                 f"{format_count(most)} is less than the cheapest architecture costs, "
                 f"{format_count(cheapest)} ({cheapest:,} MACs)",
@@ -255,7 +261,7 @@ def _check_budget(document: Document, space: SearchSpace) -> None:
         try:
             space.sample(seed=0)
         except ArchitectureError as error:
-            document.fault(_matched(space), str(error), _OTHER_COST)
+            document.add_problem(_matched(space), str(error), _OTHER_COST)
 
 
 _OTHER_COST = "another cost, or a larger tolerance"
@@ -270,7 +276,7 @@ def _matched(space: SearchSpace) -> Path:
 def _check_arms(document: Document, space: SearchSpace) -> None:
     """Every arm of a design has to exist: one that is left out would be missed in the answer."""
     if space.size > MAX_ARMS:
-        document.fault(
+        document.add_problem(
             ("design",),
             f"every architecture is an arm, at most {MAX_ARMS}; there are "
             f"{format_count(space.size)}",
@@ -284,26 +290,26 @@ def _check_arms(document: Document, space: SearchSpace) -> None:
         place, hint = _matched(space), _OTHER_COST
         if isinstance(found, Infeasible):
             place, hint = ("macs", "at_most"), "allow more, or leave the arm out"
-        document.fault(place, f"the arm {space.name_of(combination)}: {found}", hint)
+        document.add_problem(place, f"the arm {space.name_of(combination)}: {found}", hint)
 
 
 def _check_plan(document: Document, file: SpaceFile) -> None:
     """Sections that do not go together."""
     if file.match is not None and file.macs is not None:
-        document.fault(
+        document.add_problem(
             ("match",),
             "macs bounds or matches the MACs, and match makes a cost equal: one of the two",
             "leave one out",
             of_key=True,
         )
     if file.match is not None and file.match.latency_ms and file.design is None:
-        document.fault(
+        document.add_problem(
             ("match", "latency_ms"),
             "latencies can be made equal in a design only, whose arms are measured once",
             "add design: {seeds: 5}, or match macs or params",
         )
     if file.confirm is not None and file.confirm.arms == "all" and file.design is None:
-        document.fault(
+        document.add_problem(
             ("confirm", "arms"),
             "all arms can be confirmed in a design only; a search has trials",
             "leave it out: the front and both ends are confirmed",
@@ -311,7 +317,7 @@ def _check_plan(document: Document, file: SpaceFile) -> None:
     if file.design is not None:
         for key in ("trials", "sampler", "seeds_per_trial"):
             if key in file.study.model_fields_set:
-                document.fault(
+                document.add_problem(
                     ("study", key),
                     "a design trains every arm with every seed, so there is nothing to say here",
                     "leave it out; design.seeds is the number of seeds",
@@ -319,4 +325,4 @@ def _check_plan(document: Document, file: SpaceFile) -> None:
                 )
 
 
-__all__ = ["load_space", "space_file", "space_of"]
+__all__ = ["build_space", "load_space", "space_file"]

@@ -175,7 +175,7 @@ class SearchSpace:
         varying = [p.name for p in self.parameters if p.name in combination]
         order = [name for name in varying if name.endswith("order")]
         rest = [name for name in varying if name not in order]
-        return ", ".join(_said(n, combination[n]) for n in (*rest, *order)) or "the only arm"
+        return ", ".join(_label(n, combination[n]) for n in (*rest, *order)) or "the only arm"
 
     @cached_property
     def architectures(
@@ -262,7 +262,7 @@ def _macs_of(frame: BlockFrame, size: tuple[int, int], point: Point) -> int:
     return count_block_macs(frame.block(point), frame.in_channels, size)
 
 
-def _said(name: str, choice: Choice) -> str:
+def _label(name: str, choice: Choice) -> str:
     block, _, axis = name.rpartition(".")
     if axis == "residual":
         said = "residual" if choice else "no residual"

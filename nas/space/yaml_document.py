@@ -1,7 +1,7 @@
 """Strict YAML 1.2 with the place of every key and value, and YAML that it reads as it was.
 
 The part of YAML that a configuration needs: mappings, sequences and scalars of the core schema.
-Anchors, aliases, tags, merge keys, duplicate keys and several documents are faults, because each
+Anchors, aliases, tags, merge keys, duplicate keys and several documents are problems, because each
 lets a file mean something else than it seems to; numbers are finite and fit 64 bits.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from nas.space.errors import Fault, InputError, Path, Place, dotted
+from nas.space.errors import InputError, Path, Place, Problem, dotted
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 16
@@ -37,12 +37,12 @@ class Document:
 
     Attributes:
         value: mappings, lists and scalars.
-        faults: what was wrong with the text itself; the data leaves those parts out.
+        problems: what was wrong with the text itself; the data leaves those parts out.
     """
 
     source: str
     value: Any = None
-    faults: list[Fault] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     values: dict[Path, Place] = field(default_factory=dict)
     keys: dict[Path, Place] = field(default_factory=dict)
 
@@ -57,9 +57,9 @@ class Document:
             of_key = True
         return self.values.get((), Place(self.source))
 
-    def fault(self, path: Path, message: str, hint: str = "", of_key: bool = False) -> None:
+    def add_problem(self, path: Path, message: str, hint: str = "", of_key: bool = False) -> None:
         """Note that something is wrong with a value."""
-        self.faults.append(Fault(self.place(path, of_key), message, path, hint))
+        self.problems.append(Problem(self.place(path, of_key), message, path, hint))
 
 
 def read_yaml(path: FilePath) -> Document:
@@ -81,14 +81,14 @@ def read_yaml(path: FilePath) -> Document:
         line = content.count(b"\n", 0, error.start) + 1
         column = error.start - (content.rfind(b"\n", 0, error.start) + 1) + 1
         place = Place(str(path), line, column)
-        raise InputError([Fault(place, f"not UTF-8: byte {content[error.start]:#04x}")]) from None
+        raise InputError([Problem(place, f"not UTF-8: byte {content[error.start]:#04x}")]) from None
 
 
 def parse_yaml(text: str, source: str) -> Document:
     """Parse a text.
 
     Raises:
-        InputError: it is not YAML; all other faults are noted in the document.
+        InputError: it is not YAML; all other problems are noted in the document.
     """
     reader = _Reader(text, source)
     try:
@@ -96,13 +96,13 @@ def parse_yaml(text: str, source: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = reader.place(mark) if mark else Place(source)
-        raise InputError([Fault(place, f"not YAML: {error.problem}")]) from None
+        raise InputError([Problem(place, f"not YAML: {error.problem}")]) from None
     except UnicodeEncodeError:  # an argument holds bytes that are not UTF-8 as surrogates
         raise InputError.of(source, "not UTF-8") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise InputError(
-            [Fault(Place(source, line, 1), f"not YAML: {error.reason} ({error.character!r})")]
+            [Problem(Place(source, line, 1), f"not YAML: {error.reason} ({error.character!r})")]
         ) from None
 
 
@@ -128,30 +128,30 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(str, _Dumper.text)
 
 
-def override(document: Document, assignment: str) -> None:
-    """Apply ``training.epochs=3``, as given to ``--set``; faults are noted in the document.
+def override(document: Document, spec: str) -> None:
+    """Apply ``training.epochs=3``, as given to ``--set``; problems are noted in the document.
 
     Lists are indexed as in ``network.blocks[0].channels=32``.
     """
-    place = Place(f"--set {assignment}")
-    name, equals, text = assignment.partition("=")
+    place = Place(f"--set {spec}")
+    name, equals, text = spec.partition("=")
     path = _parse_path(name)
     if not equals or path is None:
-        document.faults.append(
-            Fault(place, "expected NAME=VALUE, such as training.epochs=3 or data.limit=5000")
+        document.problems.append(
+            Problem(place, "expected NAME=VALUE, such as training.epochs=3 or data.limit=5000")
         )
         return
     try:
         parsed = parse_yaml(text, str(place))
     except InputError as error:
-        document.faults.append(Fault(place, error.faults[0].message, path))
+        document.problems.append(Problem(place, error.problems[0].message, path))
         return
-    document.faults += [Fault(place, fault.message, path) for fault in parsed.faults]
+    document.problems += [Problem(place, problem.message, path) for problem in parsed.problems]
     _set(document, path, parsed.value, place, parsed.values)
 
 
 def assign(document: Document, path: Path, value: object, option: str) -> None:
-    """Set what an option of the command line stands for; faults are noted in the document."""
+    """Set what an option of the command line stands for; problems are noted in the document."""
     _set(document, path, value, Place(option))
 
 
@@ -166,10 +166,10 @@ def _set(
         elif isinstance(target, list) and isinstance(part, int) and part < len(target):
             target = target[part]
         else:
-            document.faults.append(Fault(place, f"there is no {dotted(path[:depth])} to set"))
+            document.problems.append(Problem(place, f"there is no {dotted(path[:depth])} to set"))
             return
     if not _set_item(target, path[-1], value):
-        document.faults.append(Fault(place, f"there is no {dotted(path)} to set"))
+        document.problems.append(Problem(place, f"there is no {dotted(path)} to set"))
         return
     for places in (document.values, document.keys):
         for known in [known for known in places if known[: len(path)] == path]:
@@ -224,12 +224,12 @@ class _Reader:
         return Place(self.document.source, mark.line + 1, mark.column + 1, text[:200])
 
     def note(self, event: Any, path: Path, message: str, hint: str = "") -> None:  # noqa: ANN401
-        self.document.faults.append(Fault(self.place(event.start_mark), message, path, hint))
+        self.document.problems.append(Problem(self.place(event.start_mark), message, path, hint))
 
     def node(self, event: Any, path: Path) -> Any:  # noqa: ANN401  # data of any shape
         if len(path) > MAX_DEPTH:
             place = self.place(event.start_mark)
-            raise InputError([Fault(place, f"nested more than {MAX_DEPTH} deep")])
+            raise InputError([Problem(place, f"nested more than {MAX_DEPTH} deep")])
         self.document.values[path] = self.place(event.start_mark)
         if isinstance(event, yaml.AliasEvent):
             self.note(event, path, f"alias *{event.anchor} is not allowed", "write the value out")

@@ -27,7 +27,7 @@ Label = Literal["front", "dominated", "undecided"]
 
 
 @dataclass(frozen=True)
-class NoisyFront:
+class FrontBootstrap:
     """Fronts of the bootstrap's draws.
 
     Attributes:
@@ -62,13 +62,13 @@ class NoisyFront:
         return 2 * self.volume - float(high), 2 * self.volume - float(low)
 
 
-def noisy_front(
+def bootstrap_front(
     accuracies: ArrayLike,
     costs: ArrayLike,
     reference: ArrayLike,
     seed: int = 0,
     noise: float | None = None,
-) -> NoisyFront:
+) -> FrontBootstrap:
     """Bootstrap the front over seeds.
 
     Seeds are drawn for all architectures at once, so that what a seed does to all of them stays
@@ -120,7 +120,7 @@ def noisy_front(
         for p, dominated in zip(probabilities, surely_dominated, strict=True)
     ]
     volume = hypervolume(np.column_stack([means, prices]), reference)
-    return NoisyFront(probabilities, tuple(labels), volumes, volume, errors.noise)
+    return FrontBootstrap(probabilities, tuple(labels), volumes, volume, errors.noise)
 
 
 @dataclass(frozen=True)

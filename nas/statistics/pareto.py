@@ -31,13 +31,13 @@ def pareto_front(points: ArrayLike) -> NDArray[np.intp]:
     return indices[np.argsort(values[indices, -1], kind="stable")]
 
 
-BEYOND = 1.1
+MARGIN = 1.1
 """Of the dearest point, the cost of a corner: at the point's own cost it would add nothing."""
 
 
-def corner(costs: ArrayLike) -> tuple[float, float]:
+def reference_point(costs: ArrayLike) -> tuple[float, float]:
     """Accuracy and cost that are worse than those of all points: a reference for `hypervolume`."""
-    return 0.0, BEYOND * float(np.max(costs))
+    return 0.0, MARGIN * float(np.max(costs))
 
 
 def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:

@@ -16,8 +16,8 @@ from nas.architecture.matching import MatchError, match_macs, match_params
 from nas.architecture.position import ends_of
 from nas.architecture.specification import Architecture
 from nas.space import SearchSpace
-from nas.statistics.front_bootstrap import NoisyFront, noisy_front
-from nas.statistics.pareto import corner
+from nas.statistics.front_bootstrap import FrontBootstrap, bootstrap_front
+from nas.statistics.pareto import reference_point
 from nas.study.design import Arm, role_of
 from nas.study.records import Records, TrialRecord
 
@@ -64,7 +64,7 @@ def arms_to_confirm(
     return (*chosen, *rest)
 
 
-def screened_front(records: Records, arms: Sequence[Arm]) -> NoisyFront | None:
+def screened_front(records: Records, arms: Sequence[Arm]) -> FrontBootstrap | None:
     """P(on the front) of a design's arms; None where no arm has two runs to tell the noise by."""
     runs = _complete_runs(records)
     seeds = sorted({trial.seeds[0] for arm in arms for trial in runs[arm.name]})
@@ -76,7 +76,7 @@ def screened_front(records: Records, arms: Sequence[Arm]) -> NoisyFront | None:
         return None
     costly = len(records.objectives) > 1
     costs = [runs[arm.name][0].values[1] if costly else 1.0 for arm in arms]
-    return noisy_front(table, costs, corner(costs))
+    return bootstrap_front(table, costs, reference_point(costs))
 
 
 def _complete_runs(records: Records) -> dict[str, list[TrialRecord]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
-from nas.space.errors import Fault, InputError
+from nas.space.errors import InputError, Problem
 from nas.space.yaml_document import read_yaml
 
 STORAGE_VARIABLE = "NAS_STORAGE"
@@ -78,9 +78,9 @@ def study_in(folder: Path) -> str:
     """
     document = read_yaml(folder / "space.yaml")
     name = document.value.get("name") if isinstance(document.value, dict) else None
-    if document.faults or not isinstance(name, str):
-        nameless = Fault(document.place(("name",)), "expected the name of a study", ("name",))
-        raise InputError(document.faults or [nameless])
+    if document.problems or not isinstance(name, str):
+        nameless = Problem(document.place(("name",)), "expected the name of a study", ("name",))
+        raise InputError(document.problems or [nameless])
     return name
 
 

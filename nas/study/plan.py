@@ -67,7 +67,7 @@ class Plan:
             0 if file.design else file.study.trials,
         )
 
-    def impossible(self) -> tuple[str, ...]:
+    def unreachable_verdicts(self) -> tuple[str, ...]:
         """Verdicts that no result could lead to, for the seeds are too few; a line for each."""
         ends, alpha = max(1, len(self.ends)), self.alpha
         if not self.confirmation_seeds:

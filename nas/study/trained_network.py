@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from nas.network.build import build_network
-from nas.space.load import space_of
+from nas.space.load import build_space
 from nas.space.schema import TrainingSection
 from nas.space.yaml_document import Document
 from nas.study.design import recipe_of_role
@@ -85,7 +85,7 @@ def train_again(
         DataError: the data is no longer what the study was searched on, or has fewer images than
             the recipe's batches.
     """
-    space = space_of(Document("the study's search space", records.document))
+    space = build_space(Document("the study's search space", records.document))
     data = load(space.file.data.config)
     if data.summary.fingerprint != records.data.fingerprint:
         raise DataError(

@@ -10,7 +10,7 @@ from sqlalchemy.engine import make_url
 
 from nas import build_network
 from nas.engine.driver import Driver
-from nas.space.load import read_document, space_of
+from nas.space.load import build_space, read_document
 from trials.data import load
 from trials.train import Resident
 from trials.trial import Subject, run_trial
@@ -40,7 +40,7 @@ def study(tmp_path_factory) -> Path:
     folder.mkdir(parents=True)
     (folder / "space.yaml").write_text(SPACE)
     document = read_document(folder / "space.yaml")
-    space = space_of(document)
+    space = build_space(document)
     data = load(space.file.data.config)
     resident = Resident(data, torch.device("cpu"))
     threads = torch.get_num_threads()
@@ -49,10 +49,10 @@ def study(tmp_path_factory) -> Path:
         make_url(f"sqlite:///{folder / 'study.db'}"),
         "small", space, document.value, data.summary, folder / "outbox",
     )  # fmt: skip
-    while (assignment := driver.next()) is not None:
-        architecture, cost = assignment.architecture, assignment.cost
+    while (spec := driver.next()) is not None:
+        architecture, cost = spec.architecture, spec.cost
         driver.record(
-            assignment.trial,
+            spec.trial,
             run_trial(
                 Subject(
                     architecture.key,
@@ -65,8 +65,8 @@ def study(tmp_path_factory) -> Path:
                 resident,
                 data.summary.fingerprint,
                 driver.recipe,
-                assignment.seeds,
-                weights=folder / "weights" / f"{assignment.trial}.safetensors",
+                spec.seeds,
+                weights=folder / "weights" / f"{spec.trial}.safetensors",
             ),
         )
     driver.close()

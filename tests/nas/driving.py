@@ -10,7 +10,7 @@ import optuna
 
 from nas.engine.driver import Driver
 from nas.space import SearchSpace
-from nas.space.load import read_document, space_of
+from nas.space.load import build_space, read_document
 from trials.data import load
 from trials.measurement import Measurement
 
@@ -38,31 +38,31 @@ SMALL = SPACE.replace("segments: 1..C", "segments: [1, 2]").replace(
 
 def read_space(text: str) -> SearchSpace:
     Path("space.yaml").write_text(text)
-    return space_of(read_document("space.yaml"))
+    return build_space(read_document("space.yaml"))
 
 
 def open_driver(url, *overrides: str, text: str = SPACE, name: str | None = None) -> Driver:
     Path("space.yaml").write_text(text)
     document = read_document("space.yaml", overrides)
-    space = space_of(document)
+    space = build_space(document)
     data = load(space.file.data.config).summary
     return Driver(url, name or space.file.name, space, document.value, data, Path("outbox"))
 
 
-def measured(driver: Driver, assignment, **changes) -> tuple[Measurement, ...]:
+def measured(driver: Driver, spec, **changes) -> tuple[Measurement, ...]:
     """What a worker would report, with an accuracy that depends on the architecture alone."""
-    accuracy = int(assignment.architecture.key[:4], 16) / 2**16
+    accuracy = int(spec.architecture.key[:4], 16) / 2**16
     return tuple(
         replace(
             Measurement(
-                architecture_key=assignment.architecture.key,
-                architecture=assignment.architecture.to_json(),
+                architecture_key=spec.architecture.key,
+                architecture=spec.architecture.to_json(),
                 data=driver.data.fingerprint,
-                recipe=assignment.recipe.key,
-                epochs=assignment.recipe.epochs,
+                recipe=spec.recipe.key,
+                epochs=spec.recipe.epochs,
                 seed=seed,
-                macs=assignment.cost.macs,
-                params=assignment.cost.params,
+                macs=spec.cost.macs,
+                params=spec.cost.params,
                 accuracy=accuracy,
                 validation_loss=1.0,
                 curve=((1.0, 1.0, accuracy),),
@@ -70,7 +70,7 @@ def measured(driver: Driver, assignment, **changes) -> tuple[Measurement, ...]:
             ),
             **changes,
         )
-        for seed in assignment.seeds
+        for seed in spec.seeds
     )
 
 
@@ -80,10 +80,10 @@ FAILED = {"state": "failed", "reason": "not finite: loss nan", "accuracy": None,
 def finish(driver: Driver) -> list[str]:
     """Run all that is left; returns the keys in order."""
     keys = []
-    while (assignment := driver.next()) is not None:
-        keys.append(assignment.architecture.key)
+    while (spec := driver.next()) is not None:
+        keys.append(spec.architecture.key)
         driver.prepare()
-        driver.record(assignment.trial, measured(driver, assignment))
+        driver.record(spec.trial, measured(driver, spec))
     return keys
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy.engine import make_url
 from typer.testing import CliRunner, Result
 
-from nas.analysis.evidence import Evidence, read_evidence
+from nas.analysis.results import StudyResults, read_results
 from nas.engine.stage import TrialRunner
 from nas.search import SearchRun, app
 from tests.nas.driving import measured
@@ -91,14 +91,14 @@ class Planted:
     tested: int = 0
 
     def run(self, driver, data, test=None, keep_weights=True) -> None:
-        while (assignment := driver.next()) is not None:
+        while (spec := driver.next()) is not None:
             if len(self.runs) == self.stop_after:
                 raise KeyboardInterrupt
-            self.runs.append((driver.study.study_name, assignment.arm, assignment.seeds[0]))
+            self.runs.append((driver.study.study_name, spec.arm, spec.seeds[0]))
             self.tested += test is not None
-            driver.record(assignment.trial, self.measurements(driver, assignment, test))
+            driver.record(spec.trial, self.measurements(driver, spec, test))
 
-    def measurements(self, driver, assignment, test):
+    def measurements(self, driver, spec, test):
         return tuple(
             replace(
                 measurement,
@@ -107,25 +107,25 @@ class Planted:
                 curve=((2.0, 2.0, accuracy / 2), (1.0, 1.0, accuracy)),
                 images_per_second=1000.0,
             )
-            for measurement in measured(driver, assignment)
-            for accuracy in [self.accuracy(assignment, measurement.seed)]
+            for measurement in measured(driver, spec)
+            for accuracy in [self.accuracy(spec, measurement.seed)]
         )
 
-    def accuracy(self, assignment, seed: int) -> float:
+    def accuracy(self, spec, seed: int) -> float:
         shared = np.random.default_rng(seed).normal(0, SHARED)
-        name = assignment.arm or assignment.architecture.to_json()
+        name = spec.arm or spec.architecture.to_json()
         own = int.from_bytes(hashlib.sha256(f"{name}{seed}".encode()).digest()[:4])
         noise = np.random.default_rng(own).normal(0, NOISE)
-        effect = sum(e for part, e in self.effects.items() if _names(part, assignment))
-        if assignment.role == "handicapped":
+        effect = sum(e for part, e in self.effects.items() if _names(part, spec))
+        if spec.role == "handicapped":
             effect -= 0.2
         return float(np.clip(LEVEL + shared + noise + effect, 0, 1))
 
 
-def _names(part: str, assignment) -> bool:
+def _names(part: str, spec) -> bool:
     if part.startswith('"'):
-        return part in assignment.architecture.to_json()
-    return assignment.arm.removeprefix("twin of ") == part
+        return part in spec.architecture.to_json()
+    return spec.arm.removeprefix("twin of ") == part
 
 
 def search(
@@ -142,18 +142,18 @@ def search(
     return CliRunner().invoke(app, ["--space", "planted.yaml", *options])
 
 
-def evidence_of(monkeypatch, effects, *options: str, text: str = MATCHED) -> Evidence:
+def results_of(monkeypatch, effects, *options: str, text: str = MATCHED) -> StudyResults:
     result = search(monkeypatch, Planted(effects), *options, text=text)
     assert result.exit_code == 0, result.stderr
-    return read_evidence(URL, "planted")
+    return read_results(URL, "planted")
 
 
-_FOUND: dict[tuple[str, tuple[str, ...], str], Evidence] = {}
+_FOUND: dict[tuple[str, tuple[str, ...], str], StudyResults] = {}
 
 
-def cached_evidence(monkeypatch, effects, *options: str, text: str = MATCHED) -> Evidence:
+def cached_results(monkeypatch, effects, *options: str, text: str = MATCHED) -> StudyResults:
     """The same, planted once for all tests that only read it: there may be no study here."""
     planted = (json.dumps(effects, sort_keys=True), options, text)
     if planted not in _FOUND:
-        _FOUND[planted] = evidence_of(monkeypatch, effects, *options, text=text)
+        _FOUND[planted] = results_of(monkeypatch, effects, *options, text=text)
     return _FOUND[planted]

@@ -21,7 +21,7 @@ from nas.reporting import figures
 from nas.reporting.export_trial import export_trial
 from nas.reporting.page import study_figures
 from nas.retrain import app as retrain_app
-from nas.space.load import read_document, space_of
+from nas.space.load import build_space, read_document
 from nas.study.records import read_records
 from nas.study.selection import NoSuchTrial, choose
 from tests.nas.conftest import SPACE
@@ -217,7 +217,7 @@ def test_a_space_is_described_with_its_size_costs_and_an_architecture():
     Path("space.yaml").write_text(SPACE)
     out = run(describe_app, "space.yaml").output
     assert "combinations          81 (81)" in out  # (4 counts x 2 activations + plain) squared
-    space = space_of(read_document("space.yaml"))
+    space = build_space(read_document("space.yaml"))
     low, high = space.macs_range
     assert f"{low:,} to {high:,} MACs" in out
     assert space.sample(0).key in out

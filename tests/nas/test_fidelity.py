@@ -73,9 +73,9 @@ def test_the_sample_spans_the_whole_range_of_accuracies():
 class Longer(Planted):
     """Long trainings reach 0.2 more and keep the order."""
 
-    def accuracy(self, assignment, seed: int) -> float:
-        more = 0.2 if assignment.recipe.epochs > 2 else 0.0
-        return super().accuracy(assignment, seed) + more
+    def accuracy(self, spec, seed: int) -> float:
+        more = 0.2 if spec.recipe.epochs > 2 else 0.0
+        return super().accuracy(spec, seed) + more
 
 
 EFFECTS = {

@@ -17,7 +17,7 @@ from nas.reporting.figures.style import SERIES, band, error_bars, styled
 from nas.statistics.paired import paired_intervals
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
-    from nas.analysis.evidence import Evidence, Run
+    from nas.analysis.results import ArmRun, StudyResults
     from nas.architecture.specification import Architecture
     from trials.measurement import Measurement
 
@@ -76,17 +76,17 @@ class WidthsInfo:
     cells: tuple[WidthCell, ...]
 
 
-def ablation_info(evidence: Evidence, axis: Axis) -> AblationInfo | None:
+def ablation_info(results: StudyResults, axis: Axis) -> AblationInfo | None:
     """What the figure shows; None where no arms differ in this choice alone."""
     groups: dict[object, dict[str, str]] = {}
-    for name, run in _uniform(evidence):
+    for name, run in _uniform(results):
         level, rest = _split(run.architecture, axis)
         groups.setdefault(rest, {})[level] = name
     levels = list(dict.fromkeys(level for group in groups.values() for level in group))
     full = [group for group in groups.values() if len(group) == len(levels)]
     if len(levels) < 2 or not full:
         return None
-    screening = evidence.of_stage("screening")
+    screening = results.of_stage("screening")
     seeds = _common_seeds(screening, (name for group in full for name in group.values()))
     if not seeds:
         return None
@@ -110,10 +110,10 @@ def ablation_info(evidence: Evidence, axis: Axis) -> AblationInfo | None:
     return AblationInfo(axis, len(full), len(seeds), shown)
 
 
-def widths_info(evidence: Evidence) -> WidthsInfo | None:
+def widths_info(results: StudyResults) -> WidthsInfo | None:
     """What the figure shows; None where activation and segments do not both vary."""
     cells: dict[tuple[str, str], list[str]] = {}
-    for name, run in _uniform(evidence):
+    for name, run in _uniform(results):
         point = run.architecture.blocks[0].point
         if point.order != "plain":
             cells.setdefault((point.activation, str(point.segments)), []).append(name)
@@ -121,7 +121,7 @@ def widths_info(evidence: Evidence) -> WidthsInfo | None:
     segments = list(dict.fromkeys(segments for _, segments in cells))
     if min(len(activations), len(segments)) < 2:
         return None
-    screening = evidence.of_stage("screening")
+    screening = results.of_stage("screening")
     if len({len(names) for names in cells.values()}) > 1:
         return None  # some combination is missing: cells would be means of different things
     seeds = _common_seeds(screening, (name for names in cells.values() for name in names))
@@ -141,10 +141,10 @@ def widths_info(evidence: Evidence) -> WidthsInfo | None:
     )
 
 
-def _uniform(evidence: Evidence) -> Iterable[tuple[str, Run]]:
+def _uniform(results: StudyResults) -> Iterable[tuple[str, ArmRun]]:
     """Arms with a result whose blocks are all at the same point; no controls."""
-    screening = evidence.of_stage("screening")
-    for name, run in evidence.arms.items():
+    screening = results.of_stage("screening")
+    for name, run in results.arms.items():
         points = {(block.point, block.residual) for block in run.architecture.blocks}
         if len(points) == 1 and not run.of and name in screening:
             yield name, run

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from nas.reporting.figures.style import SERIES, band, styled
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
-    from nas.analysis.evidence import Evidence
+    from nas.analysis.results import StudyResults
 
 MAX_ARMS = 12
 """Shown at first; the others are in the legend."""
@@ -38,10 +38,10 @@ class ArmCurvesInfo:
     curves: tuple[ArmCurve, ...]
 
 
-def arm_curves_info(evidence: Evidence) -> ArmCurvesInfo:
+def arm_curves_info(results: StudyResults) -> ArmCurvesInfo:
     """What the figure shows."""
     curves: dict[str, list[tuple[float, ...]]] = {}
-    for run in evidence.runs:
+    for run in results.runs:
         screened = run.stage == "screening" and run.measurement.accuracy is not None
         if screened and not run.of:
             curve = tuple(accuracy for _, _, accuracy in run.measurement.curve)

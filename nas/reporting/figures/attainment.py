@@ -11,7 +11,7 @@ from nas.reporting.figures.style import COST_TITLES, SERIES, styled
 from nas.statistics.pareto import attainment_surface
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
-    from nas.analysis.evidence import Evidence
+    from nas.analysis.results import StudyResults
 
 PERCENTILES = (90, 50, 10)
 
@@ -28,14 +28,14 @@ class AttainmentInfo:
     surfaces: tuple[tuple[int, tuple[tuple[float, float], ...]], ...]
 
 
-def attainment_info(evidence: Evidence) -> AttainmentInfo | None:
+def attainment_info(results: StudyResults) -> AttainmentInfo | None:
     """What the figure shows; None where one seed is all there is, or all arms cost the same."""
     arms = {
         name: runs
-        for name, runs in evidence.of_stage("confirmation").items()
-        if not evidence.arms[name].of
+        for name, runs in results.of_stage("confirmation").items()
+        if not results.arms[name].of
     }
-    if evidence.file.matched is not None or not arms:
+    if results.file.matched is not None or not arms:
         return None
     seeds = sorted(set.intersection(*(set(runs) for runs in arms.values())))
     if len(seeds) < 2:

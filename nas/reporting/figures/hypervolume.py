@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from nas.reporting.figures.style import ACCENT, styled
-from nas.statistics.pareto import corner, hypervolume
+from nas.statistics.pareto import hypervolume, reference_point
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
     from nas.study.records import Records
@@ -38,7 +38,7 @@ def hypervolume_info(records: Records) -> HypervolumeInfo:
         return HypervolumeInfo((), ())
     if points.shape[1] == 1:
         return HypervolumeInfo((0.0,), tuple(np.maximum.accumulate(points[:, 0])))
-    reference = corner(points[:, 1])
+    reference = reference_point(points[:, 1])
     shares = tuple(
         hypervolume(points[: count + 1], reference) / reference[1] for count in range(len(points))
     )

@@ -14,7 +14,7 @@ from nas.reporting.figures.style import INK, SERIES, error_bars, styled
 from nas.statistics.paired import paired_intervals
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
-    from nas.analysis.evidence import Evidence
+    from nas.analysis.results import StudyResults
     from nas.architecture.specification import Architecture, Block
     from nas.study.design import Stage
 
@@ -69,29 +69,29 @@ class SpectrumInfo:
     series: tuple[SpectrumSeries, ...]
 
 
-def spectrum_info(evidence: Evidence) -> SpectrumInfo:
+def spectrum_info(results: StudyResults) -> SpectrumInfo:
     """What the figure shows: of a search the confirmed arms, of a design all."""
     stages: tuple[Stage, ...] = ("screening", "confirmation")
     units = {"macs": "MACs", "params": "parameters", "latency_ms": "latency"}
-    matched = evidence.file.matched
+    matched = results.file.matched
     return SpectrumInfo(
         f"equal {units[matched.cost]}" if matched else "",
         tuple(
             series
-            for stage in (stages if evidence.is_design else stages[1:])
-            for series in _series(evidence, stage)
+            for stage in (stages if results.is_design else stages[1:])
+            for series in _series(results, stage)
         ),
     )
 
 
-def _series(evidence: Evidence, stage: Stage) -> Iterator[SpectrumSeries]:
-    runs = {n: r for n, r in evidence.of_stage(stage).items() if not evidence.arms[n].of}
+def _series(results: StudyResults, stage: Stage) -> Iterator[SpectrumSeries]:
+    runs = {n: r for n, r in results.of_stage(stage).items() if not results.arms[n].of}
     seeds = sorted(set.intersection(*map(set, runs.values()))) if runs else []
     if not seeds:
         return
     table = [[of_arm[seed].accuracy or 0.0 for seed in seeds] for of_arm in runs.values()]
     lower, upper = paired_intervals(table)
-    networks = {name: evidence.arms[name].architecture for name in runs}
+    networks = {name: results.arms[name].architecture for name in runs}
     varying = [said for said in (_activation, _residual) if _varies(networks.values(), said)]
     families: dict[str, list[SpectrumPlace]] = {}
     for index, (name, network) in enumerate(networks.items()):
@@ -105,7 +105,7 @@ def _series(evidence: Evidence, stage: Stage) -> Iterator[SpectrumSeries]:
                 float(lower[index]),
                 float(upper[index]),
                 len(seeds),
-                evidence.arms[name].role == "end",
+                results.arms[name].role == "end",
             )
         )
     for family, places in sorted(families.items()):

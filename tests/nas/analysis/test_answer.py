@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nas.analysis.answer import NoVerdict, answer
-from nas.analysis.evidence import Evidence, read_evidence
+from nas.analysis.results import StudyResults, read_results
 from nas.reporting.answer_text import controls_table, facts, headline
 from nas.reporting.page import answer_of, render
 from nas.space import load_space
@@ -26,8 +26,8 @@ from tests.nas.planting import (
     URL,
     WINNER,
     Planted,
-    cached_evidence,
-    evidence_of,
+    cached_results,
+    results_of,
     search,
 )
 
@@ -35,7 +35,7 @@ from tests.nas.planting import (
 
 
 def test_a_known_winner_is_found(monkeypatch):
-    found = answer(cached_evidence(monkeypatch, {WINNER: 0.02}))
+    found = answer(cached_results(monkeypatch, {WINNER: 0.02}))
     assert found.verdict.outcome == "supported"
     assert found.verdict.chosen == WINNER
     assert found.verdict.lower < 0.02 < found.verdict.upper
@@ -44,13 +44,13 @@ def test_a_known_winner_is_found(monkeypatch):
 
 
 def test_a_known_tie_is_not_found_to_be_a_difference(monkeypatch):
-    found = answer(cached_evidence(monkeypatch, {}))
+    found = answer(cached_results(monkeypatch, {}))
     assert found.verdict.outcome != "supported"
     assert found.verdict.lower < 0.005
 
 
 def test_ends_that_win_refute_the_claim(monkeypatch):
-    found = answer(cached_evidence(monkeypatch, {"C, spatial first": 0.02}))
+    found = answer(cached_results(monkeypatch, {"C, spatial first": 0.02}))
     assert found.verdict.outcome == "refuted"
     assert found.verdict.best_end == "C, spatial first"
     assert headline(found).startswith("Refuted: no confirmed interior point beats every end")
@@ -58,19 +58,19 @@ def test_ends_that_win_refute_the_claim(monkeypatch):
 
 def test_the_paired_design_finds_what_an_unpaired_one_does_not(monkeypatch):
     """The same accuracies, but each end's runs said to be of other seeds."""
-    evidence = cached_evidence(monkeypatch, {WINNER: 0.012})
-    assert answer(evidence).verdict.outcome == "supported"
+    results = cached_results(monkeypatch, {WINNER: 0.012})
+    assert answer(results).verdict.outcome == "supported"
     seeds = design_seeds("planted", 0, "confirmation", 8)
     moved = dict(zip(seeds, seeds[3:] + seeds[:3], strict=True))
     unpaired = tuple(
         replace(run, measurement=replace(run.measurement, seed=moved[run.measurement.seed]))
         if run.role == "end" and run.stage == "confirmation"
         else run
-        for run in evidence.runs
+        for run in results.runs
     )
-    shuffled = answer(replace(evidence, runs=unpaired))
-    assert shuffled.verdict.estimate == pytest.approx(answer(evidence).verdict.estimate)
-    paired, rotated = answer(evidence).verdict, shuffled.verdict
+    shuffled = answer(replace(results, runs=unpaired))
+    assert shuffled.verdict.estimate == pytest.approx(answer(results).verdict.estimate)
+    paired, rotated = answer(results).verdict, shuffled.verdict
     assert rotated.p_value > paired.p_value
     # Planted: 0.003 of a training, 0.01 of a seed, which pairing takes out.
     assert rotated.detectable - 0.005 > 2 * (paired.detectable - 0.005)
@@ -78,22 +78,22 @@ def test_the_paired_design_finds_what_an_unpaired_one_does_not(monkeypatch):
 
 def test_it_is_chosen_by_screening_and_judged_by_confirmation(monkeypatch):
     """An arm that was lucky in screening is the one that is judged."""
-    evidence = cached_evidence(monkeypatch, {WINNER: 0.02})
+    results = cached_results(monkeypatch, {WINNER: 0.02})
     lucky = "C/8, spatial first"
     runs = tuple(
         replace(run, measurement=replace(run.measurement, accuracy=0.99))
         if run.arm == lucky and run.stage == "screening"
         else run
-        for run in evidence.runs
+        for run in results.runs
     )
     confirmed = [
         replace(run, arm=lucky, measurement=replace(run.measurement, accuracy=0.6))
         for run in runs
         if run.arm == WINNER and run.stage == "confirmation"
     ]
-    without = answer(replace(evidence, runs=runs))
+    without = answer(replace(results, runs=runs))
     assert without.reason == f"{lucky}, which screening chose, was not confirmed"
-    found = answer(replace(evidence, runs=(*runs, *confirmed)))
+    found = answer(replace(results, runs=(*runs, *confirmed)))
     assert found.verdict.chosen == lucky
     assert found.verdict.outcome == "inconclusive"  # the winner was not chosen
     (row,) = [row for row in found.rows if row.name == lucky]
@@ -105,7 +105,7 @@ def test_it_is_chosen_by_screening_and_judged_by_confirmation(monkeypatch):
 
 
 def test_controls_come_out_as_they_must(monkeypatch):
-    found = answer(cached_evidence(monkeypatch, {}, "--controls"))
+    found = answer(cached_results(monkeypatch, {}, "--controls"))
     kinds = [control.kind for control in found.controls]
     assert kinds.count("twin") == 2
     assert kinds.count("handicapped") == 1
@@ -117,20 +117,20 @@ def test_controls_come_out_as_they_must(monkeypatch):
 
 
 def test_controls_that_come_out_wrong_are_said_to(monkeypatch):
-    evidence = cached_evidence(monkeypatch, {}, "--controls")
+    results = cached_results(monkeypatch, {}, "--controls")
     runs = tuple(
         replace(run, measurement=replace(run.measurement, accuracy=run.measurement.accuracy + gain))
-        for run in evidence.runs
+        for run in results.runs
         for gain in [{"twin": 0.05, "handicapped": 0.3}.get(run.role, 0.0)]
     )
-    found = answer(replace(evidence, runs=runs))
+    found = answer(replace(results, runs=runs))
     assert [control.passed for control in found.controls] == [False] * 3
     assert all(row[-1] == "NOT as it must" for row in controls_table(found.controls)[1])
 
 
 def test_few_seeds_cannot_tell_a_control(monkeypatch):
     text = MATCHED.replace("confirm: {seeds: 8}", "confirm: {seeds: 4}")
-    found = answer(cached_evidence(monkeypatch, {}, "--controls", text=text))
+    found = answer(cached_results(monkeypatch, {}, "--controls", text=text))
     assert {control.passed for control in found.controls} == {None}
 
 
@@ -148,10 +148,10 @@ def test_the_plan_is_written_before_the_first_run(monkeypatch):
 
 
 def test_a_changed_plan_is_no_obstacle_and_is_shown(monkeypatch):
-    evidence_of(monkeypatch, {WINNER: 0.02})
-    evidence = evidence_of(monkeypatch, {WINNER: 0.02}, "--set", "claim.delta=0.1%")
-    found = answer(evidence, alpha=0.01)
-    runs = 3 * len(ARMS) + len([r for r in evidence.runs if r.stage == "confirmation"])
+    results_of(monkeypatch, {WINNER: 0.02})
+    results = results_of(monkeypatch, {WINNER: 0.02}, "--set", "claim.delta=0.1%")
+    found = answer(results, alpha=0.01)
+    runs = 3 * len(ARMS) + len([r for r in results.runs if r.stage == "confirmation"])
     assert found.plan.delta == 0.005
     assert found.verdict.claim.delta == 0.001
     first, second = found.changes
@@ -165,8 +165,8 @@ def test_a_changed_plan_is_no_obstacle_and_is_shown(monkeypatch):
 
 
 def test_adding_seeds_after_the_results_is_shown(monkeypatch):
-    evidence_of(monkeypatch, {})
-    found = answer(evidence_of(monkeypatch, {}, "--set", "confirm.seeds=10"))
+    results_of(monkeypatch, {})
+    found = answer(results_of(monkeypatch, {}, "--set", "confirm.seeds=10"))
     assert [c.split(" (")[0] for c in found.changes] == ["confirmation seeds: 8, then 10"]
     assert {arm.seeds for arm in found.verdict.arms} == {10}
     assert found.looks == 1
@@ -179,13 +179,13 @@ def test_adding_seeds_after_the_results_is_shown(monkeypatch):
 
 def test_without_a_confirmation_there_is_no_verdict(monkeypatch):
     text = MATCHED.replace("confirm:", "#")
-    found = answer(cached_evidence(monkeypatch, {WINNER: 0.02}, text=text))
+    found = answer(cached_results(monkeypatch, {WINNER: 0.02}, text=text))
     assert found.verdict is None
     assert "nothing was confirmed" in headline(found)
     assert len(found.rows) == len(ARMS)
 
 
-def failing(evidence: Evidence, arm: str, stage: str) -> Evidence:
+def failing(results: StudyResults, arm: str, stage: str) -> StudyResults:
     """One run of an arm diverged."""
     seed = design_seeds("planted", 0, stage, 8)[2]
     runs = tuple(
@@ -197,15 +197,15 @@ def failing(evidence: Evidence, arm: str, stage: str) -> Evidence:
         )
         if (r.arm, r.stage, r.measurement.seed) == (arm, stage, seed)
         else r
-        for r in evidence.runs
+        for r in results.runs
     )
-    return replace(evidence, runs=runs)
+    return replace(results, runs=runs)
 
 
 @pytest.mark.parametrize("arm", [WINNER, "plain"])
 def test_a_judged_arm_that_failed_is_no_winner_of_the_other_seeds(monkeypatch, arm):
-    evidence = failing(cached_evidence(monkeypatch, {WINNER: 0.02}), arm, "confirmation")
-    found = answer(evidence)
+    results = failing(cached_results(monkeypatch, {WINNER: 0.02}), arm, "confirmation")
+    found = answer(results)
     assert found.verdict is None
     assert found.reason.startswith(f"{arm} failed with confirmation seed")
     assert ("failed runs", "1") in list(facts(found))
@@ -213,48 +213,48 @@ def test_a_judged_arm_that_failed_is_no_winner_of_the_other_seeds(monkeypatch, a
 
 def test_an_arm_that_failed_in_screening_is_not_chosen(monkeypatch):
     effects = {WINNER: 0.02, "C/8, spatial first": 0.019}
-    found = answer(failing(cached_evidence(monkeypatch, effects), WINNER, "screening"))
+    found = answer(failing(cached_results(monkeypatch, effects), WINNER, "screening"))
     assert found.verdict.chosen == "C/8, spatial first"
 
 
 def test_a_failed_control_changes_nothing_but_itself(monkeypatch):
-    evidence = cached_evidence(monkeypatch, {WINNER: 0.02}, "--controls")
-    found = answer(failing(evidence, "handicapped plain", "screening"))
-    assert found.verdict == answer(evidence).verdict
+    results = cached_results(monkeypatch, {WINNER: 0.02}, "--controls")
+    found = answer(failing(results, "handicapped plain", "screening"))
+    assert found.verdict == answer(results).verdict
 
 
 def test_an_interrupted_confirmation_has_no_verdict_yet(monkeypatch):
     """A look at the seeds so far, and stopping where they please, would be no test."""
     assert search(monkeypatch, Planted({WINNER: 0.02}, stop_after=18 + 25)).exit_code == 130
-    found = answer(read_evidence(URL, "planted"))
+    found = answer(read_results(URL, "planted"))
     assert found.verdict is None
     assert found.reason.endswith("of 8 confirmation seeds are complete in all arms")
 
 
 def test_screening_seeds_that_are_added_after_the_confirmation_choose_nothing(monkeypatch):
-    before = answer(evidence_of(monkeypatch, {WINNER: 0.02}))
-    evidence = evidence_of(monkeypatch, {WINNER: 0.02}, "--set", "design.seeds=5")
+    before = answer(results_of(monkeypatch, {WINNER: 0.02}))
+    results = results_of(monkeypatch, {WINNER: 0.02}, "--set", "design.seeds=5")
     added = set(design_seeds("planted", 0, "screening", 5)[3:])
     lucky = tuple(
         replace(run, measurement=replace(run.measurement, accuracy=1.0))
         if run.arm == "2, spatial first" and run.measurement.seed in added
         else run
-        for run in evidence.runs
+        for run in results.runs
     )
-    found = answer(replace(evidence, runs=lucky))
+    found = answer(replace(results, runs=lucky))
     assert found.verdict.chosen == before.verdict.chosen
     assert "screening seeds: 3, then 5" in found.changes[0]
 
 
 def test_a_verdict_needs_both_kinds_of_end(monkeypatch):
     text = MATCHED.replace("[1, 2, C/8, C/4, C]", "[1, 2, C/8, C/4]")
-    found = answer(cached_evidence(monkeypatch, {WINNER: 0.02}, text=text))
+    found = answer(cached_results(monkeypatch, {WINNER: 0.02}, text=text))
     assert found.reason == f"no depthwise end of the same cost as {WINNER} was confirmed"
 
 
 def test_another_study_has_other_seeds(monkeypatch):
     """What one study has seen cannot be planned in the next."""
-    first = evidence_of(monkeypatch, {})
+    first = results_of(monkeypatch, {})
     search(monkeypatch, again := Planted(), "--study", "second", "--storage", str(URL))
     assert len(again.runs) == len(first.runs)  # nothing was known already
     assert not {s for *_, s in again.runs} & {r.measurement.seed for r in first.runs}
@@ -263,7 +263,7 @@ def test_another_study_has_other_seeds(monkeypatch):
 def test_a_study_without_runs_has_no_answer(monkeypatch):
     search(monkeypatch, Planted(stop_after=0))
     with pytest.raises(NoVerdict, match="no complete run"):
-        answer(read_evidence(URL, "planted"))
+        answer(read_results(URL, "planted"))
     result = CliRunner().invoke(verdict_command, ["--study", "planted"])
     assert result.exit_code == 2
     assert "no complete run" in result.stderr
@@ -279,7 +279,7 @@ def test_a_study_without_runs_has_no_answer(monkeypatch):
     ],
 )
 def test_wrong_options_of_the_verdict_are_faults(monkeypatch, options, message):
-    evidence_of(monkeypatch, {})
+    results_of(monkeypatch, {})
     result = CliRunner().invoke(verdict_command, options)
     assert result.exit_code == 2
     assert message in result.stderr
@@ -303,14 +303,14 @@ def test_the_report_has_the_box_the_arms_and_the_controls(monkeypatch):
 
 
 def test_a_plain_search_has_no_box(monkeypatch):
-    evidence = evidence_of(monkeypatch, {}, text=SEARCH.replace("confirm:", "#"))
-    assert answer_of(evidence) is None
-    page = render(read_records(URL, "planted"), {}, {}, answer_of(evidence))
+    results = results_of(monkeypatch, {}, text=SEARCH.replace("confirm:", "#"))
+    assert answer_of(results) is None
+    page = render(read_records(URL, "planted"), {}, {}, answer_of(results))
     assert '<div class="verdict' not in page
 
 
 def test_the_table_has_the_probability_of_being_on_the_front(monkeypatch):
-    found = answer(cached_evidence(monkeypatch, {WINNER: 0.05}))
+    found = answer(cached_results(monkeypatch, {WINNER: 0.05}))
     rows = {row.name: row for row in found.rows}
     assert rows[WINNER].label == "front"
     assert rows[WINNER].p_screened == rows[WINNER].p_confirmed == pytest.approx(1.0)
@@ -321,16 +321,16 @@ def test_the_table_has_the_probability_of_being_on_the_front(monkeypatch):
 
 
 def test_the_difference_on_the_test_split_is_shown_and_judges_nothing(monkeypatch):
-    evidence = cached_evidence(monkeypatch, {WINNER: 0.02})
-    found = answer(evidence)
+    results = cached_results(monkeypatch, {WINNER: 0.02})
+    found = answer(results)
     mean, low, high = found.test
     assert mean == pytest.approx(found.verdict.estimate)  # planted: one point less in all arms
     assert low < mean < high
     untested = tuple(
         replace(run, measurement=replace(run.measurement, test_accuracy=None))
-        for run in evidence.runs
+        for run in results.runs
     )
-    without = answer(replace(evidence, runs=untested))
+    without = answer(replace(results, runs=untested))
     assert without.test is None
     assert without.verdict == found.verdict
 
@@ -347,14 +347,14 @@ def test_the_impossible_is_said_before_the_first_run(monkeypatch):
 
 
 def test_runs_on_different_machines_are_said_to_be(monkeypatch):
-    evidence = cached_evidence(monkeypatch, {})
+    results = cached_results(monkeypatch, {})
     moved = tuple(
         replace(run, measurement=replace(run.measurement, threads=2))
         if run.arm == "plain" and run.stage == "confirmation"
         else run
-        for run in evidence.runs
+        for run in results.runs
     )
-    (change,) = answer(replace(evidence, runs=moved)).changes
+    (change,) = answer(replace(results, runs=moved)).changes
     assert change.startswith("confirmed on different machines: ")
 
 
@@ -362,7 +362,7 @@ def test_sections_that_are_switched_off_are_not_there(monkeypatch):
     off = ("--set", "match=null", "--set", "confirm=null", "--set", "claim.delta=1%")
     result = search(monkeypatch, Planted(), *off, results=True)
     assert result.exit_code == 0, result.stderr
-    found = answer(read_evidence(URL, "planted"))
+    found = answer(read_results(URL, "planted"))
     assert "nothing was confirmed" in found.reason
 
 
@@ -375,9 +375,9 @@ def test_half_a_point_is_not_half_of_everything():
 
 
 def test_importance_is_not_that_of_the_controls(monkeypatch):
-    without = evidence_of(monkeypatch, {WINNER: 0.05})
+    without = results_of(monkeypatch, {WINNER: 0.05})
     plain = parameter_importances(URL, "planted")
-    evidence_of(monkeypatch, {WINNER: 0.05}, "--controls")
+    results_of(monkeypatch, {WINNER: 0.05}, "--controls")
     assert parameter_importances(URL, "planted") == pytest.approx(plain)
     assert without.plans
 
@@ -386,15 +386,15 @@ def test_a_run_whose_workers_died_is_among_the_failed(monkeypatch):
     class Dying(Planted):
         def run(self, driver, data, test=None, keep_weights=True) -> None:
             if test is None:
-                assignment = driver.next()
+                spec = driver.next()
                 for _ in range(3):
-                    driver.lost(assignment.trial, "killed")
+                    driver.worker_died(spec.trial, "killed")
                     driver.next()
             super().run(driver, data, test, keep_weights)
 
     result = search(monkeypatch, Dying(), text=MATCHED.replace("confirm:", "#"))
     assert result.exit_code == 0, result.stderr
-    evidence = read_evidence(URL, "planted")
-    assert answer(evidence).failed == 1
-    (lost,) = [run.measurement for run in evidence.runs if run.measurement.state == "failed"]
+    results = read_results(URL, "planted")
+    assert answer(results).failed == 1
+    (lost,) = [run.measurement for run in results.runs if run.measurement.state == "failed"]
     assert lost.reason.startswith("its worker died 3 times")

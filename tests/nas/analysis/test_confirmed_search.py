@@ -6,13 +6,13 @@ import pytest
 
 from nas.analysis.answer import answer
 from nas.study.records import read_records
-from tests.nas.planting import SEARCH, URL, Planted, cached_evidence, evidence_of, search
+from tests.nas.planting import SEARCH, URL, Planted, cached_results, results_of, search
 
 
 def test_the_front_of_a_search_is_confirmed_with_ends_of_its_best_ones_cost(monkeypatch):
-    evidence = evidence_of(monkeypatch, {'"segments":"C/4"': 0.05}, text=SEARCH)
+    results = results_of(monkeypatch, {'"segments":"C/4"': 0.05}, text=SEARCH)
     records = read_records(URL, "planted")
-    found = answer(evidence)
+    found = answer(results)
     ends = [row for row in found.rows if row.role == "end" and not row.name.startswith("trial")]
     kinds = {row.name.partition(" at ")[0] for row in ends}
     assert kinds == {"plain", "C, spatial first", "C, pointwise first"}
@@ -30,9 +30,9 @@ def test_the_front_of_a_search_is_confirmed_with_ends_of_its_best_ones_cost(monk
 
 
 def test_a_search_that_goes_on_after_its_confirmation_gets_ends_of_its_new_cost(monkeypatch):
-    evidence_of(monkeypatch, {}, text=SEARCH)
-    evidence = evidence_of(monkeypatch, {'"segments":"C/4"': 0.2}, "--trials", "30", text=SEARCH)
-    found = answer(evidence)
+    results_of(monkeypatch, {}, text=SEARCH)
+    results = results_of(monkeypatch, {'"segments":"C/4"': 0.2}, "--trials", "30", text=SEARCH)
+    found = answer(results)
     assert found.changes[0].startswith("trials: 10, then 30 (")
     (chosen,) = [row for row in found.rows if row.name == found.verdict.chosen]
     ends = [row for row in found.rows if row.name in found.verdict.claim.ends]
@@ -43,29 +43,29 @@ def test_a_search_that_goes_on_after_its_confirmation_gets_ends_of_its_new_cost(
 def test_ends_on_the_front_of_a_search_do_not_stand_for_those_of_its_cost(monkeypatch):
     """Cheap all-depthwise trials are on the front; the winner is dear."""
     effects = {'"segments":2': 0.1}
-    evidence = cached_evidence(monkeypatch, effects, "--trials", "40", text=SEARCH)
-    found = answer(evidence)
+    results = cached_results(monkeypatch, effects, "--trials", "40", text=SEARCH)
+    found = answer(results)
     assert found.verdict is not None, found.reason
-    chosen = evidence.arms[found.verdict.chosen].measurement.macs
+    chosen = results.arms[found.verdict.chosen].measurement.macs
     for end in found.verdict.claim.ends:
-        assert abs(evidence.arms[end].measurement.macs / chosen - 1) <= 0.02
+        assert abs(results.arms[end].measurement.macs / chosen - 1) <= 0.02
 
 
 def test_a_search_with_equal_parameters_is_confirmed_at_equal_parameters(monkeypatch):
     text = SEARCH.replace("training:", "match: {params: 9K, tolerance: 6%}\ntraining:")
-    evidence = cached_evidence(monkeypatch, {'"segments":"C/4"': 0.05}, text=text)
-    found = answer(evidence)
+    results = cached_results(monkeypatch, {'"segments":"C/4"': 0.05}, text=text)
+    found = answer(results)
     assert found.verdict.outcome == "supported"
-    chosen = evidence.arms[found.verdict.chosen].measurement.params
+    chosen = results.arms[found.verdict.chosen].measurement.params
     for end in found.verdict.claim.ends:
-        assert abs(evidence.arms[end].measurement.params / chosen - 1) <= 0.01
+        assert abs(results.arms[end].measurement.params / chosen - 1) <= 0.01
 
 
 def test_the_ends_of_a_search_have_what_else_its_best_one_has(monkeypatch):
     text = SEARCH.replace("training:", "  kernel: [5]\n  residual: [false]\ntraining:")
     text = text.replace("  order:", "  activation: [relu]\n  order:")
-    evidence = cached_evidence(monkeypatch, {}, text=text)
-    ends = [run for run in evidence.arms.values() if " at " in run.arm]
+    results = cached_results(monkeypatch, {}, text=text)
+    ends = [run for run in results.arms.values() if " at " in run.arm]
     assert len(ends) == 3
     for run in ends:
         for block in run.architecture.blocks:
@@ -89,7 +89,7 @@ def test_all_arms_of_a_search_cannot_be_confirmed(monkeypatch):
 
 def test_trials_with_one_seed_have_the_noise_of_the_confirmation(monkeypatch):
     """Of a search: P(on the front) and a label for each trial."""
-    found = answer(evidence_of(monkeypatch, {'"segments":"C/4"': 0.05}, text=SEARCH))
+    found = answer(results_of(monkeypatch, {'"segments":"C/4"': 0.05}, text=SEARCH))
     trials = [row for row in found.rows if row.screening]
     assert all(0 <= row.p_screened <= 1 and row.label for row in trials)
     best = max(trials, key=lambda row: row.screening[0])

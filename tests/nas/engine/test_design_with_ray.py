@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from nas.analysis.answer import answer
-from nas.analysis.evidence import published_evidence, read_evidence
+from nas.analysis.results import published_results, read_results
 from nas.study.design import design_seeds
 from nas.study.records import read_records
 from tests.nas.searching import count, searching
@@ -54,8 +54,8 @@ def test_a_killed_design_goes_on_and_ends_with_its_verdict():
         assert run.left_behind() == []
 
     # Every arm with every seed, once; nothing twice.
-    evidence = read_evidence(make_url(URL), "design")
-    runs = [(run.stage, run.arm, run.measurement.seed) for run in evidence.runs]
+    results = read_results(make_url(URL), "design")
+    runs = [(run.stage, run.arm, run.measurement.seed) for run in results.runs]
     assert len(runs) == len(set(runs))
     screening = [(arm, seed) for stage, arm, seed in runs if stage == "screening"]
     assert len(screening) == (3 + 3) * 2
@@ -63,22 +63,22 @@ def test_a_killed_design_goes_on_and_ends_with_its_verdict():
     assert {seed for stage, _, seed in runs if stage == "confirmation"} == fresh
     assert all(
         (run.measurement.test_accuracy is not None) == (run.stage == "confirmation")
-        for run in evidence.runs
+        for run in results.runs
     )
 
     # The same seed gives the same result; a twin is another training of the same network.
-    table = {(r.stage, r.arm, r.measurement.seed): r.measurement for r in evidence.runs}
+    table = {(r.stage, r.arm, r.measurement.seed): r.measurement for r in results.runs}
     seed = design_seeds("design", 0, "screening", 1)[0]
     plain, twin = (table["screening", arm, seed] for arm in ("plain", "twin of plain"))
     assert plain.architecture_key == twin.architecture_key
     assert plain.curve != twin.curve
 
     # The verdict, in the report, on the terminal and from the files alone.
-    found = answer(evidence)
+    found = answer(results)
     handicapped = [c for c in found.controls if c.kind == "handicapped"]
     assert [control.passed for control in handicapped] == [True]
     assert '<div class="verdict' in Path("runs/design/report.html").read_text()
-    assert answer(published_evidence(Path("runs/design"))) == found
+    assert answer(published_results(Path("runs/design"))) == found
     command = [sys.executable, "-m", "nas.verdict", "--published", "runs/design"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "planned before the first run" in shown

@@ -22,7 +22,7 @@ def test_a_search_ends_with_the_wanted_number_of_different_architectures(url):
     driver = open_driver(url)
     keys = finish(driver)
     assert len(keys) == len(set(keys)) == 6
-    assert driver.over
+    assert driver.finished
     assert states(url) == {"COMPLETE": 6}
     driver.close()
     records = read_records(url, "tiny")
@@ -33,11 +33,11 @@ def test_a_search_ends_with_the_wanted_number_of_different_architectures(url):
 
 def test_the_measurement_is_written_before_the_trials_state(url):
     driver = open_driver(url)
-    assignment = driver.next()
-    result = measured(driver, assignment)
+    spec = driver.next()
+    result = measured(driver, spec)
     driver.storage.set_trial_state_values = None  # dies here
     with pytest.raises(TypeError):
-        driver.record(assignment.trial, result)
+        driver.record(spec.trial, result)
     assert Store(url).all() == result
     assert states(url) == {"RUNNING": 1}
 
@@ -57,22 +57,22 @@ def test_failed_trials_do_not_count_and_are_not_proposed_again(url):
 def test_a_search_in_which_everything_fails_ends(sqlite):
     driver = open_driver(sqlite)
     for _ in range(FAILURES):
-        assignment = driver.next()
-        driver.record(assignment.trial, measured(driver, assignment, **FAILED))
+        spec = driver.next()
+        driver.record(spec.trial, measured(driver, spec, **FAILED))
     assert driver.next() is None
-    assert driver.hopeless
+    assert driver.too_many_failures
     driver.close()
 
 
 def test_a_trial_with_several_seeds_is_their_mean(sqlite):
     driver = open_driver(sqlite, "study.seeds_per_trial=3", "study.trials=1")
-    assignment = driver.next()
-    assert len(set(assignment.seeds)) == 3
+    spec = driver.next()
+    assert len(set(spec.seeds)) == 3
     results = tuple(
         replace(m, accuracy=accuracy, curve=((1.0, 1.0, accuracy),))
-        for m, accuracy in zip(measured(driver, assignment), (0.2, 0.3, 0.7), strict=True)
+        for m, accuracy in zip(measured(driver, spec), (0.2, 0.3, 0.7), strict=True)
     )
-    driver.record(assignment.trial, results)
+    driver.record(spec.trial, results)
     driver.close()
     (record,) = read_records(sqlite, "tiny").complete
     assert record.accuracy == pytest.approx(0.4)
@@ -85,8 +85,8 @@ def test_a_trials_seed_depends_on_study_architecture_and_replicate_alone(sqlite)
     assert len({trial_seed(s, k, r) for s in (0, 1) for k in ("a", "b") for r in (0, 1)}) == 8
     assert 0 <= trial_seed(0, "a", 0) < 2**48
     driver = open_driver(sqlite)
-    assignment = driver.next()
-    assert assignment.seeds == (trial_seed(0, assignment.architecture.key, 0),)
+    spec = driver.next()
+    assert spec.seeds == (trial_seed(0, spec.architecture.key, 0),)
     driver.close()
 
 

@@ -39,14 +39,14 @@ def test_a_result_in_the_outbox_is_adopted_and_a_trial_without_one_runs_again(ur
 
 def test_a_result_of_a_deleted_study_is_not_adopted(url):
     driver = open_driver(url)
-    assignment = driver.next()
-    other = measured(driver, assignment, architecture_key="0" * 16)
-    driver.outbox.put(assignment.trial, other)
+    spec = driver.next()
+    other = measured(driver, spec, architecture_key="0" * 16)
+    driver.outbox.put(spec.trial, other)
     driver.close()
     driver = open_driver(url)
     assert states(url) == {"RUNNING": 1}
     assert not list(Path("outbox").rglob("*.json"))
-    assert driver.next().trial == assignment.trial
+    assert driver.next().trial == spec.trial
     driver.close()
 
 
@@ -65,15 +65,15 @@ def test_a_result_of_a_deleted_study_is_not_adopted(url):
 def test_only_the_result_of_this_very_training_is_adopted(sqlite, moment, changes):
     """A folder may hold the outbox of another study, or of a deleted one."""
     driver = open_driver(sqlite)
-    assignment = driver.next()
-    driver.outbox.put(assignment.trial, measured(driver, assignment, **changes))
+    spec = driver.next()
+    driver.outbox.put(spec.trial, measured(driver, spec, **changes))
     if moment == "start":
         driver.close()
         driver = open_driver(sqlite)
     elif moment == "lost":
-        driver.lost(assignment.trial, "out of luck")
+        driver.worker_died(spec.trial, "out of luck")
     else:
-        driver.release()
+        driver.requeue_running()
     assert states(sqlite)["COMPLETE"] == 0
     assert Store(sqlite).all() == ()
     driver.close()
@@ -81,17 +81,17 @@ def test_only_the_result_of_this_very_training_is_adopted(sqlite, moment, change
 
 def test_a_result_that_lacks_a_seed_is_not_adopted(sqlite):
     driver = open_driver(sqlite, "study.seeds_per_trial=2")
-    assignment = driver.next()
-    driver.outbox.put(assignment.trial, measured(driver, assignment)[:1])
-    driver.lost(assignment.trial, "out of luck")
+    spec = driver.next()
+    driver.outbox.put(spec.trial, measured(driver, spec)[:1])
+    driver.worker_died(spec.trial, "out of luck")
     assert states(sqlite) == {"RUNNING": 1}
     driver.close()
 
 
 def test_results_that_no_trial_waits_for_are_removed_at_the_start(sqlite):
     driver = open_driver(sqlite)
-    assignment = driver.next()
-    driver.outbox.put(7, measured(driver, assignment))
+    spec = driver.next()
+    driver.outbox.put(7, measured(driver, spec))
     driver.close()
     open_driver(sqlite).close()
     assert not list(Path("outbox").rglob("*.json"))
@@ -100,8 +100,8 @@ def test_results_that_no_trial_waits_for_are_removed_at_the_start(sqlite):
 def test_each_studys_results_are_in_a_folder_of_their_own(tmp_path):
     """The same folder with another database: nothing of the first study is lost."""
     first = open_driver(make_url(f"sqlite:///{tmp_path / 'first.db'}"))
-    assignment = first.next()
-    first.outbox.put(assignment.trial, measured(first, assignment))
+    spec = first.next()
+    first.outbox.put(spec.trial, measured(first, spec))
     first.close()
     open_driver(make_url(f"sqlite:///{tmp_path / 'second.db'}")).close()
     open_driver(make_url(f"sqlite:///{tmp_path / 'first.db'}")).close()
@@ -112,7 +112,7 @@ def test_releasing_leaves_no_trial_running_and_the_next_driver_takes_them_up(url
     driver = open_driver(url)
     running = [driver.next(), driver.next(), driver.next()]
     driver.outbox.put(running[1].trial, measured(driver, running[1]))
-    driver.release()
+    driver.requeue_running()
     driver.close()
     assert states(url) == {"WAITING": 2, "COMPLETE": 1}
     driver = open_driver(url)
@@ -139,7 +139,7 @@ def test_an_interruption_at_any_step_leaves_no_trial_running(sqlite):
         driver.storage.set_trial_state_values = interrupted
         with pytest.raises(KeyboardInterrupt):
             finish(driver)
-        driver.release()
+        driver.requeue_running()
         driver.close()
         assert states(sqlite, f"step{step}")["RUNNING"] == 0
 
@@ -157,12 +157,12 @@ def test_a_driver_killed_before_the_study_was_set_up_leaves_nothing_in_the_way(u
 
 def test_a_lost_worker_costs_a_trial_nothing_until_it_has_killed_several(sqlite):
     driver = open_driver(sqlite)
-    assignment = driver.next()
+    spec = driver.next()
     for _ in range(LOSSES - 1):
-        driver.lost(assignment.trial, "out of luck")
+        driver.worker_died(spec.trial, "out of luck")
         assert states(sqlite) == {"RUNNING": 1}
-        assert driver.next().trial == assignment.trial
-    driver.lost(assignment.trial, "out of luck")
+        assert driver.next().trial == spec.trial
+    driver.worker_died(spec.trial, "out of luck")
     assert states(sqlite) == {"FAIL": 1}
     driver.close()
     (failed,) = read_records(sqlite, "tiny").trials
@@ -174,22 +174,22 @@ def test_a_trial_that_is_lost_when_nothing_is_left_to_propose_runs_again(sqlite)
     running = [driver.next() for _ in range(4)]  # the whole space
     driver.prepare()
     assert driver.exhausted
-    assert not driver.over
-    driver.lost(running[3].trial, "out of luck")
+    assert not driver.finished
+    driver.worker_died(running[3].trial, "out of luck")
     assert driver.next().trial == running[3].trial
     assert driver.next() is None
-    for assignment in running:
-        driver.record(assignment.trial, measured(driver, assignment))
-    assert driver.over
+    for spec in running:
+        driver.record(spec.trial, measured(driver, spec))
+    assert driver.finished
     assert states(sqlite) == {"COMPLETE": 4}
     driver.close()
 
 
 def test_a_worker_that_dies_after_writing_its_result_loses_nothing(sqlite):
     driver = open_driver(sqlite)
-    assignment = driver.next()
-    driver.outbox.put(assignment.trial, measured(driver, assignment))
-    driver.lost(assignment.trial, "out of luck")
+    spec = driver.next()
+    driver.outbox.put(spec.trial, measured(driver, spec))
+    driver.worker_died(spec.trial, "out of luck")
     assert states(sqlite) == {"COMPLETE": 1}
     driver.close()
 
@@ -198,7 +198,7 @@ def test_a_resumed_study_does_not_repeat_its_first_suggestions(sqlite):
     """All of them are start-up suggestions: TPE draws its first ten at random."""
     driver = open_driver(sqlite, "study.trials=1000")
     first = [driver.next().architecture.key for _ in range(4)]
-    driver.release()
+    driver.requeue_running()
     driver.close()
     driver = open_driver(sqlite, "study.trials=1000")
     proposed = []

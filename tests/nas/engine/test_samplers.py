@@ -56,15 +56,15 @@ def test_a_sampler_learns(sqlite):
     space = SPACE.replace("trials: 6", "trials: 60")
     driver = open_driver(sqlite, "objectives={maximize: accuracy}", text=space)
     scores = []
-    while (assignment := driver.next()) is not None:
-        points = [block.point for block in assignment.architecture.blocks]
+    while (spec := driver.next()) is not None:
+        points = [block.point for block in spec.architecture.blocks]
         score = (
             sum(p.activation == "relu" for p in points)
             + sum(p.order == "plain" for p in points) * -2
         )
         score += sum(int(str(p.segments).replace("C", "8")) for p in points) / 8
         scores.append(score)
-        driver.record(assignment.trial, measured(driver, assignment, accuracy=score))
+        driver.record(spec.trial, measured(driver, spec, accuracy=score))
     assert sum(scores[-20:]) / 20 > sum(scores[:10]) / 10 + 0.5
     driver.close()
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from sqlalchemy.engine import make_url
 
-from nas.analysis.evidence import Evidence, read_evidence
+from nas.analysis.results import StudyResults, read_results
 from nas.reporting import figures
 from nas.reporting.figures.files import write_images
-from nas.reporting.page import evidence_figures
+from nas.reporting.page import arm_figures
 from nas.statistics.paired import paired_intervals
 from nas.study.design import design_seeds
-from tests.nas.planting import ARMS, ENDS, MATCHED, Planted, cached_evidence, evidence_of, search
+from tests.nas.planting import ARMS, ENDS, MATCHED, Planted, cached_results, results_of, search
 
 ABLATION = (
     MATCHED.replace("segments: [1, 2, C/8, C/4, C]", "segments: [C/4, C]")
@@ -31,8 +31,8 @@ def places_of(info, stage: str):
 
 
 def test_arms_are_along_the_spectrum_with_their_ends_marked(monkeypatch):
-    evidence = cached_evidence(monkeypatch, {"C/4, spatial first": 0.05}, "--controls")
-    info = figures.spectrum_info(evidence)
+    results = cached_results(monkeypatch, {"C/4, spatial first": 0.05}, "--controls")
+    info = figures.spectrum_info(results)
     assert info.cost == "equal MACs"
     screening = {s.family: s.places for s in info.series if s.stage == "screening"}
     assert set(screening) == {"plain", "spatial first"}
@@ -46,13 +46,13 @@ def test_arms_are_along_the_spectrum_with_their_ends_marked(monkeypatch):
 
 
 def test_each_stage_is_by_its_own_seeds(monkeypatch):
-    evidence = cached_evidence(monkeypatch, {"C/4, spatial first": 0.05})
-    info = figures.spectrum_info(evidence)
+    results = cached_results(monkeypatch, {"C/4, spatial first": 0.05})
+    info = figures.spectrum_info(results)
     confirmed = places_of(info, "confirmation")
     assert set(confirmed) == {"C/4, spatial first", *ENDS}
     for stage, seeds in (("screening", 3), ("confirmation", 8)):
         for arm, place in places_of(info, stage).items():
-            values = [m.accuracy for m in evidence.of_stage(stage)[arm].values()]
+            values = [m.accuracy for m in results.of_stage(stage)[arm].values()]
             assert place.seeds == seeds == len(values)
             assert place.accuracy == pytest.approx(fmean(values))
             # Planted: 0.003 for each training, and 0.01 of a seed, which is taken out.
@@ -73,10 +73,10 @@ def test_intervals_of_paired_arms_are_those_of_the_noise_that_is_not_shared():
 
 
 def test_learning_curves_are_the_mean_and_spread_of_the_seeds_that_all_arms_have(monkeypatch):
-    evidence = cached_evidence(monkeypatch, {"C/4, spatial first": 0.05})
-    best, *others = figures.arm_curves_info(evidence).curves
+    results = cached_results(monkeypatch, {"C/4, spatial first": 0.05})
+    best, *others = figures.arm_curves_info(results).curves
     assert (best.arm, best.seeds) == ("C/4, spatial first", 3)
-    runs = evidence.of_stage("screening")["C/4, spatial first"].values()
+    runs = results.of_stage("screening")["C/4, spatial first"].values()
     finals = [run.accuracy for run in runs]
     assert best.mean == pytest.approx((fmean(finals) / 2, fmean(finals)))
     assert best.deviation == pytest.approx((stdev(finals) / 2, stdev(finals)))
@@ -85,14 +85,14 @@ def test_learning_curves_are_the_mean_and_spread_of_the_seeds_that_all_arms_have
 
 def test_a_choice_is_compared_over_arms_that_differ_in_it_alone(monkeypatch):
     """The residual is planted to be worth 0.04, the activation nothing."""
-    evidence = cached_evidence(monkeypatch, {'"residual":false': -0.04}, text=ABLATION)
-    residual = figures.ablation_info(evidence, "residual")
+    results = cached_results(monkeypatch, {'"residual":false': -0.04}, text=ABLATION)
+    residual = figures.ablation_info(results, "residual")
     levels = {level.name: level for level in residual.levels}
     assert set(levels) == {"with residual", "without residual"}
     gain = levels["with residual"].curve[-1] - levels["without residual"].curve[-1]
     assert gain == pytest.approx(0.04, abs=0.005)
     assert (residual.arms, residual.seeds) == (4, 3)
-    activation = figures.ablation_info(evidence, "activation")
+    activation = figures.ablation_info(results, "activation")
     none, relu = activation.levels
     assert {none.name, relu.name} == {"none", "relu"}
     assert none.curve[-1] == pytest.approx(relu.curve[-1], abs=0.005)
@@ -100,26 +100,26 @@ def test_a_choice_is_compared_over_arms_that_differ_in_it_alone(monkeypatch):
         low < mean < high
         for low, mean, high in zip(none.lower, none.curve, none.upper, strict=True)
     )
-    assert figures.ablation_info(evidence, "order") is None  # there is one only
+    assert figures.ablation_info(results, "order") is None  # there is one only
 
 
 def test_arms_without_a_counterpart_are_left_out(monkeypatch):
-    evidence = cached_evidence(monkeypatch, {}, text=ABLATION)
-    without = tuple(run for run in evidence.runs if run.arm != "C, relu, no residual")
-    residual = figures.ablation_info(replace(evidence, runs=without), "residual")
+    results = cached_results(monkeypatch, {}, text=ABLATION)
+    without = tuple(run for run in results.runs if run.arm != "C, relu, no residual")
+    residual = figures.ablation_info(replace(results, runs=without), "residual")
     assert residual.arms == 3
 
 
 def test_a_plain_convolution_is_no_counterpart_of_an_order(monkeypatch):
-    evidence = cached_evidence(monkeypatch, {}, text=MATCHED.replace("confirm:", "#"))
-    assert figures.ablation_info(evidence, "order") is None
-    assert figures.widths_info(evidence) is None
+    results = cached_results(monkeypatch, {}, text=MATCHED.replace("confirm:", "#"))
+    assert figures.ablation_info(results, "order") is None
+    assert figures.widths_info(results) is None
 
 
 def test_activation_and_width_are_crossed(monkeypatch):
     effects = {'"activation":"relu"': -0.02}
-    evidence = cached_evidence(monkeypatch, effects, text=ABLATION)
-    info = figures.widths_info(evidence)
+    results = cached_results(monkeypatch, effects, text=ABLATION)
+    info = figures.widths_info(results)
     assert info.segments == ("C/4", "C")
     cells = {(c.activation, c.segments): c for c in info.cells}
     assert len(cells) == 4
@@ -130,27 +130,27 @@ def test_activation_and_width_are_crossed(monkeypatch):
 
 def test_the_confirmed_front_varies_with_the_seed(monkeypatch):
     text = MATCHED.replace("match:", "#").replace("claim:", "objectives: {minimize: macs}\nclaim:")
-    evidence = evidence_of(monkeypatch, {"plain": 0.05}, text=text)
-    info = figures.attainment_info(evidence)
+    results = results_of(monkeypatch, {"plain": 0.05}, text=text)
+    info = figures.attainment_info(results)
     assert info.seeds == 8
     surfaces = dict(info.surfaces)
     best = {
         percent: max(accuracy for accuracy, _ in points) for percent, points in surfaces.items()
     }
-    finals = sorted(m.accuracy for m in evidence.of_stage("confirmation")["plain"].values())
+    finals = sorted(m.accuracy for m in results.of_stage("confirmation")["plain"].values())
     assert best[10] == pytest.approx(finals[-1])  # one seed of eight reaches it
     assert best[90] == pytest.approx(finals[0])  # all eight do
     assert figures.attainment_info(evidence_of_equal_cost(monkeypatch)) is None
 
 
-def evidence_of_equal_cost(monkeypatch) -> Evidence:
+def evidence_of_equal_cost(monkeypatch) -> StudyResults:
     text = MATCHED.replace("name: planted", "name: equal")
     search(monkeypatch, Planted(), text=text)
-    return read_evidence(make_url("sqlite:///runs/equal/study.db"), "equal")
+    return read_results(make_url("sqlite:///runs/equal/study.db"), "equal")
 
 
 def test_seeds_are_enough_for_every_figure_to_be_drawn(monkeypatch):
-    drawn = evidence_figures(cached_evidence(monkeypatch, {}, text=ABLATION))
+    drawn = arm_figures(cached_results(monkeypatch, {}, text=ABLATION))
     assert set(drawn) == {"spectrum", "arms", "residual", "activation", "widths"}
     assert all(len(figure.data) for figure in drawn.values())
     assert len(design_seeds("planted", 0, "screening", 3)) == 3
@@ -159,7 +159,7 @@ def test_seeds_are_enough_for_every_figure_to_be_drawn(monkeypatch):
 @pytest.mark.browser
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium")
 def test_figures_become_png_and_svg_for_a_paper(monkeypatch, tmp_path):
-    drawn = evidence_figures(cached_evidence(monkeypatch, {}, text=ABLATION))
+    drawn = arm_figures(cached_results(monkeypatch, {}, text=ABLATION))
     monkeypatch.delenv("BROWSER_PATH")
     spectrum = {"spectrum": drawn["spectrum"]}
     assert write_images(spectrum, tmp_path / "figures")
@@ -169,6 +169,6 @@ def test_figures_become_png_and_svg_for_a_paper(monkeypatch, tmp_path):
 
 
 def test_without_a_browser_there_are_no_pictures_and_no_error(monkeypatch, tmp_path):
-    drawn = evidence_figures(cached_evidence(monkeypatch, {}, text=ABLATION))
+    drawn = arm_figures(cached_results(monkeypatch, {}, text=ABLATION))
     assert os.environ["BROWSER_PATH"] == "/nonexistent"
     assert not write_images({"spectrum": drawn["spectrum"]}, tmp_path)

@@ -135,7 +135,7 @@ def test_faulty_space(old, new, place, message):
     file.write_text(GOOD.replace(old, new, 1))
     with pytest.raises(InputError) as caught:
         load_space(file)
-    faults = [str(fault) for fault in caught.value.faults]
+    faults = [str(fault) for fault in caught.value.problems]
     start = place if place == "space.yaml" else f"space.yaml:{place}"
     assert any(f.startswith(start) and message in f.splitlines()[0] for f in faults), faults
 
@@ -151,7 +151,7 @@ def test_everything_wrong_is_reported_at_once_in_the_order_of_the_file():
     Path("space.yaml").write_text(text)
     with pytest.raises(InputError) as caught:
         load_space("space.yaml")
-    assert [fault.place.line for fault in caught.value.faults] == [4, 11, 12, 16]
+    assert [fault.place.line for fault in caught.value.problems] == [4, 11, 12, 16]
 
 
 def test_a_fault_shows_the_line_and_a_hint():
@@ -170,7 +170,7 @@ def test_a_typo_does_not_hide_that_the_data_is_not_there():
     Path("space.yaml").write_text(text)
     with pytest.raises(InputError) as caught:
         load_space("space.yaml")
-    assert [fault.message for fault in caught.value.faults] == [
+    assert [fault.message for fault in caught.value.problems] == [
         "no such file: none.npz",
         "unknown key",
     ]
@@ -181,7 +181,7 @@ def test_a_great_many_faults_are_found_at_once_and_the_first_hundred_are_shown()
     Path("space.yaml").write_text(GOOD.replace("true, false", items))
     with pytest.raises(InputError) as caught:
         load_space("space.yaml")
-    assert len(caught.value.faults) == 50_000
+    assert len(caught.value.problems) == 50_000
     assert str(caught.value).count("must be a valid boolean") == 100
     assert str(caught.value).endswith("\n... and 49,900 more")
 

@@ -12,7 +12,7 @@ from nas.space.yaml_document import MAX_BYTES, assign, dump_yaml, override, pars
 
 def value(text):
     document = parse_yaml(text, "file.yaml")
-    assert not document.faults, document.faults
+    assert not document.problems, document.problems
     return document.value
 
 
@@ -69,8 +69,8 @@ def test_what_could_mean_something_else_than_it_seems_is_a_fault(text, place, me
     document = parse_yaml(text, "file.yaml")
     assert any(
         str(fault).startswith(f"file.yaml:{place}: error:") and message in str(fault)
-        for fault in document.faults
-    ), document.faults
+        for fault in document.problems
+    ), document.problems
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ plain = st.recursive(
 @example({"long": "many words " * 40, "w": "\u00e9 " * 200})
 def test_what_is_dumped_is_read_as_it_was(data):
     document = parse_yaml(dump_yaml(data), "file.yaml")
-    assert not document.faults
+    assert not document.problems
     assert repr(document.value) == repr(data)  # types and the order of keys too
 
 
@@ -149,7 +149,7 @@ def test_overrides_replace_values_and_keep_their_own_place():
     override(document, "blocks[0].channels=[8, 16]")
     assign(document, ("study", "trials"), 5, "--trials")
     assign(document, ("name",), "1e3", "--study")
-    assert document.faults == []
+    assert document.problems == []
     assert document.value == {
         "training": {"epochs": 3},
         "blocks": [{"channels": [8, 16]}],
@@ -162,7 +162,7 @@ def test_overrides_replace_values_and_keep_their_own_place():
 
 
 @pytest.mark.parametrize(
-    ("assignment", "message"),
+    ("spec", "message"),
     [
         ("epochs", "expected NAME=VALUE"),
         ("=3", "expected NAME=VALUE"),
@@ -174,9 +174,9 @@ def test_overrides_replace_values_and_keep_their_own_place():
         ("training.epochs=&x 3", "training.epochs: anchor &x is not allowed"),
     ],
 )
-def test_faulty_overrides_name_the_option(assignment, message):
+def test_faulty_overrides_name_the_option(spec, message):
     document = parse_yaml("training: {epochs: 8}\nblocks: [{channels: 4}]", "file.yaml")
-    override(document, assignment)
+    override(document, spec)
     with pytest.raises(InputError, match=message) as caught:
-        raise InputError(document.faults)
-    assert str(caught.value).startswith(f"--set {assignment}")
+        raise InputError(document.problems)
+    assert str(caught.value).startswith(f"--set {spec}")

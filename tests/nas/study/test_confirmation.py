@@ -12,7 +12,7 @@ from nas.study.confirmation import arms_to_confirm, screened_front
 from nas.study.design import arms_of, design_seeds
 from nas.study.records import confirmation_name, read_records
 from tests.nas.planting import ARMS, ENDS, MATCHED, URL, WINNER, Planted, search
-from tests.nas.study.test_design import space_of
+from tests.nas.study.test_design import build_space
 from trials.store import Store
 
 
@@ -25,7 +25,7 @@ def screened(monkeypatch, effects, *options: str, text: str = MATCHED):
 
 def chosen(monkeypatch, effects, *overrides: str) -> list[str]:
     records = screened(monkeypatch, effects)
-    space = space_of(MATCHED, *overrides)
+    space = build_space(MATCHED, *overrides)
     return [arm.name for arm in arms_to_confirm(records, space, records.arms)]
 
 
@@ -38,7 +38,7 @@ def test_the_best_and_both_ends_are_confirmed(monkeypatch):
 def test_arms_that_may_be_the_best_come_first_the_least_decided_ahead(monkeypatch):
     effects = {WINNER: 0.05, "C/8, spatial first": 0.0495}
     records = screened(monkeypatch, effects)
-    names = [a.name for a in arms_to_confirm(records, space_of(MATCHED), records.arms)]
+    names = [a.name for a in arms_to_confirm(records, build_space(MATCHED), records.arms)]
     assert set(names[:2]) == set(effects)
     candidates = [arm for arm in records.arms if not arm.of]
     front = screened_front(records, candidates)
@@ -57,20 +57,20 @@ def test_all_arms_can_be_confirmed(monkeypatch):
 
 def test_a_single_screening_seed_rules_out_no_arm(monkeypatch):
     records = screened(monkeypatch, {WINNER: 0.05}, "--set", "design.seeds=1")
-    names = {arm.name for arm in arms_to_confirm(records, space_of(MATCHED), records.arms)}
+    names = {arm.name for arm in arms_to_confirm(records, build_space(MATCHED), records.arms)}
     assert names == set(ARMS)
 
 
 def test_controls_are_confirmed_with_their_originals(monkeypatch):
     records = screened(monkeypatch, {WINNER: 0.05}, "--controls")
-    names = {arm.name for arm in arms_to_confirm(records, space_of(MATCHED), records.arms)}
+    names = {arm.name for arm in arms_to_confirm(records, build_space(MATCHED), records.arms)}
     controls = {arm.name for arm in records.arms if arm.of}
     originals = {arm.of for arm in records.arms if arm.of}
     assert controls | originals <= names
 
 
 def test_both_ends_of_a_network_are_the_network_but_for_their_points():
-    space = space_of(MATCHED.replace("match:", "#").replace("design:", "#"))
+    space = build_space(MATCHED.replace("match:", "#").replace("design:", "#"))
     by_name = {arm.name: arm.architecture for arm in arms_of(space)}
     ends = ends_of(by_name[WINNER], space.orders)
     assert ends == {name: by_name[name] for name in ("plain", "C, spatial first")}

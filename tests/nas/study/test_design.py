@@ -23,14 +23,14 @@ from tests.nas.records import network
 from trials.recipe import recipe
 
 
-def space_of(text: str, *overrides: str):
+def build_space(text: str, *overrides: str):
     Path("space.yaml").write_text(text)
     return load_space("space.yaml", overrides)
 
 
 def fault_of(text: str, *overrides: str) -> str:
     with pytest.raises(InputError) as error:
-        space_of(text, *overrides)
+        build_space(text, *overrides)
     return str(error.value)
 
 
@@ -38,7 +38,7 @@ def fault_of(text: str, *overrides: str) -> str:
 
 
 def test_every_point_of_the_space_is_an_arm_and_the_ends_are_known():
-    arms = arms_of(space_of(MATCHED))
+    arms = arms_of(build_space(MATCHED))
     assert tuple(arm.name for arm in arms) == ARMS
     assert tuple(arm.name for arm in arms if arm.role == "end") == ENDS
     assert arms_from_json(arms_to_json(arms)) == arms
@@ -58,7 +58,7 @@ def test_the_published_designs_cost_the_same_in_every_arm(file):
 
 
 def test_parameters_can_be_made_equal_instead():
-    arms = arms_of(space_of(MATCHED.replace("macs: 200K", "params: 9K")))
+    arms = arms_of(build_space(MATCHED.replace("macs: 200K", "params: 9K")))
     counts = [count_cost(arm.architecture).params for arm in arms]
     assert max(abs(count / 9000 - 1) for count in counts) <= 0.06
     assert len({count_cost(arm.architecture).macs for arm in arms}) > 1
@@ -74,7 +74,7 @@ def test_latency_is_matched_by_what_is_measured():
 
     matched, measured_ms = match_latency(network(width=12), 2.0, 0.02, latency_ms)
     assert measured_ms == latency_ms(matched) == pytest.approx(2.0, rel=0.02)
-    space = space_of(MATCHED.replace("macs: 200K", "latency_ms: 9"))
+    space = build_space(MATCHED.replace("macs: 200K", "latency_ms: 9"))
     arms = arms_of(space, latency_ms)
     assert all(arm.latency_ms == pytest.approx(9, rel=0.06) for arm in arms)
     # What was measured stays: the same command again must not solve other widths.
@@ -85,13 +85,13 @@ def test_two_names_for_one_network_are_one_arm():
     text = MATCHED.replace("[1, 2, C/8, C/4, C]", "[1, 2, C/8]").replace(
         "match: {macs: 200K, tolerance: 6%}", ""
     )
-    arms = arms_of(space_of(text))
+    arms = arms_of(build_space(text))
     # C/8 of 16 channels is 2 segments; both convolutions have 16 channels to segment.
     assert [arm.name for arm in arms] == ["plain", "1, spatial first", "2, spatial first"]
 
 
 def test_controls_are_trained_as_what_they_are():
-    arms = arms_of(space_of(MATCHED, "design.controls=true"))
+    arms = arms_of(build_space(MATCHED, "design.controls=true"))
     controls = {arm.role: arm for arm in arms if arm.of}
     assert [arm.of for arm in arms if arm.role == "twin"] == ["plain", "C/8, spatial first"]
     proxy = recipe("proxy")
@@ -123,7 +123,7 @@ def test_sections_that_do_not_go_together_are_faults(override, message):
 
 
 def test_a_design_may_draw_each_block_by_itself():
-    arms = arms_of(space_of(MATCHED.replace("match:", "#"), "search.scope=block"))
+    arms = arms_of(build_space(MATCHED.replace("match:", "#"), "search.scope=block"))
     # Six points of each of two blocks; over 16 channels C/8 is 2 segments, the same network.
     assert len(arms) == 5 * 5
 
@@ -211,22 +211,22 @@ def test_more_seeds_and_controls_are_added_to_what_is_there(monkeypatch):
 
 def test_fewer_seeds_than_were_run_still_run_new_arms(sqlite):
     text = MATCHED + "study: {seed: 3}\n"
-    space = space_of(text)
+    space = build_space(text)
     arms = arms_of(space)
     driver = design_driver(sqlite, text, Design(arms[:2], (1, 2, 3)))
     finish(driver)
     driver.close()
     driver = design_driver(sqlite, text, Design(arms[:3], (1,)))
-    assert not driver.over
+    assert not driver.finished
     assert len(finish(driver)) == 1
-    assert driver.over
+    assert driver.finished
     driver.close()
 
 
 def design_driver(url, text: str, design: Design):
     from nas.engine.driver import Driver
+    from nas.space.load import build_space as checked
     from nas.space.load import read_document
-    from nas.space.load import space_of as checked
     from trials.data import load
 
     Path("space.yaml").write_text(text)
@@ -237,7 +237,7 @@ def design_driver(url, text: str, design: Design):
 
 
 def test_a_failed_run_is_not_tried_again_and_the_others_go_on(sqlite):
-    arms = arms_of(space_of(MATCHED))
+    arms = arms_of(build_space(MATCHED))
     driver = design_driver(sqlite, MATCHED, Design(arms[:3], (1, 2)))
     failed = driver.next()
     driver.record(
@@ -245,7 +245,7 @@ def test_a_failed_run_is_not_tried_again_and_the_others_go_on(sqlite):
         measured(driver, failed, state="failed", reason="not finite: loss nan", accuracy=None),
     )
     assert len(finish(driver)) == 5
-    assert driver.over
+    assert driver.finished
     driver.close()
     records = read_records(sqlite, "planted")
     assert [t.arm for t in records.trials if t.state == "failed"] == [failed.arm]
@@ -275,7 +275,7 @@ def test_the_mismatch_of_each_arm_is_printed(monkeypatch):
     result = search(monkeypatch, Planted())
     table = result.stdout.splitlines()[: 1 + len(ARMS)]
     assert table[0].split() == ["arm", "role", "widths", "MACs", "parameters", "off", "by"]
-    for line, arm in zip(table[1:], arms_of(space_of(MATCHED)), strict=True):
+    for line, arm in zip(table[1:], arms_of(build_space(MATCHED)), strict=True):
         off = count_cost(arm.architecture).macs / 200_000 - 1
         assert line.startswith(arm.name)
         assert line.rstrip().endswith(f"{off:+.2%}")
@@ -288,5 +288,5 @@ def test_a_plain_search_has_its_own_seeds_still(sqlite):
     first, second = driver.next(), driver.next()
     assert first.seeds != second.seeds
     assert (first.arm, first.role) == ("", "")
-    driver.release()
+    driver.requeue_running()
     driver.close()

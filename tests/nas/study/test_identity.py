@@ -46,7 +46,7 @@ def test_more_trials_and_other_resources_are_no_change(sqlite):
     assert len(finish(driver)) == 3
     driver.close()
     driver = open_driver(sqlite, "study.trials=2")
-    assert driver.over
+    assert driver.finished
     assert driver.next() is None
     driver.close()
 
@@ -112,11 +112,11 @@ def test_a_latency_is_never_taken_from_another_study(sqlite):
     """It may be of another machine."""
     latency = ("study.sampler=grid", "objectives={minimize: latency_ms}")
     driver = open_driver(sqlite, *latency)
-    assignment = driver.next()
-    driver.record(assignment.trial, measured(driver, assignment, latency_ms=1.0))
+    spec = driver.next()
+    driver.record(spec.trial, measured(driver, spec, latency_ms=1.0))
     driver.close()
     driver = open_driver(sqlite, *latency, name="second")
-    assert driver.next().architecture == assignment.architecture
+    assert driver.next().architecture == spec.architecture
     driver.close()
 
 

@@ -35,7 +35,7 @@ MEASUREMENTS, PLAN, SPACE = "measurements.csv", "plan.json", "space.yaml"
 
 
 @dataclass(frozen=True)
-class Run:
+class ArmRun:
     """One training of one arm.
 
     Attributes:
@@ -56,7 +56,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class StudyResults:
     """All runs of a study, and what it set out to answer.
 
     Attributes:
@@ -67,7 +67,7 @@ class Evidence:
     name: str
     file: SpaceFile
     plans: tuple[Registration, ...]
-    runs: tuple[Run, ...]
+    runs: tuple[ArmRun, ...]
 
     @property
     def is_design(self) -> bool:
@@ -83,16 +83,16 @@ class Evidence:
         return found
 
     @cached_property
-    def arms(self) -> dict[str, Run]:
+    def arms(self) -> dict[str, ArmRun]:
         """The first run of each arm, for what is the same in all of them."""
-        first: dict[str, Run] = {}
+        first: dict[str, ArmRun] = {}
         for run in self.runs:
             first.setdefault(run.arm, run)
         return first
 
 
-def read_evidence(url: URL, name: str) -> Evidence:
-    """Evidence from a study's database.
+def read_results(url: URL, name: str) -> StudyResults:
+    """StudyResults from a study's database.
 
     Raises:
         NoStudy: there is no such study.
@@ -107,12 +107,12 @@ def read_evidence(url: URL, name: str) -> Evidence:
     runs = list(_runs(records, "screening", file, measured))
     if records.confirmation is not None:
         runs += _runs(records.confirmation, "confirmation", file, measured)
-    return Evidence(name, file, records.plans, tuple(runs))
+    return StudyResults(name, file, records.plans, tuple(runs))
 
 
 def _runs(
     records: Records, stage: Stage, file: SpaceFile, measured: dict[TrainingKey, Measurement]
-) -> Iterator[Run]:
+) -> Iterator[ArmRun]:
     for trial in records.trials:
         if trial.state not in ("complete", "failed"):
             continue
@@ -126,7 +126,7 @@ def _runs(
             if measurement is None and trial.state == "failed":  # its workers died
                 measurement = _lost(trial, training)
             if measurement is not None:
-                yield Run(stage, arm, role, trial.of, measurement)
+                yield ArmRun(stage, arm, role, trial.of, measurement)
 
 
 def _lost(trial: TrialRecord, training: TrainingKey) -> Measurement:
@@ -145,13 +145,13 @@ def _lost(trial: TrialRecord, training: TrainingKey) -> Measurement:
     )
 
 
-def write_evidence(evidence: Evidence, folder: Path) -> None:
+def write_results(results: StudyResults, folder: Path) -> None:
     """Write the files that are published."""
-    atomic_write_text(folder / MEASUREMENTS, measurements_csv(evidence.runs))
-    atomic_write_text(folder / PLAN, registrations_to_json(evidence.plans) + "\n")
+    atomic_write_text(folder / MEASUREMENTS, measurements_csv(results.runs))
+    atomic_write_text(folder / PLAN, registrations_to_json(results.plans) + "\n")
 
 
-def measurements_csv(runs: tuple[Run, ...]) -> str:
+def measurements_csv(runs: tuple[ArmRun, ...]) -> str:
     """A row for each run."""
     out = io.StringIO()
     columns = [field.name for field in fields(Measurement)]
@@ -171,8 +171,8 @@ def _cell(value: object) -> object:
     return "" if value is None else value
 
 
-def published_evidence(folder: Path) -> Evidence:
-    """Evidence from published files.
+def published_results(folder: Path) -> StudyResults:
+    """StudyResults from published files.
 
     Raises:
         InputError: one is missing or is not what was published.
@@ -181,8 +181,8 @@ def published_evidence(folder: Path) -> Evidence:
         if not (folder / name).is_file():
             raise InputError.of("--published", f"there is no {name} in {folder}")
     document = read_yaml(folder / SPACE)
-    if document.faults:
-        raise InputError(document.faults)
+    if document.problems:
+        raise InputError(document.problems)
     try:
         space = space_file(document.value)
     except (ValueError, TypeError) as error:
@@ -192,13 +192,13 @@ def published_evidence(folder: Path) -> Evidence:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _unreadable(folder / PLAN, error) from None
     csv.field_size_limit(2**31 - 1)  # a curve of thousands of epochs is one field
-    runs: list[Run] = []
+    runs: list[ArmRun] = []
     try:
         with (folder / MEASUREMENTS).open(newline="", encoding="utf-8") as file:
             runs.extend(map(_run, csv.DictReader(file)))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error) as error:
         raise _unreadable(folder / MEASUREMENTS, error, f", run {len(runs) + 1}") from None
-    return Evidence(space.name, space, plans, tuple(runs))
+    return StudyResults(space.name, space, plans, tuple(runs))
 
 
 def _unreadable(file: Path, error: Exception, where: str = "") -> InputError:
@@ -206,7 +206,7 @@ def _unreadable(file: Path, error: Exception, where: str = "") -> InputError:
     return InputError.of("--published", f"{file}{where} is not what was published: {reason}")
 
 
-def _run(row: dict[str, str]) -> Run:
+def _run(row: dict[str, str]) -> ArmRun:
     cells = {field.name: row[field.name] for field in fields(Measurement)}
     values: dict[str, Any] = {name: cell for name, cell in cells.items() if cell != ""}
     for name in ("curve", "versions"):
@@ -221,11 +221,11 @@ def _run(row: dict[str, str]) -> Run:
     if min(measurement.macs, measurement.params, measurement.epochs) < 1:
         raise ValueError("MACs, parameters and epochs are at least 1")
     Architecture.from_json(measurement.architecture)  # raises where it is none
-    return Run(cast("Stage", stage), arm, cast("Role", role), of, measurement)
+    return ArmRun(cast("Stage", stage), arm, cast("Role", role), of, measurement)
 
 
 _MEASUREMENT = TypeAdapter(Measurement)
 """Reads numbers from text; a cell that is empty has its default."""
 
 
-__all__ = ["Evidence", "Run", "published_evidence", "read_evidence", "write_evidence"]
+__all__ = ["ArmRun", "StudyResults", "published_results", "read_results", "write_results"]

@@ -9,23 +9,23 @@ import pytest
 from typer.testing import CliRunner
 
 from nas.analysis.answer import answer
-from nas.analysis.evidence import published_evidence, write_evidence
+from nas.analysis.results import published_results, write_results
 from nas.reporting.answer_text import arms_table, speed_table
 from nas.study.records import read_records
 from nas.verdict import app as verdict_command
-from tests.nas.planting import URL, WINNER, Planted, evidence_of
+from tests.nas.planting import URL, WINNER, Planted, results_of
 
 
 def test_what_is_published_gives_the_same_answer_without_the_database(monkeypatch):
-    evidence = evidence_of(monkeypatch, {WINNER: 0.02}, "--controls")
-    write_evidence(evidence, Path("runs/planted"))
+    results = results_of(monkeypatch, {WINNER: 0.02}, "--controls")
+    write_results(results, Path("runs/planted"))
     (Path("published")).mkdir()
     for name in ("measurements.csv", "plan.json", "space.yaml"):
         Path("published", name).write_bytes(Path("runs/planted", name).read_bytes())
-    published = published_evidence(Path("published"))
-    assert published.runs == evidence.runs
-    assert published.plans == evidence.plans
-    assert answer(published) == answer(evidence)
+    published = published_results(Path("published"))
+    assert published.runs == results.runs
+    assert published.plans == results.plans
+    assert answer(published) == answer(results)
     outputs = [
         CliRunner().invoke(verdict_command, [*source, "--delta", "1"])
         for source in (["--study", "planted"], ["--published", "published"])
@@ -36,7 +36,7 @@ def test_what_is_published_gives_the_same_answer_without_the_database(monkeypatc
 
 
 def test_published_accuracies_are_those_of_the_table(monkeypatch):
-    found = answer(evidence_of(monkeypatch, {WINNER: 0.02}))
+    found = answer(results_of(monkeypatch, {WINNER: 0.02}))
     (row,) = [row for row in found.rows if row.name == WINNER]
     planted = Planted({WINNER: 0.02})
     records = [r for r in read_records(URL, "planted:confirmation").trials if r.arm == WINNER]
@@ -63,10 +63,10 @@ def test_published_accuracies_are_those_of_the_table(monkeypatch):
     ],
 )
 def test_a_damaged_publication_is_said_to_be(monkeypatch, spoil, message):
-    evidence = evidence_of(monkeypatch, {})
+    results = results_of(monkeypatch, {})
     folder = Path("published")
     folder.mkdir()
-    write_evidence(evidence, folder)
+    write_results(results, folder)
     (folder / "space.yaml").write_text(Path("planted.yaml").read_text())
     spoil(folder)
     result = CliRunner().invoke(verdict_command, ["--published", "published"])
