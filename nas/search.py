@@ -80,7 +80,7 @@ def search(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
 ) -> None:
     """Search the separability spectrum; the same command again resumes."""
-    specs: dict[str, tuple[tuple[str, ...], object]] = {
+    assignments: dict[str, tuple[tuple[str, ...], object]] = {
         "--trials": (("study", "trials"), trials),
         "--study": (("name",), study),
         "--cpus-per-trial": (("resources", "cpus_per_trial"), cpus_per_trial),
@@ -90,7 +90,7 @@ def search(
         "--sampler": (("study", "sampler"), sampler),
         "--controls": (("design", "controls"), controls or None),
     }
-    options = {option: given for option, given in specs.items() if given[1] is not None}
+    options = {option: given for option, given in assignments.items() if given[1] is not None}
     with cli_errors():
         document = read_document(space, overrides or (), options)
         planned = isinstance(document.value, dict) and document.value.get("design")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import re
 import reprlib
@@ -37,7 +38,7 @@ def load_space(path: str | FilePath, overrides: Sequence[str] = ()) -> SearchSpa
 
     Args:
         path: of the YAML file.
-        overrides: specs such as ``training.epochs=3``.
+        overrides: assignments such as ``training.epochs=3``.
 
     Raises:
         InputError: everything that is wrong, each with its place.
@@ -50,19 +51,19 @@ def read_document(
     overrides: Sequence[str] = (),
     options: Mapping[str, tuple[Path, object]] | None = None,
 ) -> Document:
-    """A file with specs applied to it, not checked yet beyond being YAML.
+    """A file with assignments applied to it, not checked yet beyond being YAML.
 
     Args:
         path: of the YAML file.
-        overrides: specs such as ``training.epochs=3``, as given to ``--set``.
+        overrides: assignments such as ``training.epochs=3``, as given to ``--set``.
         options: the path and the value that stand for a command-line option, by its name.
 
     Raises:
         InputError: the file cannot be read.
     """
     document = read_yaml(FilePath(path))
-    for spec in overrides:
-        override(document, spec)
+    for assignment in overrides:
+        override(document, assignment)
     for option, (place, value) in (options or {}).items():
         assign(document, place, value, option)
     return document
@@ -80,7 +81,7 @@ def build_space(document: Document) -> SearchSpace:
     images = _probe(document, sections["data"]) if "data" in sections else None
     if document.problems or images is None:
         raise InputError(document.problems)
-    space = SearchSpace(SpaceFile(**sections), *images)
+    space = SearchSpace.of(document, SpaceFile(**sections), *images)
     _check_plan(document, space.file)
     if document.problems:
         raise InputError(document.problems)
@@ -89,6 +90,21 @@ def build_space(document: Document) -> SearchSpace:
     if document.problems:
         raise InputError(document.problems)
     return space
+
+
+def changed_space(space: SearchSpace, options: Mapping[str, tuple[Path, object]]) -> SearchSpace:
+    """The same space with other values.
+
+    Args:
+        options: the path and the value that stand for an argument, by its name.
+
+    Raises:
+        InputError: everything that is wrong with it now.
+    """
+    document = copy.deepcopy(space.document)
+    for option, (place, value) in options.items():
+        assign(document, place, value, option)
+    return build_space(document)
 
 
 def space_file(plain: object) -> SpaceFile:

@@ -7,8 +7,9 @@ import itertools
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from nas.architecture.cost import count_block_macs, count_cost
 from nas.architecture.matching import match_macs, match_params
@@ -23,6 +24,7 @@ from nas.architecture.specification import (
 from nas.space.point_space import Choice, Draw, Parameter, Point, PointSpace
 from nas.space.quantities import format_count
 from nas.space.schema import Axes, BlockSection, SpaceFile
+from nas.space.yaml_document import Document, plain
 
 SAMPLE_TRIES = 10_000
 MATCH_TRIES = 20
@@ -63,19 +65,56 @@ class BlockFrame:
         return Block(self.channels, point.spectrum, self.stride, self.downsample, point.residual)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class SearchSpace:
-    """What may be searched.
+    """What may be searched: ``SearchSpace(name=..., data=..., network=..., search=...)``.
+
+    The sections of a search-space file, as keywords or in a mapping; a file is read by `from_yaml`.
+    The shape of the images and the number of classes are read from the data where the sections do
+    not have them.
 
     Attributes:
-        file: everything the file says.
+        file: everything the sections say.
         input_shape: (channels, height, width) of the images.
         classes: number of labels.
+        document: the sections as they were written, and where.
+
+    Raises:
+        InputError: everything that is wrong, each with its place.
     """
 
     file: SpaceFile
     input_shape: tuple[int, int, int]
     classes: int
+    document: Document = field(repr=False, compare=False)
+
+    def __init__(
+        self, sections: Mapping[str, object] | None = None, /, **more_sections: object
+    ) -> None:
+        from nas.space.load import build_space  # its checks ask a space how large it is
+
+        values = plain({**(sections or {}), **more_sections})
+        vars(self).update(vars(build_space(Document("search space", values))))
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, overrides: Sequence[str] = ()) -> SearchSpace:
+        """Read a file; see `nas.load_space`, which this is."""
+        from nas.space.load import load_space
+
+        return load_space(path, overrides)
+
+    @classmethod
+    def of(
+        cls,
+        document: Document,
+        file: SpaceFile,
+        input_shape: tuple[int, int, int],
+        classes: int,
+    ) -> SearchSpace:
+        """A space of parts that have been checked; see `nas.space.load.build_space`."""
+        space = object.__new__(cls)
+        vars(space).update(document=document, file=file, input_shape=input_shape, classes=classes)
+        return space
 
     @cached_property
     def frames(self) -> tuple[BlockFrame, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path as FilePath
@@ -112,6 +112,13 @@ def dump_yaml(value: object) -> str:
     return text
 
 
+def plain(value: Any) -> Any:  # noqa: ANN401  # data of any shape
+    """Mappings and sequences as YAML has them: dictionaries and lists, copied."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 class _Dumper(yaml.SafeDumper):
     """PyYAML writes YAML 1.1, in which `1e3` is text that needs no quotes."""
 
@@ -128,13 +135,13 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(str, _Dumper.text)
 
 
-def override(document: Document, spec: str) -> None:
+def override(document: Document, assignment: str) -> None:
     """Apply ``training.epochs=3``, as given to ``--set``; problems are noted in the document.
 
     Lists are indexed as in ``network.blocks[0].channels=32``.
     """
-    place = Place(f"--set {spec}")
-    name, equals, text = spec.partition("=")
+    place = Place(f"--set {assignment}")
+    name, equals, text = assignment.partition("=")
     path = _parse_path(name)
     if not equals or path is None:
         document.problems.append(

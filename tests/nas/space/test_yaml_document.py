@@ -162,7 +162,7 @@ def test_overrides_replace_values_and_keep_their_own_place():
 
 
 @pytest.mark.parametrize(
-    ("spec", "message"),
+    ("assignment", "message"),
     [
         ("epochs", "expected NAME=VALUE"),
         ("=3", "expected NAME=VALUE"),
@@ -174,9 +174,9 @@ def test_overrides_replace_values_and_keep_their_own_place():
         ("training.epochs=&x 3", "training.epochs: anchor &x is not allowed"),
     ],
 )
-def test_faulty_overrides_name_the_option(spec, message):
+def test_faulty_overrides_name_the_option(assignment, message):
     document = parse_yaml("training: {epochs: 8}\nblocks: [{channels: 4}]", "file.yaml")
-    override(document, spec)
+    override(document, assignment)
     with pytest.raises(InputError, match=message) as caught:
         raise InputError(document.problems)
-    assert str(caught.value).startswith(f"--set {spec}")
+    assert str(caught.value).startswith(f"--set {assignment}")
