@@ -115,7 +115,7 @@ def test_the_dearest_trial_adds_to_the_hypervolume():
 def test_figures_are_drawn_without_optuna():
     """They need a study's data, not the database that it is read from."""
     run = subprocess.run(
-        [sys.executable, "-c", "import nas.figures, sys; print({'optuna', 'ray'} & set(sys.modules))"],
+        [sys.executable, "-c", "import nas.reporting.figures, sys; print({'optuna', 'ray'} & set(sys.modules))"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert re.fullmatch(r"set\(\)\n", run.stdout)

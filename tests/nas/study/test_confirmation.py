@@ -115,7 +115,7 @@ def test_nothing_reads_the_test_split_before_the_confirmation(monkeypatch):
 
 def test_the_whole_test_split_is_read_by_the_confirmation_alone(monkeypatch):
     reads = []
-    import nas.runner as runner
+    import nas.engine.stage as runner
 
     load_test = runner.load_test
     monkeypatch.setattr(
