@@ -107,7 +107,8 @@ def _budget(space: SearchSpace) -> str:
         when = ", measured when the search starts" if unit == "ms" else ""
         return f"{solved}: widths are solved{when}"
     if file.macs is not None and file.macs.at_most is not None:
-        return f"at most {file.macs.at_most:,} MACs; dearer ones are not trained"
+        limit = f"at most {file.macs.at_most:,} MACs"
+        return f"{limit}; architectures above it are rejected before training"
     return "none"
 
 
@@ -125,6 +126,9 @@ def _describe_architecture(architecture: Architecture, console: Console) -> None
         f"{cost.activations:,} activations, key {architecture.key}",
         soft_wrap=True,
     )
+    from nas.network.ptflops import compare_with_ptflops  # loads PyTorch
+
+    console.print(compare_with_ptflops(architecture))
 
 
 def _cells(layer: Layer) -> tuple[str, ...]:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import io
 
+import torch
 from torch import nn
+
+from nas.architecture.cost import count_cost
+from nas.architecture.specification import Architecture
+from nas.network.build import build_network
 
 
 def count_macs_with_ptflops(network: nn.Module, input_shape: tuple[int, int, int]) -> int:
@@ -28,3 +35,24 @@ def count_macs_with_ptflops(network: nn.Module, input_shape: tuple[int, int, int
     if macs is None:
         raise RuntimeError(f"ptflops could not run the network on an input of {input_shape}")
     return int(macs)
+
+
+def compare_with_ptflops(architecture: Architecture) -> str:
+    """What ptflops counts, in words: ``ptflops counts 8,357,403,496 MACs: the same``.
+
+    Never raises: a second opinion that cannot be had is no reason to stop.
+    """
+    closed_form = count_cost(architecture).macs
+    try:
+        # Without memory for the weights, and nothing is computed. ptflops prints its tracebacks.
+        with (
+            torch.device("meta"),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            macs = count_macs_with_ptflops(build_network(architecture), architecture.input_shape)
+    except Exception:  # of a library that is not ours
+        return "ptflops could not count it"
+    if macs == closed_form:
+        return f"ptflops counts {macs:,} MACs: the same"
+    return f"ptflops counts {macs:,} MACs, which differs from the closed form's {closed_form:,}"

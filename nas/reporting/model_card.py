@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from nas.architecture.cost import Cost, count_cost
 from nas.architecture.description import describe_block
 from nas.architecture.specification import Architecture
+from nas.network.ptflops import compare_with_ptflops
 from nas.network.source import Provenance
 from nas.space.quantities import format_count
 from nas.space.schema import TrainingSection
@@ -73,6 +74,7 @@ convolutions (one channel segment) and depthwise separable ones (a segment for e
 |---|---|
 | accuracy on the validation split | {trained.shown_accuracy} |
 {_confirmed(confirmed)}| multiply-accumulates (MACs) of an image | {_macs(cost)} |
+| counted on the built network | {compare_with_ptflops(architecture)} |
 | parameters | {cost.params:,} |
 | input | {channels} x {height} x {width}, normalised by the training images |
 | classes | {", ".join(classes)}{" ..." if architecture.classes > 20 else ""} |

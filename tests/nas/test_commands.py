@@ -238,7 +238,9 @@ def test_an_architecture_is_described_layer_by_layer(study, records):
 
 
 def test_presets_are_described():
-    assert "22,855,952 parameters, 8,357,403,496 MACs" in run(describe_app, "xception").output
+    out = run(describe_app, "xception").output
+    assert "22,855,952 parameters, 8,357,403,496 MACs" in out
+    assert "ptflops counts 8,357,403,496 MACs: the same" in out
 
 
 def test_the_shipped_spaces_are_described_without_their_data(spaces):

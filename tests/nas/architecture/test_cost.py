@@ -13,7 +13,7 @@ from nas.architecture.presets import preset
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 from nas.network.build import build_network
 from nas.network.inception import InceptionV3
-from nas.network.ptflops import count_macs_with_ptflops
+from nas.network.ptflops import compare_with_ptflops, count_macs_with_ptflops
 from tests.conftest import ROOT
 from tests.nas.strategies import architectures
 
@@ -97,6 +97,21 @@ def test_formulas_of_the_two_orders_on_one_convolution():
     assert macs("pointwise_first") == positions * (
         s * s * c_in * between + k * k * between * c_out // g
     )
+
+
+def test_a_count_that_differs_or_fails_is_said(monkeypatch):
+    architecture = Architecture((1, 8, 8), 10, Stem((4,)), (Block((4,)),))
+    macs = count_cost(architecture).macs
+    assert compare_with_ptflops(architecture) == f"ptflops counts {macs:,} MACs: the same"
+
+    def count(*_arguments, **_options):
+        return 7, 7
+
+    monkeypatch.setattr("ptflops.get_model_complexity_info", count)
+    said = f"ptflops counts 7 MACs, which differs from the closed form's {macs:,}"
+    assert compare_with_ptflops(architecture) == said
+    monkeypatch.setattr("ptflops.get_model_complexity_info", None)
+    assert compare_with_ptflops(architecture) == "ptflops could not count it"
 
 
 def test_ptflops_leaves_the_network_as_it_was():

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from nas.architecture.cost import count_cost
 from nas.architecture.specification import Architecture
 from nas.network.source import model_source
 from nas.reporting.model_card import Trained, model_card, provenance_of
@@ -37,6 +38,13 @@ def test_card_and_source_state_the_accuracy_of_the_weights(accuracy):
     card = rows(model_card(study(RECORD), RECORD, trained))
     assert card["accuracy on the validation split"] == f"{accuracy:.4f}"
     assert f"validation accuracy {accuracy:.4f}." in header(RECORD.architecture, trained)
+
+
+def test_the_card_has_the_count_of_ptflops_beside_the_closed_form():
+    card = rows(model_card(study(RECORD), RECORD, Trained(PROXY, 0.75)))
+    macs = count_cost(RECORD.architecture).macs
+    assert card["multiply-accumulates (MACs) of an image"].startswith(f"{macs:,} (")
+    assert card["counted on the built network"] == f"ptflops counts {macs:,} MACs: the same"
 
 
 def test_a_mean_over_seeds_is_called_one():
