@@ -9,6 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what type checkers and editors see of the names below
+    from nas.api.run_search import run_search as run_search
+    from nas.api.study import Study as Study
+    from nas.api.study import load_study as load_study
     from nas.architecture import Architecture as Architecture
     from nas.architecture import ArchitectureError as ArchitectureError
     from nas.architecture import Block as Block
@@ -35,14 +38,17 @@ _HOME = {
     "MatchError": "nas.architecture.matching",
     "SearchSpace": "nas.space",
     "SpectrumPoint": "nas.architecture",
+    "Study": "nas.api.study",
     "Stem": "nas.architecture",
     "build_network": "nas.network.build",
     "count_cost": "nas.architecture.cost",
     "export_network": "nas.network.export",
     "load_space": "nas.space",
+    "load_study": "nas.api.study",
     "match_macs": "nas.architecture.matching",
     "pareto_front": "nas.statistics.pareto",
     "preset": "nas.architecture.presets",
+    "run_search": "nas.api.run_search",
 }
 
 __all__ = sorted(_HOME)  # the names above, once

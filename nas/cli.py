@@ -11,6 +11,7 @@ import typer
 
 from nas.architecture.specification import ArchitectureError
 from nas.engine.lock import StudyLocked
+from nas.engine.search import SearchFailed
 from nas.network.export import ExportError
 from nas.space.errors import InputError
 from nas.study.identity import SpaceChanged
@@ -51,6 +52,8 @@ def cli_errors() -> Iterator[None]:
         raise fail(error, "wait for it, end it, or choose another name with --study") from None
     except (NoStudy, NoSuchTrial, ArchitectureError) as error:
         raise fail(error) from None
+    except SearchFailed as error:
+        raise fail(error, status=1) from None
     except ExportError as error:  # a fault of this project, not of its user
         raise fail(f"the export would not be the trained network: {error}", status=1) from None
     except STORAGE_ERRORS as error:

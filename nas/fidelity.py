@@ -20,7 +20,7 @@ from rich.table import Table
 
 from nas.cli import cli_errors, command, fail
 from nas.engine.lock import DriverLock
-from nas.engine.stage import INTERRUPTED, TrialRunner
+from nas.engine.stage import INTERRUPTED, StageRunner
 from nas.space.errors import InputError
 from nas.space.load import build_space
 from nas.space.yaml_document import Document
@@ -119,13 +119,14 @@ def _train_longer(
     )
     design = Design(arms, design_seeds(place.name, space.file.study.seed, "fidelity", LONG_SEEDS))
     name = f"{place.name}:fidelity-{epochs}"
-    runner = TrialRunner(document, space, place.folder, place.url, ray_address, quiet)
+    runner = StageRunner(space, place, ray_address, quiet)
     with DriverLock(place.url, name):
         data = runner.load_data()
         with runner.driving(name, data, design) as driver:
             if not driver.finished:
                 runner.run(driver, data, keep_weights=False)
-            runner.outcome(driver)
+            if failure := runner.failure_of(driver):
+                print(f"error: {failure}", file=sys.stderr)
     found: dict[str, dict[int, float]] = {}
     for trial in read_records(place.url, name).trials:
         if trial.accuracy is not None and trial.seeds[0] in design.seeds:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
-def atomic_write_text(path: Path, text: str) -> None:
-    """Write a text as UTF-8, under another name first."""
+@contextmanager
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """A file to write bytes to, under another name until it is complete and on the disk."""
     partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
+    with partial.open("wb") as file:
+        yield file
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def atomic_write_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8."""
+    with atomic_write(path) as file:
+        file.write(text.encode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib.util import find_spec
 from types import TracebackType
 
 import numpy as np
@@ -27,12 +29,20 @@ class SearchProgress:
     Args:
         complete: trials that earlier runs completed.
         quiet: show nothing.
+        callbacks: called with every trial that is complete or has failed, once it is shown.
     """
 
     def __init__(
-        self, name: str, wanted: int, complete: tuple[TrialRecord, ...], quiet: bool = False
+        self,
+        name: str,
+        wanted: int,
+        complete: tuple[TrialRecord, ...],
+        quiet: bool = False,
+        callbacks: tuple[Callable[[TrialRecord], object], ...] = (),
     ) -> None:
         self.console = Console(quiet=quiet, highlight=False)
+        self.callbacks = callbacks
+        self.has_bar = self.console.is_terminal or _in_notebook(self.console)
         self.wanted = wanted
         self.records = list(complete)
         self.running = 0
@@ -48,7 +58,7 @@ class SearchProgress:
             console=self.console,
             # The time left is estimated from the last hour, for a trial may take minutes.
             speed_estimate_period=3600,
-            disable=quiet or not self.console.is_terminal,
+            disable=quiet or not self.has_bar,
         )
         self.task = self.bar.add_task(name, total=wanted, completed=len(complete), status="")
         self._refresh()
@@ -78,8 +88,10 @@ class SearchProgress:
         self._refresh()
         if record.state == "failed":
             self._say(f"trial {record.number} failed: {record.reason}")
-        elif not self.console.is_terminal:
+        elif not self.has_bar:
             self._say(self._line(record))
+        for callback in self.callbacks:
+            callback(record)
 
     def returned(self, trial: int, reason: str) -> None:
         """A trial lost its worker and will run again."""
@@ -113,3 +125,8 @@ class SearchProgress:
         if record.number in self.front and not record.arm:  # one run of an arm is no front
             parts.append("on the front")
         return "  ".join(parts)
+
+
+def _in_notebook(console: Console) -> bool:
+    """Whether a bar can be drawn in a notebook, which rich does with a widget."""
+    return console.is_jupyter and find_spec("ipywidgets") is not None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from sqlalchemy.engine import URL
 
 from nas.engine import ray_settings
 from nas.engine.driver import Driver
@@ -17,9 +17,13 @@ from nas.engine.progress import SearchProgress
 from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.quantities import format_count
-from nas.space.yaml_document import Document
 from nas.study.design import Design
+from nas.study.location import StudyPlace
+from nas.study.records import TrialRecord
 from trials.data import DataError, ImageData, Split, check_batch_size, load, load_test
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
 
 INTERRUPTED = 130
 """Exit status of a command that was asked to stop."""
@@ -27,33 +31,37 @@ INTERRUPTED = 130
 _NO_OTHER = "no other architecture was found inside the budget"
 
 
-class TrialRunner:
+class StageRunner:
     """What all stages of a study have in common.
 
     Args:
-        document: the file as searched, with the place of everything that may be wrong with it.
-        folder: of the study.
-        url: of its database.
+        place: of the study: its folder and its database.
+        sampler: in place of the one that the space names.
+        callbacks: called with every trial that is complete or has failed.
     """
 
     def __init__(
         self,
-        document: Document,
         space: SearchSpace,
-        folder: Path,
-        url: URL,
-        ray_address: str | None,
-        quiet: bool,
+        place: StudyPlace,
+        ray_address: str | None = None,
+        quiet: bool = False,
+        sampler: BaseSampler | None = None,
+        callbacks: Sequence[Callable[[TrialRecord], object]] = (),
     ) -> None:
-        self.document, self.space = document, space
-        self.folder, self.url = folder, url
+        self.space, self.place = space, place
         self.ray_address, self.quiet = ray_address, quiet
+        self.sampler, self.callbacks = sampler, tuple(callbacks)
         self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
         if not self.console.is_terminal:
             self.console.width = 200  # nothing to fit into: no column is cut
 
     def load_data(self) -> ImageData:
-        """Training and validation images, checked."""
+        """Training and validation images, checked.
+
+        Raises:
+            InputError: they cannot be used.
+        """
         config = self.space.file.data.config
         try:
             data = load(config)
@@ -65,28 +73,32 @@ class TrialRunner:
                 )
         except DataError as error:
             section = "training" if error.field == "batch_size" else "data"
-            self.document.add_problem((section, error.field), str(error), error.hint)
-            raise InputError(self.document.problems) from None
+            path = (section, error.field)
+            raise self.space.document.error(path, str(error), error.hint) from None
         return data
 
     def load_test(self, data: ImageData) -> Split:
-        """The test split, which nothing else reads."""
+        """The test split, which nothing else reads.
+
+        Raises:
+            InputError: there is none, or it does not fit the training images.
+        """
         try:
             return load_test(self.space.file.data.config, data)
         except DataError as error:
-            self.document.add_problem(("data", error.field), f"the test split: {error}", error.hint)
-            raise InputError(self.document.problems) from None
+            message = f"the test split: {error}"
+            raise self.space.document.error(("data", error.field), message, error.hint) from None
 
     @contextmanager
     def driving(self, name: str, data: ImageData, design: Design | None) -> Iterator[Driver]:
         """The driver of a stage, which leaves no trial running, however the stage ends."""
         driver = Driver(
-            self.url,
+            self.place.url,
             name,
             self.space,
-            self.document.value,
+            self.space.document.value,
             data.summary,
-            self.folder / "outbox",
+            self.place.folder / "outbox",
             design,
         )
         try:
@@ -129,14 +141,14 @@ class TrialRunner:
             fingerprint=data.summary.fingerprint,
             latency="latency_ms" in file.objective_names,
             outbox=driver.outbox.folder.absolute(),
-            weights=(self.folder / "weights").absolute() if keep_weights else None,
+            weights=(self.place.folder / "weights").absolute() if keep_weights else None,
             threads=file.resources.threads,
             gpu=gpus > 0,
         )
         resources = ray_tune.Resources(file.resources.cpus_per_trial, gpus)
         complete = [t for t in driver.records().trials if t.state == "complete"]
         progress = SearchProgress(
-            driver.study.study_name, driver.wanted, tuple(complete), self.quiet
+            driver.study.study_name, driver.wanted, tuple(complete), self.quiet, self.callbacks
         )
         driver.listener = progress
         try:
@@ -152,18 +164,20 @@ class TrialRunner:
             return f"{format_count(self.space.size)} architectures"
         return f"{len(driver.design.arms)} arms with {len(driver.design.seeds)} seeds"
 
-    def outcome(self, driver: Driver) -> int:
-        """Say how a stage ended where that is not as it should; returns the exit status."""
+    def failure_of(self, driver: Driver) -> str:
+        """Why a stage failed; nothing where it did not."""
         if driver.too_many_failures:
-            print(
-                f"error: {len(driver.failures_in_row)} trials in a row have failed, the last one: "
-                f"{driver.failures_in_row[-1]}",
-                file=sys.stderr,
+            return (
+                f"{len(driver.failures_in_row)} trials in a row have failed, the last one: "
+                f"{driver.failures_in_row[-1]}"
             )
-        elif driver.exhausted and driver.complete < driver.wanted:
+        if driver.exhausted and driver.complete < driver.wanted:
             why = "some runs have failed" if driver.design else _NO_OTHER
-            self.console.print(f"{why}: {self.count(driver)}")
-        return 1 if driver.too_many_failures or not driver.complete else 0
+            message = f"{why}: {self.count(driver)}"
+            if not driver.complete:
+                return message
+            self.console.print(message)
+        return "" if driver.complete else self.count(driver)
 
     def count(self, driver: Driver) -> str:
         """How far a driver is."""
@@ -173,6 +187,9 @@ class TrialRunner:
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
     """Whether Ctrl-C was pressed or the process was asked to end; pressed again, end at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False  # no other thread hears signals
+        return
     requests: list[int] = []
 
     def request(number: int, _frame: object) -> None:

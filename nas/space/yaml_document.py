@@ -61,6 +61,10 @@ class Document:
         """Note that something is wrong with a value."""
         self.problems.append(Problem(self.place(path, of_key), message, path, hint))
 
+    def error(self, path: Path, message: str, hint: str = "") -> InputError:
+        """That one thing is wrong with a value, to be raised."""
+        return InputError([Problem(self.place(path), message, path, hint)])
+
 
 def read_yaml(path: FilePath) -> Document:
     """Read a file.

@@ -16,8 +16,8 @@ from sqlalchemy.engine import make_url
 from typer.testing import CliRunner, Result
 
 from nas.analysis.results import StudyResults, read_results
-from nas.engine.stage import TrialRunner
-from nas.search import SearchRun, app
+from nas.engine.stage import StageRunner
+from nas.search import app
 from tests.nas.driving import measured
 
 LEVEL = 0.7
@@ -136,9 +136,9 @@ def search(
     Without its results, which take seconds, unless they are asked for.
     """
     if not results:
-        monkeypatch.setattr(SearchRun, "_write_results", lambda _run: None)
+        monkeypatch.setattr("nas.api.run_search._write_results", lambda *_: None)
     Path("planted.yaml").write_text(text)
-    monkeypatch.setattr(TrialRunner, "run", lambda _runner, *a, **k: planted.run(*a, **k))
+    monkeypatch.setattr(StageRunner, "run", lambda _runner, *a, **k: planted.run(*a, **k))
     return CliRunner().invoke(app, ["--space", "planted.yaml", *options])
 
 

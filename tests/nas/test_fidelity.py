@@ -11,7 +11,7 @@ from scipy import stats
 from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
-from nas.engine.stage import TrialRunner
+from nas.engine.stage import StageRunner
 from nas.fidelity import app, spread_sample
 from nas.statistics.rank_agreement import measure_fidelity
 from nas.study.records import read_records
@@ -97,7 +97,7 @@ def planted(tmp_path, monkeypatch):
 
 
 def fidelity(monkeypatch, longer: Longer, *options: str):
-    monkeypatch.setattr(TrialRunner, "run", lambda _runner, *a, **k: longer.run(*a, **k))
+    monkeypatch.setattr(StageRunner, "run", lambda _runner, *a, **k: longer.run(*a, **k))
     return CliRunner().invoke(app, ["--study", "planted", *options])
 
 

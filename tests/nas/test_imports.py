@@ -27,6 +27,17 @@ MAY_IMPORT = {
         "nas.statistics",
         "trials",
     },
+    "nas.api": {
+        "nas.reporting",
+        "nas.engine",
+        "nas.analysis",
+        "nas.study",
+        "nas.space",
+        "nas.network",
+        "nas.architecture",
+        "nas.statistics",
+        "trials",
+    },
     "nas.reporting": {
         "nas.engine",
         "nas.analysis",

@@ -262,7 +262,9 @@ def test_faulty_option(arguments, message):
 @pytest.mark.parametrize("name", ["2024", "true", "1e3", "null", "1.0", "a"])
 def test_an_option_of_its_own_is_not_read_as_yaml(name, monkeypatch):
     """Any name that is allowed is taken as it is: the run ends at something else."""
-    monkeypatch.setattr("nas.search.SearchRun.__call__", lambda run: print(f"study {run.name!r}"))
+    monkeypatch.setattr(
+        "nas.search.run_search", lambda space, **_: print(f"study {space.file.name!r}")
+    )
     result = search("--study", name, "--set", "training.epochs=1")
     assert result.output == f"study {name!r}\n"
 

@@ -1,0 +1,186 @@
+"""A search from its data to its last trial: screening, then the confirmation on fresh seeds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from nas.architecture.matching import MatchError
+from nas.architecture.specification import Architecture
+from nas.engine.driver import Driver
+from nas.engine.environment import describe_environment
+from nas.engine.lock import DriverLock
+from nas.engine.stage import StageRunner
+from nas.network.build import build_network
+from nas.space import SearchSpace
+from nas.space.errors import InputError
+from nas.space.yaml_document import dump_yaml
+from nas.study.confirmation import arms_to_confirm
+from nas.study.design import Arm, Design, Stage, arms_of, design_seeds
+from nas.study.location import StudyPlace, shown_url, study_in
+from nas.study.plan import Plan, register
+from nas.study.records import NoStudy, confirmation_name, quiet_optuna, read_records
+from trials.atomic_file import atomic_write_text
+from trials.data import ImageData
+from trials.measure import measure_latency
+from trials.trial import prepare_process
+
+
+class SearchFailed(RuntimeError):
+    """A search that ended without what was asked for; what is complete is kept."""
+
+
+def search_study(
+    runner: StageRunner,
+    command: str,
+    show_arms: Callable[[Sequence[Arm]], None],
+    write_results: Callable[[], None],
+) -> None:
+    """Run what is left to run of a study, and write its results.
+
+    Args:
+        command: as `environment.json` and whoever resumes the study will read it.
+        show_arms: called with the arms of a design before the first is trained.
+        write_results: called once there are some.
+
+    Raises:
+        InputError: the data cannot be used, or the folder is another study's.
+        SpaceChanged: the study exists, and what its results depend on is different.
+        StudyLocked: another process runs it.
+        SearchFailed: too many trials failed, or none is complete.
+        KeyboardInterrupt: the search was asked to stop; the same call resumes it.
+    """
+    quiet_optuna()
+    place = runner.place
+    claim_folder(place)
+    with DriverLock(place.url, place.name):
+        data = runner.load_data()
+        arms = _arms_of_design(runner)
+        design = _design(runner, "screening", arms)
+        with runner.driving(place.name, data, design) as driver:
+            _write_inputs(runner, data, command)
+            _register_plan(runner, driver, arms)
+            if design is not None and not driver.finished:
+                show_arms(arms)
+            if not driver.finished:
+                runner.run(driver, data)
+            failure, complete = runner.failure_of(driver), driver.complete
+        try:
+            if not failure and runner.space.file.confirm is not None:
+                failure = _confirm(runner, data)
+        except Exception:  # such as a missing test split: what was found before stays found
+            write_results()
+            raise
+        if complete:
+            write_results()
+    if failure:
+        raise SearchFailed(failure)
+
+
+def claim_folder(place: StudyPlace) -> None:
+    """Make a study's folder; one of another study is left alone.
+
+    Raises:
+        InputError: another study's results are in it.
+    """
+    folder = place.folder
+    if (folder / "space.yaml").is_file():
+        found = study_in(folder)
+        if found != place.name:
+            raise InputError.of(
+                "--output",
+                f"{folder} holds study {found}, not {place.name}",
+                "name another folder",
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    if place.url.get_backend_name() == "sqlite":
+        Path(str(place.url.database)).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _arms_of_design(runner: StageRunner) -> tuple[Arm, ...]:
+    """Their widths solved; those of an earlier run as they were. A search has none."""
+    space, place = runner.space, runner.place
+    if space.file.design is None:
+        return ()
+    matched = space.file.matched
+    if matched is None or matched.cost != "latency_ms":
+        return arms_of(space)
+    try:
+        solved = read_records(place.url, place.name).arms
+    except NoStudy:
+        solved = ()
+    try:
+        with runner.console.status("measuring latencies"):
+            return arms_of(space, lambda network: _latency_ms(space, network), solved)
+    except MatchError as error:
+        path, hint = ("match", "latency_ms"), "a larger tolerance"
+        raise space.document.error(path, str(error), hint) from None
+
+
+def _latency_ms(space: SearchSpace, architecture: Architecture) -> float:
+    resources = space.file.resources
+    if resources.gpus_per_trial and not torch.cuda.is_available():
+        raise InputError.of("match.latency_ms", "is measured here, and there is no GPU here")
+    device = torch.device("cuda" if resources.gpus_per_trial else "cpu")
+    prepare_process(resources.threads)
+    network = build_network(architecture)
+    return measure_latency(network, architecture.input_shape, device).median_ms
+
+
+def _design(runner: StageRunner, stage: Stage, arms: tuple[Arm, ...]) -> Design | None:
+    file = runner.space.file
+    section = file.design if stage == "screening" else file.confirm
+    if section is None:
+        return None
+    return Design(arms, design_seeds(file.name, file.study.seed, stage, section.seeds))
+
+
+def _register_plan(runner: StageRunner, driver: Driver, arms: tuple[Arm, ...]) -> None:
+    """Write down what is claimed, before the first trial."""
+    records = read_records(runner.place.url, runner.place.name)
+    results: dict[Stage, int] = {
+        "screening": records.ended,
+        "confirmation": records.confirmation.ended if records.confirmation else 0,
+    }
+    plan = Plan.of(runner.space, arms)
+    register(driver.study, plan, results)
+    if not driver.finished:
+        for line in plan.unreachable_verdicts():
+            runner.console.print(f"note: {line}")
+
+
+def _confirm(runner: StageRunner, data: ImageData) -> str:
+    """Train what may be the best, and the ends, with fresh seeds; returns why that failed."""
+    place = runner.place
+    records = read_records(place.url, place.name)
+    before = records.confirmation.arms if records.confirmation else ()
+    chosen = arms_to_confirm(records, runner.space, records.arms, runner.console.print)
+    if not chosen:
+        return ""
+    there = {(arm.name, arm.architecture) for arm in chosen}
+    arms = chosen + tuple(a for a in before if (a.name, a.architecture) not in there)
+    name, design = confirmation_name(place.name), _design(runner, "confirmation", arms)
+    with runner.driving(name, data, design) as driver:
+        if not driver.finished:
+            # Nothing else reads the test split; nobody needs the weights.
+            runner.run(driver, data, runner.load_test(data), keep_weights=False)
+        return runner.failure_of(driver)
+
+
+def _write_inputs(runner: StageRunner, data: ImageData, command: str) -> None:
+    """What was searched and where, so that the folder explains itself."""
+    document, place = runner.space.document, runner.place
+    note = f"# As searched: {document.source} with all options applied.\n"
+    atomic_write_text(place.folder / "space.yaml", note + dump_yaml(document.value))
+    resources = runner.space.file.resources
+    environment = describe_environment() | {
+        "command": command,
+        "storage": shown_url(place.url),
+        "data": data.summary.fingerprint,
+        "threads_per_trial": resources.threads,
+        "device": "cuda" if resources.gpus_per_trial else "cpu",
+    }
+    atomic_write_text(place.folder / "environment.json", json.dumps(environment, indent=2) + "\n")

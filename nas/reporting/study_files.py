@@ -1,0 +1,38 @@
+"""Everything that a search leaves in its folder once it has results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nas.analysis.results import read_results
+from nas.reporting.answer_text import headline
+from nas.reporting.dashboard import publish
+from nas.reporting.export_trial import export_trial
+from nas.reporting.figures.files import NO_RENDERER, write_images
+from nas.reporting.page import answer_of, write_report
+from nas.space.quantities import format_count
+from nas.study.location import StudyPlace, shown_url
+from nas.study.records import parameter_importances, read_records
+from nas.study.selection import choose
+
+
+def write_study_files(place: StudyPlace, say: Callable[[str], None]) -> None:
+    """Write the report, publish its figures in the dashboard, and export the knee."""
+    records = read_records(place.url, place.name)
+    importances = parameter_importances(place.url, place.name)
+    results = read_results(place.url, place.name)
+    found = answer_of(results)
+    drawn = write_report(records, importances, results, found, place.folder)
+    publish(place.url, records, drawn)
+    best = choose(records)
+    export_trial(records, best, place.folder, place.folder / "best", say)
+    say(
+        f"front of {len(records.front)}; its knee, trial {best.number} with accuracy "
+        f"{best.accuracy:.4f} at {format_count(best.macs)} MACs, is in {place.folder / 'best'}\n"
+        f"report: {place.folder / 'report.html'}\n"
+        f"dashboard: optuna-dashboard {shown_url(place.url)}"
+    )
+    if found is not None:
+        say(headline(found))
+        if not write_images(drawn, place.folder / "figures"):
+            say(NO_RENDERER)
