@@ -54,10 +54,16 @@ MAY_IMPORT = {
 SOURCES = [*(ROOT / "nas").rglob("*.py"), *(ROOT / "trials").rglob("*.py")]
 
 
-def imported(file: Path) -> set[str]:
-    """Names of all modules that a file imports, wherever in it."""
+def imported(file: Path, for_types: bool = True) -> set[str]:
+    """Names of all modules that a file imports, wherever in it.
+
+    Without `for_types` those are left out that only a type checker imports.
+    """
     names = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        if not for_types and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body.clear()
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -81,7 +87,7 @@ def importers(package: str) -> set[str]:
     return {
         str(file.relative_to(ROOT))
         for file in SOURCES
-        if any(name.split(".")[0] == package for name in imported(file))
+        if any(name.split(".")[0] == package for name in imported(file, for_types=False))
     }
 
 
