@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 
 from nas.architecture.specification import Architecture, Block, SpectrumPoint
 
@@ -64,10 +65,18 @@ def _joint(point: SpectrumPoint) -> Iterator[str]:
     yield f"{' and '.join(between) or 'nothing'} between"
 
 
+_TOLD = {"segments", "activation", "order", "kernel", "norm_between"}
+"""Fields that the rest of a description tells."""
+
+
 def _options(point: SpectrumPoint) -> Iterator[str]:
-    if point.multiplier > 1:
-        yield f"multiplier {point.multiplier}"
-    if point.dilation > 1:
-        yield f"dilation {point.dilation}"
-    if point.pointwise_groups > 1:
-        yield f"{point.pointwise_groups} pointwise groups"
+    """Every other field that is not at its default."""
+    for field in fields(point):
+        value = getattr(point, field.name)
+        name = field.name.replace("_", " ")
+        if field.name in _TOLD or value == field.default:
+            continue
+        if isinstance(value, bool):
+            yield name if value else f"no {name}"
+        else:
+            yield f"{value} {name}" if name.endswith("s") else f"{name} {value}"

@@ -97,13 +97,14 @@ def segment_widths(channels: int, count: int) -> tuple[int, ...]:
     return (width + 1,) * wider + (width,) * (count - wider)
 
 
-_PLAIN: dict[str, object] = {
+PLAIN_VALUES: dict[str, object] = {
     "segments": 1,
     "activation": "none",
     "multiplier": 1,
     "pointwise_groups": 1,
     "norm_between": False,
 }
+"""Of the fields that say something of a 1x1 step, in a convolution that has none."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class SpectrumPoint:
             f"pointwise_groups is 1 or more; got {self.pointwise_groups}",
         )
         if self.order == "plain":
-            for field, only in _PLAIN.items():
+            for field, only in PLAIN_VALUES.items():
                 value = getattr(self, field)
                 _require(
                     value == only, f"order plain has no 1x1 step: {field} is {only}; got {value}"

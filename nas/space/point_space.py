@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nas.architecture.specification import SpectrumPoint
-from nas.space.schema import Axes, SegmentRange
-
-Choice = str | int | bool
+from nas.architecture.specification import PLAIN_VALUES, Block, SpectrumPoint
+from nas.space.axes import AXES, Choice
+from nas.space.block_frame import BlockFrame
+from nas.space.value_types import SegmentRange
 
 
 @dataclass(frozen=True)
@@ -30,27 +30,33 @@ class Parameter:
 
 Draw = Callable[[Parameter], Choice]
 
-_DEFAULTS: dict[str, Choice] = {
-    "order": "spatial_first",
-    "segments": "C",
-    "activation": "none",
-    "residual": True,
-    "kernel": 3,
-    "multiplier": 1,
-    "dilation": 1,
-    "pointwise_groups": 1,
-}
-_NOT_IN_PLAIN = ("segments", "activation", "multiplier", "pointwise_groups")
-_FREE = ("activation", "dilation")
-"""Axes that cost nothing, whatever is chosen."""
-
 
 @dataclass(frozen=True)
 class Point:
-    """What is chosen for a block."""
+    """What is chosen for a block.
+
+    Attributes:
+        spectrum: where its convolutions are on the spectrum.
+        fields: of the block itself, by name.
+    """
 
     spectrum: SpectrumPoint
-    residual: bool
+    fields: tuple[tuple[str, Choice], ...]
+
+    @classmethod
+    def of(cls, chosen: Mapping[str, Any]) -> Point:
+        """The point of these choices by axis; of axes that have no effect there are none."""
+        spectrum: dict[str, Any] = dict(PLAIN_VALUES) if chosen["order"] == "plain" else {}
+        spectrum |= {n: choice for n, choice in chosen.items() if AXES[n].sets is SpectrumPoint}
+        return cls(
+            SpectrumPoint(**spectrum),
+            tuple((n, choice) for n, choice in chosen.items() if AXES[n].sets is Block),
+        )
+
+    def block(self, frame: BlockFrame) -> Block:
+        """The block of a frame at this point."""
+        fields: dict[str, Any] = dict(self.fields)
+        return Block(frame.channels, self.spectrum, frame.stride, frame.downsample, **fields)
 
 
 @dataclass(frozen=True)
@@ -71,29 +77,27 @@ class PointSpace:
             prefix: of the parameters' names.
             narrowest: the fewest channels that are segmented; where a range ``1..C`` ends.
         """
-        orders = axes["order"] or (_DEFAULTS["order"],)
+        orders = axes["order"] or (AXES["order"].default,)
         parameters = {}
-        for axis in Axes.AXES:
-            if not any(axis in _active(str(order)) for order in orders):
+        for name, axis in AXES.items():
+            if not any(axis.has_effect(str(order)) for order in orders):
                 continue
-            choices = axes[axis] or (_DEFAULTS[axis],)
+            choices = axes[name] or (axis.default,)
             ordered = isinstance(choices, SegmentRange)
             if isinstance(choices, SegmentRange):
-                last = narrowest if choices.last == "C" else choices.last
-                counts: tuple[Choice, ...] = tuple(range(choices.first, last + 1))
-                choices = (*counts[:-1], "C") if choices.last == "C" else counts
-            parameters[axis] = Parameter(prefix + axis, choices, ordered)
+                choices = choices.counts(narrowest)
+            parameters[name] = Parameter(prefix + name, choices, ordered)
         return cls(parameters)
 
     def draw(self, draw: Draw) -> Point:
         """The point of these choices; an axis with one choice is not drawn."""
         order = self._choose("order", draw)
         rest = (axis for axis in _active(str(order)) if axis != "order")
-        return _point({"order": order} | {axis: self._choose(axis, draw) for axis in rest})
+        return Point.of({"order": order} | {axis: self._choose(axis, draw) for axis in rest})
 
     def first(self) -> Point:
         """The first choice of every axis."""
-        return _point(next(self.combinations()))
+        return Point.of(next(self.combinations()))
 
     def extremes(self) -> Iterator[Point]:
         """Points that the cheapest and the dearest one are among, at any widths.
@@ -101,7 +105,7 @@ class PointSpace:
         The more segments, the fewer MACs: of consecutive counts, those between the first and the
         last need no look.
         """
-        return map(_point, self._combinations(_extremes))
+        return map(Point.of, self._combinations(_extremes))
 
     def combinations(self) -> Iterator[dict[str, Choice]]:
         """Every combination of choices by axis."""
@@ -137,19 +141,11 @@ class PointSpace:
 
 def _active(order: str) -> tuple[str, ...]:
     """The axes that have an effect in this order."""
-    return tuple(axis for axis in Axes.AXES if order != "plain" or axis not in _NOT_IN_PLAIN)
+    return tuple(name for name, axis in AXES.items() if axis.has_effect(order))
 
 
 def _extremes(parameter: Parameter) -> tuple[Choice, ...]:
     choices = parameter.choices
-    if parameter.name.rpartition(".")[2] in _FREE:
+    if not AXES[parameter.name.rpartition(".")[2]].costs_macs:
         return choices[:1]
     return choices[:1] + choices[1:][-1:] if parameter.ordered else choices
-
-
-def _point(chosen: dict[str, Any]) -> Point:
-    chosen = dict(chosen)
-    residual = chosen.pop("residual")
-    if chosen["order"] == "plain":
-        chosen["segments"] = 1
-    return Point(SpectrumPoint(**chosen), residual)

@@ -5,117 +5,27 @@ The models are strict: no value is converted to another type, and lists arrive a
 
 from __future__ import annotations
 
-import re
-import reprlib
-from collections import Counter
-from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Literal, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    field_serializer,
+    create_model,
     field_validator,
     model_validator,
 )
 
-from nas.architecture.specification import (
-    MAX_CHANNELS,
-    MAX_STRIDE,
-    Activation,
-    ArchitectureError,
-    Downsample,
-    Order,
-    Segments,
-    parse_segments,
-)
-from nas.space.quantities import parse_count, parse_fraction
+from nas.architecture.specification import Downsample, Order
+from nas.space.axes import AXES
+from nas.space.block_frame import BlockFrame
+from nas.space.value_types import Channels, Count, Fraction, Name, NonNegative, Stride, Widths
 from trials.data import DataConfig
 from trials.recipe import RECIPES, Recipe
 
 MAX_BLOCKS = 1024
-
-T = TypeVar("T")
-Channels = Annotated[int, Field(ge=1, le=MAX_CHANNELS)]
-Stride = Annotated[int, Field(ge=1, le=MAX_STRIDE)]
-Count = Annotated[int, BeforeValidator(parse_count)]
-Fraction = Annotated[float, BeforeValidator(parse_fraction)]
-NonNegative = Annotated[float, Field(ge=0, le=1e6)]
-
-
-@dataclass(frozen=True)
-class SegmentRange:
-    """``1..C`` or ``2..16``: every count from the first to the last; ``C`` is one per channel."""
-
-    first: int
-    last: int | Literal["C"]
-
-    def __str__(self) -> str:
-        return f"{self.first}..{self.last}"
-
-
-def _named(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
-        raise ValueError(
-            "a name has at most 64 letters, digits, . _ and -, and begins with a letter or digit; "
-            f"got {reprlib.repr(name)}"
-        )
-    return name
-
-
-def _listed(value: object) -> object:
-    """One value is a list of one."""
-    return value if isinstance(value, tuple) else (value,)
-
-
-def _distinct(choices: tuple[T, ...]) -> tuple[T, ...]:
-    if not choices:
-        raise ValueError("expected at least one choice; got none")
-    (choice, times), *_ = Counter(choices).most_common(1)
-    if times > 1:
-        raise ValueError(f"a choice is listed {times} times: {choice}")
-    return choices
-
-
-def _segments(value: object) -> Segments:
-    try:
-        return parse_segments(str(value))
-    except ArchitectureError as error:
-        raise ValueError(str(error)) from None
-
-
-def _segment_range(
-    value: object, handler: ValidatorFunctionWrapHandler
-) -> SegmentRange | tuple[Segments, ...]:
-    """``1..C``, or a list as the type says."""
-    if not (isinstance(value, str) and ".." in value):
-        choices: tuple[Segments, ...] = handler(_listed(value))
-        return choices
-    first, _, last = value.partition("..")
-    bounds = [part for part in (first, last) if part != "C"]
-    if first == "C" or not all(part.isdecimal() and len(part) <= 6 for part in bounds):
-        raise ValueError(f"a range is written 1..C or 2..16; got {value!r}")
-    if int(first) < 1 or (last != "C" and int(last) < int(first)):
-        raise ValueError(f"a range goes up from 1 or more; got {value!r}")
-    return SegmentRange(int(first), "C" if last == "C" else int(last))
-
-
-Name = Annotated[str, AfterValidator(_named)]
-Widths = Annotated[
-    tuple[Channels, ...], Field(min_length=1, max_length=64), BeforeValidator(_listed)
-]
-Choices = Annotated[tuple[T, ...], BeforeValidator(_listed), AfterValidator(_distinct)]
-SegmentChoices = Annotated[
-    tuple[Annotated[int | str, BeforeValidator(_segments)], ...],
-    AfterValidator(_distinct),
-    WrapValidator(_segment_range),
-]
 
 
 class Section(BaseModel):
@@ -124,31 +34,19 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Axes(Section):
-    """Choices for the blocks' points on the spectrum; an axis that is not named is not searched."""
+if TYPE_CHECKING:
 
-    AXES: ClassVar = (
-        "order",
-        "segments",
-        "activation",
-        "residual",
-        "kernel",
-        "multiplier",
-        "dilation",
-        "pointwise_groups",
+    class Axes(Section):
+        """A field for each of `AXES`, which is None where a file does not name the axis."""
+
+        order: tuple[Order, ...] | None = None
+else:
+    Axes = create_model(
+        "Axes",
+        __base__=Section,
+        __doc__="Choices for the blocks; an axis that is not named is not searched.",
+        **{name: (axis.choices | None, None) for name, axis in AXES.items()},
     )
-    order: Choices[Order] | None = None
-    segments: SegmentChoices | None = None
-    activation: Choices[Activation] | None = None
-    residual: Choices[bool] | None = None
-    kernel: Choices[Literal[3, 5, 7]] | None = None
-    multiplier: Choices[Annotated[int, Field(ge=1, le=64)]] | None = None
-    dilation: Choices[Annotated[int, Field(ge=1, le=64)]] | None = None
-    pointwise_groups: Choices[Channels] | None = None
-
-    @field_serializer("segments")
-    def _as_written(self, segments: object) -> object:
-        return str(segments) if isinstance(segments, SegmentRange) else segments
 
 
 class SearchSection(Axes):
@@ -186,6 +84,17 @@ class BlockSection(Axes):
         if len(self.channels) == 1:
             return self.channels * (self.convs or 1)
         return self.channels
+
+    def frame(self, in_channels: int, search: SearchSection) -> BlockFrame:
+        """What this fixes of a block that receives so many channels."""
+        orders = self.order or search.order
+        return BlockFrame(
+            in_channels,
+            self.convolution_channels,
+            self.stride,
+            self.downsample,
+            orders or (str(AXES["order"].default),),
+        )
 
 
 class NetworkSection(Section):

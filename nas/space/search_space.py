@@ -14,16 +14,15 @@ from pathlib import Path
 from nas.architecture.cost import count_block_macs, count_cost
 from nas.architecture.matching import match_macs, match_params
 from nas.architecture.specification import (
-    MAX_CHANNELS,
     Architecture,
     ArchitectureError,
-    Block,
-    Downsample,
     Stem,
 )
-from nas.space.point_space import Choice, Draw, Parameter, Point, PointSpace
+from nas.space.axes import AXES, Choice
+from nas.space.block_frame import BlockFrame
+from nas.space.point_space import Draw, Parameter, Point, PointSpace
 from nas.space.quantities import format_count
-from nas.space.schema import Axes, BlockSection, SpaceFile
+from nas.space.schema import BlockSection, SpaceFile
 from nas.space.yaml_document import Document, plain
 
 SAMPLE_TRIES = 10_000
@@ -41,28 +40,6 @@ class Infeasible(ArchitectureError):
     def __init__(self, message: str, violation: float = 1.0) -> None:
         super().__init__(message)
         self.violation = violation
-
-
-@dataclass(frozen=True)
-class BlockFrame:
-    """What the file fixes of a block, whatever its point."""
-
-    in_channels: int
-    channels: tuple[int, ...]
-    stride: int
-    downsample: Downsample
-
-    def narrowest(self, orders: Sequence[str]) -> int:
-        """The fewest channels that any of its convolutions is segmented over in these orders."""
-        widths = {
-            "spatial_first": min((self.in_channels, *self.channels[:-1])),
-            "pointwise_first": min(self.channels),
-        }
-        return min(widths.get(order, MAX_CHANNELS) for order in orders)
-
-    def block(self, point: Point) -> Block:
-        """The block at a point."""
-        return Block(self.channels, point.spectrum, self.stride, self.downsample, point.residual)
 
 
 @dataclass(frozen=True, init=False)
@@ -122,9 +99,8 @@ class SearchSpace:
         frames: list[BlockFrame] = []
         width = self.file.network.stem.channels[-1]
         for section in self._sections:
-            channels = section.convolution_channels
-            frames.append(BlockFrame(width, channels, section.stride, section.downsample))
-            width = channels[-1]
+            frames.append(section.frame(width, self.file.search))
+            width = frames[-1].channels[-1]
         return tuple(frames)
 
     @property
@@ -134,15 +110,14 @@ class SearchSpace:
     @cached_property
     def point_spaces(self) -> tuple[PointSpace, ...]:
         """Choices for each block, or one set of choices for all blocks."""
-        search = {axis: getattr(self.file.search, axis) for axis in Axes.AXES}
+        search = {axis: getattr(self.file.search, axis) for axis in AXES}
         if self.file.search.scope == "network":
-            narrowest = min(frame.narrowest(_orders(search)) for frame in self.frames)
+            narrowest = min(frame.narrowest for frame in self.frames)
             return (PointSpace.of(search, "", narrowest),)
         spaces = []
         for index, (section, frame) in enumerate(zip(self._sections, self.frames, strict=True)):
-            axes = {axis: getattr(section, axis) or search[axis] for axis in Axes.AXES}
-            narrowest = frame.narrowest(_orders(axes))
-            spaces.append(PointSpace.of(axes, f"block{index}.", narrowest))
+            axes = {axis: getattr(section, axis) or search[axis] for axis in AXES}
+            spaces.append(PointSpace.of(axes, f"block{index}.", frame.narrowest))
         return tuple(spaces)
 
     @cached_property
@@ -293,26 +268,14 @@ class SearchSpace:
             self.input_shape,
             self.classes,
             self._stem,
-            tuple(frame.block(point) for frame, point in zip(self.frames, spread, strict=True)),
+            tuple(point.block(frame) for frame, point in zip(self.frames, spread, strict=True)),
         )
 
 
 def _macs_of(frame: BlockFrame, size: tuple[int, int], point: Point) -> int:
-    return count_block_macs(frame.block(point), frame.in_channels, size)
+    return count_block_macs(point.block(frame), frame.in_channels, size)
 
 
 def _label(name: str, choice: Choice) -> str:
     block, _, axis = name.rpartition(".")
-    if axis == "residual":
-        said = "residual" if choice else "no residual"
-    elif axis == "activation":
-        said = "no activation" if choice == "none" else str(choice)
-    elif axis in ("order", "segments"):
-        said = str(choice).replace("_", " ")
-    else:
-        said = f"{axis.replace('_', ' ')} {choice}"
-    return f"{block} {said}".strip()
-
-
-def _orders(axes: dict[str, tuple[str, ...] | None]) -> tuple[str, ...]:
-    return axes["order"] or ("spatial_first",)
+    return f"{block} {AXES[axis].in_words(choice)}".strip()

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from nas.architecture.position import PLAIN_POSITION, position
 from nas.reporting.figures.style import INK, SERIES, error_bars, styled
+from nas.space.axes import AXES, AxisSpec
 from nas.statistics.paired import paired_intervals
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
@@ -92,7 +93,7 @@ def _series(results: StudyResults, stage: Stage) -> Iterator[SpectrumSeries]:
     table = [[of_arm[seed].accuracy or 0.0 for seed in seeds] for of_arm in runs.values()]
     lower, upper = paired_intervals(table)
     networks = {name: results.arms[name].architecture for name in runs}
-    varying = [said for said in (_activation, _residual) if _varies(networks.values(), said)]
+    varying = [said for said in _IN_WORDS if _varies(networks.values(), said)]
     families: dict[str, list[SpectrumPlace]] = {}
     for index, (name, network) in enumerate(networks.items()):
         x = position(network)
@@ -131,12 +132,12 @@ def _of_blocks(architecture: Architecture, said: Callable[[Block], str]) -> str:
     return words.pop() if len(words) == 1 else "mixed"
 
 
-def _activation(block: Block) -> str:
-    return "no activation" if block.point.activation == "none" else block.point.activation
+def _in_words(axis: AxisSpec) -> Callable[[Block], str]:
+    return lambda block: axis.in_words(axis.of(block))
 
 
-def _residual(block: Block) -> str:
-    return "residual" if block.residual else "no residual"
+_IN_WORDS = [_in_words(axis) for name, axis in AXES.items() if name not in ("order", "segments")]
+"""What else may vary."""
 
 
 def _label(architecture: Architecture) -> str:
