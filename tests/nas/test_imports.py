@@ -59,11 +59,17 @@ def imported(file: Path, for_types: bool = True) -> set[str]:
 
     Without `for_types` those are left out that only a type checker imports.
     """
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    typing = [
+        node
+        for node in nodes
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    ]
+    left_out = set() if for_types else {inner for node in typing for inner in node.body}
     names = set()
-    tree = ast.parse(file.read_text())
-    for node in ast.walk(tree):
-        if not for_types and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            node.body.clear()
+    for node in nodes:
+        if node in left_out:
+            continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
