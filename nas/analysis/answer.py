@@ -261,7 +261,9 @@ class _Answering:
         later, with confirmed accuracies in view, chooses nothing. An arm that failed with one of
         them is not chosen.
         """
-        arms = {n: runs for n, runs in self.screening.items() if not self.results.arms[n].of}
+        arms = {
+            n: runs for n, runs in self.screening.items() if not self.results.arms[n].control_of
+        }
         if not self.results.is_design:
             return {name: _accuracies(runs.values()) for name, runs in arms.items()}
         before = [e.plan for e in self.results.plans if not e.results.get("confirmation")]
@@ -338,7 +340,7 @@ class _Answering:
     @cached_property
     def _confirmed_front(self) -> tuple[list[str], FrontBootstrap] | None:
         """By the confirmation seeds, among the confirmed arms."""
-        runs = {n: r for n, r in self.confirmation.items() if not self.results.arms[n].of}
+        runs = {n: r for n, r in self.confirmation.items() if not self.results.arms[n].control_of}
         common = sorted(set.intersection(*map(set, runs.values()))) if runs else []
         return self._front(
             {name: [_accuracy(r[seed]) for seed in common] for name, r in runs.items()}
@@ -425,17 +427,17 @@ class _Answering:
     def _controls(self) -> Iterable[Control]:
         for name, run in self.results.arms.items():
             stage = self.confirmation if name in self.confirmation else self.screening
-            if not run.of or name not in stage or run.of not in stage:
+            if not run.control_of or name not in stage or run.control_of not in stage:
                 continue
-            seeds = sorted(stage[name].keys() & stage[run.of].keys())
+            seeds = sorted(stage[name].keys() & stage[run.control_of].keys())
             if seeds:
                 yield self._control(
                     name,
-                    run.of,
+                    run.control_of,
                     run.role,
                     Comparison.of(
                         [_accuracy(stage[name][seed]) for seed in seeds],
-                        [_accuracy(stage[run.of][seed]) for seed in seeds],
+                        [_accuracy(stage[run.control_of][seed]) for seed in seeds],
                     ),
                 )
 

@@ -40,13 +40,13 @@ class ArmRun:
 
     Attributes:
         arm: its name: of the design, or ``trial 12`` of a search.
-        of: the arm that a control repeats.
+        control_of: the arm that a control repeats.
     """
 
     stage: Stage
     arm: str
     role: Role
-    of: str
+    control_of: str
     measurement: Measurement
 
     @cached_property
@@ -126,7 +126,7 @@ def _runs(
             if measurement is None and trial.state == "failed":  # its workers died
                 measurement = _lost(trial, training)
             if measurement is not None:
-                yield ArmRun(stage, arm, role, trial.of, measurement)
+                yield ArmRun(stage, arm, role, trial.control_of, measurement)
 
 
 def _lost(trial: TrialRecord, training: TrainingKey) -> Measurement:
@@ -159,7 +159,7 @@ def measurements_csv(runs: tuple[ArmRun, ...]) -> str:
     writer.writerow(["stage", "arm", "role", "of", *columns])
     for run in runs:
         values = (getattr(run.measurement, column) for column in columns)
-        writer.writerow([run.stage, run.arm, run.role, run.of, *map(_cell, values)])
+        writer.writerow([run.stage, run.arm, run.role, run.control_of, *map(_cell, values)])
     return out.getvalue()
 
 
@@ -212,7 +212,7 @@ def _run(row: dict[str, str]) -> ArmRun:
     for name in ("curve", "versions"):
         values[name] = json.loads(values[name])
     measurement = _MEASUREMENT.validate_python(values)
-    stage, arm, role, of = (row[name] for name in ("stage", "arm", "role", "of"))
+    stage, arm, role, control_of = (row[name] for name in ("stage", "arm", "role", "of"))
     numbers = (measurement.accuracy, measurement.test_accuracy, *sum(measurement.curve, ()))
     if not all(number is None or isfinite(number) for number in numbers):
         raise ValueError("an accuracy or a loss is not a finite number")
@@ -221,7 +221,7 @@ def _run(row: dict[str, str]) -> ArmRun:
     if min(measurement.macs, measurement.params, measurement.epochs) < 1:
         raise ValueError("MACs, parameters and epochs are at least 1")
     Architecture.from_json(measurement.architecture)  # raises where it is none
-    return ArmRun(cast("Stage", stage), arm, cast("Role", role), of, measurement)
+    return ArmRun(cast("Stage", stage), arm, cast("Role", role), control_of, measurement)
 
 
 _MEASUREMENT = TypeAdapter(Measurement)

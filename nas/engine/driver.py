@@ -364,7 +364,7 @@ class Driver:
                 "params": cost.params,
                 "seeds": json.dumps(seeds),
             }
-            | ({"arm": arm.name, "role": arm.role, "of": arm.of} if arm else {}),
+            | ({"arm": arm.name, "role": arm.role, "of": arm.control_of} if arm else {}),
         )
         trial_id = self.storage.create_new_trial(self.study._study_id, frozen)
         number = self.storage.get_trial_number_from_id(trial_id)

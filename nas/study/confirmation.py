@@ -45,7 +45,7 @@ def arms_to_confirm(
     trained = [arm for arm in arms if arm.name in runs]
     if space.file.confirm is not None and space.file.confirm.arms == "all":
         return tuple(trained)
-    candidates = [arm for arm in trained if not arm.of]
+    candidates = [arm for arm in trained if not arm.control_of]
     front = screened_front(records, candidates)
     chosen = candidates
     if front is not None:
@@ -55,11 +55,11 @@ def arms_to_confirm(
     if interior:  # the claim is about the best of them, however far behind it is
         best = max(interior, key=lambda arm: fmean(t.accuracy or 0.0 for t in runs[arm.name]))
         chosen = chosen if best in chosen else [*chosen, best]
-    originals = {arm.of for arm in trained}
+    originals = {arm.control_of for arm in trained}
     rest = [
         arm
         for arm in trained
-        if arm not in chosen and (arm.role == "end" or arm.of or arm.name in originals)
+        if arm not in chosen and (arm.role == "end" or arm.control_of or arm.name in originals)
     ]
     return (*chosen, *rest)
 

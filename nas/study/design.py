@@ -7,10 +7,11 @@ stream of random numbers that the weights are initialised from.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal
+
+from pydantic import Field, PlainSerializer, PlainValidator, TypeAdapter
 
 from nas.architecture.matching import MatchError, match_latency
 from nas.architecture.position import is_end
@@ -31,15 +32,17 @@ class Arm:
 
     Attributes:
         role: an end of the spectrum, an interior point of it, or a control.
-        of: the arm that a control repeats.
+        control_of: the arm that a control repeats.
         choices: what was chosen in the search space, by the parameters' names.
         latency_ms: as it was measured where its widths were solved for it.
     """
 
     name: str
-    architecture: Architecture
+    architecture: Annotated[
+        Architecture, PlainValidator(Architecture.from_json), PlainSerializer(Architecture.to_json)
+    ]
     role: Role
-    of: str = ""
+    control_of: Annotated[str, Field(alias="of")] = ""
     choices: Mapping[str, Choice] = field(default_factory=dict)
     latency_ms: float | None = None
 
@@ -144,30 +147,24 @@ def controls_of(arms: Sequence[Arm]) -> tuple[Arm, ...]:
     interior = [arm for arm in arms if arm.role == "interior"]
     originals = [*ends[:1], *interior[len(interior) // 2 :][:1]]
     twins = (
-        replace(arm, name=f"twin of {arm.name}", role="twin", of=arm.name) for arm in originals
+        replace(arm, name=f"twin of {arm.name}", role="twin", control_of=arm.name)
+        for arm in originals
     )
     first = arms[0]
     handicapped = replace(
-        first, name=f"handicapped {first.name}", role="handicapped", of=first.name
+        first, name=f"handicapped {first.name}", role="handicapped", control_of=first.name
     )
     return (*twins, handicapped)
 
 
+_ARMS = TypeAdapter(tuple[Arm, ...])
+
+
 def arms_to_json(arms: Sequence[Arm]) -> str:
     """For the study's database."""
-    return json.dumps(
-        [
-            asdict(replace(arm, choices=dict(arm.choices)))
-            | {"architecture": arm.architecture.to_json()}
-            for arm in arms
-        ]
-    )
+    return _ARMS.dump_json(tuple(arms), by_alias=True).decode()
 
 
 def arms_from_json(text: str) -> tuple[Arm, ...]:
     """What `arms_to_json` wrote."""
-    items: list[dict[str, Any]] = json.loads(text)
-    return tuple(
-        Arm(**(item | {"architecture": Architecture.from_json(item["architecture"])}))
-        for item in items
-    )
+    return _ARMS.validate_json(text)

@@ -55,7 +55,7 @@ class TrialRecord:
         reason: why it failed.
         arm: of a design; empty in a search.
         role: of the arm: an end, interior or a control.
-        of: the arm that a control repeats.
+        control_of: the arm that a control repeats.
         test_accuracy: mean over the seeds, where the test split was read.
     """
 
@@ -74,7 +74,7 @@ class TrialRecord:
     reason: str = ""
     arm: str = ""
     role: str = ""
-    of: str = ""
+    control_of: str = ""
     test_accuracy: float | None = None
 
     @property
@@ -294,7 +294,7 @@ def record_of(trial: FrozenTrial, objectives: tuple[str, ...]) -> TrialRecord:
         reason=attrs.get("reason", ""),
         arm=attrs.get("arm", ""),
         role=attrs.get("role", ""),
-        of=attrs.get("of", ""),
+        control_of=attrs.get("of", ""),
         test_accuracy=attrs.get("test_accuracy"),
     )
 

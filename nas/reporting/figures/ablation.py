@@ -146,7 +146,7 @@ def _uniform(results: StudyResults) -> Iterable[tuple[str, ArmRun]]:
     screening = results.of_stage("screening")
     for name, run in results.arms.items():
         points = {(block.point, block.residual) for block in run.architecture.blocks}
-        if len(points) == 1 and not run.of and name in screening:
+        if len(points) == 1 and not run.control_of and name in screening:
             yield name, run
 
 

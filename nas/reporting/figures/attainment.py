@@ -33,7 +33,7 @@ def attainment_info(results: StudyResults) -> AttainmentInfo | None:
     arms = {
         name: runs
         for name, runs in results.of_stage("confirmation").items()
-        if not results.arms[name].of
+        if not results.arms[name].control_of
     }
     if results.file.matched is not None or not arms:
         return None

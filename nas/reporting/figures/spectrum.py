@@ -86,7 +86,7 @@ def spectrum_info(results: StudyResults) -> SpectrumInfo:
 
 
 def _series(results: StudyResults, stage: Stage) -> Iterator[SpectrumSeries]:
-    runs = {n: r for n, r in results.of_stage(stage).items() if not results.arms[n].of}
+    runs = {n: r for n, r in results.of_stage(stage).items() if not results.arms[n].control_of}
     seeds = sorted(set.intersection(*map(set, runs.values()))) if runs else []
     if not seeds:
         return

@@ -40,7 +40,7 @@ def test_arms_that_may_be_the_best_come_first_the_least_decided_ahead(monkeypatc
     records = screened(monkeypatch, effects)
     names = [a.name for a in arms_to_confirm(records, build_space(MATCHED), records.arms)]
     assert set(names[:2]) == set(effects)
-    candidates = [arm for arm in records.arms if not arm.of]
+    candidates = [arm for arm in records.arms if not arm.control_of]
     front = screened_front(records, candidates)
     doubt = dict(zip([a.name for a in candidates], np.abs(front.probabilities - 0.5), strict=True))
     assert doubt[names[0]] <= doubt[names[1]]
@@ -64,8 +64,8 @@ def test_a_single_screening_seed_rules_out_no_arm(monkeypatch):
 def test_controls_are_confirmed_with_their_originals(monkeypatch):
     records = screened(monkeypatch, {WINNER: 0.05}, "--controls")
     names = {arm.name for arm in arms_to_confirm(records, build_space(MATCHED), records.arms)}
-    controls = {arm.name for arm in records.arms if arm.of}
-    originals = {arm.of for arm in records.arms if arm.of}
+    controls = {arm.name for arm in records.arms if arm.control_of}
+    originals = {arm.control_of for arm in records.arms if arm.control_of}
     assert controls | originals <= names
 
 

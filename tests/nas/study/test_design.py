@@ -92,8 +92,8 @@ def test_two_names_for_one_network_are_one_arm():
 
 def test_controls_are_trained_as_what_they_are():
     arms = arms_of(build_space(MATCHED, "design.controls=true"))
-    controls = {arm.role: arm for arm in arms if arm.of}
-    assert [arm.of for arm in arms if arm.role == "twin"] == ["plain", "C/8, spatial first"]
+    controls = {arm.role: arm for arm in arms if arm.control_of}
+    assert [arm.control_of for arm in arms if arm.role == "twin"] == ["plain", "C/8, spatial first"]
     proxy = recipe("proxy")
     twin, handicapped = controls["twin"].recipe(proxy), controls["handicapped"].recipe(proxy)
     assert twin == replace(proxy, initialisation=1)
