@@ -46,6 +46,10 @@ class Study:
 
     place: StudyPlace
 
+    def __repr__(self) -> str:
+        complete = sum(trial.state == "complete" for trial in self.trials)
+        return f"<Study {self.name}: {complete} complete trials, in {self.folder}>"
+
     @property
     def name(self) -> str:
         """Its name."""

@@ -23,7 +23,7 @@ from nas.space.block_frame import BlockFrame
 from nas.space.point_space import Draw, Parameter, Point, PointSpace
 from nas.space.quantities import format_count
 from nas.space.schema import BlockSection, SpaceFile
-from nas.space.yaml_document import Document, plain
+from nas.space.yaml_document import Document, document_of
 
 SAMPLE_TRIES = 10_000
 MATCH_TRIES = 20
@@ -70,8 +70,8 @@ class SearchSpace:
     ) -> None:
         from nas.space.load import build_space  # its checks ask a space how large it is
 
-        values = plain({**(sections or {}), **more_sections})
-        vars(self).update(vars(build_space(Document("search space", values))))
+        document = document_of({**(sections or {}), **more_sections}, "search space")
+        vars(self).update(vars(build_space(document)))
 
     @classmethod
     def from_yaml(cls, path: str | Path, overrides: Sequence[str] = ()) -> SearchSpace:

@@ -116,11 +116,20 @@ def dump_yaml(value: object) -> str:
     return text
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401  # data of any shape
-    """Mappings and sequences as YAML has them: dictionaries and lists, copied."""
+def document_of(value: object, source: str) -> Document:
+    """Data of Python's as a document: mappings and sequences as YAML has them, copied."""
+    document = Document(source)
+    document.value = _plain(value, (), document)
+    return document
+
+
+def _plain(value: Any, path: Path, document: Document) -> Any:  # noqa: ANN401  # of any shape
+    document.values[path] = document.keys[path] = Place(document.source)
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: _plain(item, (*path, key), document) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, (*path, i), document) for i, item in enumerate(value)]
+    return value
 
 
 class _Dumper(yaml.SafeDumper):
