@@ -23,7 +23,7 @@ from rich.table import Table
 from scipy import stats
 
 from nas.analysis.answer import answer
-from nas.analysis.results import published_results
+from nas.analysis.published import published_results
 from nas.cli import cli_errors
 from nas.statistics.decision import Claim, judge
 from nas.statistics.paired import noise_components
@@ -113,12 +113,9 @@ def design_of(folder: Path) -> tuple[Design, Claim]:
     found = answer(results)
     if found.verdict is None:
         raise typer.BadParameter(f"{folder}: {found.reason}")
-    judged = {arm.name for arm in found.verdict.arms}
-    runs = results.of_stage("confirmation")
-    seeds = sorted(set.intersection(*(set(runs[name]) for name in judged)))
-    noise, shared = noise_components(
-        [[runs[name][seed].accuracy or 0.0 for seed in seeds] for name in sorted(judged)]
-    )
+    judged = sorted(found.verdict.against_best_end)
+    runs = results.of_stage("confirmation").of(judged)
+    noise, shared = noise_components(list(runs.accuracies().values()))
     ends = len(found.verdict.claim.ends)
     design = Design(
         ends=ends,
@@ -127,7 +124,7 @@ def design_of(folder: Path) -> tuple[Design, Claim]:
         noise=noise,
         shared=shared,
         screening=results.plans[-1].plan.screening_seeds,
-        confirmation=len(seeds),
+        confirmation=len(runs.common_seeds),
     )
     return design, found.verdict.claim
 

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from nas.analysis.answer import answer_of
 from nas.analysis.results import read_results
 from nas.cli import cli_errors, command
 from nas.reporting.figures.files import NO_RENDERER, write_images
-from nas.reporting.page import answer_of, write_report
+from nas.reporting.page import write_report
 from nas.study.location import locate_study
 from nas.study.records import (
     parameter_importances,

@@ -1,37 +1,51 @@
-"""What a verdict rests on: every run of a study with its measurement, in a database or in files.
-
-The files, ``measurements.csv``, ``plan.json`` and ``space.yaml``, are what is published of a study:
-everything that is said of it can be computed from them again, without training.
-"""
+"""What a study measured: every training of every arm, and the plan that it was run by."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite
-from pathlib import Path
-from typing import Any, cast, get_args
+from typing import cast
 
-from pydantic import TypeAdapter
 from sqlalchemy.engine import URL
 
 from nas.architecture.specification import Architecture
-from nas.space.errors import InputError
 from nas.space.load import space_file
 from nas.space.schema import SpaceFile
-from nas.space.yaml_document import read_yaml
 from nas.study.design import Role, Stage, recipe_of_role, role_of
-from nas.study.plan import Registration, registrations_from_json, registrations_to_json
+from nas.study.plan import Registration
 from nas.study.records import Records, TrialRecord, read_records
-from trials.atomic_file import atomic_write_text
 from trials.measurement import Measurement, TrainingKey
 from trials.store import Store
 
-MEASUREMENTS, PLAN, SPACE = "measurements.csv", "plan.json", "space.yaml"
+
+def accuracy_of(measurement: Measurement) -> float:
+    """Validation accuracy of a complete run.
+
+    Raises:
+        ValueError: it has failed.
+    """
+    if measurement.accuracy is None:
+        raise ValueError(f"this training has failed: {measurement.reason}")
+    return measurement.accuracy
+
+
+class StageRuns(dict[str, dict[int, Measurement]]):
+    """Complete runs of a stage, by arm and seed."""
+
+    def of(self, arms: Iterable[str]) -> StageRuns:
+        """The runs of some arms; of one that has none, none."""
+        return StageRuns({arm: self.get(arm, {}) for arm in arms})
+
+    @property
+    def common_seeds(self) -> list[int]:
+        """Seeds with which every arm has a run, smallest first."""
+        return sorted(set.intersection(*map(set, self.values()))) if self else []
+
+    def accuracies(self, seeds: Sequence[int] | None = None) -> dict[str, list[float]]:
+        """Of each arm, by the common seeds unless others that it was trained with are given."""
+        chosen = self.common_seeds if seeds is None else seeds
+        return {arm: [accuracy_of(runs[seed]) for seed in chosen] for arm, runs in self.items()}
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,7 @@ class ArmRun:
 
     Attributes:
         arm: its name: of the design, or ``trial 12`` of a search.
-        control_of: the arm that a control repeats.
+        control_of: the arm that a control repeats; empty where it is none.
     """
 
     stage: Stage
@@ -53,6 +67,11 @@ class ArmRun:
     def architecture(self) -> Architecture:
         """The arm's network."""
         return Architecture.from_json(self.measurement.architecture)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has an accuracy."""
+        return self.measurement.accuracy is not None
 
 
 @dataclass(frozen=True)
@@ -74,11 +93,11 @@ class StudyResults:
         """Whether arms were planned; otherwise they were searched for."""
         return self.file.design is not None
 
-    def of_stage(self, stage: Stage) -> dict[str, dict[int, Measurement]]:
-        """Complete runs of a stage, by arm and seed."""
-        found: dict[str, dict[int, Measurement]] = {}
+    def of_stage(self, stage: Stage, controls: bool = True) -> StageRuns:
+        """Complete runs of a stage, those of controls where they are wanted."""
+        found = StageRuns()
         for run in self.runs:
-            if run.stage == stage and run.measurement.accuracy is not None:
+            if run.stage == stage and run.is_complete and (controls or not run.control_of):
                 found.setdefault(run.arm, {})[run.measurement.seed] = run.measurement
         return found
 
@@ -92,7 +111,7 @@ class StudyResults:
 
 
 def read_results(url: URL, name: str) -> StudyResults:
-    """StudyResults from a study's database.
+    """Read the results of a study from its database.
 
     Raises:
         NoStudy: there is no such study.
@@ -143,89 +162,3 @@ def _lost(trial: TrialRecord, training: TrainingKey) -> Measurement:
         state="failed",
         reason=trial.reason,
     )
-
-
-def write_results(results: StudyResults, folder: Path) -> None:
-    """Write the files that are published."""
-    atomic_write_text(folder / MEASUREMENTS, measurements_csv(results.runs))
-    atomic_write_text(folder / PLAN, registrations_to_json(results.plans) + "\n")
-
-
-def measurements_csv(runs: tuple[ArmRun, ...]) -> str:
-    """A row for each run."""
-    out = io.StringIO()
-    columns = [field.name for field in fields(Measurement)]
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["stage", "arm", "role", "of", *columns])
-    for run in runs:
-        values = (getattr(run.measurement, column) for column in columns)
-        writer.writerow([run.stage, run.arm, run.role, run.control_of, *map(_cell, values)])
-    return out.getvalue()
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, float):
-        return repr(value)
-    if isinstance(value, tuple | dict):
-        return json.dumps(value)
-    return "" if value is None else value
-
-
-def published_results(folder: Path) -> StudyResults:
-    """StudyResults from published files.
-
-    Raises:
-        InputError: one is missing or is not what was published.
-    """
-    for name in (MEASUREMENTS, PLAN, SPACE):
-        if not (folder / name).is_file():
-            raise InputError.of("--published", f"there is no {name} in {folder}")
-    document = read_yaml(folder / SPACE)
-    if document.problems:
-        raise InputError(document.problems)
-    try:
-        space = space_file(document.value)
-    except (ValueError, TypeError) as error:
-        raise _unreadable(folder / SPACE, error) from None
-    try:
-        plans = registrations_from_json((folder / PLAN).read_text(encoding="utf-8"))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _unreadable(folder / PLAN, error) from None
-    csv.field_size_limit(2**31 - 1)  # a curve of thousands of epochs is one field
-    runs: list[ArmRun] = []
-    try:
-        with (folder / MEASUREMENTS).open(newline="", encoding="utf-8") as file:
-            runs.extend(map(_run, csv.DictReader(file)))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error) as error:
-        raise _unreadable(folder / MEASUREMENTS, error, f", run {len(runs) + 1}") from None
-    return StudyResults(space.name, space, plans, tuple(runs))
-
-
-def _unreadable(file: Path, error: Exception, where: str = "") -> InputError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return InputError.of("--published", f"{file}{where} is not what was published: {reason}")
-
-
-def _run(row: dict[str, str]) -> ArmRun:
-    cells = {field.name: row[field.name] for field in fields(Measurement)}
-    values: dict[str, Any] = {name: cell for name, cell in cells.items() if cell != ""}
-    for name in ("curve", "versions"):
-        values[name] = json.loads(values[name])
-    measurement = _MEASUREMENT.validate_python(values)
-    stage, arm, role, control_of = (row[name] for name in ("stage", "arm", "role", "of"))
-    numbers = (measurement.accuracy, measurement.test_accuracy, *sum(measurement.curve, ()))
-    if not all(number is None or isfinite(number) for number in numbers):
-        raise ValueError("an accuracy or a loss is not a finite number")
-    if stage not in get_args(Stage) or role not in get_args(Role):
-        raise ValueError(f"stage {stage!r}, role {role!r}")
-    if min(measurement.macs, measurement.params, measurement.epochs) < 1:
-        raise ValueError("MACs, parameters and epochs are at least 1")
-    Architecture.from_json(measurement.architecture)  # raises where it is none
-    return ArmRun(cast("Stage", stage), arm, cast("Role", role), control_of, measurement)
-
-
-_MEASUREMENT = TypeAdapter(Measurement)
-"""Reads numbers from text; a cell that is empty has its default."""
-
-
-__all__ = ["ArmRun", "StudyResults", "published_results", "read_results", "write_results"]

@@ -1,17 +1,14 @@
-"""An answer in words and tables, the same on a terminal and in a report. Accuracies in percent."""
+"""An answer in words, the same on a terminal and in a report. Accuracies in percent."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import isfinite
-from statistics import fmean, stdev
 
-from nas.analysis.answer import Answer, ArmRow, Control
-from nas.space.quantities import format_count
+from nas.analysis.answer import Answer
+from nas.reporting.formats import bounds, points
 from nas.statistics.decision import Verdict
 from nas.study.plan import Plan
-
-Table = tuple[list[str], list[tuple[str, ...]]]
 
 
 def headline(answer: Answer) -> str:
@@ -28,7 +25,7 @@ def headline(answer: Answer) -> str:
 
 def _outcome(verdict: Verdict) -> str:
     by = f"by more than {100 * verdict.claim.delta:g} percentage points"
-    gap = f"{_points(verdict.estimate)} against {verdict.best_end}"
+    gap = f"{points(verdict.estimate)} against {verdict.best_end}"
     match verdict.outcome:
         case "supported":
             return f"Supported: {verdict.chosen} beats every end {by} ({gap})."
@@ -65,28 +62,39 @@ def facts(answer: Answer) -> Iterator[tuple[str, str]]:
 
 
 def _verdict_facts(verdict: Verdict, answer: Answer) -> Iterator[tuple[str, str]]:
-    alpha = verdict.claim.alpha
-    seeds = len(verdict.differences)
-    interior = [arm.name for arm in verdict.arms if arm.name not in verdict.claim.ends]
     yield "chosen by screening", verdict.chosen
     yield "best end by confirmation", verdict.best_end
     yield (
         "difference",
-        f"{_points(verdict.estimate)} percentage points, paired over {seeds} fresh seeds; one by "
-        f"one {', '.join(map(_points, sorted(verdict.differences)))}",
+        f"{points(verdict.estimate)} percentage points, paired over {len(verdict.differences)} "
+        f"fresh seeds; one by one {', '.join(map(points, sorted(verdict.differences)))}",
     )
     yield (
         "advantage over every end",
-        f"{_bounds(verdict.lower, verdict.upper)}, each bound with {1 - alpha:.4g} confidence; "
-        "for these images",
+        f"{bounds(verdict.lower, verdict.upper)}, each bound with "
+        f"{1 - verdict.claim.alpha:.4g} confidence; for these images",
     )
     if answer.looks:
+        yield "level", _level(verdict.claim.alpha, answer.looks)
+    yield from _p_values(verdict)
+    yield "detectable", _detectable(verdict)
+    yield "more seeds that would settle it", _more_seeds(verdict)
+    if answer.test is not None:
+        mean, low, high = answer.test
         yield (
-            "level",
-            f"alpha is {alpha:g}, halved for each time that confirmation seeds were added with "
-            "results in view; all looks together are wrong with less than "
-            f"{2 * alpha * 2**answer.looks:g}",
+            "the same difference on the test split",
+            f"{points(mean)} percentage points, {bounds(low, high)}; no part of the verdict",
         )
+
+
+def _level(alpha: float, looks: int) -> str:
+    return (
+        f"alpha is {alpha:g}, halved for each time that confirmation seeds were added with "
+        f"results in view; all looks together are wrong with less than {2 * alpha * 2**looks:g}"
+    )
+
+
+def _p_values(verdict: Verdict) -> Iterator[tuple[str, str]]:
     yield (
         "p-value",
         f"{verdict.p_value:.3g}, if it beat some end by delta or less: the largest over the "
@@ -94,23 +102,18 @@ def _verdict_facts(verdict: Verdict, answer: Answer) -> Iterator[tuple[str, str]
     )
     yield (
         "p-value of a refutation",
-        f"{verdict.p_refuted:.3g}, if one of {', '.join(interior)} beat every end by more "
+        f"{verdict.p_refuted:.3g}, if one of {', '.join(verdict.interior)} beat every end by more "
         "(Bonferroni over the ends); says nothing of arms that were not confirmed",
     )
-    yield (
-        "detectable",
-        f"an advantage of {_points(verdict.detectable)} percentage points over every end would "
+
+
+def _detectable(verdict: Verdict) -> str:
+    if not isfinite(verdict.detectable):
+        return "none: the seeds are too few for this alpha"
+    return (
+        f"an advantage of {points(verdict.detectable)} percentage points over every end would "
         "have been found in at least 4 of 5 such studies"
-        if isfinite(verdict.detectable)
-        else "none: the seeds are too few for this alpha",
     )
-    yield "more seeds that would settle it", _more_seeds(verdict)
-    if answer.test is not None:
-        mean, low, high = answer.test
-        yield (
-            "the same difference on the test split",
-            f"{_points(mean)} percentage points, {_bounds(low, high)}; no part of the verdict",
-        )
 
 
 def _plan(plan: Plan) -> str:
@@ -139,103 +142,3 @@ def _more_seeds(verdict: Verdict) -> str:
         f"{verdict.more_seeds} (with 80% probability, if the estimate were right; added to this "
         "study they are judged at half its alpha)"
     )
-
-
-def arms_table(answer: Answer) -> Table:
-    """One row for each arm: cost, accuracy in each stage, and what is left of the choice."""
-    against = {}
-    if answer.verdict is not None:
-        against = {arm.name: arm.against_best_end for arm in answer.verdict.arms}
-    heads = ["arm", "role", "MACs", "screening", "confirmed", "shrinkage", "test"]
-    heads += ["against the best end, uncorrected", "P(front) screened", "P(front) confirmed", ""]
-    rows: list[tuple[str, ...]] = []
-    for row in answer.rows:
-        gap = against.get(row.name)
-        rows.append(
-            (
-                row.name,
-                row.role,
-                f"{row.macs:,}",
-                _mean(row.screening),
-                _mean(row.confirmation),
-                "" if row.shrinkage is None else _points(row.shrinkage),
-                _mean(row.test),
-                "" if gap is None else f"{_points(gap[0])} [{_points(gap[1])}, {_points(gap[2])}]",
-                _probability(row.p_screened),
-                _probability(row.p_confirmed),
-                row.label or "",
-            )
-        )
-    return heads, rows
-
-
-def speed_table(rows: Sequence[ArmRow]) -> Table:
-    """Size and speed, as in the paper's Table 3; controls left out."""
-    heads = ["arm", "parameters", "MACs", "images/s", "steps/s", "peak memory"]
-    return heads, [
-        (
-            row.name,
-            f"{row.params:,}",
-            f"{row.macs:,}",
-            "" if row.images_per_second is None else f"{row.images_per_second:,.0f}",
-            "" if row.steps_per_second is None else f"{row.steps_per_second:.1f}",
-            "not measured on CPU"
-            if row.peak_memory_bytes is None
-            else f"{format_count(row.peak_memory_bytes)}B",
-        )
-        for row in rows
-        if row.role in ("end", "interior")
-    ]
-
-
-def controls_table(controls: Sequence[Control]) -> Table:
-    """Each control with what it must show and whether it does."""
-    heads = ["control", "must show", "difference from its original", "p-value", "came out"]
-    return heads, [
-        (
-            control.name,
-            "no difference" if control.kind == "twin" else "a loss",
-            f"{_points(control.difference[0])} [{_points(control.difference[1])}, "
-            f"{_points(control.difference[2])}]",
-            f"{control.p_value:.3g}",
-            _came_out(control),
-        )
-        for control in controls
-    ]
-
-
-def _came_out(control: Control) -> str:
-    if control.passed is None:
-        return "cannot be told: too few seeds"
-    if not control.passed:
-        return "NOT as it must"
-    return "no difference found" if control.kind == "twin" else "found"
-
-
-def _bounds(lower: float, upper: float) -> str:
-    if not isfinite(lower) and not isfinite(upper):
-        return "unbounded with so few seeds"
-    if not isfinite(lower):
-        return f"at most {_points(upper)}"
-    if not isfinite(upper):
-        return f"at least {_points(lower)}"
-    return f"{_points(lower)} to {_points(upper)}"
-
-
-def _probability(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
-
-
-def _points(fraction: float) -> str:
-    """A difference of accuracies in percentage points."""
-    if not isfinite(fraction):
-        return "unbounded"
-    return f"{100 * fraction:+.2f}"
-
-
-def _mean(accuracies: Sequence[float]) -> str:
-    """Mean and standard deviation in percent, and of how many runs."""
-    if not accuracies:
-        return ""
-    spread = f" ± {100 * stdev(accuracies):.2f}" if len(accuracies) > 1 else ""
-    return f"{100 * fmean(accuracies):.2f}{spread} ({len(accuracies)})"

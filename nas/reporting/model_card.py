@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nas.architecture.cost import Cost, count_cost
+from nas.architecture.cost import count_cost
 from nas.architecture.description import describe_block
-from nas.architecture.specification import Architecture
 from nas.network.ptflops import compare_with_ptflops
 from nas.network.source import Provenance
+from nas.reporting.rendering import render_markdown
 from nas.space.quantities import format_count
 from nas.space.schema import TrainingSection
 from nas.study.records import Records, TrialRecord
@@ -58,77 +57,29 @@ def model_card(records: Records, record: TrialRecord, trained: Trained) -> str:
     """Markdown."""
     architecture = record.architecture
     cost = count_cost(architecture)
-    source = _escaped(records.document.get("data", {}).get("source", "unknown"))
-    classes = [_escaped(name) for name in records.data.classes[:20]]
     channels, height, width = architecture.input_shape
-    train_images, validation_images = records.data.images
     usual = TrainingSection.model_validate(records.document.get("training", {})).full_recipe
-    # Of a network that was trained otherwise the confirmation says nothing.
-    confirmed = records.confirmation_of(record) if trained.recipe == usual else None
-    return f"""# Trial {record.number} of {_escaped(records.name)}
-
-A convolutional network found by a search over the separability spectrum: between regular
-convolutions (one channel segment) and depthwise separable ones (a segment for each channel).
-
-| | |
-|---|---|
-| accuracy on the validation split | {trained.shown_accuracy} |
-{_confirmed(confirmed)}| multiply-accumulates (MACs) of an image | {_macs(cost)} |
-| counted on the built network | {compare_with_ptflops(architecture)} |
-| parameters | {cost.params:,} |
-| input | {channels} x {height} x {width}, normalised by the training images |
-| classes | {", ".join(classes)}{" ..." if architecture.classes > 20 else ""} |
-| data | {source}, fingerprint {records.data.fingerprint} |
-| images | {train_images:,} to train, {validation_images:,} to validate |
-| training | {", ".join(_training(trained.recipe))} |
-| architecture key | {architecture.key} |
-
-The validation split was also used to choose this network among {len(records.complete)}, so its
-accuracy on it is somewhat too high. {_use_of_test(confirmed)}
-
-## Blocks
-
-{_blocks(architecture)}
-
-## Use
-
-Needs PyTorch, and no other file than these.
-
-```python
-import torch
-from model import CLASSES, load, preprocess
-
-network = load()
-images = torch.zeros(1, {height}, {width}, {channels}, dtype=torch.uint8)  # (N, H, W, C)
-print(CLASSES[network(preprocess(images)).argmax()])
-```
-"""
-
-
-def _confirmed(arm: TrialRecord | None) -> str:
-    """A row for the trainings on fresh seeds, which say more than those that chose the network."""
-    if arm is None or arm.accuracy is None:
-        return ""
-    test = "" if arm.test_accuracy is None else f", {arm.test_accuracy:.4f} on the test split"
-    return (
-        f"| trained again with {len(arm.seeds)} fresh seeds, mean | {arm.accuracy:.4f} on the "
-        f"validation split{test} |\n"
+    return render_markdown(
+        "model_card.md.j2",
+        records=records,
+        record=record,
+        trained=trained,
+        # Of a network that was trained otherwise the confirmation says nothing.
+        confirmed=records.confirmation_of(record) if trained.recipe == usual else None,
+        architecture=architecture,
+        cost=cost,
+        flops=format_count(cost.flops),
+        counted=compare_with_ptflops(architecture),
+        channels=channels,
+        height=height,
+        width=width,
+        source=records.document.get("data", {}).get("source", "unknown"),
+        training=_training(trained.recipe),
+        blocks=[
+            f"{describe_block(block, in_channels)}, stride {block.stride}"
+            for block, in_channels in architecture.blocks_with_input()
+        ],
     )
-
-
-def _use_of_test(confirmed: TrialRecord | None) -> str:
-    if confirmed is None or confirmed.test_accuracy is None:
-        return "The test split has not been used."
-    return "The test split was used for nothing but the accuracy above."
-
-
-def _blocks(architecture: Architecture) -> str:
-    blocks = (
-        f"1. {describe_block(block, in_channels)}, stride {block.stride}"
-        for block, in_channels in architecture.blocks_with_input()
-    )
-    stem = ", ".join(map(str, architecture.stem.channels))
-    return "\n".join((f"1. stem: {stem} channels", *blocks))
 
 
 def _training(recipe: Recipe) -> Iterator[str]:
@@ -152,13 +103,3 @@ def _schedule(recipe: Recipe) -> str:
     images = f"{recipe.decay_images:,} images"
     interval = images if recipe.decay_images else f"{recipe.decay_epochs:g} epochs"
     return f"times {recipe.decay:g} every {interval}"
-
-
-def _escaped(text: str) -> str:
-    """Text of the data's makers, as a cell of a table: on one line, and nothing in it is markup."""
-    line = "".join(c if c.isprintable() else " " for c in text)
-    return re.sub(r"([\\`*_\[\]<>|&~$])", r"\\\1", line)
-
-
-def _macs(cost: Cost) -> str:
-    return f"{cost.macs:,} ({format_count(cost.flops)} FLOPs)"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nas.analysis.answer import answer_of
 from nas.analysis.results import read_results
 from nas.reporting.answer_text import headline
 from nas.reporting.dashboard import publish
 from nas.reporting.export_trial import export_trial
 from nas.reporting.figures.files import NO_RENDERER, write_images
-from nas.reporting.page import answer_of, write_report
+from nas.reporting.page import write_report
 from nas.space.quantities import format_count
 from nas.study.location import StudyPlace, shown_url
 from nas.study.records import parameter_importances, read_records

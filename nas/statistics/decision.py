@@ -15,7 +15,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nas.statistics.paired import POWER, Comparison, seeds_needed, smallest_detectable_effect
+from nas.statistics.paired import (
+    POWER,
+    Comparison,
+    Interval,
+    seeds_needed,
+    smallest_detectable_effect,
+)
 
 Outcome = Literal["supported", "refuted", "inconclusive"]
 
@@ -37,34 +43,19 @@ class Claim:
     def __post_init__(self) -> None:
         if not self.ends:
             raise ValueError("a claim names at least one end of the spectrum")
-        if not 0 < self.alpha < 0.5:
-            raise ValueError(f"alpha is between 0 and 0.5; got {self.alpha}")
-        if not 0 <= self.delta < 1:
-            raise ValueError(f"delta is a difference of accuracies from 0 to 1; got {self.delta}")
+        check_levels(self.delta, self.alpha)
 
 
-@dataclass(frozen=True)
-class JudgedArm:
-    """One row of the table.
+def check_levels(delta: float, alpha: float) -> None:
+    """Refuse a claim that cannot be meant.
 
-    Attributes:
-        accuracy: mean over the confirmation seeds.
-        deviation: over them.
-        screening: mean over the screening seeds.
-        against_best_end: mean difference with its interval; of an end itself None.
+    Raises:
+        ValueError: delta or alpha is out of range.
     """
-
-    name: str
-    seeds: int
-    accuracy: float
-    deviation: float
-    screening: float
-    against_best_end: tuple[float, float, float] | None
-
-    @property
-    def shrinkage(self) -> float:
-        """By how much screening was too optimistic: the winner's curse."""
-        return self.screening - self.accuracy
+    if not 0 < alpha < 0.5:
+        raise ValueError(f"alpha is between 0 and 0.5; got {alpha}")
+    if not 0 <= delta < 1:
+        raise ValueError(f"delta is a difference of accuracies from 0 to 1; got {delta}")
 
 
 @dataclass(frozen=True)
@@ -78,13 +69,14 @@ class Verdict:
         differences: the chosen point minus the best end, seed by seed.
         lower: what the point's advantage over the best of all ends is above, with confidence
             1 - alpha: supported exactly where it is above delta.
-        upper: what it is below, likewise.
+        upper: what it is below, with the same confidence.
         p_value: of the hypothesis that the difference is at most delta.
         p_refuted: of the hypothesis that it is more, for some interior point.
         detectable: the smallest advantage over all ends that this study would have found with a
             probability of at least 80%.
         more_seeds: that would settle it with 80% if the estimate were right; None if it would take
             more than 10,000, 0 where it is settled.
+        against_best_end: of each judged arm, uncorrected; None of the best end itself.
     """
 
     claim: Claim
@@ -99,7 +91,12 @@ class Verdict:
     p_refuted: float
     detectable: float
     more_seeds: int | None
-    arms: tuple[JudgedArm, ...]
+    against_best_end: Mapping[str, Interval | None]
+
+    @property
+    def interior(self) -> tuple[str, ...]:
+        """The judged arms that are no ends."""
+        return tuple(name for name in self.against_best_end if name not in self.claim.ends)
 
 
 def judge(
@@ -116,6 +113,40 @@ def judge(
         ValueError: an end or every interior point is missing, or the seeds are not paired.
     """
     runs = {name: _checked(name, values) for name, values in confirmation.items()}
+    chosen = _best_interior(screening, runs, claim)
+    best_end = max(claim.ends, key=lambda end: runs[end].mean())
+    against = {end: Comparison.of(runs[chosen], runs[end]) for end in claim.ends}
+    p_value = max(comparison.p_greater(claim.delta) for comparison in against.values())
+    interior = [name for name in runs if name not in claim.ends]
+    p_refuted = max(_p_not_better(runs, name, claim) for name in interior)
+    outcome: Outcome = "inconclusive"
+    # Confidence bounds of the same tests: what is printed cannot contradict what is said.
+    if p_value <= claim.alpha:
+        outcome = "supported"
+    elif p_refuted <= claim.alpha:
+        outcome = "refuted"
+    detectable, more = _sensitivity(against, best_end, claim)
+    return Verdict(
+        claim=claim,
+        outcome=outcome,
+        chosen=chosen,
+        best_end=best_end,
+        estimate=against[best_end].mean,
+        differences=tuple(map(float, against[best_end].differences)),
+        lower=min(end.lower(claim.alpha) for end in against.values()),
+        upper=min(end.upper(claim.alpha / len(claim.ends)) for end in against.values()),
+        p_value=p_value,
+        p_refuted=p_refuted,
+        detectable=detectable,
+        more_seeds=more if outcome == "inconclusive" else 0,
+        against_best_end=_intervals(runs, best_end, claim.alpha),
+    )
+
+
+def _best_interior(
+    screening: Mapping[str, ArrayLike], runs: Mapping[str, NDArray[np.float64]], claim: Claim
+) -> str:
+    """The interior point that screening puts first, of those that are confirmed."""
     screened = {name: float(_checked(name, values).mean()) for name, values in screening.items()}
     missing = [end for end in claim.ends if end not in runs]
     interior = [name for name in runs if name not in claim.ends]
@@ -124,43 +155,24 @@ def judge(
     unscreened = [name for name in interior if name not in screened]
     if unscreened:
         raise ValueError(f"not screened: {', '.join(unscreened)}")
+    return max(interior, key=screened.__getitem__)
 
-    chosen = max(interior, key=screened.__getitem__)
-    best_end = max(claim.ends, key=lambda end: runs[end].mean())
-    against = {end: Comparison.of(runs[chosen], runs[end]) for end in claim.ends}
-    alpha, delta, ends = claim.alpha, claim.delta, len(claim.ends)
-    p_value = max(comparison.p_greater(delta) for comparison in against.values())
-    p_refuted = max(_p_not_better(runs, name, claim) for name in interior)
-    outcome: Outcome = "inconclusive"
-    # Confidence bounds of the same tests: what is printed cannot contradict what is said.
-    if p_value <= alpha:
-        outcome = "supported"
-    elif p_refuted <= alpha:
-        outcome = "refuted"
 
-    seeds = len(runs[chosen])
+def _sensitivity(
+    against: Mapping[str, Comparison], best_end: str, claim: Claim
+) -> tuple[float, int | None]:
+    """The smallest detectable advantage, and how many more seeds would settle the claim."""
+    seeds = against[best_end].seeds
     deviation = max(comparison.deviation for comparison in against.values())
     estimate = against[best_end].mean
-    level = alpha if estimate > delta else alpha / ends
+    level = claim.alpha if estimate > claim.delta else claim.alpha / len(claim.ends)
     # To beat all ends with 80%, each of them may be missed with its part of the other 20%.
-    each = 1 - (1 - POWER) / ends
-    needed = seeds_needed(abs(estimate - delta), deviation, level, each) if seeds > 1 else None
-    more = None if needed is None else max(1, needed - seeds)
-    return Verdict(
-        claim=claim,
-        outcome=outcome,
-        chosen=chosen,
-        best_end=best_end,
-        estimate=estimate,
-        differences=tuple(map(float, against[best_end].differences)),
-        lower=min(comparison.lower(alpha) for comparison in against.values()),
-        upper=min(comparison.upper(alpha / ends) for comparison in against.values()),
-        p_value=p_value,
-        p_refuted=p_refuted,
-        detectable=delta + smallest_detectable_effect(deviation, seeds, alpha, each),
-        more_seeds=more if outcome == "inconclusive" else 0,
-        arms=tuple(_arm(name, runs, screened, best_end, alpha) for name in runs),
-    )
+    each = 1 - (1 - POWER) / len(claim.ends)
+    detectable = claim.delta + smallest_detectable_effect(deviation, seeds, claim.alpha, each)
+    if seeds < 2:
+        return detectable, None
+    needed = seeds_needed(abs(estimate - claim.delta), deviation, level, each)
+    return detectable, None if needed is None else max(1, needed - seeds)
 
 
 def _p_not_better(runs: Mapping[str, NDArray[np.float64]], name: str, claim: Claim) -> float:
@@ -172,27 +184,15 @@ def _p_not_better(runs: Mapping[str, NDArray[np.float64]], name: str, claim: Cla
     return min(1.0, len(claim.ends) * least)
 
 
-def _arm(
-    name: str,
-    runs: Mapping[str, NDArray[np.float64]],
-    screened: Mapping[str, float],
-    best_end: str,
-    alpha: float,
-) -> JudgedArm:
-    values = runs[name]
-    against = None
-    if name != best_end:
-        comparison = Comparison.of(values, runs[best_end])
-        against = (comparison.mean, comparison.lower(alpha / 2), comparison.upper(alpha / 2))
-    deviation = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
-    return JudgedArm(
-        name,
-        len(values),
-        float(values.mean()),
-        deviation,
-        screened.get(name, float("nan")),
-        against,
-    )
+def _intervals(
+    runs: Mapping[str, NDArray[np.float64]], best_end: str, alpha: float
+) -> dict[str, Interval | None]:
+    return {
+        name: None
+        if name == best_end
+        else Comparison.of(values, runs[best_end]).interval(alpha / 2)
+        for name, values in runs.items()
+    }
 
 
 def _checked(name: str, values: ArrayLike) -> NDArray[np.float64]:

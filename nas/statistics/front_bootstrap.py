@@ -1,4 +1,4 @@
-"""How sure the front is: accuracies of a few seeds are noisy, costs are exact.
+"""How sure the front is: accuracies of a few seeds vary from seed to seed, costs are exact.
 
 Each draw of the bootstrap is a front that other seeds might have given. An architecture that is on
 nearly all of them is on the front, one on nearly none is dominated, and the others are undecided:
@@ -89,14 +89,7 @@ def bootstrap_front(
         ValueError: an architecture without a run, or none with two and no noise given.
     """
     values, prices = np.asarray(accuracies, dtype=np.float64), np.asarray(costs, dtype=np.float64)
-    if values.ndim != 2 or prices.shape != values.shape[:1]:
-        raise ValueError(f"got accuracies of shape {values.shape} and costs of {prices.shape}")
-    known = np.isfinite(values)
-    runs = known.sum(axis=1)
-    if (runs == 0).any():
-        raise ValueError(f"architecture {int(np.argmin(runs))} was never trained")
-    if noise is None and (runs < 2).all():
-        raise ValueError("the noise is unknown: no architecture was trained with two seeds")
+    known = _known(values, prices, noise)
     means = np.nanmean(values, axis=1)
     errors = _Errors.of(values, known, noise)
     rivals = pareto_front(np.column_stack([means, prices]))
@@ -109,18 +102,49 @@ def bootstrap_front(
         points = np.column_stack([drawn, prices])
         on_front += moocore.is_nondominated(points, maximise=[True, False], keep_weakly=True)
         volumes[draw] = hypervolume(points, reference)
-        # (n, rivals): whether each rival dominates.
-        higher = drawn[rivals] - drawn[:, None]
-        cheaper = prices[:, None] - prices[rivals]
-        better += (np.minimum(higher, cheaper) >= 0) & (np.maximum(higher, cheaper) > 0)
+        better += _dominates(drawn, prices, rivals)
     probabilities = on_front / DRAWS
-    surely_dominated = better.max(axis=1) / DRAWS >= 1 - (1 - SURE) / max(1, count - 1)
-    labels: list[Label] = [
-        "dominated" if dominated else "front" if p >= SURE else "undecided"
-        for p, dominated in zip(probabilities, surely_dominated, strict=True)
-    ]
     volume = hypervolume(np.column_stack([means, prices]), reference)
-    return FrontBootstrap(probabilities, tuple(labels), volumes, volume, errors.noise)
+    labels = _labels(probabilities, better.max(axis=1) / DRAWS)
+    return FrontBootstrap(probabilities, labels, volumes, volume, errors.noise)
+
+
+def _known(
+    values: NDArray[np.float64], prices: NDArray[np.float64], noise: float | None
+) -> NDArray[np.bool_]:
+    """Which architecture was trained with which seed (n, seeds); refuses what tells nothing."""
+    if values.ndim != 2 or prices.shape != values.shape[:1]:
+        raise ValueError(f"got accuracies of shape {values.shape} and costs of {prices.shape}")
+    known = np.isfinite(values)
+    runs = known.sum(axis=1)
+    if (runs == 0).any():
+        raise ValueError(f"architecture {int(np.argmin(runs))} was never trained")
+    if noise is None and (runs < 2).all():
+        raise ValueError("the noise is unknown: no architecture was trained with two seeds")
+    return known
+
+
+def _dominates(
+    drawn: NDArray[np.float64], prices: NDArray[np.float64], rivals: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Whether each rival dominates each architecture (n, rivals)."""
+    higher = drawn[rivals] - drawn[:, None]
+    cheaper = prices[:, None] - prices[rivals]
+    dominates: NDArray[np.bool_] = (np.minimum(higher, cheaper) >= 0) & (
+        np.maximum(higher, cheaper) > 0
+    )
+    return dominates
+
+
+def _labels(
+    probabilities: NDArray[np.float64], surest_rival: NDArray[np.float64]
+) -> tuple[Label, ...]:
+    """Labels by P(on the front), and by how often the surest rival dominates."""
+    dominated = surest_rival >= 1 - (1 - SURE) / max(1, len(probabilities) - 1)
+    return tuple(
+        "dominated" if is_dominated else "front" if p >= SURE else "undecided"
+        for p, is_dominated in zip(probabilities, dominated, strict=True)
+    )
 
 
 @dataclass(frozen=True)

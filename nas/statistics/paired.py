@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,6 +36,14 @@ POWER = 0.8
 
 TIE = 1e-9
 """Accuracies are fractions of the images: what differs by less is equal but for rounding."""
+
+
+class Interval(NamedTuple):
+    """A mean difference of accuracies and its confidence bounds; infinite with too few seeds."""
+
+    mean: float
+    lower: float
+    upper: float
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,10 @@ class Comparison:
         """What the true mean is below with confidence 1 - alpha; inf with too few seeds."""
         rank = self._rank(alpha)
         return float(self.subset_means[-rank]) if rank >= 1 else np.inf
+
+    def interval(self, alpha: float) -> Interval:
+        """The estimate between its two bounds, each with confidence 1 - alpha."""
+        return Interval(self.mean, self.lower(alpha), self.upper(alpha))
 
     def _rank(self, alpha: float) -> int:
         """How many of the outermost subset means the level leaves outside."""

@@ -26,7 +26,7 @@ class Agreement:
     Attributes:
         tau: mean over the long seeds.
         of_ceiling: tau as a share of the ceiling; None where the ceiling's interval reaches zero.
-        of_ceiling_interval: of that share; None likewise.
+        of_ceiling_interval: of that share; None where that is.
     """
 
     signal: str

@@ -19,7 +19,7 @@ from nas.export import app as export_app
 from nas.report import app as report_app
 from nas.reporting import figures
 from nas.reporting.export_trial import export_trial
-from nas.reporting.page import study_figures
+from nas.reporting.figures import study_figures
 from nas.retrain import app as retrain_app
 from nas.space.load import build_space, read_document
 from nas.study.records import read_records

@@ -3,20 +3,19 @@
 from nas.reporting.figures.ablation import (
     AXES,
     AblationInfo,
-    WidthsInfo,
     ablation_info,
     plot_ablation,
-    plot_widths,
-    widths_info,
 )
 from nas.reporting.figures.arms import ArmCurvesInfo, arm_curves_info, plot_arm_curves
 from nas.reporting.figures.attainment import AttainmentInfo, attainment_info, plot_attainment
+from nas.reporting.figures.catalogue import arm_figures, study_figures
 from nas.reporting.figures.curves import CurvesInfo, curves_info, plot_curves
 from nas.reporting.figures.front import FrontInfo, front_info, plot_front
 from nas.reporting.figures.hypervolume import HypervolumeInfo, hypervolume_info, plot_hypervolume
 from nas.reporting.figures.importance import ImportanceInfo, importance_info, plot_importance
 from nas.reporting.figures.segments import SegmentsInfo, plot_segments, segments_info
 from nas.reporting.figures.spectrum import SpectrumInfo, plot_spectrum, spectrum_info
+from nas.reporting.figures.widths import WidthsInfo, plot_widths, widths_info
 
 __all__ = [
     "AXES",
@@ -32,6 +31,7 @@ __all__ = [
     "WidthsInfo",
     "ablation_info",
     "arm_curves_info",
+    "arm_figures",
     "attainment_info",
     "curves_info",
     "front_info",
@@ -49,5 +49,6 @@ __all__ = [
     "plot_widths",
     "segments_info",
     "spectrum_info",
+    "study_figures",
     "widths_info",
 ]

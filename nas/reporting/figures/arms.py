@@ -42,8 +42,7 @@ def arm_curves_info(results: StudyResults) -> ArmCurvesInfo:
     """What the figure shows."""
     curves: dict[str, list[tuple[float, ...]]] = {}
     for run in results.runs:
-        screened = run.stage == "screening" and run.measurement.accuracy is not None
-        if screened and not run.control_of:
+        if run.stage == "screening" and run.is_complete and not run.control_of:
             curve = tuple(accuracy for _, _, accuracy in run.measurement.curve)
             curves.setdefault(run.arm, []).append(curve)
     arms = [

@@ -30,17 +30,13 @@ class AttainmentInfo:
 
 def attainment_info(results: StudyResults) -> AttainmentInfo | None:
     """What the figure shows; None where one seed is all there is, or all arms cost the same."""
-    arms = {
-        name: runs
-        for name, runs in results.of_stage("confirmation").items()
-        if not results.arms[name].control_of
-    }
-    if results.file.matched is not None or not arms:
+    runs = results.of_stage("confirmation", controls=False)
+    seeds = runs.common_seeds
+    if results.file.matched is not None or len(seeds) < 2:
         return None
-    seeds = sorted(set.intersection(*(set(runs) for runs in arms.values())))
-    if len(seeds) < 2:
-        return None
-    fronts = [[(r[seed].accuracy or 0.0, r[seed].macs) for r in arms.values()] for seed in seeds]
+    costs = [results.arms[name].measurement.macs for name in runs]
+    by_seed = zip(*runs.accuracies().values(), strict=True)
+    fronts = [list(zip(accuracies, costs, strict=True)) for accuracies in by_seed]
     return AttainmentInfo(
         len(seeds),
         tuple(

@@ -32,7 +32,7 @@ class SpectrumPlace:
         x: from 0, one segment, to 1, a segment for each channel, in logarithms.
         accuracy: mean over the seeds.
         lower: of its 95% interval, what a seed does to all arms taken out.
-        upper: likewise.
+        upper: of the same interval.
     """
 
     arm: str
@@ -86,14 +86,14 @@ def spectrum_info(results: StudyResults) -> SpectrumInfo:
 
 
 def _series(results: StudyResults, stage: Stage) -> Iterator[SpectrumSeries]:
-    runs = {n: r for n, r in results.of_stage(stage).items() if not results.arms[n].control_of}
-    seeds = sorted(set.intersection(*map(set, runs.values()))) if runs else []
+    runs = results.of_stage(stage, controls=False)
+    seeds = runs.common_seeds
     if not seeds:
         return
-    table = [[of_arm[seed].accuracy or 0.0 for seed in seeds] for of_arm in runs.values()]
+    table = list(runs.accuracies().values())
     lower, upper = paired_intervals(table)
     networks = {name: results.arms[name].architecture for name in runs}
-    varying = [said for said in _IN_WORDS if _varies(networks.values(), said)]
+    varying = [p for p in _IN_WORDS if _varies(networks.values(), p)]
     families: dict[str, list[SpectrumPlace]] = {}
     for index, (name, network) in enumerate(networks.items()):
         x = position(network)
@@ -113,9 +113,10 @@ def _series(results: StudyResults, stage: Stage) -> Iterator[SpectrumSeries]:
         yield SpectrumSeries(stage, family, tuple(sorted(places, key=lambda place: place.x)))
 
 
-def _varies(networks: Iterable[Architecture], said: Callable[[Block], str]) -> bool:
-    """Whether networks that have two steps differ in something that is said of their blocks."""
-    return len({_of_blocks(n, said) for n in networks if _of_blocks(n, _order) != "plain"}) > 1
+def _varies(networks: Iterable[Architecture], property_of: Callable[[Block], str]) -> bool:
+    """Whether networks that have two steps differ in a property of their blocks."""
+    two_steps = (n for n in networks if _of_blocks(n, _order) != "plain")
+    return len({_of_blocks(network, property_of) for network in two_steps}) > 1
 
 
 def _order(block: Block) -> str:
@@ -124,11 +125,11 @@ def _order(block: Block) -> str:
 
 def _family(network: Architecture, varying: Sequence[Callable[[Block], str]]) -> str:
     order = _of_blocks(network, _order)
-    return ", ".join((order, *(_of_blocks(network, said) for said in varying)))
+    return ", ".join((order, *(_of_blocks(network, property_of) for property_of in varying)))
 
 
-def _of_blocks(architecture: Architecture, said: Callable[[Block], str]) -> str:
-    words = {said(block) for block in architecture.blocks}
+def _of_blocks(architecture: Architecture, property_of: Callable[[Block], str]) -> str:
+    words = {property_of(block) for block in architecture.blocks}
     return words.pop() if len(words) == 1 else "mixed"
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from nas.analysis.answer import NoVerdict, answer
+from nas.analysis.answer import answer, answer_of
+from nas.analysis.question import NoVerdict
 from nas.analysis.results import StudyResults, read_results
-from nas.reporting.answer_text import controls_table, facts, headline
-from nas.reporting.page import answer_of, render
+from nas.reporting.answer_tables import controls_table
+from nas.reporting.answer_text import facts, headline
+from nas.reporting.page import render
 from nas.space import load_space
 from nas.space.errors import InputError
 from nas.study.design import design_seeds
@@ -113,7 +115,7 @@ def test_controls_come_out_as_they_must(monkeypatch):
     assert handicapped.passed
     assert handicapped.difference[0] == pytest.approx(-0.2, abs=0.01)
     assert all(c.passed for c in found.controls)
-    assert {c.name for c in found.controls} & {arm.name for arm in found.verdict.arms} == set()
+    assert {c.name for c in found.controls} & set(found.verdict.against_best_end) == set()
 
 
 def test_controls_that_come_out_wrong_are_said_to(monkeypatch):
@@ -125,7 +127,7 @@ def test_controls_that_come_out_wrong_are_said_to(monkeypatch):
     )
     found = answer(replace(results, runs=runs))
     assert [control.passed for control in found.controls] == [False] * 3
-    assert all(row[-1] == "NOT as it must" for row in controls_table(found.controls)[1])
+    assert all(row[-1] == "NOT as it must" for row in controls_table(found.controls).rows)
 
 
 def test_few_seeds_cannot_tell_a_control(monkeypatch):
@@ -168,7 +170,9 @@ def test_adding_seeds_after_the_results_is_shown(monkeypatch):
     results_of(monkeypatch, {})
     found = answer(results_of(monkeypatch, {}, "--set", "confirm.seeds=10"))
     assert [c.split(" (")[0] for c in found.changes] == ["confirmation seeds: 8, then 10"]
-    assert {arm.seeds for arm in found.verdict.arms} == {10}
+    assert len(found.verdict.differences) == 10
+    judged = [row for row in found.rows if row.name in found.verdict.against_best_end]
+    assert {len(row.confirmation) for row in judged} == {10}
     assert found.looks == 1
     assert found.verdict.claim.alpha == 0.025
     assert "Not everything is as it was planned" in headline(found)

@@ -21,7 +21,7 @@ def test_the_front_of_a_search_is_confirmed_with_ends_of_its_best_ones_cost(monk
     confirmed = {row.name for row in found.rows if row.confirmation}
     assert {f"trial {trial.number}" for trial in records.front} <= confirmed
     # What of the front costs something else is not judged by these ends.
-    judged = {arm.name for arm in found.verdict.arms}
+    judged = set(found.verdict.against_best_end)
     assert all(abs(row.macs / best.macs - 1) <= 0.02 for row in found.rows if row.name in judged)
     assert judged | set(found.set_aside) == confirmed
     assert found.verdict.chosen == f"trial {best.number}"

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from nas.analysis.answer import answer
-from nas.analysis.results import published_results, write_results
-from nas.reporting.answer_text import arms_table, speed_table
+from nas.analysis.published import published_results, write_results
+from nas.reporting.answer_tables import arms_table, speed_table
 from nas.study.records import read_records
 from nas.verdict import app as verdict_command
 from tests.nas.planting import URL, WINNER, Planted, results_of
@@ -42,12 +42,12 @@ def test_published_accuracies_are_those_of_the_table(monkeypatch):
     records = [r for r in read_records(URL, "planted:confirmation").trials if r.arm == WINNER]
     expected = fmean(planted.accuracy(record, record.seeds[0]) for record in records)
     assert fmean(row.confirmation) == pytest.approx(expected)
-    heads, rows = arms_table(found)
-    cells = dict(zip(heads, next(r for r in rows if r[0] == WINNER), strict=True))
+    table = arms_table(found.rows)
+    cells = dict(zip(table.heads, next(r for r in table.rows if r[0] == WINNER), strict=True))
     assert cells["confirmed"].startswith(f"{100 * expected:.2f} ± ")
     assert cells["test"].startswith(f"{100 * (expected - 0.01):.2f} ± ")
-    heads, rows = speed_table(found.rows)
-    cells = dict(zip(heads, rows[0], strict=True))
+    table = speed_table(found.rows)
+    cells = dict(zip(table.heads, table.rows[0], strict=True))
     assert (cells["images/s"], cells["steps/s"]) == ("1,000", "62.5")  # batches of 16
 
 

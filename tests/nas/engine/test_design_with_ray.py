@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from nas.analysis.answer import answer
-from nas.analysis.results import published_results, read_results
+from nas.analysis.published import published_results
+from nas.analysis.results import read_results
 from nas.study.design import design_seeds
 from nas.study.records import read_records
 from tests.nas.searching import count, searching

@@ -13,8 +13,8 @@ from sqlalchemy.engine import make_url
 
 from nas.analysis.results import StudyResults, read_results
 from nas.reporting import figures
+from nas.reporting.figures import arm_figures
 from nas.reporting.figures.files import write_images
-from nas.reporting.page import arm_figures
 from nas.statistics.paired import paired_intervals
 from nas.study.design import design_seeds
 from tests.nas.planting import ARMS, ENDS, MATCHED, Planted, cached_results, results_of, search

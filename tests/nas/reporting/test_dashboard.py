@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from nas.reporting.dashboard import publish
-from nas.reporting.page import study_figures
+from nas.reporting.figures import study_figures
 from nas.study.records import parameter_importances, read_records
 
 CHROMIUM = (

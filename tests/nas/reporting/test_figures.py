@@ -12,7 +12,8 @@ import pytest
 from nas import Block, SpectrumPoint, count_cost
 from nas.architecture.description import describe_architecture, describe_block
 from nas.reporting.figures import front_info, hypervolume_info, plot_front
-from nas.reporting.page import front_table, render
+from nas.reporting.front_csv import front_csv
+from nas.reporting.page import render
 from nas.study.records import Records
 from tests.nas.records import network, study, trial
 
@@ -93,7 +94,7 @@ def test_the_reports_table_has_the_latency_where_it_is_an_objective():
     assert "<td>stem: 12 channels\nblock 0: 12 channels, " in timed
     assert "no shortcut</td>" in timed
     assert "latency" not in render(study(trial(3, 0.5, network())), {}, {})
-    assert len(front_table(study(record)).splitlines()) == 2
+    assert len(front_csv(study(record)).splitlines()) == 2
 
 
 # Hypervolume.

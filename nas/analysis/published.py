@@ -1,0 +1,110 @@
+"""What is published of a study: ``measurements.csv``, ``plan.json`` and ``space.yaml``.
+
+Everything that is claimed of a study can be computed from these files again, without training.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import fields
+from math import isfinite
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from pydantic import TypeAdapter
+
+from nas.analysis.results import ArmRun, StudyResults
+from nas.architecture.specification import Architecture
+from nas.space.errors import InputError
+from nas.space.load import space_file
+from nas.space.yaml_document import read_yaml
+from nas.study.design import Role, Stage
+from nas.study.plan import registrations_from_json, registrations_to_json
+from trials.atomic_file import atomic_write_text
+from trials.measurement import Measurement
+
+MEASUREMENTS, PLAN, SPACE = "measurements.csv", "plan.json", "space.yaml"
+
+_MEASUREMENT = TypeAdapter(Measurement)
+"""Reads numbers from text; a cell that is empty has its default."""
+
+
+def write_results(results: StudyResults, folder: Path) -> None:
+    """Write the files that are published."""
+    atomic_write_text(folder / MEASUREMENTS, measurements_csv(results.runs))
+    atomic_write_text(folder / PLAN, registrations_to_json(results.plans) + "\n")
+
+
+def measurements_csv(runs: tuple[ArmRun, ...]) -> str:
+    """A row for each run."""
+    out = io.StringIO()
+    columns = [field.name for field in fields(Measurement)]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["stage", "arm", "role", "of", *columns])
+    for run in runs:
+        values = (getattr(run.measurement, column) for column in columns)
+        writer.writerow([run.stage, run.arm, run.role, run.control_of, *map(_cell, values)])
+    return out.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, tuple | dict):
+        return json.dumps(value)
+    return "" if value is None else value
+
+
+def published_results(folder: Path) -> StudyResults:
+    """Read the results of a study from its published files.
+
+    Raises:
+        InputError: one is missing or is not what was published.
+    """
+    for name in (MEASUREMENTS, PLAN, SPACE):
+        if not (folder / name).is_file():
+            raise InputError.of("--published", f"there is no {name} in {folder}")
+    document = read_yaml(folder / SPACE)
+    if document.problems:
+        raise InputError(document.problems)
+    try:
+        space = space_file(document.value)
+    except (ValueError, TypeError) as error:
+        raise _unreadable(folder / SPACE, error) from None
+    try:
+        plans = registrations_from_json((folder / PLAN).read_text(encoding="utf-8"))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _unreadable(folder / PLAN, error) from None
+    csv.field_size_limit(2**31 - 1)  # a curve of thousands of epochs is one field
+    runs: list[ArmRun] = []
+    try:
+        with (folder / MEASUREMENTS).open(newline="", encoding="utf-8") as file:
+            runs.extend(map(_run, csv.DictReader(file)))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error) as error:
+        raise _unreadable(folder / MEASUREMENTS, error, f", run {len(runs) + 1}") from None
+    return StudyResults(space.name, space, plans, tuple(runs))
+
+
+def _unreadable(file: Path, error: Exception, where: str = "") -> InputError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return InputError.of("--published", f"{file}{where} is not what was published: {reason}")
+
+
+def _run(row: dict[str, str]) -> ArmRun:
+    cells = {field.name: row[field.name] for field in fields(Measurement)}
+    values: dict[str, Any] = {name: cell for name, cell in cells.items() if cell != ""}
+    for name in ("curve", "versions"):
+        values[name] = json.loads(values[name])
+    measurement = _MEASUREMENT.validate_python(values)
+    stage, arm, role, of = (row[name] for name in ("stage", "arm", "role", "of"))
+    numbers = (measurement.accuracy, measurement.test_accuracy, *sum(measurement.curve, ()))
+    if not all(number is None or isfinite(number) for number in numbers):
+        raise ValueError("an accuracy or a loss is not a finite number")
+    if stage not in get_args(Stage) or role not in get_args(Role):
+        raise ValueError(f"stage {stage!r}, role {role!r}")
+    if min(measurement.macs, measurement.params, measurement.epochs) < 1:
+        raise ValueError("MACs, parameters and epochs are at least 1")
+    Architecture.from_json(measurement.architecture)  # raises where it is none
+    return ArmRun(cast("Stage", stage), arm, cast("Role", role), of, measurement)

@@ -1,0 +1,118 @@
+"""The question put to a study: its results, and the claim that they are judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+from nas.analysis.results import StageRuns, StudyResults, accuracy_of
+from nas.architecture.position import position
+from nas.statistics.decision import check_levels
+from nas.study.design import Role
+from nas.study.plan import Plan
+
+
+class NoVerdict(ValueError):
+    """The runs do not answer the question; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whether points between the ends of the spectrum win, put to the results of one study.
+
+    Attributes:
+        delta: of the claim, as a fraction: by how much the best end has to be beaten.
+        alpha: probability of a wrong verdict that is put up with.
+    """
+
+    results: StudyResults
+    delta: float
+    alpha: float
+
+    @classmethod
+    def of(
+        cls, results: StudyResults, delta: float | None = None, alpha: float | None = None
+    ) -> Question:
+        """The question as it was planned, unless another delta or alpha is given.
+
+        Raises:
+            NoVerdict: the study has no plan, or no complete run.
+            ValueError: delta or alpha is out of range.
+        """
+        if not results.plans:
+            raise NoVerdict(f"study {results.name} has no plan: it was run by an older version")
+        if not any(run.is_complete for run in results.runs):
+            raise NoVerdict(f"study {results.name} has no complete run")
+        plan = results.plans[-1].plan
+        delta = plan.delta if delta is None else delta
+        alpha = plan.alpha if alpha is None else alpha
+        check_levels(delta, alpha)
+        return cls(results, delta, alpha)
+
+    @property
+    def first_plan(self) -> Plan:
+        """The plan that was written down before the first run."""
+        return self.results.plans[0].plan
+
+    @property
+    def plan(self) -> Plan:
+        """The latest plan."""
+        return self.results.plans[-1].plan
+
+    @cached_property
+    def screening(self) -> StageRuns:
+        """Complete runs of the seeds that choose."""
+        return self.results.of_stage("screening")
+
+    @cached_property
+    def confirmation(self) -> StageRuns:
+        """Complete runs of the fresh seeds that judge."""
+        return self.results.of_stage("confirmation")
+
+    @cached_property
+    def screened(self) -> dict[str, list[float]]:
+        """Screening accuracies of each arm that is no control: of a design on the seeds that chose.
+
+        Those are the seeds that were planned when the first confirmation run ended; what is added
+        later, with confirmed accuracies in view, chooses nothing. An arm that failed with one of
+        them is not chosen.
+        """
+        arms = self.results.of_stage("screening", controls=False)
+        if not self.results.is_design:
+            return {arm: [accuracy_of(run) for run in runs.values()] for arm, runs in arms.items()}
+        plans = self.results.plans
+        before = [e.plan for e in plans if not e.results.get("confirmation")] or [self.first_plan]
+        ran = [run.measurement.seed for run in self.results.runs if run.stage == "screening"]
+        seeds = list(dict.fromkeys(ran))[: before[-1].screening_seeds]
+        return arms.of(arm for arm, runs in arms.items() if set(seeds) <= set(runs)).accuracies(
+            seeds
+        )
+
+    @cached_property
+    def confirmed_arms(self) -> list[str]:
+        """Arms with a confirmation run, a failed one too."""
+        runs = (run.arm for run in self.results.runs if run.stage == "confirmation")
+        return list(dict.fromkeys(runs))
+
+    @cached_property
+    def looks(self) -> int:
+        """How often confirmation seeds were added after some had given results."""
+        return sum(
+            after.results.get("confirmation", 0) > 0
+            and after.plan.confirmation_seeds != before.plan.confirmation_seeds
+            for before, after in pairwise(self.results.plans)
+        )
+
+    def role(self, arm: str) -> Role:
+        """An end of the spectrum, an interior point of it, or a control."""
+        return self.results.arms[arm].role
+
+    def position(self, arm: str) -> float:
+        """Where an arm is on the spectrum; see `nas.architecture.position`."""
+        return position(self.results.arms[arm].architecture)
+
+    def cost(self, arm: str) -> float:
+        """MACs of an arm, or parameters where those are the study's objective."""
+        unit = "params" if "params" in self.results.file.objective_names else "macs"
+        return float(getattr(self.results.arms[arm].measurement, unit))

@@ -1,0 +1,114 @@
+"""The table of arms: what each costs, how accurate it is in each stage, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from nas.analysis.fronts import ArmFront
+from nas.analysis.question import Question
+from nas.analysis.results import accuracy_of
+from nas.statistics.decision import Verdict
+from nas.statistics.front_bootstrap import Label
+from nas.statistics.paired import Interval
+from nas.study.design import Role
+from trials.measurement import Measurement
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """One arm in the table.
+
+    Attributes:
+        position: on the spectrum; see `nas.architecture.position`.
+        screening: accuracies by which arms were chosen.
+        confirmation: accuracies by which they are judged; empty where they were not confirmed.
+        test: accuracies of the confirmation runs on the test split.
+        shrinkage: by how much screening was too optimistic, the winner's curse; in a design, whose
+            stages have seeds that are common to all arms, compared with the ends.
+        against_best_end: uncorrected; None of the best end itself and of what is not judged.
+        p_screened: probability of being on the front by the screening seeds, None where the noise
+            is not known.
+        p_confirmed: the same by the confirmation seeds, among the confirmed arms.
+        label: by the confirmation where there is one.
+        images_per_second: of training, median of the runs.
+        steps_per_second: of training, median of the runs.
+        peak_memory_bytes: of the GPU, the largest.
+    """
+
+    name: str
+    role: Role
+    position: float
+    macs: int
+    params: int
+    screening: tuple[float, ...]
+    confirmation: tuple[float, ...]
+    test: tuple[float, ...]
+    shrinkage: float | None
+    against_best_end: Interval | None
+    p_screened: float | None
+    p_confirmed: float | None
+    label: Label | None
+    images_per_second: float | None
+    steps_per_second: float | None
+    peak_memory_bytes: int | None
+
+
+def arm_rows(
+    question: Question,
+    verdict: Verdict | None,
+    screened: ArmFront | None,
+    confirmed: ArmFront | None,
+) -> Iterator[ArmRow]:
+    """A row for each arm, controls included."""
+    against = verdict.against_best_end if verdict else {}
+    batch = question.results.file.training.full_recipe.batch_size
+    for name, first in question.results.arms.items():
+        screening = list(question.screening.get(name, {}).values())
+        confirmation = list(question.confirmation.get(name, {}).values())
+        runs = (*screening, *confirmation)
+        rates = [run.images_per_second for run in runs if run.images_per_second]
+        peaks = [run.peak_memory_bytes for run in runs if run.peak_memory_bytes]
+        by_screening = screened.place(name) if screened else None
+        by_confirmation = confirmed.place(name) if confirmed else None
+        labelled = by_confirmation or by_screening
+        yield ArmRow(
+            name=name,
+            role=first.role,
+            position=question.position(name),
+            macs=first.measurement.macs,
+            params=first.measurement.params,
+            screening=_accuracies(screening),
+            confirmation=_accuracies(confirmation),
+            test=tuple(r.test_accuracy for r in confirmation if r.test_accuracy is not None),
+            shrinkage=_shrinkage(question, name),
+            against_best_end=against.get(name),
+            p_screened=by_screening[0] if by_screening else None,
+            p_confirmed=by_confirmation[0] if by_confirmation else None,
+            label=labelled[1] if labelled else None,
+            images_per_second=median(rates) if rates else None,
+            steps_per_second=median(rates) / batch if rates else None,
+            peak_memory_bytes=max(peaks, default=None),
+        )
+
+
+def _shrinkage(question: Question, name: str) -> float | None:
+    own = _raw_shrinkage(question, name)
+    if own is None or not question.results.is_design:
+        return own
+    ends = [arm for arm in question.results.arms if question.role(arm) == "end"]
+    of_ends = [s for s in (_raw_shrinkage(question, end) for end in ends) if s is not None]
+    return own - fmean(of_ends) if of_ends else own
+
+
+def _raw_shrinkage(question: Question, name: str) -> float | None:
+    screening = _accuracies(list(question.screening.get(name, {}).values()))
+    confirmation = _accuracies(list(question.confirmation.get(name, {}).values()))
+    if not (screening and confirmation):
+        return None
+    return fmean(screening) - fmean(confirmation)
+
+
+def _accuracies(runs: Sequence[Measurement]) -> tuple[float, ...]:
+    return tuple(map(accuracy_of, runs))

@@ -1,0 +1,105 @@
+"""The verdict on a study's claim: what is chosen, what it is compared with, and on which seeds."""
+
+from __future__ import annotations
+
+from statistics import fmean
+
+from nas.analysis.question import NoVerdict, Question
+from nas.analysis.results import StageRuns
+from nas.statistics.decision import Claim, Verdict, judge
+
+COMPARABLE = 0.02
+"""How far the costs of two arms may be apart, relative, for them to be called equal."""
+
+
+def judge_claim(question: Question) -> Verdict:
+    """Judge the interior point that screening chose against all ends of its cost.
+
+    Raises:
+        NoVerdict: something is missing that the verdict would rest on.
+    """
+    chosen = _chosen(question)
+    judged = _judged(question, chosen)
+    ends = tuple(name for name in judged if question.role(name) == "end")
+    for kind, missing in (
+        ("regular", all(question.position(name) == 1.0 for name in ends)),
+        ("depthwise", all(question.position(name) <= 0.0 for name in ends)),
+    ):
+        if missing:
+            raise NoVerdict(f"no {kind} end of the same cost as {chosen} was confirmed")
+    runs = _judging_runs(question, judged)
+    # Each time that seeds were added with results in view the level is halved.
+    claim = Claim(ends, question.delta, question.alpha / 2**question.looks)
+    return judge(
+        {name: question.screened[name] for name in judged if name in question.screened},
+        runs.accuracies(),
+        claim,
+    )
+
+
+def not_judged(question: Question) -> tuple[str, ...]:
+    """Confirmed arms of another cost than the chosen one's, or that failed in screening."""
+    try:
+        chosen = _chosen(question)
+    except NoVerdict:
+        return ()
+    judged = _judged(question, chosen)
+    return tuple(name for name in _candidates(question) if name not in judged)
+
+
+def _chosen(question: Question) -> str:
+    """The interior arm that screening puts first, before any look at its confirmation."""
+    if not question.plan.confirmation_seeds:
+        raise NoVerdict(
+            "nothing was confirmed: what is chosen by some seeds has to be judged by others; "
+            "add confirm: {seeds: 8}"
+        )
+    if not question.confirmation:
+        raise NoVerdict("no run of the confirmation is complete yet")
+    screened, confirmed = question.screened, question.confirmed_arms
+    interior = [name for name in screened if question.role(name) == "interior"]
+    if not interior:
+        raise NoVerdict("no interior point has all screening runs")
+    if not question.results.is_design:  # of a search the front is confirmed
+        interior = [name for name in interior if name in confirmed] or interior
+    chosen = max(interior, key=lambda name: fmean(screened[name]))
+    if chosen not in confirmed:
+        raise NoVerdict(f"{chosen}, which screening chose, was not confirmed")
+    return chosen
+
+
+def _candidates(question: Question) -> list[str]:
+    """Confirmed arms that are no controls."""
+    return [n for n in question.confirmed_arms if question.role(n) in ("end", "interior")]
+
+
+def _judged(question: Question, chosen: str) -> list[str]:
+    """Confirmed arms of the chosen one's cost; of a search the front has cheaper ones, too."""
+    # Matched ones are within the tolerance that the study asked for.
+    matched, cost = question.results.file.matched, question.cost(chosen)
+    return [
+        name
+        for name in _candidates(question)
+        if (matched or abs(question.cost(name) / cost - 1) <= COMPARABLE)
+        and (question.role(name) == "end" or name in question.screened)
+    ]
+
+
+def _judging_runs(question: Question, judged: list[str]) -> StageRuns:
+    """The confirmation, all of whose seeds every judged arm has to have come through.
+
+    A seed that is missing in one arm could be left out of all, but it may be missing because of
+    what it would have shown: that the network diverges.
+    """
+    for run in question.results.runs:
+        failed = run.stage == "confirmation" and run.measurement.state == "failed"
+        if failed and run.arm in judged:
+            raise NoVerdict(
+                f"{run.arm} failed with confirmation seed {run.measurement.seed}: "
+                f"{run.measurement.reason}"
+            )
+    runs, planned = question.confirmation.of(judged), question.plan.confirmation_seeds
+    complete = len(runs.common_seeds)
+    if complete < planned:
+        raise NoVerdict(f"{complete} of {planned} confirmation seeds are complete in all arms")
+    return runs

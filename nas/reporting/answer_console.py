@@ -1,0 +1,36 @@
+"""An answer on the terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table as RichTable
+
+from nas.analysis.answer import Answer
+from nas.reporting import answer_text
+from nas.reporting.answer_tables import Table, answer_tables
+
+
+def print_answer(found: Answer, console: Console) -> None:
+    """Print the verdict in a box, what it rests on, and the tables."""
+    console.print(
+        Panel(escape(answer_text.headline(found)), title=escape(found.study), box=box.ROUNDED)
+    )
+    grid = RichTable.grid(padding=(0, 2))
+    for name, text in answer_text.facts(found):
+        grid.add_row(name, escape(text))
+    console.print(grid)
+    for table in answer_tables(found):
+        console.print()
+        console.print(_plain(table))
+
+
+def _plain(table: Table) -> RichTable:
+    shown = RichTable(box=None, padding=(0, 2, 0, 0))
+    for position, head in enumerate(table.heads):
+        shown.add_column(head, no_wrap=position == 0)
+    for row in table.rows:
+        shown.add_row(*map(escape, row))
+    return shown

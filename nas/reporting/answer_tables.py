@@ -1,0 +1,112 @@
+"""The tables of an answer, for the terminal and the report: arms, size and speed, controls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from nas.analysis.answer import Answer
+from nas.analysis.controls import Control
+from nas.analysis.table import ArmRow
+from nas.reporting.formats import mean_and_deviation, points, points_interval
+from nas.space.quantities import format_count
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text.
+
+    Attributes:
+        title: shown where the table is one of several sections.
+        note: what a reader of the cells has to know.
+    """
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def answer_tables(answer: Answer) -> Iterator[Table]:
+    """All tables that an answer has."""
+    yield arms_table(answer.rows)
+    yield speed_table(answer.rows)
+    if answer.controls:
+        yield controls_table(answer.controls)
+
+
+def arms_table(rows: Sequence[ArmRow]) -> Table:
+    """One row for each arm: cost, accuracy in each stage, and what is left of the choice."""
+    costs = ("arm", "role", "MACs")
+    accuracies = ("screening", "confirmed", "shrinkage", "test")
+    sureness = ("against the best end, uncorrected", "P(front) screened", "P(front) confirmed", "")
+    cells = (
+        (
+            row.name,
+            row.role,
+            f"{row.macs:,}",
+            mean_and_deviation(row.screening),
+            mean_and_deviation(row.confirmation),
+            "" if row.shrinkage is None else points(row.shrinkage),
+            mean_and_deviation(row.test),
+            points_interval(row.against_best_end),
+            _probability(row.p_screened),
+            _probability(row.p_confirmed),
+            row.label or "",
+        )
+        for row in rows
+    )
+    note = (
+        "Accuracies in percent: mean ± standard deviation (seeds). The test split was read by the "
+        "confirmation alone."
+    )
+    return Table("The arms", costs + accuracies + sureness, tuple(cells), note)
+
+
+def speed_table(rows: Sequence[ArmRow]) -> Table:
+    """Size and speed, as in the paper's Table 3; controls left out."""
+    heads = ("arm", "parameters", "MACs", "images/s", "steps/s", "peak memory")
+    cells = (
+        (
+            row.name,
+            f"{row.params:,}",
+            f"{row.macs:,}",
+            "" if row.images_per_second is None else f"{row.images_per_second:,.0f}",
+            "" if row.steps_per_second is None else f"{row.steps_per_second:.1f}",
+            "not measured on CPU"
+            if row.peak_memory_bytes is None
+            else f"{format_count(row.peak_memory_bytes)}B",
+        )
+        for row in rows
+        if row.role in ("end", "interior")
+    )
+    return Table("Size and speed", heads, tuple(cells))
+
+
+def controls_table(controls: Sequence[Control]) -> Table:
+    """Each control with what it must show and whether it does."""
+    heads = ("control", "must show", "difference from its original", "p-value", "came out")
+    cells = (
+        (
+            control.name,
+            "no difference" if control.kind == "twin" else "a loss",
+            points_interval(control.difference),
+            f"{control.p_value:.3g}",
+            _came_out(control),
+        )
+        for control in controls
+    )
+    title = "Negative (twin) and positive (handicapped) controls"
+    return Table(title, heads, tuple(cells))
+
+
+def _came_out(control: Control) -> str:
+    if control.passed is None:
+        return "cannot be told: too few seeds"
+    if not control.passed:
+        return "NOT as it must"
+    return "no difference found" if control.kind == "twin" else "found"
+
+
+def _probability(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
