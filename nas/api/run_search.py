@@ -1,4 +1,8 @@
-"""Search a space from Python; ``python -m nas.search`` is this function behind options."""
+"""Search a space from Python; ``python -m nas.search`` is this function behind options.
+
+Ray starts workers of its own, so a script needs no ``if __name__ == "__main__"``, and a notebook
+may search too. Ctrl-C stops between two trials; what is complete is kept.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,12 @@ from nas.engine.stage import StageRunner
 from nas.reporting.arm_table import arm_table
 from nas.space import SearchSpace
 from nas.space.load import changed_space, load_space
+from nas.study.design import Arm
 from nas.study.location import RUNS, StudyPlace, storage_url
 from nas.study.records import TrialRecord
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
-    from rich.console import Console
 
     from trials.data.from_python import PythonData
 
@@ -37,21 +41,15 @@ def run_search(
 ) -> Study:
     """Search; the same call again resumes, and returns at once where all trials are complete.
 
-    Ray starts workers of its own, so a script needs no ``if __name__ == "__main__"``, and a
-    notebook may call this. Ctrl-C stops the search between two trials; what is complete is kept.
-
     Args:
-        space: what is searched: a space, its sections, or the path of its file.
+        space: a space, its sections, or the path of its file.
         trials: complete trials wanted, in place of the space's.
-        output: folder of the results; ``runs/NAME`` unless it is given.
+        output: folder of the results in place of ``runs/NAME``.
         storage: URL of a database in place of SQLite in that folder.
-        data: images and labels in place of the space's: a map-style `torch.utils.data.Dataset` of
-            (image, label) or a pair of arrays, see `trials.data.from_python`. They are kept in the
-            folder as ``data.npz``, so that the commands can resume, retrain and report, too.
-        sampler: any sampler of Optuna's in place of the one that the space names.
-        callbacks: called in this process with every trial that is complete or has failed. What one
-            raises ends the search, which can be resumed.
-        ray_address: of a running Ray cluster, in place of this machine.
+        data: in place of the space's source; kept in the folder, so that commands find it, too.
+        sampler: any of Optuna's in place of the one that the space names.
+        callbacks: called with every trial that ends; what one raises ends the search.
+        ray_address: of a running Ray cluster in place of this machine.
         quiet: print nothing.
         command: how to resume, for ``environment.json``.
 
@@ -61,21 +59,19 @@ def run_search(
         StudyLocked: another process runs it.
         SearchFailed: ten trials in a row have failed, or none is complete.
     """
-    if isinstance(space, Mapping):
-        space = SearchSpace(space)
-    elif not isinstance(space, SearchSpace):
-        space = load_space(space)
+    space = _space(space)
     folder = RUNS / space.file.name if output is None else Path(output)
     place = StudyPlace(space.file.name, folder, storage_url(storage, folder))
     space = _with_arguments(space, place, trials, data)
     runner = StageRunner(space, place, ray_address, quiet, sampler, callbacks)
-    search_study(
-        runner,
-        command,
-        show_arms=lambda arms: runner.console.print(arm_table(arms, space.file.matched)),
-        write_results=lambda: _write_results(place, runner.console),
-    )
+    search_study(runner, command, _show_arms, _write_results)
     return Study(place)
+
+
+def _space(space: SearchSpace | Mapping[str, object] | str | Path) -> SearchSpace:
+    if isinstance(space, SearchSpace):
+        return space
+    return SearchSpace(space) if isinstance(space, Mapping) else load_space(space)
 
 
 def _with_arguments(
@@ -94,9 +90,13 @@ def _with_arguments(
     return changed_space(space, changes) if changes else space
 
 
-def _write_results(place: StudyPlace, console: Console) -> None:
+def _show_arms(runner: StageRunner, arms: Sequence[Arm]) -> None:
+    runner.console.print(arm_table(arms, runner.space.file.matched))
+
+
+def _write_results(runner: StageRunner) -> None:
     """Report, dashboard and the exported knee."""
     # Plotly, fANOVA and the dashboard load for a second: only once there is something to show.
     from nas.reporting.study_files import write_study_files
 
-    write_study_files(place, console.print)
+    write_study_files(runner.place, runner.console.print)

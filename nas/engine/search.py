@@ -22,7 +22,7 @@ from nas.study.confirmation import arms_to_confirm
 from nas.study.design import Arm, Design, Stage, arms_of, design_seeds
 from nas.study.location import StudyPlace, shown_url, study_in
 from nas.study.plan import Plan, register
-from nas.study.records import NoStudy, confirmation_name, quiet_optuna, read_records
+from nas.study.records import NoStudy, confirmation_name, read_records
 from trials.atomic_file import atomic_write_text
 from trials.data import ImageData
 from trials.measure import measure_latency
@@ -36,46 +36,41 @@ class SearchFailed(RuntimeError):
 def search_study(
     runner: StageRunner,
     command: str,
-    show_arms: Callable[[Sequence[Arm]], None],
-    write_results: Callable[[], None],
+    show_arms: Callable[[StageRunner, Sequence[Arm]], None],
+    write_results: Callable[[StageRunner], None],
 ) -> None:
     """Run what is left to run of a study, and write its results.
 
     Args:
-        command: as `environment.json` and whoever resumes the study will read it.
-        show_arms: called with the arms of a design before the first is trained.
+        command: how to resume, for ``environment.json``.
+        show_arms: called before the first arm of a design is trained.
         write_results: called once there are some.
 
     Raises:
-        InputError: the data cannot be used, or the folder is another study's.
-        SpaceChanged: the study exists, and what its results depend on is different.
-        StudyLocked: another process runs it.
         SearchFailed: too many trials failed, or none is complete.
         KeyboardInterrupt: the search was asked to stop; the same call resumes it.
     """
-    quiet_optuna()
     place = runner.place
     claim_folder(place)
     with DriverLock(place.url, place.name):
         data = runner.load_data()
         arms = _arms_of_design(runner)
-        design = _design(runner, "screening", arms)
-        with runner.driving(place.name, data, design) as driver:
+        with runner.driving(place.name, data, _design(runner, "screening", arms)) as driver:
             _write_inputs(runner, data, command)
             _register_plan(runner, driver, arms)
-            if design is not None and not driver.finished:
-                show_arms(arms)
             if not driver.finished:
+                if arms:
+                    show_arms(runner, arms)
                 runner.run(driver, data)
             failure, complete = runner.failure_of(driver), driver.complete
         try:
             if not failure and runner.space.file.confirm is not None:
                 failure = _confirm(runner, data)
         except Exception:  # such as a missing test split: what was found before stays found
-            write_results()
+            write_results(runner)
             raise
         if complete:
-            write_results()
+            write_results(runner)
     if failure:
         raise SearchFailed(failure)
 

@@ -19,7 +19,7 @@ from nas.space.errors import InputError
 from nas.space.quantities import format_count
 from nas.study.design import Design
 from nas.study.location import StudyPlace
-from nas.study.records import TrialRecord
+from nas.study.records import TrialRecord, quiet_optuna
 from trials.data import DataError, ImageData, Split, check_batch_size, load, load_test
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class StageRunner:
         sampler: BaseSampler | None = None,
         callbacks: Sequence[Callable[[TrialRecord], object]] = (),
     ) -> None:
+        quiet_optuna()
         self.space, self.place = space, place
         self.ray_address, self.quiet = ray_address, quiet
         self.sampler, self.callbacks = sampler, tuple(callbacks)
