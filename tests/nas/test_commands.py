@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -24,6 +27,7 @@ from nas.retrain import app as retrain_app
 from nas.space.load import build_space, read_document
 from nas.study.records import read_records
 from nas.study.selection import NoSuchTrial, choose
+from nas.study.trained_network import load_trained
 from tests.nas.conftest import SPACE
 
 
@@ -96,6 +100,51 @@ def test_weights_that_are_gone_are_trained_again_from_the_seed(study):
     assert "training it again" in result.stderr
     kept, again = (load_file(Path(f, "weights.safetensors")) for f in ("kept", "again"))
     assert all(torch.equal(kept[name], again[name]) for name in kept.keys() | again.keys())
+
+
+def test_weights_of_another_training_are_not_exported(study, records):
+    first, second = (study / "weights" / f"{n}.safetensors" for n in (1, 2))
+    content = second.read_bytes()
+    second.write_bytes(first.read_bytes())
+    try:
+        result = run(export_app, "--study", study, "--trial", 2, "--output", "copy")
+    finally:
+        second.write_bytes(content)
+    assert "2.safetensors are of another training; training it again" in result.stderr
+    assert f"{records.trials[2].accuracy:.4f}" in Path("copy/README.md").read_text()
+
+
+# The program of somebody who has the exported folder and PyTorch.
+WITHOUT_THE_PROJECT = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("nas", "trials", "safetensors", "ray", "optuna"):
+            raise ImportError(f"{name} must not be needed")
+
+sys.meta_path.insert(0, Refuse())
+sys.path.insert(0, "exported")
+import numpy, torch, model
+with torch.inference_mode():
+    logits = model.load()(torch.from_numpy(numpy.load("images.npy")))
+numpy.save("logits.npy", logits.numpy())
+"""
+
+
+def test_the_export_computes_what_the_trained_network_does_without_this_project(study, records):
+    def unevenness(record):  # segments that do not divide the channels
+        return sum(block.point.segments in (2, 4) for block in record.architecture.blocks)
+
+    record = max(records.complete, key=unevenness)
+    assert unevenness(record)
+    run(export_app, "--study", study, "--trial", record.number, "--output", "exported")
+    images = np.random.default_rng(0).normal(size=(16, 3, 8, 8)).astype(np.float32)
+    np.save("images.npy", images)
+    subprocess.run([sys.executable, "-c", WITHOUT_THE_PROJECT], check=True)
+    with torch.inference_mode():
+        expected = load_trained(records, record, study)(torch.from_numpy(images))
+    np.testing.assert_allclose(np.load("logits.npy"), expected, atol=1e-5)
 
 
 def test_retraining_takes_more_epochs_and_exports(study):

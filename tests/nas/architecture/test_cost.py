@@ -28,7 +28,7 @@ def count_macs_with_torch(network: torch.nn.Module, input_shape: tuple[int, int,
     return flops // 2
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(architectures())
 def test_closed_form_ptflops_and_torch_agree_exactly(architecture):
     network = build_network(architecture)
@@ -38,7 +38,7 @@ def test_closed_form_ptflops_and_torch_agree_exactly(architecture):
     assert cost.params == sum(p.numel() for p in network.parameters())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(architectures())
 def test_each_layer_is_the_module_of_its_name(architecture):
     network = build_network(architecture).eval()

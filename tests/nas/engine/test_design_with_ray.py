@@ -14,7 +14,6 @@ from nas.analysis.answer import answer
 from nas.analysis.published import published_results
 from nas.analysis.results import read_results
 from nas.study.design import design_seeds
-from nas.study.records import read_records
 from tests.nas.searching import count, searching
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
@@ -43,13 +42,8 @@ def test_a_killed_design_goes_on_and_ends_with_its_verdict():
     Path("design.yaml").write_text(DESIGN)
     space = Path("design.yaml")
     with searching("--controls", space=space) as run:
-        run.until(lambda: count(URL, study="design") >= 3)
-        run.kill()
-    with searching("--controls", space=space) as run:
         run.until(lambda: count(URL, study="design:confirmation") >= 2)
-        run.interrupt()
-        assert run.wait() == 130
-        assert "resume with: python -m nas.search --space design.yaml --controls" in run.err
+        run.kill()
     with searching("--controls", space=space) as run:
         assert run.wait() == 0, run.err
         assert run.left_behind() == []
@@ -84,14 +78,3 @@ def test_a_killed_design_goes_on_and_ends_with_its_verdict():
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "planned before the first run" in shown
     assert json.loads(Path("runs/design/plan.json").read_text())[0]["results"]["screening"] == 0
-
-
-def test_latencies_are_made_equal_where_the_search_runs():
-    text = DESIGN.replace("macs: 200K, tolerance: 6%", "latency_ms: 1, tolerance: 30%")
-    Path("design.yaml").write_text(text.replace("confirm:", "#"))
-    for _ in range(2):  # the second time nothing is measured again
-        with searching(space=Path("design.yaml")) as run:
-            assert run.wait() == 0, run.err
-        arms = read_records(URL, "design").arms
-        assert all(arm.latency_ms == pytest.approx(1, rel=0.3) for arm in arms)
-    assert count(URL, study="design") == 3 * 2

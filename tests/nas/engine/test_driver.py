@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
-import subprocess
-import sys
 from dataclasses import replace
+from pathlib import Path
 
 import optuna
 import pytest
 
 from nas.engine.driver import FAILURES, trial_seed
 from nas.study.records import NoStudy, read_records
-from tests.conftest import ROOT
 from tests.nas.driving import FAILED, finish, measured, open_driver, states
 from trials.store import Store
 
@@ -90,28 +89,34 @@ def test_a_trials_seed_depends_on_study_architecture_and_replicate_alone(sqlite)
     driver.close()
 
 
+def search_alone(url, name: str) -> None:
+    """In a process of its own."""
+    Path(name).mkdir()
+    os.chdir(name)
+    driver = open_driver(url, name=name)
+    finish(driver)
+    driver.close()
+
+
 def test_two_studies_can_be_begun_in_one_database_at_once(url):
-    program = (
-        "import sys; from pathlib import Path; from sqlalchemy.engine import make_url;"
-        "from tests.nas.driving import open_driver, finish;"
-        "Path(sys.argv[2]).mkdir(); import os; os.chdir(sys.argv[2]);"
-        "d = open_driver(make_url(sys.argv[1]), name=sys.argv[2]); finish(d); d.close()"
-    )
-    address = url.render_as_string(hide_password=False)
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    drivers = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, address, name],
-            env=environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for name in ("one", "two", "three")
-    ]
+    names = ("one", "two", "three")
+    processes = multiprocessing.get_context("fork")  # which has everything imported
+    drivers = [processes.Process(target=search_alone, args=(url, name)) for name in names]
     for driver in drivers:
-        _, err = driver.communicate(timeout=120)
-        assert driver.returncode == 0, err
-    assert [states(url, name) for name in ("one", "two", "three")] == [{"COMPLETE": 6}] * 3
+        driver.start()
+    for driver in drivers:
+        driver.join()
+        assert driver.exitcode == 0
+    assert [states(url, name) for name in names] == [{"COMPLETE": 6}] * 3
+
+
+def test_matched_architectures_are_proposed(sqlite):
+    driver = open_driver(sqlite, "match={macs: 60K, tolerance: 3%}", "study.trials=3")
+    finish(driver)
+    driver.close()
+    records = read_records(sqlite, "tiny")
+    assert len(records.complete) == 3
+    assert all(abs(trial.macs - 60_000) <= 1800 for trial in records.complete)
 
 
 def test_optunas_own_tools_read_the_study(sqlite):

@@ -123,7 +123,7 @@ def test_releasing_leaves_no_trial_running_and_the_next_driver_takes_them_up(url
 
 def test_an_interruption_at_any_step_leaves_no_trial_running(sqlite):
     """Ctrl-C pressed twice comes wherever the driver is: here, in every write of a trial's state."""
-    for step in range(12):
+    for step in range(6):
         driver = open_driver(sqlite, "study.trials=100", name=f"step{step}")
         write, calls = driver.storage.set_trial_state_values, itertools.count()
 

@@ -7,12 +7,10 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +19,7 @@ import pytest
 import torch
 import yaml
 
-from nas import Architecture, build_network
 from nas.study.records import read_records
-from nas.study.trained_network import load_trained
 from tests.nas.searching import SMOKE, count, searching, states, url_of
 from trials.store import Store
 
@@ -87,136 +83,62 @@ def test_a_search_ends_with_all_its_results():
     assert not list((folder / "outbox").rglob("*.json"))
 
 
-def test_the_export_computes_what_the_trained_network_does_without_this_project(tmp_path):
-    search("--trials", "3", "--set", "search.segments=[3, 5]")
-    folder = Path("runs/smoke")
-    architecture = Architecture.from_json((folder / "best" / "architecture.json").read_text())
-    records = read_records(url_of(), "smoke")
-    record = next(r for r in records.complete if r.architecture == architecture)
-    images = np.random.default_rng(0).normal(size=(16, 3, 8, 8)).astype(np.float32)
-    np.save("images.npy", images)
-    program = textwrap.dedent(f"""
-        import sys
-        sys.path = [p for p in sys.path if p not in ("", {str(Path.cwd())!r})]
-        class Refuse:
-            def find_spec(self, name, path=None, target=None):
-                if name.split(".")[0] in ("nas", "trials", "safetensors", "ray", "optuna"):
-                    raise ImportError(f"{{name}} must not be needed")
-        sys.meta_path.insert(0, Refuse())
-        sys.path.insert(0, {str((folder / "best").absolute())!r})
-        import numpy, torch, model
-        with torch.inference_mode():
-            logits = model.load()(torch.from_numpy(numpy.load({str(tmp_path / "images.npy")!r})))
-        numpy.save({str(tmp_path / "logits.npy")!r}, logits.numpy())
-    """)
-    subprocess.run([sys.executable, "-c", program], check=True)
-    with torch.inference_mode():
-        expected = load_trained(records, record, folder)(torch.from_numpy(images))
-    np.testing.assert_allclose(np.load("logits.npy"), expected, atol=1e-5)
+# What the driver's own tests cannot have: workers that are orphaned with their trials, a server that
+# a connection with a lock was torn from, and results that were half written.
+KILLS = [
+    ("while the first trials train", "sqlite", lambda url: count(url, "running") == 2),
+    ("between two trials", "postgresql", lambda url: count(url) >= 3),
+    ("while results are written", "sqlite", lambda url: count(url) == 7),
+]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def storage(request):
-    return url_of() if request.param == "sqlite" else request.getfixturevalue("postgresql")
-
-
-# The three moments of a trial's life at which nothing, something or all of it is recorded, and
-# the one after all trials, when the results are being written.
-MOMENTS = {
-    "while the first trials train": lambda url: count(url, "running") == 2,
-    "between two trials": lambda url: count(url) >= 3,
-    "near the end": lambda url: count(url) >= 6,
-    "while results are written": lambda url: count(url) == 7,
-}
-
-
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_search_killed_at_any_moment_is_resumed(storage, moment):
-    resume_after_kill(storage, moment)
-
-
-def resume_after_kill(storage, moment):
-    arguments = (*SLOW, "--trials", "7", "--storage", storage)
+@pytest.mark.parametrize(
+    ("database", "killed"), [kill[1:] for kill in KILLS], ids=[kill[0] for kill in KILLS]
+)
+def test_a_search_killed_at_any_moment_is_resumed(request, database, killed):
+    url = url_of() if database == "sqlite" else request.getfixturevalue("postgresql")
+    arguments = (*SLOW, "--trials", "7", "--storage", url)
     with searching(*arguments) as run:
-        run.until(lambda: MOMENTS[moment](storage))
+        run.until(lambda: killed(url))
         run.kill()
-    before = {(m.architecture_key, m.seed): m for m in Store(storage).all()}
-    assert states(storage)["COMPLETE"] >= {"between two trials": 3, "near the end": 6}.get(
-        moment, 0
-    )
+    before = {(m.architecture_key, m.seed): m for m in Store(url).all()}
+    complete = states(url)["COMPLETE"]
 
     run = search(*arguments)
-    assert states(storage) == {"COMPLETE": 7}
-    after = {(m.architecture_key, m.seed): m for m in Store(storage).all()}
+    assert states(url) == {"COMPLETE": 7}
+    after = {(m.architecture_key, m.seed): m for m in Store(url).all()}
     assert len(after) == 7  # as many trainings as trials: none was thrown away
     assert before.items() <= after.items()  # and none of before was trained again
-    assert len({t.architecture.key for t in read_records(storage, "smoke").complete}) == 7
+    assert len(before) >= complete
+    assert len({t.architecture.key for t in read_records(url, "smoke").complete}) == 7
     assert Path("runs/smoke/best/model.py").exists()
     assert run.err == ""
 
 
-def test_a_finished_search_started_again_trains_nothing():
-    search()
-    before = Store(url_of()).all()
-    began = time.monotonic()
-    search()
-    assert Store(url_of()).all() == before
-    assert time.monotonic() - began < 60
-
-
-def test_ctrl_c_ends_cleanly_with_the_line_to_resume_with():
-    arguments = (*SLOW, "--trials", "7")
-    with searching(*arguments) as run:
+def test_ctrl_c_and_a_request_to_terminate_end_cleanly_with_the_line_to_resume_with():
+    with searching(*SLOW, "--trials", "50") as run:
         run.until(lambda: count(url_of()) >= 2)
         run.interrupt()
-        assert run.wait(30) == 130
+        assert run.wait() == 130
         assert run.left_behind() == []
     message, resume = run.err.splitlines()
     done = count(url_of())
-    assert message == f"interrupted: {done} of 7 trials are complete"
+    assert message == f"interrupted: {done} of 50 trials are complete"
     assert resume == (
         f"resume with: python -m nas.search --space {SMOKE} --epochs 25 --set data.limit=400 "
-        "--trials 7"
+        "--trials 50"
     )
     assert "RUNNING" not in states(url_of())
 
     command = resume.removeprefix("resume with: python -m nas.search ").split()
-    search(*command[2:])
-    assert states(url_of()) == {"COMPLETE": 7}
-
-
-def test_a_request_to_terminate_ends_like_ctrl_c():
-    with searching(*SLOW) as run:
-        run.until(lambda: count(url_of()) >= 1)
+    with searching(*command[2:]) as run:
+        run.until(lambda: count(url_of()) > done)
         run.process.send_signal(signal.SIGTERM)
-        assert run.wait(30) == 130
+        assert run.wait() == 130
         assert run.left_behind() == []
     assert "RUNNING" not in states(url_of())
-
-
-def test_a_second_driver_is_refused_with_the_owners_host_and_process(storage):
-    arguments = (*SLOW, "--storage", storage)
-    with searching(*arguments, "--trials", "50") as first:
-        first.until(lambda: count(storage, "running") > 0)
-        second = search(*arguments, "--trials", "50", status=2)
-        assert (
-            f"study smoke is being searched by process {first.pid} on {socket.gethostname()}"
-            in second.err
-        )
-        assert "Traceback" not in second.err
-        other = search(*SLOW, "--storage", storage, "--study", "other", "--trials", "1")
-        assert "front of 1" in other.out
-
-
-def test_a_changed_space_is_refused_with_what_changed():
-    search("--trials", "1")
-    run = search("--trials", "1", "--set", "search.activation=[none, gelu]", status=2)
-    assert run.err.splitlines() == [
-        "error: this study was begun with other settings:",
-        "search.activation: was [none, relu], is now [none, gelu]",
-        "hint: give the study another name with --study, or undo the change",
-    ]
-    assert states(url_of()) == {"COMPLETE": 1}
+    resumed_with = re.search(r", (\d+) of 50 trials complete", run.out.splitlines()[0])
+    assert int(resumed_with[1]) >= done
 
 
 def test_killed_workers_cost_nothing_but_their_time():
@@ -230,40 +152,43 @@ def test_killed_workers_cost_nothing_but_their_time():
     assert len(Store(url_of()).all()) == 6
 
 
-# Imported by every Python that starts: breaks the training of some seeds, as bad luck would.
-BREAK_SOME = """
+# Imported by every Python that starts: does something of its own before each training.
+BEFORE_TRAINING = """
 import importlib.abc, importlib.util, sys
 
-class Break(importlib.abc.MetaPathFinder):
+class Patch(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         if name != "trials.train":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         execute = spec.loader.exec_module
-        def execute_and_break(module):
+        def execute_and_patch(module):
             execute(module)
             train = module.train
-            def broken(network, data, recipe, seed, *rest):
-                if {condition}:
-                    next(network.parameters()).data.fill_(float("nan"))
+            def patched(network, data, recipe, seed, *rest):
+                before_training(network, data, seed)
                 return train(network, data, recipe, seed, *rest)
-            module.train = broken
-        spec.loader.exec_module = execute_and_break
+            module.train = patched
+        spec.loader.exec_module = execute_and_patch
         return spec
 
-sys.meta_path.insert(0, Break())
+sys.meta_path.insert(0, Patch())
+
 """
 
 
-def breaking(condition: str) -> str:
-    Path("broken").mkdir()
-    Path("broken/sitecustomize.py").write_text(BREAK_SOME.format(condition=condition))
-    return os.pathsep.join([str(Path("broken").absolute()), os.environ.get("PYTHONPATH", "")])
+def before_training(body: str) -> str:
+    """A PYTHONPATH with which every worker runs this first: network, data and seed are there."""
+    Path("patch").mkdir()
+    function = "def before_training(network, data, seed):\n" + textwrap.indent(body, "    ")
+    Path("patch/sitecustomize.py").write_text(BEFORE_TRAINING + function)
+    return os.pathsep.join([str(Path("patch").absolute()), os.environ.get("PYTHONPATH", "")])
 
 
 def test_a_trial_whose_loss_is_not_finite_fails_and_the_search_goes_on():
-    run = search("--trials", "6", PYTHONPATH=breaking("seed % 3 == 0"))
+    broken = 'if seed % 3 == 0:\n    next(network.parameters()).data.fill_(float("nan"))\n'
+    run = search("--trials", "6", PYTHONPATH=before_training(broken))
     found = states(url_of())
     assert found["COMPLETE"] == 6
     assert found["FAIL"] >= 1
@@ -275,43 +200,61 @@ def test_a_trial_whose_loss_is_not_finite_fails_and_the_search_goes_on():
     assert len(failed) == found["FAIL"]
 
 
-def test_a_search_in_which_every_trial_fails_ends_and_says_why():
-    run = search(PYTHONPATH=breaking("True"), status=1)
-    # The tenth failure ends it; another trial may have been running.
-    message = r"error: 1[01] trials in a row have failed, the last one: not finite: loss nan"
-    assert re.match(message, run.err)
-    assert "Traceback" not in run.err
-    assert not Path("runs/smoke/report.html").exists()  # there is nothing to report
+# Where the images of a worker are: the line of its memory map.
+LOCATE_IMAGES = """
+address = data.train.images.data_ptr()
+for line in open("/proc/self/maps"):
+    low, high = (int(bound, 16) for bound in line.split()[0].split("-"))
+    if low <= address < high:
+        open({file!r}, "a").write(line)
+"""
+
+
+def test_workers_share_one_copy_of_the_data(tmp_path):
+    """It stays in Ray's store, which all of them map into their memory."""
+    images = np.random.default_rng(0).integers(0, 256, (600, 32, 32, 3), dtype=np.uint8)
+    np.savez("data.npz", images=images, labels=np.arange(600) % 4)
+    data = f"data={{source: 'npz:{tmp_path / 'data.npz'}', validation: 0.5}}"
+    locate = LOCATE_IMAGES.format(file=str(tmp_path / "maps"))
+    search("--trials", "3", "--set", data, PYTHONPATH=before_training(locate))
+    lines = Path("maps").read_text().splitlines()
+    assert len(lines) == 3
+    assert all("/plasma" in line for line in lines)
+
+
+# A cluster is started twice in one process.
+TOO_MUCH = """
+import sys
+from typer.testing import CliRunner
+from nas.search import app
+
+for option in ("--cpus-per-trial", "--gpus-per-trial"):
+    result = CliRunner().invoke(app, ["--space", sys.argv[1], option, "999", "--study", option[2:]])
+    assert result.exit_code == 2, result.output
+    print(result.stderr)
+"""
 
 
 def test_resources_that_no_node_has_are_refused():
-    run = search("--cpus-per-trial", "999", status=2)
-    assert run.err.startswith("--cpus-per-trial: error: a trial needs 999 CPUs and 0 GPUs of one")
-    run = search("--gpus-per-trial", "9", status=2)
-    assert run.err.startswith("--gpus-per-trial: error: a trial needs 1 CPUs and 9 GPUs of one")
-    assert "RUNNING" not in states(url_of())
+    run = subprocess.run(
+        [sys.executable, "-c", TOO_MUCH, str(SMOKE)], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert "--cpus-per-trial: error: a trial needs 999 CPUs and 0 GPUs of one node" in run.stdout
+    assert "--gpus-per-trial: error: a trial needs 1 CPUs and 999 GPUs of one node" in run.stdout
+    for study in ("cpus-per-trial", "gpus-per-trial"):
+        assert "RUNNING" not in states(url_of(study), study)
 
 
-# Of a server that trusts everybody, and so takes any password.
-SECRETS = {
-    "plain": ("postgres:hunter2@", ""),
-    "with a space": ("postgres:no%20hunter2 no@", ""),
-    "in the query": ("", "&user=postgres&password=hunter2"),
-    "in the query, disguised": ("", "&user=postgres&pass%77ord=no hunter2"),
-}
-
-
+# To a server that trusts everybody, and so takes any password.
 @pytest.mark.parametrize(
-    ("place", "form"),
+    ("place", "address", "query"),
     [
-        ("NAS_STORAGE", "plain"),
-        ("NAS_STORAGE", "in the query"),
-        ("--storage", "with a space"),
-        ("--storage", "in the query, disguised"),
+        ("NAS_STORAGE", "postgres:hunter2@", ""),
+        ("--storage", "", "&user=postgres&pass%77ord=no hunter2"),
     ],
 )
-def test_a_password_is_shown_nowhere(postgresql, place, form):
-    address, query = SECRETS[form]
+def test_a_password_is_shown_nowhere(postgresql, place, address, query):
     secret = postgresql.replace("postgres:@", address) + query
     assert "hunter2" in secret
     given = {place: secret} if place == "NAS_STORAGE" else {}
@@ -335,89 +278,14 @@ def test_a_password_is_shown_nowhere(postgresql, place, form):
     assert "dashboard: optuna-dashboard postgresql+psycopg://" in run.out
 
 
-def test_a_database_that_cannot_be_reached_is_named_without_its_password():
-    for address in (
-        "postgresql://me:hunter2@127.0.0.1:1/db",
-        "postgresql://127.0.0.1:1/db?user=me&password=hunter2",
-    ):
-        run = search(NAS_STORAGE=address, status=2)
-        assert run.err.startswith("error: the database cannot be used: connection ")
-        assert "hunter2" not in run.err
-
-
-def test_a_folder_with_another_studys_results_is_left_alone():
-    search("--trials", "1")
-    before = {f: f.stat().st_mtime_ns for f in Path("runs/smoke").rglob("*") if f.is_file()}
-    run = search("--study", "other", "--output", "runs/smoke", status=2)
-    assert run.err.startswith("--output: error: runs/smoke holds study smoke, not other")
-    assert before == {f: f.stat().st_mtime_ns for f in Path("runs/smoke").rglob("*") if f.is_file()}
-
-
-def test_weights_of_another_training_are_not_exported():
-    search("--trials", "2")
-    first, second = sorted(Path("runs/smoke/weights").glob("*.safetensors"))
-    second.write_bytes(first.read_bytes())
-    exported = subprocess.run(
-        [sys.executable, "-m", "nas.export", "--study", "smoke", "--trial", "1", "--output", "copy"],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    assert "1.safetensors are of another training; training it again" in exported.stderr
-    records = read_records(url_of(), "smoke")
-    assert f"{records.trials[1].accuracy:.4f}" in Path("copy/README.md").read_text()
-
-
-def test_workers_share_one_copy_of_the_data(tmp_path):
-    """Their own memory is no larger with 400 MB of images than with 20."""
-    own_mb = {}
-    for images in (2_000, 40_000):
-        pixels = np.random.default_rng(0).integers(0, 256, (images, 59, 59, 3), dtype=np.uint8)
-        np.savez(tmp_path / "data.npz", images=pixels, labels=np.arange(images) % 4)
-        data = ("--set", f"data={{source: 'npz:{tmp_path / 'data.npz'}', validation: 0.5}}")
-        with searching(*data, "--epochs", "1000", "--study", f"of{images}") as run:
-            run.until(lambda run=run: len(run.workers()) == 2)
-            time.sleep(8)  # through the first batches, whose activations are the larger part
-            own_mb[images] = max(w.memory_full_info().uss for w in run.workers()) / 1e6
-    assert own_mb[40_000] - own_mb[2_000] < 100, own_mb
-
-
-def test_quiet_prints_nothing():
-    run = search("--trials", "1", "--quiet")
+def test_options_reach_the_workers_and_the_results():
+    options = ("--quiet", "--output", "elsewhere/mine", "--study", "named", "--trials", "3")
+    run = search(*options, "--set", "objectives.minimize=latency_ms")
     assert run.out + run.err == ""
-    assert Path("runs/smoke/report.html").exists()
-
-
-def test_output_names_the_folder_of_the_study():
-    search("--trials", "1", "--output", "elsewhere/mine", "--study", "named")
-    assert count("sqlite:///elsewhere/mine/study.db", study="named") == 1
-    assert Path("elsewhere/mine/best/model.py").exists()
-    exported = subprocess.run(
-        [sys.executable, "-m", "nas.export", "--study", "elsewhere/mine", "--output", "copy"],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    assert exported.stdout == "trial 0 is in copy\n"
-
-
-def test_latency_can_be_an_objective():
-    search("--trials", "3", "--set", "objectives.minimize=latency_ms")
-    records = read_records(url_of(), "smoke")
+    url = "sqlite:///elsewhere/mine/study.db"
+    records = read_records(url, "named")
     assert records.objectives == ("accuracy", "latency_ms")
+    assert len(records.complete) == 3
     assert all(t.values[1] == t.latency_ms > 0 for t in records.complete)
-
-
-def test_matched_architectures_are_searched():
-    search("--trials", "3", "--set", "macs={match: 60K, tolerance: 3%}")
-    records = read_records(url_of(), "smoke")
-    assert all(abs(t.macs - 60_000) <= 1800 for t in records.complete)
-    build_network(records.complete[0].architecture)
-
-
-def test_one_process_can_start_a_cluster_again():
-    program = """
-        from nas import ray_settings
-        for _ in range(2):
-            ray_settings.prepare(local=True)
-            from nas import ray_tune
-            with ray_tune.cluster():
-                pass
-    """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=120)
+    assert Path("elsewhere/mine/best/model.py").exists()
+    assert Path("elsewhere/mine/report.html").exists()
