@@ -201,7 +201,7 @@ def test_strided_pointwise_gradients_on_cpu_channels_last(in_channels, stride):
     assert relative_error(layer.conv.weight.grad, weight.grad) < 1e-5
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(architectures(), st.integers(0, 2**31))
 def test_training_gradients_in_channels_last_agree_with_float64(architecture, seed):
     """The layout and precision that trials train in, on whole random networks."""
