@@ -17,6 +17,7 @@ from nas.cli import cli_errors, command
 from nas.reporting.arm_table import arm_table
 from nas.space import SearchSpace, load_space
 from nas.space.errors import InputError
+from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
 from nas.study.design import arms_of
 
@@ -102,9 +103,9 @@ def _describe_space(space: SearchSpace, console: Console) -> None:
 def _budget(space: SearchSpace) -> str:
     file = space.file
     if file.matched is not None:
-        unit = {"macs": "MACs", "params": "parameters", "latency_ms": "ms"}[file.matched.cost]
-        solved = f"{file.matched.wanted:,.10g} {unit} within {file.matched.tolerance:.2%}"
-        when = ", measured when the search starts" if unit == "ms" else ""
+        objective = OBJECTIVES[file.matched.cost]
+        solved = f"{file.matched.wanted:,.10g} {objective.unit} within {file.matched.tolerance:.2%}"
+        when = "" if objective.counted else ", measured when the search starts"
         return f"{solved}: widths are solved{when}"
     if file.macs is not None and file.macs.at_most is not None:
         limit = f"at most {file.macs.at_most:,} MACs"

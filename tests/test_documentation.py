@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 import nas
 from nas.space import load_space
 from nas.space.axes import AXES
+from nas.space.objectives import OBJECTIVES
 from nas.space.schema import Axes, BlockSection, NetworkSection, Section, SpaceFile
 from tests.conftest import ROOT
 from tests.nas.test_imports import MAY_IMPORT
@@ -232,6 +233,12 @@ def test_every_axis_is_described_with_its_default_and_values(axis):
     values = axis.valid_values.split(", ")
     if len(values) > 1 and not axis.values:
         assert [value for value in values if not re.search(rf"\b{value}\b", choices)] == []
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=lambda objective: objective.name)
+def test_every_objective_is_described(objective):
+    table = {row[0].strip("`"): row for row in rows(section("search-space.md", "objectives"))}
+    assert f"`{objective.name}`" in " ".join(table[objective.direction])
 
 
 def yaml_value(cell: str) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from nas.analysis.question import Question
 from nas.statistics.front_bootstrap import FrontBootstrap, Label, bootstrap_front
@@ -20,7 +21,7 @@ class ArmFront:
     """
 
     arms: tuple[str, ...]
-    costs: tuple[float, ...]
+    costs: tuple[tuple[float, ...], ...]
     bootstrap: FrontBootstrap
 
     def place(self, arm: str) -> tuple[float, Label] | None:
@@ -31,10 +32,10 @@ class ArmFront:
         return float(self.bootstrap.probabilities[index]), self.bootstrap.labels[index]
 
     def volume_interval(self, alpha: float) -> tuple[float, float]:
-        """Interval of the hypervolume, as a share of the rectangle up to the dearest arm."""
-        _, dearest = reference_point(self.costs)
+        """Interval of the hypervolume, as a share of the box up to the dearest arm."""
+        box = prod(reference_point(self.costs)[1:])
         low, high = self.bootstrap.volume_interval(alpha)
-        return low / dearest, high / dearest
+        return low / box, high / box
 
 
 def confirmed_front(question: Question) -> ArmFront | None:
@@ -62,6 +63,6 @@ def _front(
     if not arms or (noise is None and len(table[arms[0]]) < 2):
         return None
     matched = question.results.file.matched is not None
-    costs = tuple(1.0 if matched else question.cost(name) for name in arms)
+    costs = tuple((1.0,) if matched else question.costs(name) for name in arms)
     found = bootstrap_front([table[n] for n in arms], costs, reference_point(costs), noise=noise)
     return ArmFront(arms, costs, found)

@@ -7,7 +7,9 @@ from functools import cached_property
 from itertools import pairwise
 
 from nas.analysis.results import StageRuns, StudyResults, accuracy_of
+from nas.architecture.cost import count_cost
 from nas.architecture.position import position
+from nas.space.objectives import OBJECTIVES
 from nas.statistics.decision import check_levels
 from nas.study.design import Role
 from nas.study.plan import Plan
@@ -112,7 +114,9 @@ class Question:
         """Where an arm is on the spectrum; see `nas.architecture.position`."""
         return position(self.results.arms[arm].architecture)
 
-    def cost(self, arm: str) -> float:
-        """MACs of an arm, or parameters where those are the study's objective."""
-        unit = "params" if "params" in self.results.file.objective_names else "macs"
-        return float(getattr(self.results.arms[arm].measurement, unit))
+    def costs(self, arm: str) -> tuple[float, ...]:
+        """What the study counts of an arm: MACs, parameters or both. Measured costs are noisy."""
+        counted = count_cost(self.results.arms[arm].architecture)
+        return tuple(
+            float(OBJECTIVES[name].count(counted)) for name in self.results.file.counted_costs
+        )

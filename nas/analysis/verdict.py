@@ -76,11 +76,11 @@ def _candidates(question: Question) -> list[str]:
 def _judged(question: Question, chosen: str) -> list[str]:
     """Confirmed arms of the chosen one's cost; of a search the front has cheaper ones, too."""
     # Matched ones are within the tolerance that the study asked for.
-    matched, cost = question.results.file.matched, question.cost(chosen)
+    matched, cost = question.results.file.matched, question.costs(chosen)[0]
     return [
         name
         for name in _candidates(question)
-        if (matched or abs(question.cost(name) / cost - 1) <= COMPARABLE)
+        if (matched or abs(question.costs(name)[0] / cost - 1) <= COMPARABLE)
         and (question.role(name) == "end" or name in question.screened)
     ]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from nas.architecture.cost import count_cost
+from nas.architecture.cost import Cost, count_cost
 from nas.architecture.specification import MAX_CHANNELS, Architecture, ArchitectureError, Shortcut
 
 MAX_CANDIDATES = 5_000
@@ -43,7 +43,7 @@ def match_macs(architecture: Architecture, macs: int, tolerance: float = 0.01) -
     Raises:
         MatchError: no such widths; the message gives the nearest cost that was found.
     """
-    return _match(architecture, macs, tolerance, lambda a: count_cost(a).macs, "MACs")
+    return match_cost(architecture, macs, lambda cost: cost.macs, "MACs", tolerance)
 
 
 def match_params(architecture: Architecture, params: int, tolerance: float = 0.01) -> Architecture:
@@ -52,7 +52,26 @@ def match_params(architecture: Architecture, params: int, tolerance: float = 0.0
     Raises:
         MatchError: no such widths; the message gives the nearest number that was found.
     """
-    return _match(architecture, params, tolerance, lambda a: count_cost(a).params, "parameters")
+    return match_cost(architecture, params, lambda cost: cost.params, "parameters", tolerance)
+
+
+def match_cost(
+    architecture: Architecture,
+    wanted: float,
+    of: Callable[[Cost], float],
+    unit: str,
+    tolerance: float = 0.01,
+) -> Architecture:
+    """Scale the widths so that the network costs what is wanted.
+
+    Args:
+        of: the part of a network's cost that is meant.
+        unit: what that part is called.
+
+    Raises:
+        MatchError: no such widths; the message gives the nearest cost that was found.
+    """
+    return _match(architecture, wanted, tolerance, lambda a: of(count_cost(a)), unit)
 
 
 def match_latency(

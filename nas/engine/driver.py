@@ -34,6 +34,7 @@ from nas.engine.samplers import (
     run_of,
 )
 from nas.space import SearchSpace
+from nas.space.objectives import OBJECTIVES
 from nas.study.design import Design, arms_to_json, recipe_of_role
 from nas.study.identity import SpaceChanged, differences, identity
 from nas.study.records import Records, State, TrialRecord, open_storage, records_of
@@ -409,9 +410,9 @@ class Driver:
         """Measurements of the same trainings in this database, by another study perhaps.
 
         Of failures only those that would happen again: memory or a disk may be free the next time.
-        A latency is of one machine, so it is measured in every study.
+        What depends on the machine, such as a latency, is measured in every study.
         """
-        if "latency_ms" in self.objectives:
+        if any(OBJECTIVES[name].of_machine for name in self.objectives):
             return None
         measurements: list[Measurement] = []
         for training in self._trainings(spec):
@@ -424,19 +425,16 @@ class Driver:
         return tuple(measurements)
 
     def _complete(self, spec: TrialSpec, measurements: Sequence[Measurement]) -> None:
-        accuracy = fmean(m.accuracy for m in measurements if m.accuracy is not None)
+        values = [OBJECTIVES[name].value(spec.cost, measurements) for name in self.objectives]
         tested = [m.test_accuracy for m in measurements if m.test_accuracy is not None]
-        latencies = [m.latency_ms for m in measurements if m.latency_ms is not None]
         epochs = zip(*(m.curve for m in measurements), strict=True)
         record = replace(
             _record(spec, "complete"),
-            accuracy=accuracy,
+            accuracy=OBJECTIVES["accuracy"].value(spec.cost, measurements),
             test_accuracy=fmean(tested) if tested else None,
-            latency_ms=fmean(latencies) if latencies else None,
             seconds=sum(m.seconds for m in measurements),
             curve=tuple(fmean(accuracy for _, _, accuracy in epoch) for epoch in epochs),
         )
-        values = tuple(float(getattr(record, name)) for name in self.objectives)
         self._set(record.number, "curve", json.dumps(record.curve))
         self._set(record.number, "seconds", record.seconds)
         if record.test_accuracy is not None:
@@ -444,7 +442,7 @@ class Driver:
         self.storage.set_trial_state_values(self.ids[record.number], TrialState.COMPLETE, values)
         self.complete += self._is_wanted(spec.run)
         self.failures_in_row.clear()
-        self._finish(replace(record, values=values))
+        self._finish(replace(record, values=tuple(values)))
 
     def _fail(self, spec: TrialSpec, reason: str, traceback: str = "") -> None:
         self._set(spec.trial, "reason", reason)

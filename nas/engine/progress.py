@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from nas.engine.driver import TrialSpec
-from nas.space.quantities import format_count
+from nas.space.objectives import OBJECTIVES
 from nas.statistics.pareto import pareto_front
 from nas.study.records import TrialRecord
 
@@ -35,6 +35,7 @@ class SearchProgress:
     def __init__(
         self,
         name: str,
+        objectives: tuple[str, ...],
         wanted: int,
         complete: tuple[TrialRecord, ...],
         quiet: bool = False,
@@ -43,7 +44,7 @@ class SearchProgress:
         self.console = Console(quiet=quiet, highlight=False)
         self.callbacks = callbacks
         self.has_bar = self.console.is_terminal or _in_notebook(self.console)
-        self.wanted = wanted
+        self.objectives, self.wanted = objectives, wanted
         self.records = list(complete)
         self.running = 0
         self.front: set[int] = set()
@@ -113,15 +114,14 @@ class SearchProgress:
         self.bar.update(self.task, completed=len(self.records), status=status)
 
     def _line(self, record: TrialRecord) -> str:
+        values = {"accuracy": record.accuracy or 0.0, "macs": record.macs}
+        values |= dict(zip(self.objectives, record.values, strict=True))
         parts = [
             f"{len(self.records)}/{self.wanted}",
             f"{record.arm}, seed {record.seeds[0]}" if record.arm else f"trial {record.number}",
-            f"accuracy {record.accuracy:.4f}",
-            f"{format_count(record.macs)} MACs",
+            *(OBJECTIVES[name].in_words(value) for name, value in values.items()),
             f"{record.seconds:.1f} s",
         ]
-        if record.latency_ms is not None:
-            parts.insert(-1, f"{record.latency_ms:.2f} ms")
         if record.number in self.front and not record.arm:  # one run of an arm is no front
             parts.append("on the front")
         return "  ".join(parts)

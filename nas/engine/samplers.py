@@ -12,7 +12,7 @@ import random
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Protocol, cast
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from nas.architecture.matching import MatchError
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.space import Choice, Parameter, SearchSpace
+from nas.space.objectives import OBJECTIVES, Direction
 from nas.space.search_space import MATCH_TRIES, SAMPLE_TRIES
 from nas.statistics.pareto import pareto_front
 from nas.study.design import Arm, Design
@@ -33,9 +34,6 @@ HISTORY = 300
 
 TPE takes 11 microseconds more for each, in every proposal. Its good ones are the best tenth, but
 never more than 25, which it reaches at 250."""
-
-
-Direction = Literal["maximize", "minimize"]
 
 
 @dataclass(frozen=True)
@@ -97,9 +95,8 @@ def make_proposer(space: SearchSpace, seed: int, history: Sequence[FrozenTrial])
 
 
 def directions(objectives: Sequence[str]) -> list[Direction]:
-    """The first objective is maximized, a second one minimized."""
-    both: list[Direction] = ["maximize", "minimize"]
-    return both[: len(objectives)]
+    """Of each objective, as Optuna names them."""
+    return [OBJECTIVES[name].direction for name in objectives]
 
 
 def distribution_of(parameter: Parameter) -> BaseDistribution:

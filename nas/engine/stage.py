@@ -149,7 +149,12 @@ class StageRunner:
         resources = ray_tune.Resources(file.resources.cpus_per_trial, gpus)
         complete = [t for t in driver.records().trials if t.state == "complete"]
         progress = SearchProgress(
-            driver.study.study_name, driver.wanted, tuple(complete), self.quiet, self.callbacks
+            driver.study.study_name,
+            driver.objectives,
+            driver.wanted,
+            tuple(complete),
+            self.quiet,
+            self.callbacks,
         )
         driver.listener = progress
         try:

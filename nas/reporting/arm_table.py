@@ -8,6 +8,7 @@ from rich.table import Table
 
 from nas.architecture.cost import count_cost
 from nas.architecture.matching import widths_of
+from nas.space.objectives import COUNTED, OBJECTIVES
 from nas.space.schema import MatchSection
 from nas.study.design import Arm
 
@@ -17,8 +18,11 @@ def arm_table(arms: Sequence[Arm], matched: MatchSection | None) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("arm", "role", "widths", "MACs", "parameters"):
         table.add_column(heading, justify="right" if heading in ("MACs", "parameters") else "left")
-    by_latency = matched is not None and matched.cost == "latency_ms"
-    for heading in (*(["ms"] if by_latency else []), *(["off by"] if matched else [])):
+    by_latency = matched is not None and matched.cost not in COUNTED
+    for heading in (
+        *([OBJECTIVES["latency_ms"].unit] if by_latency else []),
+        *(["off by"] if matched else []),
+    ):
         table.add_column(heading, justify="right")
     for arm in arms:
         cost = count_cost(arm.architecture)

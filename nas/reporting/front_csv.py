@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
+from nas.space.objectives import COUNTED
 from nas.study.records import Records
 
 
@@ -12,21 +13,12 @@ def front_csv(records: Records) -> str:
     """A row for each trial of the front, cheapest first."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ["trial", "accuracy", "macs", "params", "latency_ms", "seconds", "key", "architecture"]
-    )
+    names = list(dict.fromkeys(("accuracy", "macs", "params", "latency_ms", *records.objectives)))
+    known = {*COUNTED, *records.objectives}
+    writer.writerow(["trial", *names, "seconds", "key", "architecture"])
     for trial in records.front:
         architecture = trial.architecture
-        writer.writerow(
-            [
-                trial.number,
-                trial.accuracy,
-                trial.macs,
-                trial.params,
-                "" if trial.latency_ms is None else trial.latency_ms,
-                round(trial.seconds, 3),
-                architecture.key,
-                architecture.to_json(),
-            ]
-        )
+        values = [records.value(trial, name) if name in known else "" for name in names]
+        seconds = round(trial.seconds, 3)
+        writer.writerow([trial.number, *values, seconds, architecture.key, architecture.to_json()])
     return out.getvalue()

@@ -20,7 +20,7 @@ from nas.reporting.answer_tables import Table, answer_tables
 from nas.reporting.figures import arm_figures, study_figures
 from nas.reporting.front_csv import front_csv
 from nas.reporting.rendering import render_html
-from nas.space.quantities import format_count
+from nas.space.objectives import OBJECTIVES
 from nas.space.yaml_document import dump_yaml
 from nas.study.records import Records, TrialRecord
 from nas.study.selection import choose
@@ -88,28 +88,28 @@ def _summary(records: Records) -> Iterator[tuple[str, str]]:
     yield "images", f"{train:,} to train, {validation:,} to validate"
     yield "objectives", ", ".join(records.objectives)
     if records.complete:
-        yield "most accurate", _in_short(choose(records, "accuracy"))
-        yield "knee of the front", _in_short(choose(records, "knee"))
+        yield "most accurate", _in_short(records, choose(records, "accuracy"))
+        yield "knee of the front", _in_short(records, choose(records, "knee"))
     failed = [trial for trial in records.trials if trial.state == "failed"]
     yield from (("failed", f"trial {trial.number}: {trial.reason}") for trial in failed[:5])
 
 
-def _in_short(trial: TrialRecord) -> str:
+def _in_short(records: Records, trial: TrialRecord) -> str:
     name = f"{trial.arm} (trial {trial.number})" if trial.arm else f"trial {trial.number}"
-    latency = "" if trial.latency_ms is None else f" and {trial.latency_ms:.3g} ms"
-    macs = format_count(trial.macs)
-    return f"{name}: accuracy {trial.accuracy:.4f} at {macs} MACs{latency}"
+    accuracy, *costs = (
+        OBJECTIVES[objective].in_words(records.value(trial, objective))
+        for objective in dict.fromkeys(("accuracy", "macs", *records.objectives))
+    )
+    return f"{name}: {accuracy} at {' and '.join(costs)}"
 
 
 def _front(records: Records) -> Table:
-    columns = {
-        "trial": [str(trial.number) for trial in records.front],
-        "accuracy": [f"{trial.accuracy:.4f}" for trial in records.front],
-        "MACs": [f"{trial.macs:,}" for trial in records.front],
-        "parameters": [f"{trial.params:,}" for trial in records.front],
-    }
-    if "latency_ms" in records.objectives:
-        columns["latency, ms"] = [f"{trial.latency_ms:.3g}" for trial in records.front]
+    columns = {"trial": [str(trial.number) for trial in records.front]}
+    for name in dict.fromkeys(("accuracy", "macs", "params", *records.objectives)):
+        objective = OBJECTIVES[name]
+        columns[objective.heading] = [
+            objective.cell(records.value(trial, name)) for trial in records.front
+        ]
     columns["architecture"] = [
         "\n".join(describe_architecture(trial.architecture)) for trial in records.front
     ]

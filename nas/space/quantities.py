@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _FACTORS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -43,6 +44,21 @@ def parse_fraction(value: object) -> float:
     if not 0 < fraction < 1:
         raise ValueError(f"expected a fraction between 0 and 1; got {value!r}")
     return fraction
+
+
+def parse_number(value: object) -> float:
+    """A positive number: ``5``, ``"1.25"``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ValueError(f"expected a number above 0, such as 1.5; got {value!r}")
+    return number
 
 
 def format_count(count: float) -> str:

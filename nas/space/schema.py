@@ -9,11 +9,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
     create_model,
+    field_serializer,
     field_validator,
     model_validator,
 )
@@ -21,7 +24,18 @@ from pydantic import (
 from nas.architecture.specification import Downsample, Order
 from nas.space.axes import AXES
 from nas.space.block_frame import BlockFrame
-from nas.space.value_types import Channels, Count, Fraction, Name, NonNegative, Stride, Widths
+from nas.space.objectives import COUNTED, MAXIMIZED, MINIMIZED, MOST_MINIMIZED, OBJECTIVES
+from nas.space.value_types import (
+    Channels,
+    Count,
+    Fraction,
+    Name,
+    NonNegative,
+    Stride,
+    Widths,
+    distinct,
+    listed,
+)
 from trials.data import DataConfig
 from trials.recipe import RECIPES, Recipe
 
@@ -175,7 +189,8 @@ class MatchSection(Section):
     @property
     def wanted(self) -> float:
         """How much of it."""
-        return float(getattr(self, self.cost))
+        wanted: float = getattr(self, self.cost)
+        return wanted
 
 
 class TrainingSection(Section):
@@ -200,11 +215,24 @@ class TrainingSection(Section):
         return replace(recipe, nesterov=recipe.nesterov and recipe.momentum > 0)
 
 
-class ObjectivesSection(Section):
-    """What a front is made of."""
+Minimized = Annotated[
+    tuple[Literal[MINIMIZED], ...],  # type: ignore[valid-type]  # the names that are registered
+    Field(max_length=MOST_MINIMIZED),
+    BeforeValidator(listed),
+    AfterValidator(distinct),
+]
 
-    maximize: Literal["accuracy"] = "accuracy"
-    minimize: Literal["macs", "params", "latency_ms"] | None = None
+
+class ObjectivesSection(Section):
+    """What a front is made of: accuracy, and one cost or two."""
+
+    maximize: Literal[MAXIMIZED] = "accuracy"  # type: ignore[valid-type]  # as registered
+    minimize: Minimized | None = None
+
+    @field_serializer("minimize")
+    def _as_written(self, minimize: tuple[str, ...] | None) -> object:
+        """One cost by its name: so it was kept when there could be no more."""
+        return minimize[0] if minimize and len(minimize) == 1 else minimize
 
 
 class StudySection(Section):
@@ -284,16 +312,20 @@ class SpaceFile(Section):
     @property
     def times_networks(self) -> bool:
         """Whether results depend on how fast the machine is."""
-        by_latency = self.matched is not None and self.matched.cost == "latency_ms"
-        return by_latency or "latency_ms" in self.objective_names
+        matched = (self.matched.cost,) if self.matched is not None else ()
+        return any(OBJECTIVES[name].of_machine for name in (*matched, *self.objective_names))
 
     @property
     def objective_names(self) -> tuple[str, ...]:
-        """What is maximized, then what is minimized if anything is.
+        """What is maximized, then one cost that is minimized, two or none.
 
         MACs are minimized unless the file says otherwise or makes the costs equal.
         """
         if self.objectives is None:
             return ("accuracy",) if self.matched else ("accuracy", "macs")
-        minimized = self.objectives.minimize
-        return (self.objectives.maximize, minimized) if minimized else (self.objectives.maximize,)
+        return (self.objectives.maximize, *(self.objectives.minimize or ()))
+
+    @property
+    def counted_costs(self) -> tuple[str, ...]:
+        """The minimized costs that are known without running a network; MACs where none is."""
+        return tuple(name for name in self.objective_names if name in COUNTED) or ("macs",)

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from nas.architecture.cost import count_block_macs, count_cost
-from nas.architecture.matching import match_macs, match_params
+from nas.architecture.matching import match_cost
 from nas.architecture.specification import (
     Architecture,
     ArchitectureError,
@@ -20,6 +20,7 @@ from nas.architecture.specification import (
 )
 from nas.space.axes import AXES, Choice
 from nas.space.block_frame import BlockFrame
+from nas.space.objectives import COUNTED, OBJECTIVES
 from nas.space.point_space import Draw, Parameter, Point, PointSpace
 from nas.space.quantities import format_count
 from nas.space.schema import BlockSection, SpaceFile
@@ -143,10 +144,11 @@ class SearchSpace:
         """
         architecture = self._at([space.draw(draw) for space in self.point_spaces])
         matched = self.file.matched
-        if matched is not None and matched.macs:
-            return match_macs(architecture, matched.macs, matched.tolerance)
-        if matched is not None and matched.params:
-            return match_params(architecture, matched.params, matched.tolerance)
+        if matched is not None and matched.cost in COUNTED:
+            objective = OBJECTIVES[matched.cost]
+            return match_cost(
+                architecture, matched.wanted, objective.count, objective.unit, matched.tolerance
+            )
         most = self.file.macs.at_most if self.file.macs else None
         macs = count_cost(architecture).macs
         if most is not None and macs > most:

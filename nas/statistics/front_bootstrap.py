@@ -79,8 +79,8 @@ def bootstrap_front(
 
     Args:
         accuracies: (n, seeds), nan where an architecture was not trained with a seed.
-        costs: (n,), such as MACs.
-        reference: accuracy and cost of the hypervolume's corner.
+        costs: (n,), such as MACs, or (n, m) of several kinds.
+        reference: accuracy and costs of the hypervolume's corner.
         seed: of the draws.
         noise: standard deviation of one training, pooled over others than these: where each of
             these was trained with seeds of its own, one perhaps.
@@ -90,17 +90,18 @@ def bootstrap_front(
     """
     values, prices = np.asarray(accuracies, dtype=np.float64), np.asarray(costs, dtype=np.float64)
     known = _known(values, prices, noise)
+    prices = prices.reshape(len(values), -1)  # (n, m)
     means = np.nanmean(values, axis=1)
     errors = _Errors.of(values, known, noise)
     rivals = pareto_front(np.column_stack([means, prices]))
     rng = np.random.default_rng(seed)
-    count = len(values)
+    count, maximise = len(values), [True] + [False] * prices.shape[1]
     on_front, better = np.zeros(count), np.zeros((count, len(rivals)))
     volumes = np.empty(DRAWS)
     for draw in range(DRAWS):
         drawn = np.round(means + errors.draw(rng), 9)  # ties stay ties
         points = np.column_stack([drawn, prices])
-        on_front += moocore.is_nondominated(points, maximise=[True, False], keep_weakly=True)
+        on_front += moocore.is_nondominated(points, maximise=maximise, keep_weakly=True)
         volumes[draw] = hypervolume(points, reference)
         better += _dominates(drawn, prices, rivals)
     probabilities = on_front / DRAWS
@@ -113,7 +114,7 @@ def _known(
     values: NDArray[np.float64], prices: NDArray[np.float64], noise: float | None
 ) -> NDArray[np.bool_]:
     """Which architecture was trained with which seed (n, seeds); refuses what tells nothing."""
-    if values.ndim != 2 or prices.shape != values.shape[:1]:
+    if values.ndim != 2 or prices.shape[:1] != values.shape[:1]:
         raise ValueError(f"got accuracies of shape {values.shape} and costs of {prices.shape}")
     known = np.isfinite(values)
     runs = known.sum(axis=1)
@@ -129,10 +130,10 @@ def _dominates(
 ) -> NDArray[np.bool_]:
     """Whether each rival dominates each architecture (n, rivals)."""
     higher = drawn[rivals] - drawn[:, None]
-    cheaper = prices[:, None] - prices[rivals]
-    dominates: NDArray[np.bool_] = (np.minimum(higher, cheaper) >= 0) & (
-        np.maximum(higher, cheaper) > 0
-    )
+    cheaper = prices[:, None] - prices[rivals]  # (n, rivals, m)
+    least = np.minimum(higher, cheaper.min(axis=2))
+    most = np.maximum(higher, cheaper.max(axis=2))
+    dominates: NDArray[np.bool_] = (least >= 0) & (most > 0)
     return dominates
 
 

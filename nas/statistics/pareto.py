@@ -16,7 +16,7 @@ def pareto_front(points: ArrayLike) -> NDArray[np.intp]:
         points: (n, m); accuracy first, then costs such as MACs. Of equal points the first counts.
 
     Returns:
-        Indices, sorted by the last objective (by the first, largest first, where it is alone).
+        Indices, sorted by the first cost; the best alone where there are no costs.
 
     Raises:
         ValueError: not a two-dimensional array of finite numbers.
@@ -28,16 +28,20 @@ def pareto_front(points: ArrayLike) -> NDArray[np.intp]:
         return np.array([np.argmax(values[:, 0])], dtype=np.intp)
     keep = moocore.is_nondominated(values, maximise=_directions(values), keep_weakly=False)
     indices = np.flatnonzero(keep)
-    return indices[np.argsort(values[indices, -1], kind="stable")]
+    return indices[np.argsort(values[indices, 1], kind="stable")]
 
 
 MARGIN = 1.1
 """Of the dearest point, the cost of a corner: at the point's own cost it would add nothing."""
 
 
-def reference_point(costs: ArrayLike) -> tuple[float, float]:
-    """Accuracy and cost that are worse than those of all points: a reference for `hypervolume`."""
-    return 0.0, MARGIN * float(np.max(costs))
+def reference_point(costs: ArrayLike) -> tuple[float, ...]:
+    """Accuracy and costs that are worse than those of all points: a reference for `hypervolume`.
+
+    Args:
+        costs: (n,), or (n, m) where there are several.
+    """
+    return 0.0, *(MARGIN * np.atleast_1d(np.max(costs, axis=0))).tolist()
 
 
 def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
@@ -80,10 +84,12 @@ def attainment_surface(fronts: Sequence[ArrayLike], percentile: float) -> NDArra
 
 
 def knee(points: ArrayLike) -> int:
-    """Index of the front's best compromise between accuracy and (logarithmic) cost.
+    """Index of the front's best compromise between accuracy and (logarithmic) costs.
 
-    Both are scaled to 0..1 between the ends of the front; the knee is the point farthest above the
-    line between them (Das 1999, normal-boundary intersection). Where no point is above that line
+    All are scaled to 0..1 over the front; the knee is the point farthest above the plane on which
+    the accuracy gained equals the mean of the costs paid. With one cost that plane is the line
+    between the ends of the front (Das 1999, normal-boundary intersection). Two costs count alike,
+    and one that is the same on the whole front does not count. Where no point is above the plane
     (two points, or a front on which cost pays more and more) it is the most accurate one.
 
     Raises:
@@ -95,10 +101,13 @@ def knee(points: ArrayLike) -> int:
         raise ValueError("a knee needs at least one point")
     if len(front) == 1:
         return int(front[0])
-    accuracy, cost = values[front, 0], np.log(np.maximum(values[front, 1], 1e-12))
+    accuracy, costs = values[front, 0], np.log(np.maximum(values[front, 1:], 1e-12))
+    costs = costs[:, np.ptp(costs, axis=0) > 0]
+    if not costs.shape[1]:
+        return int(front[np.argmax(accuracy)])
     gain = (accuracy - accuracy.min()) / (np.ptp(accuracy) or 1)
-    price = (cost - cost.min()) / (np.ptp(cost) or 1)
-    above = gain - price  # zero at both ends
+    price = ((costs - costs.min(axis=0)) / np.ptp(costs, axis=0)).mean(axis=1)
+    above = gain - price  # with one cost zero at both ends
     return int(front[np.argmax(above if above.max() > 1e-9 else accuracy)])
 
 

@@ -12,10 +12,11 @@ from statistics import fmean
 import numpy as np
 
 from nas.architecture.cost import count_cost
-from nas.architecture.matching import MatchError, match_macs, match_params
+from nas.architecture.matching import MatchError, match_cost
 from nas.architecture.position import ends_of
 from nas.architecture.specification import Architecture
 from nas.space import SearchSpace
+from nas.space.objectives import COUNTED, OBJECTIVES
 from nas.statistics.front_bootstrap import FrontBootstrap, bootstrap_front
 from nas.statistics.pareto import reference_point
 from nas.study.design import Arm, role_of
@@ -74,8 +75,7 @@ def screened_front(records: Records, arms: Sequence[Arm]) -> FrontBootstrap | No
             table[row, seeds.index(trial.seeds[0])] = trial.accuracy
     if not arms or np.isfinite(table).sum(axis=1).max() < 2:
         return None
-    costly = len(records.objectives) > 1
-    costs = [runs[arm.name][0].values[1] if costly else 1.0 for arm in arms]
+    costs = [runs[arm.name][0].values[1:] or (1.0,) for arm in arms]
     return bootstrap_front(table, costs, reference_point(costs))
 
 
@@ -112,8 +112,9 @@ def _of_search(records: Records, space: SearchSpace, say: Callable[[str], None])
 
 
 def _at_equal_cost(end: Architecture, best: Architecture, space: SearchSpace) -> Architecture:
-    """An end that costs what the best interior point does: in parameters where those count."""
+    """An end that costs what the best interior point does, by the first cost that is counted."""
     file = space.file
-    by_params = file.matched.cost == "params" if file.matched else "params" in file.objective_names
-    cost = count_cost(best)
-    return match_params(end, cost.params) if by_params else match_macs(end, cost.macs)
+    by = file.matched.cost if file.matched else file.counted_costs[0]
+    objective = OBJECTIVES[by if by in COUNTED else "macs"]
+    wanted = objective.count(count_cost(best))
+    return match_cost(end, wanted, objective.count, objective.unit)

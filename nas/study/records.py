@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL, make_url
 
+from nas.architecture.cost import Cost, count_cost
 from nas.architecture.specification import Architecture
+from nas.space.objectives import OBJECTIVES
 from nas.statistics.pareto import pareto_front
 from nas.study.design import Arm, arms_from_json
 from nas.study.plan import Registration, registrations
@@ -41,6 +43,10 @@ STORAGE_ERRORS = (sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError
 
 class NoStudy(LookupError):
     """The database has no such study."""
+
+
+class NotMeasured(LookupError):
+    """Something was not measured in a study."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,6 @@ class TrialRecord:
     params: int
     values: tuple[float, ...] = ()
     accuracy: float | None = None
-    latency_ms: float | None = None
     seconds: float = 0.0
     curve: tuple[float, ...] = ()
     seeds: tuple[int, ...] = ()
@@ -76,6 +81,11 @@ class TrialRecord:
     role: str = ""
     control_of: str = ""
     test_accuracy: float | None = None
+
+    @cached_property
+    def cost(self) -> Cost:
+        """In closed form."""
+        return count_cost(self.architecture)
 
     @property
     def is_control(self) -> bool:
@@ -89,7 +99,7 @@ class Records:
 
     Attributes:
         document: the search space as searched, plain data.
-        objectives: their names; the first is maximized, a second one minimized.
+        objectives: their names; the first is maximized, the others are minimized.
         arms: of a design.
         plans: what the study set out to answer, oldest first.
         confirmation: the runs on fresh seeds, where there are any yet.
@@ -129,6 +139,19 @@ class Records:
         arms = self.confirmation.complete if self.confirmation else ()
         return next((arm for arm in arms if arm.architecture.key == key), None)
 
+    def value(self, trial: TrialRecord, objective: str) -> float:
+        """What an objective is of a complete trial.
+
+        Raises:
+            NotMeasured: it would have to be measured, and is no objective of this study.
+        """
+        known = OBJECTIVES[objective]
+        if known.counted:
+            return known.count(trial.cost)
+        if objective not in self.objectives:
+            raise NotMeasured(f"{known.noun} was not measured; it is no objective of {self.name}")
+        return trial.values[self.objectives.index(objective)]
+
     @property
     def points(self) -> NDArray[np.float64]:
         """Objectives of the complete trials (n, objectives)."""
@@ -141,13 +164,11 @@ def _mean(trials: list[TrialRecord]) -> TrialRecord:
     if len(trials) == 1:
         return trials[0]
     test = [t.test_accuracy for t in trials if t.test_accuracy is not None]
-    latencies = [t.latency_ms for t in trials if t.latency_ms is not None]
     return replace(
         trials[0],
         values=tuple(fmean(values) for values in zip(*(t.values for t in trials), strict=True)),
         accuracy=fmean(t.accuracy for t in trials if t.accuracy is not None),
         test_accuracy=fmean(test) if test else None,
-        latency_ms=fmean(latencies) if latencies else None,
         seconds=fmean(t.seconds for t in trials),
         curve=tuple(fmean(epoch) for epoch in zip(*(t.curve for t in trials), strict=True)),
         seeds=tuple(seed for t in trials for seed in t.seeds),
@@ -286,7 +307,6 @@ def record_of(trial: FrozenTrial, objectives: tuple[str, ...]) -> TrialRecord:
         params=attrs["params"],
         values=tuple(values.values()),
         accuracy=values.get("accuracy"),
-        latency_ms=values.get("latency_ms"),
         seconds=attrs.get("seconds", 0.0),
         curve=tuple(json.loads(attrs.get("curve", "[]"))),
         seeds=tuple(json.loads(attrs.get("seeds", "[]"))),

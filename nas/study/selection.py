@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
-from nas.space.quantities import format_count, parse_count
+from nas.space.objectives import MINIMIZED, OBJECTIVES
 from nas.statistics.pareto import knee
-from nas.study.records import Records, TrialRecord
+from nas.study.records import NotMeasured, Records, TrialRecord
 
 
 class NoSuchTrial(LookupError):
@@ -20,7 +18,7 @@ def choose(records: Records, best: str = "knee", trial: int | None = None) -> Tr
 
     Args:
         best: ``knee`` (the best compromise of the front), ``accuracy``, or the most accurate one
-            inside a budget such as ``macs<=300K``.
+            inside a budget such as ``macs<=300K``, ``params<=20K`` or ``latency_ms<=5``.
         trial: its number; then ``best`` does not count.
 
     Raises:
@@ -38,22 +36,28 @@ def choose(records: Records, best: str = "knee", trial: int | None = None) -> Tr
         raise NoSuchTrial(f"study {records.name} has no complete trial")
     if best == "knee":
         return records.complete[knee(records.points)]
-    candidates = records.complete
-    budget = re.fullmatch(r"macs\s*<=\s*(\S+)", best)
-    if budget:
-        try:
-            most = parse_count(budget[1])
-        except ValueError as error:
-            raise NoSuchTrial(f"--best {best}: {error}") from None
-        candidates = tuple(t for t in candidates if t.macs <= most)
-        if not candidates:
-            cheapest = min(t.macs for t in records.complete)
-            raise NoSuchTrial(
-                f"no trial costs at most {format_count(most)} MACs; "
-                f"the cheapest costs {format_count(cheapest)}"
-            )
-    elif best != "accuracy":
-        raise NoSuchTrial(f"--best is knee, accuracy or macs<=N; got {best!r}")
+    candidates = records.complete if best == "accuracy" else _inside(records, best)
     # Of equally accurate ones, the cheapest.
     order = np.lexsort(([t.macs for t in candidates], [-(t.accuracy or 0) for t in candidates]))
     return candidates[int(order[0])]
+
+
+def _inside(records: Records, budget: str) -> tuple[TrialRecord, ...]:
+    """Complete trials inside a budget such as ``macs<=300K``."""
+    name, inside, bound = (part.strip() for part in budget.partition("<="))
+    if not inside or name not in MINIMIZED:
+        budgets = " or ".join(f"{name}<=N" for name in MINIMIZED)
+        raise NoSuchTrial(f"--best is knee, accuracy, {budgets}; got {budget!r}")
+    objective = OBJECTIVES[name]
+    try:
+        most = objective.parse(bound)
+        costs = [records.value(trial, name) for trial in records.complete]
+    except (ValueError, NotMeasured) as error:
+        raise NoSuchTrial(f"--best {budget}: {error}") from None
+    candidates = tuple(t for t, cost in zip(records.complete, costs, strict=True) if cost <= most)
+    if not candidates:
+        raise NoSuchTrial(
+            f"no trial costs at most {objective.in_words(most)}; "
+            f"the cheapest costs {objective.amount(min(costs))}"
+        )
+    return candidates

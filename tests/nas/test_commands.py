@@ -63,7 +63,7 @@ def test_the_best_trial_is_chosen_by_knee_accuracy_or_budget(records):
     [
         ({"best": "macs<=1"}, "no trial costs at most 1 MACs; the cheapest costs"),
         ({"best": "macs<=x"}, "expected a number such as 300000, 300K or 2M; got 'x'"),
-        ({"best": "loss"}, "--best is knee, accuracy or macs<=N; got 'loss'"),
+        ({"best": "loss"}, "--best is knee, accuracy, macs<=N or params<=N"),
         ({"trial": 99}, "study small has no trial 99"),
     ],
 )

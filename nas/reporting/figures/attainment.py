@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from nas.reporting.figures.style import COST_TITLES, SERIES, styled
+from nas.reporting.figures.style import SERIES, styled
+from nas.space.objectives import OBJECTIVES
 from nas.statistics.pareto import attainment_surface
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
@@ -62,8 +63,8 @@ def plot_attainment(info: AttainmentInfo) -> go.Figure:
     styled(
         figure,
         f"Attainment of the confirmed front over {info.seeds} seeds",
-        COST_TITLES["macs"],
-        "validation accuracy",
+        OBJECTIVES["macs"].title,
+        OBJECTIVES["accuracy"].title,
     )
     figure.update_xaxes(type="log")
     return figure

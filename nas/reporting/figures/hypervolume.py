@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,12 +18,12 @@ if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
 
 @dataclass(frozen=True)
 class HypervolumeInfo:
-    """Share of the rectangle between the reference and the ideal point that the front covers.
+    """Share of the box between the reference and the ideal point that the front covers.
 
     The ideal is an accuracy of 1 at no cost. With one objective it is the best accuracy so far.
 
     Attributes:
-        reference: accuracy and cost of a corner that is worse than every trial; accuracy alone
+        reference: accuracy and costs of a corner that is worse than every trial; accuracy alone
             where there is one objective.
         shares: after each complete trial.
     """
@@ -38,9 +39,10 @@ def hypervolume_info(records: Records) -> HypervolumeInfo:
         return HypervolumeInfo((), ())
     if points.shape[1] == 1:
         return HypervolumeInfo((0.0,), tuple(np.maximum.accumulate(points[:, 0])))
-    reference = reference_point(points[:, 1])
+    reference = reference_point(points[:, 1:])
+    box = prod(reference[1:])
     shares = tuple(
-        hypervolume(points[: count + 1], reference) / reference[1] for count in range(len(points))
+        hypervolume(points[: count + 1], reference) / box for count in range(len(points))
     )
     return HypervolumeInfo(reference, shares)
 
@@ -55,7 +57,7 @@ def plot_hypervolume(info: HypervolumeInfo) -> go.Figure:
         line={"color": ACCENT, "shape": "hv", "width": 2},
         hovertemplate="after %{x} trials: %{y:.4f}<extra></extra>",
     )
-    two = len(info.reference) > 1
-    title = "Hypervolume over trials" if two else "Best accuracy over trials"
-    unit = "share of cost x accuracy covered" if two else "validation accuracy"
+    costly = len(info.reference) > 1
+    title = "Hypervolume over trials" if costly else "Best accuracy over trials"
+    unit = "share of cost x accuracy covered" if costly else "validation accuracy"
     return styled(figure, title, "complete trials", unit)

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from nas.architecture.position import PLAIN_POSITION, position
 from nas.reporting.figures.style import INK, SERIES, error_bars, styled
 from nas.space.axes import AXES, AxisSpec
+from nas.space.objectives import OBJECTIVES
 from nas.statistics.paired import paired_intervals
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
@@ -73,10 +74,9 @@ class SpectrumInfo:
 def spectrum_info(results: StudyResults) -> SpectrumInfo:
     """What the figure shows: of a search the confirmed arms, of a design all."""
     stages: tuple[Stage, ...] = ("screening", "confirmation")
-    units = {"macs": "MACs", "params": "parameters", "latency_ms": "latency"}
     matched = results.file.matched
     return SpectrumInfo(
-        f"equal {units[matched.cost]}" if matched else "",
+        f"equal {OBJECTIVES[matched.cost].noun}" if matched else "",
         tuple(
             series
             for stage in (stages if results.is_design else stages[1:])

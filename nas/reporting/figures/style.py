@@ -13,12 +13,6 @@ INK = "#24292f"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
 """Okabe and Ito's palette."""
 
-COST_TITLES = {
-    "macs": "multiply-accumulates (MACs) of an image",
-    "params": "parameters",
-    "latency_ms": "latency of one image, ms",
-}
-
 
 class Bounded(Protocol):
     """A mean accuracy with its interval."""

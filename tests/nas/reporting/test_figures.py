@@ -73,21 +73,22 @@ def test_points_that_differ_in_the_residual_do_not_look_alike():
 
 
 def test_the_hover_has_every_cost_and_a_line_for_stem_and_blocks():
-    record = replace(trial(3, 0.5, network()), latency_ms=1.23456)
-    (text,) = hovers(study(record))
+    record = trial(3, 0.5, network())
     macs = count_cost(network()).macs
+    timed = replace(record, values=(0.5, macs, 1.23456))
+    (text,) = hovers(study(timed, objectives=("accuracy", "macs", "latency_ms")))
     assert text.split("<br>") == [
         f"<b>trial 3</b>: accuracy 0.5000, {macs / 1000:.3g}K MACs, 1.12K parameters, 1.23 ms",
         "stem: 12 channels",
         "block 0: 12 channels, 2 convolutions in 12 segments, spatial first, nothing between, "
         "shortcut",
     ]
-    (text,) = hovers(study(replace(record, latency_ms=None)))
+    (text,) = hovers(study(record))
     assert " ms" not in text
 
 
 def test_the_reports_table_has_the_latency_where_it_is_an_objective():
-    record = replace(trial(3, 0.5, network(residual=False), 1.23456), latency_ms=1.23456)
+    record = trial(3, 0.5, network(residual=False), 1.23456)
     timed = render(study(record, objectives=("accuracy", "latency_ms")), {}, {})
     assert "<th>latency, ms</th>" in timed
     assert "<td>1.23</td>" in timed
@@ -95,6 +96,41 @@ def test_the_reports_table_has_the_latency_where_it_is_an_objective():
     assert "no shortcut</td>" in timed
     assert "latency" not in render(study(trial(3, 0.5, network())), {}, {})
     assert len(front_csv(study(record)).splitlines()) == 2
+
+
+def of_three() -> Records:
+    """Two costs: trial 1 is in the middle of both; trial 3 is dominated by it."""
+    return study(
+        *(
+            replace(trial(number, values[0], network(width=8 + number)), values=values)
+            for number, values in enumerate(
+                [(0.5, 100.0, 1.0), (0.85, 200.0, 2.0), (0.9, 1000.0, 9.0), (0.6, 300.0, 3.0)]
+            )
+        ),
+        objectives=("accuracy", "macs", "latency_ms"),
+    )
+
+
+def test_a_second_cost_is_shown_by_colour_with_a_bar_that_tells_it():
+    info = front_info(of_three())
+    assert (info.cost, info.second_cost, info.knee) == ("macs", "latency_ms", 1)
+    assert [point.second_cost for point in info.front] == [1.0, 2.0, 9.0]
+    dominated, front, _ = plot_front(info).data
+    assert len(dominated.x) == 1
+    assert front.mode == "markers"
+    bar = front.marker.colorbar
+    assert "latency" in bar.title.text
+    assert (bar.ticktext[0], bar.ticktext[-1]) == ("1", "9")
+    assert len(front.marker.color) == 3
+
+
+def test_tables_have_a_column_for_every_objective():
+    page = render(of_three(), {}, {})
+    assert "<th>MACs</th><th>parameters</th><th>latency, ms</th>" in page
+    assert "accuracy 0.8500 at " in page
+    header, *rows = front_csv(of_three()).splitlines()
+    assert header == "trial,accuracy,macs,params,latency_ms,seconds,key,architecture"
+    assert [row.split(",")[4] for row in rows] == ["1.0", "2.0", "9.0"]
 
 
 # Hypervolume.
@@ -111,6 +147,13 @@ def test_the_dearest_trial_adds_to_the_hypervolume():
     info = hypervolume_info(study(cheap, dear))
     assert info.reference == pytest.approx((0.0, 1100))
     assert info.shares == pytest.approx([0.5 * 1000 / 1100, (0.5 * 900 + 0.9 * 100) / 1100])
+
+
+def test_two_costs_cover_a_part_of_a_box():
+    info = hypervolume_info(of_three())
+    assert info.reference == pytest.approx((0.0, 1100, 9.9))
+    assert info.shares[0] == pytest.approx(0.5 * 1000 / 1100 * 8.9 / 9.9)
+    assert list(info.shares) == sorted(info.shares)
 
 
 def test_figures_are_drawn_without_optuna():

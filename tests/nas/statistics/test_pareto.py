@@ -8,17 +8,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.statistics.pareto import attainment_surface, hypervolume, knee, pareto_front
+from nas.statistics.pareto import (
+    attainment_surface,
+    hypervolume,
+    knee,
+    pareto_front,
+    reference_point,
+)
 
 # Few values, so that ties and duplicates happen.
 POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=25)
 
 
+SOLID = st.lists(st.tuples(*[st.integers(0, 4)] * 3), min_size=1, max_size=20)
+"""With two costs."""
+
+
 def dominates(a, b) -> bool:
-    return a[0] >= b[0] and a[1] <= b[1] and a != b
+    return a[0] >= b[0] and all(x <= y for x, y in zip(a[1:], b[1:], strict=True)) and a != b
 
 
-@given(POINTS)
+@given(st.one_of(POINTS, SOLID))
 def test_the_front_is_what_no_point_dominates(points):
     """By brute force: accuracy up, cost down; of equal points the first."""
     expected = {
@@ -40,6 +50,20 @@ def test_the_hypervolume_is_the_area_counted_in_unit_squares(points):
         for x, y in itertools.product(range(7), range(7))
     )
     assert hypervolume(points, (0, 7)) == pytest.approx(expected)
+
+
+@given(SOLID)
+def test_the_hypervolume_of_two_costs_is_the_volume_counted_in_unit_cubes(points):
+    expected = sum(
+        any(a >= x + 1 and c <= y and d <= z for a, c, d in points)
+        for x, y, z in itertools.product(range(5), repeat=3)
+    )
+    assert hypervolume(points, (0, 5, 5)) == pytest.approx(expected)
+
+
+def test_the_reference_is_worse_in_every_objective():
+    assert reference_point([100, 200]) == pytest.approx((0, 220))
+    assert reference_point([[100, 5], [200, 1]]) == pytest.approx((0, 220, 5.5))
 
 
 @given(POINTS, st.tuples(st.integers(0, 6), st.integers(0, 6)))
@@ -87,10 +111,25 @@ def test_the_knee_of_a_single_objective_is_its_best():
     assert knee([[0.1], [0.7], [0.3]]) == 1
 
 
-@given(POINTS)
+@given(st.one_of(POINTS, SOLID))
 def test_the_knee_is_on_the_front(points):
-    shifted = [(accuracy, cost + 1) for accuracy, cost in points]
+    shifted = [(accuracy, *(cost + 1 for cost in costs)) for accuracy, *costs in points]
     assert knee(shifted) in pareto_front(shifted)
+
+
+@given(POINTS)
+def test_a_second_cost_that_tells_nothing_new_leaves_the_knee_where_it_is(points):
+    shifted = [(accuracy, cost + 1) for accuracy, cost in points]
+    assert knee([(a, c, 7) for a, c in shifted]) == knee(shifted)
+    assert knee([(a, c, c) for a, c in shifted]) == knee(shifted)
+
+
+def test_the_knee_of_two_costs_weighs_both_alike():
+    """Gains .8, .9 and 1 for mean prices of a third, two thirds and one."""
+    points = [(0.1, 1, 1), (0.82, 10, 10), (0.91, 100, 100), (1.0, 1000, 1000), (0.85, 10, 1000)]
+    assert knee(points) == 1
+    dear = [(0.1, 1, 1), (0.82, 10, 1000), (0.81, 10, 10), (1.0, 1000, 1000)]
+    assert knee(dear) == 2
 
 
 # Attainment surfaces.

@@ -1,0 +1,140 @@
+"""What a front may be made of: accuracy, and what a network costs.
+
+To add one, give `nas.architecture.cost.Cost` a field (or `trials.measurement.Measurement`, where it
+has to be measured) and list it here: the keys of the file, the study's values, ``--best``, tables
+and figures follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, Literal
+
+from nas.architecture.cost import Cost
+from nas.space.quantities import format_count, parse_count, parse_number
+from trials.measurement import Measurement
+
+Direction = Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One of them.
+
+    Attributes:
+        name: in a file, and of the study's metric.
+        noun: in tables; with the unit where that is another word.
+        unit: in sentences, after the amount; empty where the amount has it already.
+        title: of a figure's axis.
+        amount: a value in a sentence, three digits perhaps.
+        cell: a value in a table, exact where that can be read.
+        parse: a bound as it is typed; raises ValueError.
+        counted: the field of `Cost`; empty where it has to be measured.
+        measured: the field of `Measurement`; a trial has the mean over its seeds.
+        of_machine: depends on the machine, so that no other study's measurement stands for it.
+        needs_gpu: is measured on CUDA devices alone.
+    """
+
+    name: str
+    noun: str
+    unit: str
+    title: str
+    amount: Callable[[float], str]
+    cell: Callable[[float], str]
+    parse: Callable[[object], float] = parse_count
+    direction: Direction = "minimize"
+    counted: str = ""
+    measured: str = ""
+    of_machine: bool = False
+    needs_gpu: bool = False
+
+    @property
+    def heading(self) -> str:
+        """Of a table's column: ``MACs``, ``latency, ms``."""
+        return self.noun if self.unit in ("", self.noun) else f"{self.noun}, {self.unit}"
+
+    def in_words(self, value: float) -> str:
+        """``345K MACs``, ``1.23 ms``, ``accuracy 0.9123``."""
+        amount = self.amount(value)
+        return f"{amount} {self.unit}" if self.unit else f"{self.noun} {amount}"
+
+    def count(self, cost: Cost) -> float:
+        """What it is of a network, without running it; of those that are counted."""
+        counted: float = getattr(cost, self.counted)
+        return counted
+
+    def value(self, cost: Cost, measurements: Sequence[Measurement]) -> float:
+        """What it is of a trial with one complete measurement or several."""
+        if self.counted:
+            return float(self.count(cost))
+        return fmean(getattr(measurement, self.measured) for measurement in measurements)
+
+
+def _bytes(value: float) -> str:
+    return f"{format_count(value)}B"
+
+
+_COUNTED: dict[str, Any] = {"amount": format_count, "cell": "{:,.0f}".format}
+
+OBJECTIVES = {
+    objective.name: objective
+    for objective in (
+        Objective(
+            "accuracy",
+            noun="accuracy",
+            unit="",
+            title="validation accuracy",
+            amount="{:.4f}".format,
+            cell="{:.4f}".format,
+            direction="maximize",
+            measured="accuracy",
+        ),
+        Objective(
+            "macs",
+            noun="MACs",
+            unit="MACs",
+            title="multiply-accumulates (MACs) of an image",
+            counted="macs",
+            **_COUNTED,
+        ),
+        Objective(
+            "params",
+            noun="parameters",
+            unit="parameters",
+            title="parameters",
+            counted="params",
+            **_COUNTED,
+        ),
+        Objective(
+            "latency_ms",
+            noun="latency",
+            unit="ms",
+            title="latency of one image, ms",
+            amount="{:.3g}".format,
+            cell="{:.3g}".format,
+            parse=parse_number,
+            measured="latency_ms",
+            of_machine=True,
+        ),
+        Objective(
+            "peak_memory",
+            noun="peak memory",
+            unit="",
+            title="peak memory of the GPU in training, bytes",
+            amount=_bytes,
+            cell=_bytes,
+            measured="peak_memory_bytes",
+            of_machine=True,
+            needs_gpu=True,
+        ),
+    )
+}
+"""By name."""
+
+MAXIMIZED = tuple(name for name, o in OBJECTIVES.items() if o.direction == "maximize")
+MINIMIZED = tuple(name for name, o in OBJECTIVES.items() if o.direction == "minimize")
+COUNTED = tuple(name for name in MINIMIZED if OBJECTIVES[name].counted)
+MOST_MINIMIZED = 2
+"""Costs of one study: a front of more is nearly everything, and cannot be drawn."""

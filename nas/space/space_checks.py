@@ -1,0 +1,129 @@
+"""What is wrong with sections that are right by themselves: together, or for these images."""
+
+from __future__ import annotations
+
+from nas.architecture.specification import ArchitectureError
+from nas.space.errors import Path
+from nas.space.objectives import COUNTED, OBJECTIVES
+from nas.space.quantities import format_count
+from nas.space.schema import SpaceFile
+from nas.space.search_space import Infeasible, SearchSpace
+from nas.space.yaml_document import Document
+
+GRID_LIMIT = 1_000_000
+
+MAX_ARMS = 1_000
+"""Of a design: beyond that a search is what is wanted."""
+
+
+def check_images(document: Document, space: SearchSpace) -> bool:
+    """Whether there is a network for these images; where not, that is a problem of the data."""
+    try:
+        space.first()
+    except ArchitectureError as error:
+        document.add_problem(("data", "shape" if space.file.data.shape else "source"), str(error))
+        return False
+    return True
+
+
+def check_budget(document: Document, space: SearchSpace) -> None:
+    """Note what the budget or the equal cost leaves nothing of, and a grid that has no end."""
+    if space.file.study.sampler == "grid" and space.size > GRID_LIMIT:
+        document.add_problem(
+            ("study", "sampler"),
+            f"grid tries every architecture, and there are {format_count(space.size)}",
+            "use tpe or random",
+        )
+    if space.file.macs and space.file.macs.at_most:
+        most, (cheapest, _) = space.file.macs.at_most, space.macs_range
+        if cheapest > most:
+            document.add_problem(
+                ("macs", "at_most"),
+                f"{format_count(most)} is less than the cheapest architecture costs, "
+                f"{format_count(cheapest)} ({cheapest:,} MACs)",
+                "allow more, or use fewer channels",
+            )
+            return
+    if space.file.design is not None:
+        _check_arms(document, space)
+    elif space.file.matched is not None:
+        try:
+            space.sample(seed=0)
+        except ArchitectureError as error:
+            document.add_problem(_matched(space), str(error), _OTHER_COST)
+
+
+_OTHER_COST = "another cost, or a larger tolerance"
+
+
+def _matched(space: SearchSpace) -> Path:
+    """Where the cost that is to be equal is written."""
+    cost = space.file.match.cost if space.file.match else ""
+    return ("match", cost) if cost else ("macs", "match")
+
+
+def _check_arms(document: Document, space: SearchSpace) -> None:
+    """Every arm of a design has to exist: one that is left out would be missed in the answer."""
+    if space.size > MAX_ARMS:
+        document.add_problem(
+            ("design",),
+            f"every architecture is an arm, at most {MAX_ARMS}; there are "
+            f"{format_count(space.size)}",
+            "fewer choices, or scope: network",
+            of_key=True,
+        )
+        return
+    for combination, found in space.architectures:
+        if not isinstance(found, ArchitectureError):
+            continue
+        place, hint = _matched(space), _OTHER_COST
+        if isinstance(found, Infeasible):
+            place, hint = ("macs", "at_most"), "allow more, or leave the arm out"
+        document.add_problem(place, f"the arm {space.name_of(combination)}: {found}", hint)
+
+
+def check_plan(document: Document, file: SpaceFile) -> None:
+    """Sections that do not go together."""
+    if file.match is not None and file.macs is not None:
+        document.add_problem(
+            ("match",),
+            "macs bounds or matches the MACs, and match makes a cost equal: one of the two",
+            "leave one out",
+            of_key=True,
+        )
+    if file.match is not None and file.match.cost not in COUNTED and file.design is None:
+        document.add_problem(
+            ("match", file.match.cost),
+            "latencies can be made equal in a design only, whose arms are measured once",
+            "add design: {seeds: 5}, or match macs or params",
+        )
+    if file.confirm is not None and file.confirm.arms == "all" and file.design is None:
+        document.add_problem(
+            ("confirm", "arms"),
+            "all arms can be confirmed in a design only; a search has trials",
+            "leave it out: the front and both ends are confirmed",
+        )
+    _check_objectives(document, file)
+    if file.design is not None:
+        for key in ("trials", "sampler", "seeds_per_trial"):
+            if key in file.study.model_fields_set:
+                document.add_problem(
+                    ("study", key),
+                    "a design trains every arm with every seed, so there is nothing to say here",
+                    "leave it out; design.seeds is the number of seeds",
+                    of_key=True,
+                )
+
+
+def _check_objectives(document: Document, file: SpaceFile) -> None:
+    """What is measured on GPUs alone needs one in every trial."""
+    if file.resources.gpus_per_trial:
+        return
+    for position, name in enumerate(file.objective_names[1:]):
+        if OBJECTIVES[name].needs_gpu:
+            item: Path = ("objectives", "minimize", position)
+            document.add_problem(
+                item if item in document.values else item[:-1],
+                f"{name} is measured on GPUs, and trials have none",
+                f"add resources: {{gpus_per_trial: 1}}, or minimize {' or '.join(COUNTED)}",
+            )
