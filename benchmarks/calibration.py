@@ -1,4 +1,4 @@
-"""How often the verdict is wrong, and how often it finds what is there: simulated studies.
+"""Error rates and power of the verdict, by simulated studies.
 
     python benchmarks/calibration.py [--studies 4000] [--noise 0.006] [--seeds 8]
     python benchmarks/calibration.py --published studies/2026-11-22-cifar10-cpu
