@@ -21,8 +21,9 @@ from rich.table import Table
 from sqlalchemy.engine import make_url
 
 from nas.engine import ray_settings
-from nas.engine.driver import Driver, TrialSpec
+from nas.engine.driver import Driver
 from nas.engine.environment import describe_environment
+from nas.engine.trial_spec import TrialSpec
 from nas.space.load import build_space, read_document
 from nas.study.records import TrialRecord
 from trials.data import load
@@ -89,7 +90,7 @@ def measure(trials: int, sampler: str) -> list[float]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         url = make_url(f"sqlite:///{folder / 'study.db'}")
-        driver = Driver(url, "overhead", space, document.value, data.summary, folder / "outbox")
+        driver = Driver.open(url, "overhead", space, data.summary, folder / "outbox")
         driver.listener = watch = Stopwatch()
         job = ray_tune.Job(
             fingerprint=data.summary.fingerprint,

@@ -191,7 +191,7 @@ def our_search(text: str, data: ImageData, gpus: float) -> list[Architecture]:
         document = read_document(folder / "space.yaml")
         space = build_space(document)
         url = make_url(f"sqlite:///{folder / 'study.db'}")
-        driver = Driver(url, "throughput", space, document.value, data.summary, folder / "outbox")
+        driver = Driver.open(url, "throughput", space, data.summary, folder / "outbox")
         job = ray_tune.Job(
             fingerprint=data.summary.fingerprint,
             latency=False,

@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from nas.engine.driver import TrialSpec
+from nas.engine.trial_spec import TrialSpec
 from nas.space.objectives import OBJECTIVES
 from nas.statistics.pareto import pareto_front
 from nas.study.records import TrialRecord

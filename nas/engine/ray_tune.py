@@ -21,7 +21,8 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from nas.engine.driver import Driver, TrialSpec
+from nas.engine.driver import Driver
+from nas.engine.trial_spec import TrialSpec
 from nas.network.build import build_network
 from trials.data import ImageData, Split
 from trials.measurement import Measurement, Outbox, from_json, to_json

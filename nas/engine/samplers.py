@@ -1,4 +1,4 @@
-"""Who proposes the next run: Optuna's samplers, every architecture in turn, or a design.
+"""Optuna's samplers over a study in memory.
 
 Proposals are drawn in memory, on a copy of what the database knows. So a proposal that is over the
 budget or was measured before leaves no trace in the study, a new trial is written to the database
@@ -11,20 +11,20 @@ import itertools
 import random
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.architecture.matching import MatchError
 from nas.architecture.specification import Architecture, ArchitectureError
+from nas.engine.proposal import Proposal, count_bounds, decode_fixed
 from nas.space import Choice, Parameter, SearchSpace
-from nas.space.objectives import OBJECTIVES, Direction
+from nas.space.objectives import Direction
 from nas.space.search_space import MATCH_TRIES, SAMPLE_TRIES
 from nas.statistics.pareto import pareto_front
-from nas.study.design import Arm, Design
 
 REJECTED = 100
 """Proposals over the budget that a sampler remembers: the latest."""
@@ -36,99 +36,26 @@ TPE takes 11 microseconds more for each, in every proposal. Its good ones are th
 never more than 25, which it reaches at 250."""
 
 
-@dataclass(frozen=True)
-class Proposal:
-    """An architecture, and what Optuna's database keeps of how it was drawn.
-
-    Attributes:
-        ticket: by which the proposer knows it again.
-        params: drawn values by the parameters' names.
-        arm: of a design, with the seed that it is to be trained with; a search has neither.
-    """
-
-    ticket: int
-    architecture: Architecture
-    params: dict[str, Any]
-    distributions: dict[str, BaseDistribution]
-    system_attrs: dict[str, Any]
-    arm: Arm | None = None
-    seeds: tuple[int, ...] = ()
-
-    @property
-    def run(self) -> str:
-        """What may be run only once in a study: an architecture, or an arm with its seed."""
-        key = self.architecture.key
-        return run_of(self.arm.name, key, self.seeds) if self.arm else key
-
-
-class Proposer(Protocol):
-    """Proposes architectures and learns from their results."""
-
-    def propose(self) -> Proposal | None:
-        """The next architecture, or nothing where all have been proposed.
-
-        Raises:
-            ArchitectureError: what was drawn is outside the budget; the next may not be.
-        """
-
-    def propose_unseen(self, seen: set[str]) -> Proposal | None:
-        """Any other inside the budget whose `Proposal.run` is not among these, if there is one."""
-
-    def tell(self, ticket: int, values: Sequence[float] | None) -> None:
-        """The objectives' values of a proposal, or None where it came to nothing."""
-
-    def learn(self, finished: FrozenTrial) -> None:
-        """A complete trial that an earlier driver proposed."""
-
-
-def make_proposer(space: SearchSpace, seed: int, history: Sequence[FrozenTrial]) -> Proposer:
-    """The proposer that the space's file names, knowing the finished trials of earlier drivers.
+class OptunaProposer:
+    """Draws from one of Optuna's samplers over a study in memory.
 
     Args:
-        seed: another one in every driver of a study, or a resumed study would start with the
-            suggestions that it began with.
+        seed: of what is drawn at random where the sampler repeats itself.
     """
-    name = space.file.study.sampler
-    if name == "grid":
-        return GridProposer(space)
-    return OptunaProposer(space, name, seed, directions(space.file.objective_names), history)
-
-
-def directions(objectives: Sequence[str]) -> list[Direction]:
-    """Of each objective, as Optuna names them."""
-    return [OBJECTIVES[name].direction for name in objectives]
-
-
-def distribution_of(parameter: Parameter) -> BaseDistribution:
-    """How Optuna draws a parameter: counts of segments on a logarithmic scale, others by name."""
-    if not parameter.ordered:
-        return CategoricalDistribution(parameter.choices)
-    low, high = _bounds(parameter)
-    return IntDistribution(low, high, log=True)
-
-
-def _bounds(parameter: Parameter) -> tuple[int, int]:
-    """First and last count of an ordered parameter, where ``C`` counts as one more than before."""
-    first = int(parameter.choices[0])
-    return first, first + len(parameter.choices) - 1
-
-
-class OptunaProposer:
-    """Draws from one of Optuna's samplers over a study in memory."""
 
     def __init__(
         self,
         space: SearchSpace,
-        sampler: str,
+        sampler: BaseSampler,
         seed: int,
         directions: Sequence[Direction],
         history: Sequence[FrozenTrial] = (),
     ) -> None:
         self.space = space
         self.directions = list(directions)
-        self.sampler = _make_sampler(sampler, seed)
+        self.sampler = sampler
         # Gaussian processes fit one flat space, so parameters without effect are drawn too.
-        self.flat = sampler == "gp"
+        self.flat = isinstance(sampler, optuna.samplers.GPSampler)
         self.rng = random.Random(seed)
         self.tickets = itertools.count()
         self.running: dict[int, int] = {}  # number in memory, by ticket
@@ -142,7 +69,7 @@ class OptunaProposer:
             if not parameter.ordered:
                 chosen = trial.suggest_categorical(parameter.name, parameter.choices)
                 return cast("Choice", chosen)
-            low, high = _bounds(parameter)
+            low, high = count_bounds(parameter)
             count = trial.suggest_int(parameter.name, low, high, log=True)
             return parameter.choices[count - low]
 
@@ -232,104 +159,6 @@ class OptunaProposer:
         }
 
 
-class GridProposer:
-    """Every combination of choices once, in the order of the file."""
-
-    def __init__(self, space: SearchSpace) -> None:
-        self.space = space
-        self.combinations = space.combinations()
-        self.tickets = itertools.count()
-
-    def propose(self) -> Proposal | None:
-        combination = next(self.combinations, None)
-        if combination is None:
-            return None
-        return Proposal(next(self.tickets), *decode_fixed(self.space, combination), {})
-
-    def propose_unseen(self, seen: set[str]) -> Proposal | None:
-        while True:
-            try:
-                proposal = self.propose()
-            except ArchitectureError:
-                continue
-            if proposal is None or proposal.architecture.key not in seen:
-                return proposal
-
-    def tell(self, ticket: int, values: Sequence[float] | None) -> None:
-        """A grid learns nothing."""
-
-    def learn(self, finished: FrozenTrial) -> None:
-        """A grid learns nothing."""
-
-
-class DesignProposer:
-    """Every arm of a design with every seed."""
-
-    def __init__(self, space: SearchSpace, design: Design) -> None:
-        self.parameters = {parameter.name: parameter for parameter in space.parameters}
-        self.runs = design.runs()
-        self.tickets = itertools.count()
-
-    def propose(self) -> Proposal | None:
-        arm, seed = next(self.runs, (None, 0))
-        if arm is None:
-            return None
-        drawn = [(self.parameters[name], choice) for name, choice in arm.choices.items()]
-        return Proposal(
-            next(self.tickets),
-            arm.architecture,
-            {parameter.name: _stored(parameter, choice) for parameter, choice in drawn},
-            {parameter.name: distribution_of(parameter) for parameter, _ in drawn},
-            {},
-            arm,
-            (seed,),
-        )
-
-    def propose_unseen(self, seen: set[str]) -> Proposal | None:
-        while (proposal := self.propose()) is not None:
-            if proposal.run not in seen:
-                return proposal
-        return None
-
-    def tell(self, ticket: int, values: Sequence[float] | None) -> None:
-        """A design is fixed before its first result."""
-
-    def learn(self, finished: FrozenTrial) -> None:
-        """A design is fixed before its first result."""
-
-
-def run_of(arm: str, architecture_key: str, seeds: Sequence[int]) -> str:
-    """Names a run of a design."""
-    return f"{arm} / {architecture_key} / {seeds[0]}"
-
-
-def _stored(parameter: Parameter, choice: Choice) -> Choice:
-    """A choice as Optuna keeps it: an ordered one by its count."""
-    if parameter.ordered:
-        return _bounds(parameter)[0] + parameter.choices.index(choice)
-    return choice
-
-
-def decode_fixed(
-    space: SearchSpace, combination: Mapping[str, Choice]
-) -> tuple[Architecture, dict[str, Any], dict[str, BaseDistribution]]:
-    """The architecture of given choices, with those that have an effect as Optuna keeps them.
-
-    Raises:
-        ArchitectureError: it is outside the budget.
-    """
-    params: dict[str, Any] = {}
-    distributions: dict[str, BaseDistribution] = {}
-
-    def draw(parameter: Parameter) -> Choice:
-        chosen = combination[parameter.name]
-        params[parameter.name] = _stored(parameter, chosen)
-        distributions[parameter.name] = distribution_of(parameter)
-        return chosen
-
-    return space.decode(draw), params, distributions
-
-
 def _worth_knowing(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """The front, the latest of the complete trials and of the rejected ones, in their order."""
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
@@ -339,7 +168,8 @@ def _worth_knowing(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     return [t for t in trials if t.number in kept]
 
 
-def _make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
+def make_sampler(name: str, seed: int) -> BaseSampler:
+    """The sampler of a name in a space's file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         match name:

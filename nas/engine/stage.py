@@ -93,14 +93,14 @@ class StageRunner:
     @contextmanager
     def driving(self, name: str, data: ImageData, design: Design | None) -> Iterator[Driver]:
         """The driver of a stage, which leaves no trial running, however the stage ends."""
-        driver = Driver(
+        driver = Driver.open(
             self.place.url,
             name,
             self.space,
-            self.space.document.value,
             data.summary,
             self.place.folder / "outbox",
             design,
+            self.sampler,
         )
         try:
             yield driver

@@ -67,12 +67,17 @@ class Design:
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
 
-    def runs(self) -> Iterator[tuple[Arm, int]]:
+    def trials(self) -> Iterator[tuple[Arm, int]]:
         """All arms for each seed in turn, so that an interrupted study is balanced."""
         return ((arm, seed) for seed in self.seeds for arm in self.arms)
 
     def __len__(self) -> int:
         return len(self.arms) * len(self.seeds)
+
+
+def unique_key(architecture_key: str, arm: str = "", seeds: Sequence[int] = ()) -> str:
+    """What is tried only once in a study: an architecture, or in a design an arm with its seed."""
+    return f"{arm} / {architecture_key} / {seeds[0]}" if arm else architecture_key
 
 
 def design_seeds(study: str, study_seed: int, stage: str, count: int) -> tuple[int, ...]:

@@ -45,9 +45,9 @@ def study(tmp_path_factory) -> Path:
     resident = Resident(data, torch.device("cpu"))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    driver = Driver(
+    driver = Driver.open(
         make_url(f"sqlite:///{folder / 'study.db'}"),
-        "small", space, document.value, data.summary, folder / "outbox",
+        "small", space, data.summary, folder / "outbox",
     )  # fmt: skip
     while (spec := driver.next()) is not None:
         architecture, cost = spec.architecture, spec.cost
@@ -64,7 +64,7 @@ def study(tmp_path_factory) -> Path:
                 ),
                 resident,
                 data.summary.fingerprint,
-                driver.recipe,
+                spec.recipe,
                 spec.seeds,
                 weights=folder / "weights" / f"{spec.trial}.safetensors",
             ),

@@ -46,7 +46,7 @@ def open_driver(url, *overrides: str, text: str = SPACE, name: str | None = None
     document = read_document("space.yaml", overrides)
     space = build_space(document)
     data = load(space.file.data.config).summary
-    return Driver(url, name or space.file.name, space, document.value, data, Path("outbox"))
+    return Driver.open(url, name or space.file.name, space, data, Path("outbox"))
 
 
 def measured(driver: Driver, spec, **changes) -> tuple[Measurement, ...]:

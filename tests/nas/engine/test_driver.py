@@ -11,7 +11,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from nas.engine.driver import FAILURES, trial_seed
+from nas.engine.driver import FAILURES
+from nas.engine.trial_spec import trial_seed
 from nas.study.records import NoStudy, read_records
 from tests.nas.driving import FAILED, finish, measured, open_driver, states
 from trials.store import Store
@@ -34,7 +35,7 @@ def test_the_measurement_is_written_before_the_trials_state(url):
     driver = open_driver(url)
     spec = driver.next()
     result = measured(driver, spec)
-    driver.storage.set_trial_state_values = None  # dies here
+    driver.trials.set_state = None  # dies here
     with pytest.raises(TypeError):
         driver.record(spec.trial, result)
     assert Store(url).all() == result

@@ -125,7 +125,7 @@ def test_an_interruption_at_any_step_leaves_no_trial_running(sqlite):
     """Ctrl-C pressed twice comes wherever the driver is: here, in every write of a trial's state."""
     for step in range(6):
         driver = open_driver(sqlite, "study.trials=100", name=f"step{step}")
-        write, calls = driver.storage.set_trial_state_values, itertools.count()
+        write, calls = driver.trials.set_state, itertools.count()
 
         def interrupted(*arguments, write=write, calls=calls, step=step):
             number = next(calls)
@@ -136,7 +136,7 @@ def test_an_interruption_at_any_step_leaves_no_trial_running(sqlite):
                 raise KeyboardInterrupt  # after it
             return done
 
-        driver.storage.set_trial_state_values = interrupted
+        driver.trials.set_state = interrupted
         with pytest.raises(KeyboardInterrupt):
             finish(driver)
         driver.requeue_running()
@@ -203,8 +203,8 @@ def test_a_resumed_study_does_not_repeat_its_first_suggestions(sqlite):
     driver = open_driver(sqlite, "study.trials=1000")
     proposed = []
     while len(proposed) < 4:
-        proposal = driver.proposer.propose()
+        proposal = driver.new.proposer.propose()
         proposed.append(proposal.architecture.key)
-        driver.proposer.tell(proposal.ticket, None)
+        driver.new.proposer.tell(proposal.ticket, None)
     assert proposed != first
     driver.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nas.architecture.specification import ArchitectureError
-from nas.engine.samplers import HISTORY, OptunaProposer
+from nas.engine.samplers import HISTORY, OptunaProposer, make_sampler
 from nas.statistics.pareto import pareto_front
 from nas.study.records import read_records
 from tests.nas.driving import SMALL, SPACE, finish, measured, open_driver
@@ -71,7 +71,7 @@ def test_a_sampler_learns(sqlite):
 
 def test_the_memory_of_a_sampler_is_bounded_and_keeps_the_front(sqlite):
     space = open_driver(sqlite).space
-    proposer = OptunaProposer(space, "random", 0, ["maximize", "minimize"])
+    proposer = OptunaProposer(space, make_sampler("random", 0), 0, ["maximize", "minimize"])
     told = []
     for index in range(2 * HISTORY + 50):
         proposal = proposer.propose()
@@ -89,7 +89,7 @@ def test_rejected_proposals_do_not_crowd_out_what_was_measured(sqlite):
     cheapest, _ = driver.space.macs_range
     driver.close()
     space = open_driver(sqlite, f"macs={{at_most: {int(cheapest * 1.2)}}}", name="tight").space
-    proposer = OptunaProposer(space, "random", 0, ["maximize", "minimize"])
+    proposer = OptunaProposer(space, make_sampler("random", 0), 0, ["maximize", "minimize"])
     complete = rejected = 0
     while complete + rejected < 3 * HISTORY:
         try:
@@ -104,7 +104,7 @@ def test_rejected_proposals_do_not_crowd_out_what_was_measured(sqlite):
 
 def test_a_running_proposal_survives_the_bounding_of_the_memory(sqlite):
     space = open_driver(sqlite).space
-    proposer = OptunaProposer(space, "random", 0, ["maximize", "minimize"])
+    proposer = OptunaProposer(space, make_sampler("random", 0), 0, ["maximize", "minimize"])
     waiting = [proposer.propose() for _ in range(3)]
     for index in range(2 * HISTORY + 10):
         proposer.tell(proposer.propose().ticket, (0.5, float(index)))

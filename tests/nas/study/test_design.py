@@ -233,7 +233,7 @@ def design_driver(url, text: str, design: Design):
     document = read_document("space.yaml")
     space = checked(document)
     data = load(space.file.data.config).summary
-    return Driver(url, "planted", space, document.value, data, Path("outbox"), design)
+    return Driver.open(url, "planted", space, data, Path("outbox"), design)
 
 
 def test_a_failed_run_is_not_tried_again_and_the_others_go_on(sqlite):

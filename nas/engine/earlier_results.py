@@ -1,0 +1,42 @@
+"""Results that are there already: in the outbox, or in the database by another study."""
+
+from __future__ import annotations
+
+from nas.engine.trial_spec import TrialSpec
+from trials.measurement import Measurement, Outbox
+from trials.store import Store
+
+
+def result_in_outbox(
+    outbox: Outbox, spec: TrialSpec, fingerprint: str
+) -> tuple[Measurement, ...] | None:
+    """What a worker left of these very trainings: a folder may hold another study's results.
+
+    Args:
+        fingerprint: of the data.
+    """
+    measurements = outbox.get(spec.trial)
+    if not measurements:
+        return None
+    trainings = spec.trainings(fingerprint)
+    if measurements[-1].state == "failed":  # the seeds after it were not tried
+        trainings = trainings[: len(measurements)]
+    return measurements if [m.training for m in measurements] == trainings else None
+
+
+def result_in_store(
+    store: Store, spec: TrialSpec, fingerprint: str
+) -> tuple[Measurement, ...] | None:
+    """Measurements of the same trainings in this database, by another study perhaps.
+
+    Of failures only those that would happen again: memory or a disk may be free the next time.
+    """
+    measurements: list[Measurement] = []
+    for training in spec.trainings(fingerprint):
+        found = store.find(training)
+        if found is None or (found.state == "failed" and not found.repeatable):
+            return None
+        measurements.append(found)
+        if found.state == "failed":
+            break
+    return tuple(measurements)

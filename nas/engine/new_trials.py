@@ -1,0 +1,108 @@
+"""From proposals to trials in the database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from nas.architecture.cost import Cost, count_cost
+from nas.architecture.specification import Architecture, ArchitectureError
+from nas.engine.optuna_storage import StudyTrials
+from nas.engine.proposal import Proposal, Proposer
+from nas.engine.trial_spec import TrialSpec, names_architecture, trial_seed, unique_key_of
+from nas.space import SearchSpace
+
+REJECTIONS = 20
+"""Proposals in a row that may be over the budget or known before any other one is taken."""
+
+
+class NewTrials:
+    """Creates trials, none of them twice, and tells their proposer what came of them.
+
+    Args:
+        trials: of the study, that new ones are written to.
+        earlier: trials that are there already.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        proposer: Proposer,
+        trials: StudyTrials,
+        earlier: Sequence[FrozenTrial],
+    ) -> None:
+        self.space, self.proposer, self.trials = space, proposer, trials
+        self.seen = {unique_key_of(trial) for trial in earlier if names_architecture(trial)}
+        self.tickets: dict[int, int] = {}  # by the trial's number
+        self.exhausted = False
+
+    def create(self, state: TrialState) -> TrialSpec | None:
+        """A new trial in the database, in one transaction; nothing where the space is used up."""
+        proposal = None if self.exhausted else self._propose()
+        if proposal is None:
+            self.exhausted = True
+            return None
+        architecture, arm = proposal.architecture, proposal.arm
+        cost, seeds = count_cost(architecture), proposal.seeds or self._seeds(architecture)
+        number = self.trials.add(
+            create_trial(
+                state=state,
+                params=proposal.params,
+                distributions=proposal.distributions,
+                system_attrs=proposal.system_attrs,
+                user_attrs=_attributes(proposal, cost, seeds),
+            )
+        )
+        self.tickets[number] = proposal.ticket
+        self.seen.add(proposal.unique_key)
+        recipe = self.space.file.training.full_recipe
+        if arm is None:
+            return TrialSpec(number, architecture, cost, seeds, recipe)
+        return TrialSpec(number, architecture, cost, seeds, arm.recipe(recipe), arm.name, arm.role)
+
+    def tell(self, number: int, values: tuple[float, ...]) -> None:
+        """What came of a trial: its objectives' values, or none where it has failed."""
+        ticket = self.tickets.pop(number, None)
+        if ticket is not None:
+            self.proposer.tell(ticket, values or None)
+        elif values:  # an earlier driver proposed it
+            self.proposer.learn(self.trials.get(number))
+
+    def _propose(self) -> Proposal | None:
+        """A proposal that is inside the budget and new to this study."""
+        for _ in range(REJECTIONS):
+            try:
+                proposal = self.proposer.propose()
+            except ArchitectureError:
+                continue
+            if proposal is None:
+                return None
+            if proposal.unique_key not in self.seen:
+                return proposal
+            self.proposer.tell(proposal.ticket, None)
+        return self.proposer.propose_unseen(self.seen)
+
+    def _seeds(self, architecture: Architecture) -> tuple[int, ...]:
+        study = self.space.file.study
+        return tuple(
+            trial_seed(study.seed, architecture.key, replicate)
+            for replicate in range(study.seeds_per_trial)
+        )
+
+
+def _attributes(proposal: Proposal, cost: Cost, seeds: tuple[int, ...]) -> dict[str, Any]:
+    """What is kept with a trial from its start; `nas.study.records` reads it."""
+    architecture, arm = proposal.architecture, proposal.arm
+    attributes = {
+        "architecture": architecture.to_json(),
+        "key": architecture.key,
+        "macs": cost.macs,
+        "params": cost.params,
+        "seeds": json.dumps(seeds),
+    }
+    if arm is None:
+        return attributes
+    return attributes | {"arm": arm.name, "role": arm.role, "of": arm.control_of}

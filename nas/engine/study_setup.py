@@ -1,0 +1,60 @@
+"""The Optuna study of a search: made, or found and checked to be the same one."""
+
+from __future__ import annotations
+
+import json
+import uuid
+import warnings
+from dataclasses import asdict
+
+import optuna
+
+from nas.engine.proposal import directions
+from nas.space import SearchSpace
+from nas.study.design import Design, arms_to_json
+from nas.study.identity import SpaceChanged, differences, identity
+from trials.data import DataSummary
+
+
+def open_study(
+    storage: optuna.storages.RDBStorage,
+    name: str,
+    space: SearchSpace,
+    data: DataSummary,
+    design: Design | None,
+) -> optuna.Study:
+    """The study of this name; a new one, also where its maker died before it was set up.
+
+    Raises:
+        SpaceChanged: it exists, and what its results depend on is different.
+    """
+    objectives = space.file.objective_names
+    study = optuna.create_study(
+        study_name=name, storage=storage, directions=directions(objectives), load_if_exists=True
+    )
+    if "identity" in study.user_attrs:
+        _check_unchanged(study, space, data)
+    else:
+        if study.get_trials(deepcopy=False):
+            raise SpaceChanged(f"study {name} was made by another program")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(list(objectives))
+        study.set_user_attr("id", uuid.uuid4().hex)
+        study.set_user_attr("data", json.dumps(asdict(data)))
+    # The data may have been moved since the last time, and a design may have more arms now.
+    study.set_user_attr("space", json.dumps(space.document.value))
+    if design is not None:
+        study.set_user_attr("arms", arms_to_json(design.arms))
+    if "identity" not in study.user_attrs:  # last: without it, nothing of the study is read
+        study.set_user_attr("identity", json.dumps(identity(space.file)))
+    return study
+
+
+def _check_unchanged(study: optuna.Study, space: SearchSpace, data: DataSummary) -> None:
+    changed = differences(json.loads(study.user_attrs["identity"]), identity(space.file))
+    before = json.loads(study.user_attrs["data"])["fingerprint"]
+    if before != data.fingerprint:
+        changed.append(f"images: their fingerprint was {before}, is now {data.fingerprint}")
+    if changed:
+        raise SpaceChanged("\n".join(changed))

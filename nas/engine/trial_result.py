@@ -1,0 +1,46 @@
+"""From the measurements of a trial's trainings to the record of the trial."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import fmean
+
+from nas.engine.trial_spec import TrialSpec
+from nas.space.objectives import OBJECTIVES
+from nas.study.records import State, TrialRecord
+from trials.measurement import Measurement
+
+
+def complete_record(
+    spec: TrialSpec, measurements: Sequence[Measurement], objectives: Sequence[str]
+) -> TrialRecord:
+    """The mean over a trial's seeds."""
+    tested = [m.test_accuracy for m in measurements if m.test_accuracy is not None]
+    epochs = zip(*(m.curve for m in measurements), strict=True)
+    return replace(
+        _record(spec, "complete"),
+        values=tuple(OBJECTIVES[name].value(spec.cost, measurements) for name in objectives),
+        accuracy=OBJECTIVES["accuracy"].value(spec.cost, measurements),
+        test_accuracy=fmean(tested) if tested else None,
+        seconds=sum(m.seconds for m in measurements),
+        curve=tuple(fmean(accuracy for _, _, accuracy in epoch) for epoch in epochs),
+    )
+
+
+def failed_record(spec: TrialSpec, reason: str) -> TrialRecord:
+    """Of a trial that has no result."""
+    return replace(_record(spec, "failed"), reason=reason)
+
+
+def _record(spec: TrialSpec, state: State) -> TrialRecord:
+    return TrialRecord(
+        number=spec.trial,
+        state=state,
+        architecture=spec.architecture,
+        macs=spec.cost.macs,
+        params=spec.cost.params,
+        seeds=spec.seeds,
+        arm=spec.arm,
+        role=spec.role,
+    )

@@ -1,0 +1,84 @@
+"""A trial to run, and the trainings that it is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from optuna.trial import FrozenTrial
+
+from nas.architecture.cost import Cost, count_cost
+from nas.architecture.specification import Architecture
+from nas.study.design import recipe_of_role, unique_key
+from trials.measurement import TrainingKey
+from trials.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """A trial to run.
+
+    Attributes:
+        seeds: of its trainings, one each.
+        recipe: of the study, or of the arm where that is a control.
+        arm: its name in a design; empty in a search.
+        role: of the arm.
+    """
+
+    trial: int
+    architecture: Architecture
+    cost: Cost
+    seeds: tuple[int, ...]
+    recipe: Recipe
+    arm: str = ""
+    role: str = ""
+
+    @property
+    def unique_key(self) -> str:
+        """What is tried only once in a study."""
+        return unique_key(self.architecture.key, self.arm, self.seeds)
+
+    def trainings(self, fingerprint: str) -> list[TrainingKey]:
+        """The trainings of the trial, on data with this fingerprint."""
+        key, recipe = self.architecture.key, self.recipe
+        return [
+            TrainingKey(key, fingerprint, recipe.key, recipe.epochs, seed) for seed in self.seeds
+        ]
+
+
+def trial_seed(study_seed: int, architecture_key: str, replicate: int) -> int:
+    """Seed of one training: of the study, the network and the replicate, and of nothing else."""
+    text = f"{study_seed}/{architecture_key}/{replicate}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
+
+
+def names_architecture(trial: FrozenTrial) -> bool:
+    """Whether a trial was made by a driver: one enqueued by hand names no architecture."""
+    return "key" in trial.user_attrs
+
+
+def spec_of(trial: FrozenTrial, recipe: Recipe) -> TrialSpec:
+    """What an earlier driver wrote of a trial.
+
+    Args:
+        recipe: of the study.
+    """
+    attrs = trial.user_attrs
+    architecture = Architecture.from_json(attrs["architecture"])
+    role = attrs.get("role", "")
+    return TrialSpec(
+        trial.number,
+        architecture,
+        count_cost(architecture),
+        tuple(json.loads(attrs["seeds"])),
+        recipe_of_role(role, recipe),
+        attrs.get("arm", ""),
+        role,
+    )
+
+
+def unique_key_of(trial: FrozenTrial) -> str:
+    """What is tried only once in a study, of a trial that an earlier driver wrote."""
+    attrs = trial.user_attrs
+    return unique_key(attrs["key"], attrs.get("arm", ""), json.loads(attrs["seeds"]))
