@@ -165,7 +165,7 @@ def residual_networks(draw: st.DrawFn) -> Architecture:
     return Architecture((3, 16, 16), 10, Stem((draw(width),)), blocks)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(residual_networks(), st.floats(0.4, 4))
 def test_every_shortcut_keeps_its_kind_at_the_cost_that_was_asked_for(architecture, factor):
     macs = round(factor * count_cost(architecture).macs)

@@ -56,7 +56,7 @@ def imported(folder: Path):
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(architectures())
 def test_an_exported_network_computes_the_same(tmp_path, architecture):

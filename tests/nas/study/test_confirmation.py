@@ -12,13 +12,13 @@ from nas.study.confirmation import arms_to_confirm, screened_front
 from nas.study.design import arms_of, design_seeds
 from nas.study.records import confirmation_name, read_records
 from tests.nas.planting import ARMS, ENDS, MATCHED, URL, WINNER, Planted, search
-from tests.nas.study.test_design import build_space
+from tests.nas.study.test_design import TWO_FRESH_SEEDS, UNCONFIRMED, build_space
 from trials.store import Store
 
 
-def screened(monkeypatch, effects, *options: str, text: str = MATCHED):
+def screened(monkeypatch, effects, *options: str):
     """Records of a design that was run without its confirmation."""
-    result = search(monkeypatch, Planted(effects), *options, text=text.replace("confirm:", "#"))
+    result = search(monkeypatch, Planted(effects), *options, text=UNCONFIRMED)
     assert result.exit_code == 0, result.stderr
     return read_records(URL, "planted")
 
@@ -122,12 +122,12 @@ def test_the_whole_test_split_is_read_by_the_confirmation_alone(monkeypatch):
         runner, "load_test", lambda *a: reads.append(len(planted.runs)) or load_test(*a)
     )
     planted = Planted()
-    assert search(monkeypatch, planted).exit_code == 0
+    assert search(monkeypatch, planted, *TWO_FRESH_SEEDS).exit_code == 0
     assert reads == [3 * len(ARMS)]  # after the last screening run, once
     confirmed = [run for run in planted.runs if run[0] == confirmation_name("planted")]
     assert planted.tested == len(confirmed)
     measured = Store(URL).all()
-    fresh = set(design_seeds("planted", 0, "confirmation", 8))
+    fresh = set(design_seeds("planted", 0, "confirmation", 2))
     assert {m.seed in fresh for m in measured if m.test_accuracy is not None} == {True}
     assert {m.seed in fresh for m in measured if m.test_accuracy is None} == {False}
 
@@ -135,9 +135,9 @@ def test_the_whole_test_split_is_read_by_the_confirmation_alone(monkeypatch):
 def test_an_unconfirmed_study_is_confirmed_later(monkeypatch):
     screened(monkeypatch, {WINNER: 0.05})
     later = Planted({WINNER: 0.05})
-    assert search(monkeypatch, later).exit_code == 0
+    assert search(monkeypatch, later, *TWO_FRESH_SEEDS).exit_code == 0
     assert {name for name, _, _ in later.runs} == {confirmation_name("planted")}
     plans = read_records(URL, "planted").plans
-    assert [entry.plan.confirmation_seeds for entry in plans] == [0, 8]
+    assert [entry.plan.confirmation_seeds for entry in plans] == [0, 2]
     assert plans[1].results == {"screening": 3 * len(ARMS), "confirmation": 0}
     assert replace(plans[1].plan, confirmation_seeds=0, confirmed="") == plans[0].plan

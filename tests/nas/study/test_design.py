@@ -22,6 +22,10 @@ from tests.nas.planting import ARMS, ENDS, MATCHED, URL, Planted, search
 from tests.nas.records import network
 from trials.recipe import recipe
 
+UNCONFIRMED = MATCHED.replace("confirm:", "#")
+TWO_FRESH_SEEDS = ("--set", "confirm.seeds=2")
+"""Where a confirmation is needed, but not a verdict."""
+
 
 def build_space(text: str, *overrides: str):
     Path("space.yaml").write_text(text)
@@ -152,10 +156,10 @@ def test_controls_need_a_design(monkeypatch):
 
 def test_seeds_are_those_of_the_stage_whatever_the_arms(monkeypatch):
     planted = Planted()
-    assert search(monkeypatch, planted).exit_code == 0
+    assert search(monkeypatch, planted, *TWO_FRESH_SEEDS).exit_code == 0
     for study, stage, count in (
         ("planted", "screening", 3),
-        (confirmation_name("planted"), "confirmation", 8),
+        (confirmation_name("planted"), "confirmation", 2),
     ):
         seeds: dict[str, list[int]] = {}
         for name, arm, seed in planted.runs:
@@ -170,14 +174,13 @@ def test_seeds_are_those_of_the_stage_whatever_the_arms(monkeypatch):
 
 def test_an_interrupted_design_is_balanced_and_goes_on(monkeypatch):
     cut = Planted(stop_after=8)
-    assert search(monkeypatch, cut).exit_code == 130
+    assert search(monkeypatch, cut, text=UNCONFIRMED).exit_code == 130
     arms = [arm for _, arm, _ in cut.runs]
     counts = [arms.count(arm) for arm in ARMS]
     assert max(counts) - min(counts) <= 1
     rest = Planted()
-    assert search(monkeypatch, rest).exit_code == 0
-    screened = [run for run in cut.runs + rest.runs if run[0] == "planted"]
-    assert sorted(screened) == sorted(
+    assert search(monkeypatch, rest, text=UNCONFIRMED).exit_code == 0
+    assert sorted(cut.runs + rest.runs) == sorted(
         ("planted", arm, seed)
         for arm, seed in itertools.product(ARMS, design_seeds("planted", 0, "screening", 3))
     )
@@ -185,25 +188,26 @@ def test_an_interrupted_design_is_balanced_and_goes_on(monkeypatch):
 
 def test_an_interrupted_confirmation_goes_on_with_the_same_arms(monkeypatch):
     cut = Planted(stop_after=18 + 5)
-    assert search(monkeypatch, cut).exit_code == 130
+    assert search(monkeypatch, cut, *TWO_FRESH_SEEDS).exit_code == 130
     rest = Planted()
-    assert search(monkeypatch, rest).exit_code == 0
+    assert search(monkeypatch, rest, *TWO_FRESH_SEEDS).exit_code == 0
     assert {name for name, _, _ in rest.runs} == {"planted:confirmation"}
     confirmed = [run for run in cut.runs + rest.runs if run[0] == "planted:confirmation"]
     arms = {arm for _, arm, _ in confirmed}
     assert set(ENDS) < arms
-    assert len(confirmed) == len(set(confirmed)) == 8 * len(arms)
+    assert len(confirmed) == len(set(confirmed)) == 2 * len(arms)
     again = Planted()
-    assert search(monkeypatch, again).exit_code == 0
+    assert search(monkeypatch, again, *TWO_FRESH_SEEDS).exit_code == 0
     assert again.runs == []
 
 
 def test_more_seeds_and_controls_are_added_to_what_is_there(monkeypatch):
-    search(monkeypatch, Planted())
+    search(monkeypatch, Planted(), text=UNCONFIRMED)
     more = Planted()
-    result = search(monkeypatch, more, "--set", "design.seeds=4", "--controls")
+    options = ("--set", "design.seeds=4", "--controls")
+    result = search(monkeypatch, more, *options, text=UNCONFIRMED)
     assert result.exit_code == 0, result.stderr
-    screened = [(arm, seed) for name, arm, seed in more.runs if name == "planted"]
+    screened = [(arm, seed) for _, arm, seed in more.runs]
     new = design_seeds("planted", 0, "screening", 4)
     assert [run for run in screened if run[0] in ARMS] == [(arm, new[3]) for arm in ARMS]
     assert len(screened) == len(ARMS) + 3 * 4  # three controls with all four seeds
@@ -253,7 +257,8 @@ def test_a_failed_run_is_not_tried_again_and_the_others_go_on(sqlite):
 
 
 def test_an_arm_is_shown_as_the_mean_of_its_seeds_and_controls_are_no_result(monkeypatch):
-    search(monkeypatch, Planted({"C/4, spatial first": 0.05}), "--controls")
+    planted = Planted({"C/4, spatial first": 0.05})
+    search(monkeypatch, planted, "--controls", text=UNCONFIRMED)
     records = read_records(URL, "planted")
     assert sorted(trial.arm for trial in records.complete) == sorted(ARMS)
     assert all(len(trial.seeds) == 3 for trial in records.complete)
@@ -262,7 +267,8 @@ def test_an_arm_is_shown_as_the_mean_of_its_seeds_and_controls_are_no_result(mon
 
 
 def test_a_search_is_no_design_and_the_other_way_round(monkeypatch):
-    assert search(monkeypatch, Planted()).exit_code == 0
+    once = ("--set", "design.seeds=1")
+    assert search(monkeypatch, Planted(), *once, text=UNCONFIRMED).exit_code == 0
     with DriverLock(URL, "planted"):
         pass  # it was given back
     text = MATCHED.replace("design: {seeds: 3}", "study: {trials: 3}").replace("confirm:", "#")
@@ -272,7 +278,8 @@ def test_a_search_is_no_design_and_the_other_way_round(monkeypatch):
 
 
 def test_the_mismatch_of_each_arm_is_printed(monkeypatch):
-    result = search(monkeypatch, Planted())
+    once = ("--set", "design.seeds=1")
+    result = search(monkeypatch, Planted(), *once, text=UNCONFIRMED)
     table = result.stdout.splitlines()[: 1 + len(ARMS)]
     assert table[0].split() == ["arm", "role", "widths", "MACs", "parameters", "off", "by"]
     for line, arm in zip(table[1:], arms_of(build_space(MATCHED)), strict=True):
