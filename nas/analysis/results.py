@@ -10,7 +10,6 @@ from typing import cast
 from sqlalchemy.engine import URL
 
 from nas.architecture.specification import Architecture
-from nas.space.load import space_file
 from nas.space.schema import SpaceFile
 from nas.study.design import Role, Stage, recipe_of_role, role_of
 from nas.study.plan import Registration
@@ -117,27 +116,26 @@ def read_results(url: URL, name: str) -> StudyResults:
         NoStudy: there is no such study.
     """
     records = read_records(url, name)
-    file = space_file(records.document)
     store = Store(url, create=False)
     try:
         measured = {measurement.training: measurement for measurement in store.all()}
     finally:
         store.close()
-    runs = list(_runs(records, "screening", file, measured))
+    runs = list(_runs(records, "screening", measured))
     if records.confirmation is not None:
-        runs += _runs(records.confirmation, "confirmation", file, measured)
-    return StudyResults(name, file, records.plans, tuple(runs))
+        runs += _runs(records.confirmation, "confirmation", measured)
+    return StudyResults(name, records.file, records.plans, tuple(runs))
 
 
 def _runs(
-    records: Records, stage: Stage, file: SpaceFile, measured: dict[TrainingKey, Measurement]
+    records: Records, stage: Stage, measured: dict[TrainingKey, Measurement]
 ) -> Iterator[ArmRun]:
     for trial in records.trials:
         if trial.state not in ("complete", "failed"):
             continue
         role = cast("Role", trial.role or role_of(trial.architecture))
         arm = trial.arm or f"trial {trial.number}"
-        recipe = recipe_of_role(role, file.training.full_recipe)
+        recipe = recipe_of_role(role, records.file.training.full_recipe)
         for seed in trial.seeds:
             key = (trial.architecture.key, records.data.fingerprint)
             training = TrainingKey(*key, recipe.key, recipe.epochs, seed)

@@ -11,7 +11,6 @@ from nas.network.ptflops import compare_with_ptflops
 from nas.network.source import Provenance
 from nas.reporting.rendering import render_markdown
 from nas.space.quantities import format_count
-from nas.space.schema import TrainingSection
 from nas.study.records import Records, TrialRecord
 from trials.recipe import Recipe
 
@@ -58,7 +57,7 @@ def model_card(records: Records, record: TrialRecord, trained: Trained) -> str:
     architecture = record.architecture
     cost = count_cost(architecture)
     channels, height, width = architecture.input_shape
-    usual = TrainingSection.model_validate(records.document.get("training", {})).full_recipe
+    usual = records.file.training.full_recipe
     return render_markdown(
         "model_card.md.j2",
         records=records,
@@ -73,7 +72,7 @@ def model_card(records: Records, record: TrialRecord, trained: Trained) -> str:
         channels=channels,
         height=height,
         width=width,
-        source=records.document.get("data", {}).get("source", "unknown"),
+        source=records.file.data.source,
         training=_training(trained.recipe),
         blocks=[
             f"{describe_block(block, in_channels)}, stride {block.stride}"

@@ -17,11 +17,14 @@ import optuna
 import sqlalchemy as sa
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import TypeAdapter
 from sqlalchemy.engine import URL, make_url
 
 from nas.architecture.cost import Cost, count_cost
 from nas.architecture.specification import Architecture
+from nas.space.load import space_file
 from nas.space.objectives import OBJECTIVES
+from nas.space.schema import SpaceFile
 from nas.statistics.pareto import pareto_front
 from nas.study.design import Arm, arms_from_json
 from nas.study.plan import Registration, registrations
@@ -98,7 +101,8 @@ class Records:
     """A study as it was read.
 
     Attributes:
-        document: the search space as searched, plain data.
+        file: the search space as searched.
+        document: the same as it was written, plain data.
         objectives: their names; the first is maximized, the others are minimized.
         arms: of a design.
         plans: what the study set out to answer, oldest first.
@@ -106,6 +110,7 @@ class Records:
     """
 
     name: str
+    file: SpaceFile
     document: dict[str, Any]
     data: DataSummary
     objectives: tuple[str, ...]
@@ -268,15 +273,26 @@ def load_study(storage: optuna.storages.RDBStorage, name: str) -> optuna.Study:
 
 
 def records_of(study: optuna.Study) -> Records:
-    """All of a study that a reader needs."""
+    """All of a study that a reader needs.
+
+    Raises:
+        NoStudy: its search space is not as this version writes it.
+    """
     attrs = study.user_attrs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         objectives = tuple(study.metric_names or ())
+    document = json.loads(attrs["space"])
+    try:
+        file = space_file(document)
+    except ValueError as error:
+        message = f"the search space of study {study.study_name} is of another version: {error}"
+        raise NoStudy(message) from None
     return Records(
         name=study.study_name,
-        document=json.loads(attrs["space"]),
-        data=_summary(json.loads(attrs["data"])),
+        file=file,
+        document=document,
+        data=TypeAdapter(DataSummary).validate_json(attrs["data"]),
         objectives=objectives,
         trials=tuple(
             record_of(trial, objectives)
@@ -286,13 +302,6 @@ def records_of(study: optuna.Study) -> Records:
         arms=arms_from_json(attrs.get("arms", "[]")),
         plans=registrations(attrs),
     )
-
-
-def _summary(plain: dict[str, Any]) -> DataSummary:
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
-    }
-    return DataSummary(**values)
 
 
 def record_of(trial: FrozenTrial, objectives: tuple[str, ...]) -> TrialRecord:

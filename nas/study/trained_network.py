@@ -10,9 +10,6 @@ from safetensors.torch import load_file
 from torch import nn
 
 from nas.network.build import build_network
-from nas.space.load import build_space
-from nas.space.schema import TrainingSection
-from nas.space.yaml_document import Document
 from nas.study.design import recipe_of_role
 from nas.study.records import Records, TrialRecord
 from trials.data import DataError, check_batch_size, load
@@ -65,8 +62,7 @@ def load_trained(records: Records, record: TrialRecord, folder: Path) -> nn.Modu
 
 def recipe_of(records: Records, record: TrialRecord) -> Recipe:
     """That a trial was trained by: the study's, unless it is a control."""
-    section = records.document.get("training", {})
-    return recipe_of_role(record.role, TrainingSection.model_validate(section).full_recipe)
+    return recipe_of_role(record.role, records.file.training.full_recipe)
 
 
 def train_again(
@@ -85,8 +81,7 @@ def train_again(
         DataError: the data is no longer what the study was searched on, or has fewer images than
             the recipe's batches.
     """
-    space = build_space(Document("the study's search space", records.document))
-    data = load(space.file.data.config)
+    data = load(records.file.data.config)
     if data.summary.fingerprint != records.data.fingerprint:
         raise DataError(
             f"the images are not those of the study: fingerprint {data.summary.fingerprint} "
@@ -94,7 +89,7 @@ def train_again(
         )
     recipe = recipe or recipe_of(records, record)
     check_batch_size(data, recipe.batch_size)
-    resources = space.file.resources
+    resources = records.file.resources
     prepare_process(resources.threads)
     seed = record.seeds[0] if seed is None else seed
     gpu = resources.gpus_per_trial > 0 and torch.cuda.is_available()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nas import Architecture, Block, SpectrumPoint, Stem, count_cost
+from nas.space.load import space_file
 from nas.study.records import Records, TrialRecord
 from trials.data import DataSummary
 
@@ -41,9 +42,15 @@ def study(
         std=(1.0,) * 3,
         images=(100, 25),
     )
+    document = {
+        "name": "small",
+        "data": {"source": source},
+        "network": {"stem": {"channels": 12}, "blocks": [{"channels": 12}]},
+    }
     return Records(
         name="small",
-        document={"data": {"source": source}},
+        file=space_file(document),
+        document=document,
         data=data,
         objectives=objectives,
         trials=trials,
