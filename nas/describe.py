@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from nas.architecture.cost import count_cost
-from nas.architecture.layers import Layer, unroll
+from nas.architecture.layers import network_layers, tabulated
+from nas.architecture.modules import Layer
 from nas.architecture.presets import PRESETS, preset
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.cli import cli_errors, command
@@ -118,8 +119,8 @@ def _describe_architecture(architecture: Architecture, console: Console) -> None
     table.add_column("layer", no_wrap=True)
     for heading in ("in", "out", "size", "kernel", "segments", "params", "MACs"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for layer in unroll(architecture):
-        table.add_row(*_cells(layer))
+    for name, layer in tabulated(network_layers(architecture)):
+        table.add_row(name.replace(".branch", ""), *_cells(layer))
     console.print(table)
     cost = count_cost(architecture)
     console.print(
@@ -133,13 +134,12 @@ def _describe_architecture(architecture: Architecture, console: Console) -> None
 
 
 def _cells(layer: Layer) -> tuple[str, ...]:
-    has_kernel = layer.kind in ("convolution", "max pool")
+    has_kernel = layer.kind in ("convolution", "max pool", "average pool")
     stride = f" / {layer.stride}" if layer.stride > 1 else ""
     return (
-        layer.name.replace(".branch", ""),
-        str(layer.in_channels),
-        str(layer.out_channels),
-        "" if layer.kind == "linear" else f"{layer.size[0]} x {layer.size[1]}",
+        str(layer.input[0]),
+        str(layer.output[0]),
+        " x ".join(map(str, layer.output[1:])),
         f"{layer.kernel} x {layer.kernel}{stride}" if has_kernel else "",
         str(layer.segments) if layer.kind == "convolution" else "",
         f"{layer.params:,}" if layer.params else "",

@@ -1,4 +1,4 @@
-"""What an architecture costs: in closed form, and counted on the built network.
+"""What an architecture costs, in closed form: counted on the tree of its layers.
 
 One MAC is one multiply-accumulate, which is two FLOPs. Convolutions and linear layers are counted;
 biases, batch norm, activations and pooling are not.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nas.architecture.layers import unroll, unroll_block
+from nas.architecture.layers import block_layers, network_layers
 from nas.architecture.specification import Architecture, Block
 
 
@@ -34,14 +34,10 @@ class Cost:
 
 def count_cost(architecture: Architecture) -> Cost:
     """Cost in closed form, without building the network."""
-    layers = unroll(architecture)
-    return Cost(
-        macs=sum(layer.macs for layer in layers),
-        params=sum(layer.params for layer in layers),
-        activations=sum(layer.activations for layer in layers),
-    )
+    network = network_layers(architecture)
+    return Cost(network.macs, network.params, network.activations)
 
 
 def count_block_macs(block: Block, in_channels: int, size: tuple[int, int]) -> int:
     """MACs of one block in closed form, for an input of this (height, width)."""
-    return sum(layer.macs for layer in unroll_block(block, in_channels, size))
+    return block_layers(block, in_channels, size).macs

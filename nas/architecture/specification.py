@@ -11,14 +11,15 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from nas.architecture.modules import Activation as Activation
+from nas.architecture.modules import Padding as Padding
+from nas.architecture.operators import OPERATORS
+from nas.architecture.operators import Order as Order
 from nas.architecture.serialization import FormatError, dump, from_plain, parse, to_plain
 
 Segments = int | str
 """A count (``3``), a segment width (``"C/4"``: four channels) or ``"C"`` (one per channel)."""
 
-Activation = Literal["none", "relu", "elu", "gelu", "silu"]
-Order = Literal["spatial_first", "pointwise_first", "plain"]
-Padding = Literal["symmetric", "tensorflow"]
 Downsample = Literal["max_pool", "convolution"]
 Shortcut = Literal["none", "identity", "projection"]
 
@@ -91,12 +92,6 @@ def segment_count(segments: Segments, channels: int) -> int:
     return -(-channels // width)
 
 
-def segment_widths(channels: int, count: int) -> tuple[int, ...]:
-    """Channels of each segment: they differ by at most one, the wider ones first."""
-    width, wider = divmod(channels, count)
-    return (width + 1,) * wider + (width,) * (count - wider)
-
-
 PLAIN_VALUES: dict[str, object] = {
     "segments": 1,
     "activation": "none",
@@ -142,16 +137,23 @@ class SpectrumPoint:
             self.pointwise_groups >= 1,
             f"pointwise_groups is 1 or more; got {self.pointwise_groups}",
         )
-        if self.order == "plain":
+        if not OPERATORS[self.order].separable:
             for field, only in PLAIN_VALUES.items():
-                value = getattr(self, field)
-                _require(
-                    value == only, f"order plain has no 1x1 step: {field} is {only}; got {value}"
-                )
+                value, what = getattr(self, field), f"order {self.order} has no 1x1 step"
+                _require(value == only, f"{what}: {field} is {only}; got {value}")
 
     def spatial_channels(self, in_channels: int, out_channels: int) -> int:
         """Channels that the k x k step is segmented over."""
-        return out_channels if self.order == "pointwise_first" else in_channels
+        over_output = OPERATORS[self.order].segmented == "output"
+        return out_channels if over_output else in_channels
+
+    def segment_count(self, channels: int) -> int:
+        """Segments of a k x k step over this many channels.
+
+        Raises:
+            ArchitectureError: more segments than channels.
+        """
+        return segment_count(self.segments, channels)
 
 
 @dataclass(frozen=True)

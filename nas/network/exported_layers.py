@@ -1,14 +1,13 @@
-"""Layers that an exported network may need besides PyTorch's own.
+"""Layers that a network may need besides PyTorch's own.
 
-The source of each class that a network uses is copied into its ``model.py``, so this file imports
-nothing but PyTorch.
+The source of each class that an exported network uses is copied into its ``model.py``, so this file
+imports nothing but PyTorch. Tensors are (N, C, H, W).
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class Residual(nn.Module):
@@ -24,6 +23,28 @@ class Residual(nn.Module):
         return y
 
 
+class Concatenation(nn.ModuleList):
+    """Towers side by side over the same input, their channels concatenated."""
+
+    def __init__(self, *towers: nn.Module) -> None:
+        super().__init__(towers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([tower(x) for tower in self], dim=1)
+
+
+class SegmentedConv2d(nn.ModuleList):
+    """Convolutions side by side, each over channels of its own."""
+
+    def __init__(self, *convs: nn.Conv2d) -> None:
+        super().__init__(convs)
+        self.widths = [conv.in_channels for conv in convs]
+
+    def forward(self, x: Tensor) -> Tensor:
+        pieces = torch.split(x, self.widths, dim=1)
+        return torch.cat([conv(x) for conv, x in zip(self, pieces)], dim=1)  # noqa: B905  # as long as each other
+
+
 class Subsample(nn.Module):
     """Keep every n-th row and column; with a 1x1 convolution behind it, that one strided."""
 
@@ -33,19 +54,6 @@ class Subsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x[..., :: self.stride, :: self.stride]
-
-
-class Segments(nn.Module):
-    """Convolutions side by side, each over channels of its own."""
-
-    def __init__(self, *convs: nn.Conv2d) -> None:
-        super().__init__()
-        self.convs = nn.ModuleList(convs)
-        self.widths = [conv.in_channels for conv in convs]
-
-    def forward(self, x: Tensor) -> Tensor:
-        pieces = torch.split(x, self.widths, dim=1)
-        return torch.cat([conv(x) for conv, x in zip(self.convs, pieces)], dim=1)  # noqa: B905  # as long as each other
 
 
 class Interleave(nn.Module):
@@ -58,9 +66,9 @@ class Interleave(nn.Module):
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
-        widths = [channels // groups + (group < channels % groups) for group in range(groups)]
-        places = [(place, group) for group, width in enumerate(widths) for place in range(width)]
-        source = sorted(range(len(places)), key=places.__getitem__)
+        members = torch.arange(channels, device="cpu").tensor_split(groups)
+        places = range(len(members[0]))
+        source = [int(part[place]) for place in places for part in members if place < len(part)]
         self.register_buffer("source", torch.tensor(source), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -80,16 +88,11 @@ class SamePad(nn.Module):
             reach = (-(-size // self.stride) - 1) * self.stride + (self.kernel - 1) * self.dilation
             total = max(reach + 1 - size, 0)
             padding += [total // 2, total - total // 2]
-        return F.pad(x, padding, value=self.value)
+        return nn.functional.pad(x, padding, value=self.value)
 
 
-class Head(nn.Module):
-    """ReLU, average over all positions, then a linear layer: (N, C, H, W) -> (N, classes)."""
-
-    def __init__(self, channels: int, classes: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(channels, classes)
+class GlobalMean(nn.Module):
+    """Average over all positions: (N, C, H, W) -> (N, C)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.linear(F.relu(x).mean(dim=(2, 3)))
-        return logits
+        return x.mean(dim=(2, 3))

@@ -4,37 +4,24 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
 import textwrap
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from nas.architecture.description import describe_block
-from nas.architecture.specification import (
-    Activation,
-    Architecture,
-    Block,
-    SpectrumPoint,
-    segment_count,
-    segment_widths,
-)
+from nas.architecture.layers import network_layers
+from nas.architecture.modules import Layer
+from nas.architecture.specification import Architecture
 from nas.network import exported_layers
+from nas.network.build import module_class
 
-_ACTIVATIONS: dict[Activation, str] = {
-    "relu": "nn.ReLU()",
-    "elu": "nn.ELU()",
-    "gelu": "nn.GELU()",
-    "silu": "nn.SiLU()",
-}
-_HELPERS = (
-    exported_layers.Residual,
-    exported_layers.Subsample,
-    exported_layers.Segments,
-    exported_layers.Interleave,
-    exported_layers.SamePad,
-    exported_layers.Head,
-)
+_HELPERS = [
+    value
+    for value in vars(exported_layers).values()
+    if isinstance(value, type) and value.__module__ == exported_layers.__name__
+]
 
 
 @dataclass(frozen=True)
@@ -46,7 +33,7 @@ class Provenance:
         summary: lines under the title.
         classes: names of the outputs.
         mean: of each channel, in units of 0 to 255, that images are normalised by.
-        std: likewise.
+        std: of each channel, in the same units.
     """
 
     title: str
@@ -58,8 +45,9 @@ class Provenance:
 
 def model_source(architecture: Architecture, provenance: Provenance) -> str:
     """The source of ``model.py``: needs PyTorch, and nothing else."""
-    network = _Writer(architecture).network()
-    used = [helper for helper in _HELPERS if re.search(rf"\b{helper.__name__}\(", network)]
+    layers = network_layers(architecture)
+    network = _network(architecture, layers.children)
+    used = [helper for helper in _HELPERS if helper in set(_modules(layers))]
     parts = [
         _header(architecture, provenance),
         *(_source_of(helper) for helper in used),
@@ -67,6 +55,12 @@ def model_source(architecture: Architecture, provenance: Provenance) -> str:
         _LOADING,
     ]
     return "\n\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _modules(layer: Layer) -> Iterator[type]:
+    yield module_class(layer)
+    for child in layer.children.values():
+        yield from _modules(child)
 
 
 def _source_of(helper: type) -> str:
@@ -93,7 +87,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 CLASSES = {_list(map(_quoted, classes))}
 # Of each channel, for pixels of 0 to 255.
@@ -131,142 +124,67 @@ def load(path: str | Path = WEIGHTS) -> Network:
 '''
 
 
-@dataclass
-class _Writer:
-    """Writes the layers in the order in which `nas.network.build` makes them."""
+def _network(architecture: Architecture, layers: Mapping[str, Layer]) -> str:
+    """The class of the whole network, a statement for the stem, each block and the head."""
+    stem, blocks, *head = layers.values()
+    lines = ["class Network(nn.Module):", '    """The whole network."""', ""]
+    lines += ["    def __init__(self) -> None:", "        super().__init__()"]
+    statements = [f"self.stem = {_expression(stem)}"]
+    described = zip(architecture.blocks_with_input(), blocks.children.values(), strict=True)
+    for index, (block, layer) in enumerate(described):
+        about = textwrap.wrap(f"{describe_block(*block)}.", 90)
+        statements += [f"# {line}" for line in about]
+        statements.append(f"self.block{index} = {_expression(layer)}")
+    statements.append(f"self.head = {_call('nn.Sequential', map(_expression, head))}")
+    lines += [_indented(statement, 8) for statement in statements]
+    lines += ["", "    def forward(self, x: Tensor) -> Tensor:", "        x = self.stem(x)"]
+    lines += [f"        x = self.block{index}(x)" for index in range(len(blocks.children))]
+    lines += ["        logits: Tensor = self.head(x)", "        return logits"]
+    return "\n".join(lines)
 
-    architecture: Architecture
-    lines: list[str] = field(default_factory=list)
 
-    @property
-    def same(self) -> bool:
-        return self.architecture.padding == "tensorflow"
-
-    def network(self) -> str:
-        blocks = self.architecture.blocks_with_input()
-        self.put(0, "class Network(nn.Module):", '    """The whole network."""', "")
-        self.put(4, "def __init__(self) -> None:", "    super().__init__()")
-        self.put(8, "self.stem = nn.Sequential(", *_indent(self.stem()), ")")
-        for index, (block, in_channels) in enumerate(blocks):
-            about = textwrap.wrap(f"{describe_block(block, in_channels)}.", 90)
-            self.put(8, *(f"# {line}" for line in about))
-            self.put(8, *self.block(index, block, in_channels))
-        last, classes = self.architecture.blocks[-1].channels[-1], self.architecture.classes
-        self.put(8, f"self.head = Head({last}, {classes})", "")
-        self.put(4, "def forward(self, x: Tensor) -> Tensor:", "    x = self.stem(x)")
-        self.put(8, *(f"x = self.block{index}(x)" for index in range(len(blocks))))
-        self.put(8, "logits: Tensor = self.head(x)", "return logits")
-        return "\n".join(self.lines)
-
-    def put(self, indent: int, *lines: str) -> None:
-        self.lines += [" " * indent + line if line else "" for line in lines]
-
-    def stem(self) -> list[str]:
-        stem = self.architecture.stem
-        written = []
-        for index, (c_in, c_out) in enumerate(
-            stem.convolution_channels(self.architecture.input_shape[0])
-        ):
-            stride = stem.stride if index == 0 else 1
-            if stem.valid:
-                written.append(
-                    f"nn.Conv2d({c_in}, {c_out}, {stem.kernel}{_stride(stride)}, bias=False)"
-                )
-            else:
-                written += self.convolution((c_in,), (c_out,), stem.kernel, stride)
-            written += [self.norm(c_out), "nn.ReLU()"]
-        return _commas(written)
-
-    def block(self, index: int, block: Block, in_channels: int) -> list[str]:
-        branch = _commas(self.branch(index, block, in_channels))
-        if not block.residual:
-            return [f"self.block{index} = nn.Sequential(", *_indent(branch), ")"]
-        out_channels = block.channels[-1]
-        shortcut = ["shortcut=nn.Identity(),"]
-        if block.shortcut(in_channels) == "projection":
-            subsample = [f"Subsample({block.stride})"] if block.stride > 1 else []
-            conv = f"nn.Conv2d({in_channels}, {out_channels}, 1, bias=False)"
-            projection = _commas([*subsample, conv, self.norm(out_channels)])
-            shortcut = ["shortcut=nn.Sequential(", *_indent(projection), "),"]
-        return [
-            f"self.block{index} = Residual(",
-            "    branch=nn.Sequential(",
-            *_indent(_indent(branch)),
-            "    ),",
-            *_indent(shortcut),
-            ")",
+def _expression(layer: Layer) -> str:
+    """What constructs a layer: a call in one line, or in one line for each module inside it."""
+    kind = module_class(layer)
+    name = kind.__name__ if kind in _HELPERS else f"nn.{kind.__name__}"
+    if not layer.children:
+        defaults = inspect.signature(kind).parameters
+        options = [
+            f"{option}={_literal(value)}"
+            for option, value in layer.options.items()
+            if value != defaults[option].default
         ]
+        return f"{name}({', '.join((*map(str, layer.arguments), *options))})"
+    if layer.module == "Sequential":
+        return _call(name, map(_expression, _flat(layer)))
+    return _call(
+        name,
+        (
+            f"{'' if child_name.isdigit() else f'{child_name}='}{_expression(child)}"
+            for child_name, child in layer.children.items()
+        ),
+    )
 
-    def branch(self, index: int, block: Block, in_channels: int) -> list[str]:
-        written: list[str] = []
-        for position, (c_in, c_out) in enumerate(block.convolution_channels(in_channels)):
-            # The stem ends in a ReLU already.
-            if position > 0 or (block.leading_relu and index > 0):
-                written.append("nn.ReLU()")
-            stride = block.convolution_stride if position == 0 else 1
-            written += self.spectrum_convolution(block.point, c_in, c_out, stride)
-            written.append(self.norm(c_out))
-        if block.stride > 1 and block.downsample == "max_pool":
-            if self.same:
-                pad = f'SamePad(3, {block.stride}, value=float("-inf"))'
-                written += [pad, f"nn.MaxPool2d(3, stride={block.stride})"]
-            else:
-                written.append(f"nn.MaxPool2d(3, stride={block.stride}, padding=1)")
-        return written
 
-    def spectrum_convolution(
-        self, point: SpectrumPoint, c_in: int, c_out: int, stride: int
-    ) -> list[str]:
-        channels = point.spatial_channels(c_in, c_out)
-        widths = segment_widths(channels, segment_count(point.segments, channels))
-        multiplied = tuple(width * point.multiplier for width in widths)
-        between = channels * point.multiplier
-        joint = [self.norm(between)] if point.norm_between else []
-        if point.activation != "none":
-            joint.append(_ACTIVATIONS[point.activation])
-        kernel, dilation = point.kernel, point.dilation
-        if point.order == "plain":
-            return self.convolution((c_in,), (c_out,), kernel, stride, dilation)
-        if point.order == "spatial_first":
-            spatial = self.convolution(widths, multiplied, kernel, stride, dilation)
-            return [*spatial, *joint, *self.pointwise(between, c_out, point.pointwise_groups)]
-        spatial = self.convolution(multiplied, widths, kernel, stride, dilation)
-        return [*self.pointwise(c_in, between, point.pointwise_groups), *joint, *spatial]
+def _flat(layer: Layer) -> Iterator[Layer]:
+    """The modules of a sequence, those of sequences inside it in their place."""
+    for child in layer.children.values():
+        if child.module == "Sequential":
+            yield from _flat(child)
+        else:
+            yield child
 
-    def pointwise(self, c_in: int, c_out: int, groups: int) -> list[str]:
-        if groups == 1:
-            return [f"nn.Conv2d({c_in}, {c_out}, 1, bias=False)"]
-        widths = segment_widths(c_in, groups), segment_widths(c_out, groups)
-        return [*self.convolution(*widths, kernel=1), f"Interleave({c_out}, {groups})"]
 
-    def convolution(
-        self,
-        in_widths: tuple[int, ...],
-        out_widths: tuple[int, ...],
-        kernel: int,
-        stride: int = 1,
-        dilation: int = 1,
-    ) -> list[str]:
-        padding = 0 if self.same else dilation * (kernel - 1) // 2
-        options = _stride(stride)
-        options += f", padding={padding}" if padding else ""
-        options += f", dilation={dilation}" if dilation > 1 else ""
-        written = []
-        for (c_in, c_out), run in groupby(zip(in_widths, out_widths, strict=True)):
-            groups = len(list(run))
-            grouped = f", groups={groups}" if groups > 1 else ""
-            sizes = f"{c_in * groups}, {c_out * groups}, {kernel}"
-            written.append(f"nn.Conv2d({sizes}{options}{grouped}, bias=False)")
-        if len(written) > 1:
-            written = ["Segments(\n" + "\n".join(_indent(_commas(written))) + "\n)"]
-        if self.same and kernel > 1:
-            extra = f", {stride}, {dilation}" if dilation > 1 else _positional(stride)
-            written.insert(0, f"SamePad({kernel}{extra})")
-        return written
+def _call(name: str, arguments: Iterable[str]) -> str:
+    return "\n".join((f"{name}(", *(_indented(f"{argument},") for argument in arguments), ")"))
 
-    def norm(self, channels: int) -> str:
-        epsilon = self.architecture.norm_epsilon
-        return f"nn.BatchNorm2d({channels}{f', eps={epsilon}' if epsilon != 1e-5 else ''})"
+
+def _indented(text: str, spaces: int = 4) -> str:
+    return textwrap.indent(text, " " * spaces)
+
+
+def _literal(value: object) -> str:
+    return f'float("{value}")' if value in (math.inf, -math.inf) else repr(value)
 
 
 def _list(items: Iterable[str]) -> str:
@@ -291,20 +209,3 @@ def _visible(text: str) -> str:
     return "".join(
         c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
     )
-
-
-def _stride(stride: int) -> str:
-    return f", stride={stride}" if stride > 1 else ""
-
-
-def _positional(stride: int) -> str:
-    return f", {stride}" if stride > 1 else ""
-
-
-def _commas(expressions: list[str]) -> list[str]:
-    """Arguments, one for each line; an expression may have several lines."""
-    return [line for expression in expressions for line in f"{expression},".split("\n")]
-
-
-def _indent(lines: list[str]) -> list[str]:
-    return [f"    {line}" for line in lines]

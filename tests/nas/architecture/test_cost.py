@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -8,7 +9,8 @@ from hypothesis import given, settings
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas.architecture.cost import count_cost
-from nas.architecture.layers import unroll
+from nas.architecture.layers import network_layers, tabulated
+from nas.architecture.modules import Layer
 from nas.architecture.presets import preset
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 from nas.network.build import build_network
@@ -40,19 +42,25 @@ def test_closed_form_ptflops_and_torch_agree_exactly(architecture):
 
 @settings(max_examples=40, deadline=None)
 @given(architectures())
-def test_each_layer_is_the_module_of_its_name(architecture):
+def test_each_layer_of_the_tree_is_the_module_of_its_name(architecture):
     network = build_network(architecture).eval()
     outputs: dict[str, torch.Size] = {}
-    for layer in unroll(architecture):
-        module = network.get_submodule(layer.name)
-        assert sum(p.numel() for p in module.parameters()) == layer.params, layer
+    layers = dict(named(network_layers(architecture)))
+    for name, layer in layers.items():
+        module = network.get_submodule(name)
+        assert type(module).__name__ == layer.module
+        assert sum(p.numel() for p in module.parameters()) == layer.params, name
         module.register_forward_hook(
-            lambda _module, _inputs, output, name=layer.name: outputs.update({name: output.shape})
+            lambda _module, _inputs, output, name=name: outputs.update({name: output.shape})
         )
     network(torch.zeros(1, *architecture.input_shape))
-    for layer in unroll(architecture):
-        size = layer.size if layer.kind != "linear" else ()
-        assert outputs[layer.name] == (1, layer.out_channels, *size), layer
+    assert outputs == {name: (1, *layer.output) for name, layer in layers.items()}
+
+
+def named(layer: Layer, name: str = "") -> Iterator[tuple[str, Layer]]:
+    yield name, layer
+    for child_name, child in layer.children.items():
+        yield from named(child, f"{name}.{child_name}".removeprefix("."))
 
 
 @pytest.mark.parametrize("case", GOLDEN["networks"], ids=str)
@@ -81,14 +89,15 @@ def test_a_regular_convolution_costs_xception_eight_times_as_much():
 
 
 def test_formulas_of_the_two_orders_on_one_convolution():
-    """Section 3 of the design: k*k*C_in*M/g + M*C_out, and s*s*C_in*M + k*k*M*C_out/g."""
+    """Of `nas.architecture.operators`, by hand: k*k*C_in*M/g + M*C_out, and s*s*C_in*M + k*k*M*C_out/g."""
     k, c_in, c_out, g, s, m = 5, 12, 18, 3, 2, 2
 
     def macs(order: str) -> int:
         point = SpectrumPoint(g, order=order, kernel=k, multiplier=m)
         block = Block((c_out,), point, stride=s, downsample="convolution", residual=False)
         architecture = Architecture((1, 16, 16), 2, Stem((c_in,)), (block,))
-        return sum(x.macs for x in unroll(architecture) if ".conv0." in x.name)
+        table = tabulated(network_layers(architecture))
+        return sum(layer.macs for name, layer in table if ".conv0." in name)
 
     positions = 8 * 8
     between = m * c_in

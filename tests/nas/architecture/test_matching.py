@@ -144,7 +144,7 @@ def shortcuts(architecture: Architecture) -> list[str]:
     kinds = {type(None): "none", nn.Identity: "identity", nn.Sequential: "projection"}
     with torch.device("meta"):
         network = build_network(architecture)
-    return [kinds[type(block.shortcut)] for block in network.blocks]
+    return [kinds[type(getattr(block, "shortcut", None))] for block in network.blocks]
 
 
 @st.composite

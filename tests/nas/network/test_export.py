@@ -117,9 +117,9 @@ def test_the_source_needs_pytorch_alone_and_has_only_what_it_uses(tmp_path):
     }  # fmt: skip
     assert roots == {"__future__", "json", "pathlib", "torch"}
     classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
-    assert classes == ["Residual", "Subsample", "Segments", "Head", "Network"]
+    assert classes == ["Residual", "SegmentedConv2d", "Subsample", "GlobalMean", "Network"]
     even = Architecture((3, 8, 8), 4, Stem((6,)), (Block((6,), residual=False),))
-    assert "class Segments" not in model_source(even, Provenance("x"))
+    assert "class SegmentedConv2d" not in model_source(even, Provenance("x"))
     assert "class Residual" not in model_source(even, Provenance("x"))
 
 
@@ -156,7 +156,7 @@ def test_the_layers_are_written_out_one_by_one():
                 nn.Conv2d(6, 7, 1, bias=False),
                 nn.BatchNorm2d(7),
                 nn.ReLU(),
-                Segments(
+                SegmentedConv2d(
                     nn.Conv2d(3, 3, 3, padding=1, bias=False),
                     nn.Conv2d(4, 4, 3, padding=1, groups=2, bias=False),
                 ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -10,18 +12,29 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem, segment_widths
-from nas.network.build import build_network
-from nas.network.operators import (
-    ACTIVATIONS,
-    ChannelShuffle,
-    MaxPool2d,
-    PointwiseConv2d,
-    SegmentedConv2d,
-    SpectrumConv2d,
-    same_padding,
+from nas.architecture.modules import (
+    Activation,
+    Run,
+    Step,
+    max_pool,
+    pointwise_convolution,
+    segment_runs,
+    segmented_convolution,
 )
+from nas.architecture.operators import Unit, spectrum_convolution
+from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
+from nas.network.build import build, build_network
+from nas.network.exported_layers import Interleave, SamePad
 from tests.nas.strategies import architectures
+
+
+def built(step: Step, channels: int, size: tuple[int, int] = (7, 7)) -> nn.Module:
+    return build(step((channels, *size)))
+
+
+def unit(in_channels: int, out_channels: int, point: SpectrumPoint, stride: int = 1) -> nn.Module:
+    made = Unit(point, in_channels, out_channels, stride)
+    return build(spectrum_convolution(made, (in_channels, 7, 7)))
 
 
 def direct_convolution(
@@ -55,7 +68,7 @@ def direct_convolution(
     return np.concatenate(outputs, axis=1)
 
 
-def segment_weights(conv: SegmentedConv2d, count: int) -> list[np.ndarray]:
+def segment_weights(conv: nn.Module, count: int) -> list[np.ndarray]:
     """The weight of each segment, in order, out of the grouped convolutions."""
     weights = []
     for part in conv.parts:
@@ -79,9 +92,12 @@ def test_segmented_convolution_is_the_direct_sum(
     channels, data, kernel, stride, dilation, multiplier, padding, size
 ):
     count = data.draw(st.integers(1, channels))
-    widths = segment_widths(channels, count)
-    conv = SegmentedConv2d(
-        widths, tuple(multiplier * w for w in widths), kernel, stride, dilation, padding
+    runs = tuple(
+        run._replace(out_width=multiplier * run.out_width)
+        for run in segment_runs(channels, channels, count)
+    )
+    conv = built(
+        segmented_convolution(runs, kernel, stride, dilation, padding), channels, size
     ).double()
     x = torch.randn(2, channels, *size, dtype=torch.float64)
     expected = direct_convolution(
@@ -91,20 +107,21 @@ def test_segmented_convolution_is_the_direct_sum(
 
 
 def test_even_segments_are_one_grouped_convolution_and_uneven_ones_two():
-    assert [p.groups for p in SegmentedConv2d((4,) * 6, (4,) * 6, 3).parts] == [6]
-    uneven = SegmentedConv2d(segment_widths(24, 5), segment_widths(24, 5), 3)
+    even = built(segmented_convolution(segment_runs(24, 24, 6), 3), 24)
+    assert [(p.in_channels, p.groups) for p in even.parts] == [(24, 6)]
+    uneven = built(segmented_convolution(segment_runs(24, 24, 5), 3), 24)
     assert [(p.in_channels, p.groups) for p in uneven.parts] == [(20, 4), (4, 1)]
 
 
-@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+@pytest.mark.parametrize("activation", get_args(Activation))
 @pytest.mark.parametrize("order", ["spatial_first", "pointwise_first"])
 def test_the_two_steps_come_in_the_named_order_with_the_activation_between(order, activation):
-    unit = SpectrumConv2d(6, 8, SpectrumPoint(2, activation, order), stride=2).double()
+    conv = unit(6, 8, SpectrumPoint(2, activation, order), stride=2).double()
     x = torch.randn(2, 6, 7, 7, dtype=torch.float64)
     first, second = (
-        (unit.spatial, unit.pointwise)
+        (conv.spatial, conv.pointwise)
         if order == "spatial_first"
-        else (unit.pointwise, unit.spatial)
+        else (conv.pointwise, conv.spatial)
     )
     between = {
         "none": lambda y: y,
@@ -113,7 +130,7 @@ def test_the_two_steps_come_in_the_named_order_with_the_activation_between(order
         "gelu": lambda y: y * torch.special.ndtr(y),
         "silu": lambda y: y / (1 + (-y).exp()),
     }[activation]
-    torch.testing.assert_close(unit(x), second(between(first(x))))
+    torch.testing.assert_close(conv(x), second(between(first(x))))
     assert first(x).shape[2:] == ((4, 4) if order == "spatial_first" else (7, 7))
 
 
@@ -128,25 +145,28 @@ def test_equal_inception_towers_are_one_pointwise_and_a_segmented_convolution(to
 
     pointwise = nn.Conv2d(c_in, towers * width, 1, bias=False).double()
     pointwise.weight.data = torch.cat([r.weight for r in reduce])
-    segmented = SegmentedConv2d((width,) * towers, (c_out,) * towers, 3).double()
+    runs = (Run(width, c_out, towers),)
+    segmented = built(segmented_convolution(runs, 3), towers * width).double()
     segmented.parts[0].weight.data = torch.cat([s.weight for s in spatial])
     torch.testing.assert_close(segmented(F.relu(pointwise(x))), inception)
 
 
 def test_one_segment_without_activation_is_a_regular_convolution():
     """The regular end: with nothing between, k x k then 1x1 is a k x k convolution (`plain`)."""
-    unit = SpectrumConv2d(5, 7, SpectrumPoint(1)).double()
+    two_steps = unit(5, 7, SpectrumPoint(1)).double()
     combined = torch.einsum(
-        "om,mikl->oikl", unit.pointwise.conv.weight[:, :, 0, 0], unit.spatial.parts[0].weight
+        "om,mikl->oikl",
+        two_steps.pointwise.conv.weight[:, :, 0, 0],
+        two_steps.spatial.parts[0].weight,
     )
-    plain = SpectrumConv2d(5, 7, SpectrumPoint(1, order="plain")).double()
+    plain = unit(5, 7, SpectrumPoint(1, order="plain")).double()
     plain.spatial.parts[0].weight.data = combined.detach()
     x = torch.randn(2, 5, 6, 6, dtype=torch.float64)
-    torch.testing.assert_close(unit(x), plain(x))
+    torch.testing.assert_close(two_steps(x), plain(x))
 
 
 def test_one_segment_per_channel_sees_one_channel():
-    spatial = SpectrumConv2d(6, 8, SpectrumPoint("C")).spatial
+    spatial = unit(6, 8, SpectrumPoint("C")).spatial
     x = torch.zeros(1, 6, 5, 5)
     x[0, 2] = torch.randn(5, 5)
     seen = spatial(x).abs().amax(dim=(0, 2, 3))
@@ -166,21 +186,24 @@ def test_one_segment_per_channel_sees_one_channel():
     ],
 )
 def test_same_padding_is_tensorflows(size, kernel, stride, dilation, expected):
-    assert same_padding(size, kernel, stride, dilation) == expected
+    padded = SamePad(kernel, stride, dilation)(torch.ones(1, 1, size, size))[0, 0]
+    for line in (padded.amax(0), padded.amax(1)):
+        before = int(line.argmax())
+        assert (before, len(line) - before - size) == expected
 
 
 @pytest.mark.parametrize("size", [7, 8])
 def test_max_pooling_with_same_padding_ignores_the_border(size):
     x = -torch.ones(1, 1, size, size)  # a border of zeros would win
-    pooled = MaxPool2d(2, "tensorflow")(x)
+    pooled = built(max_pool(2, "tensorflow"), 1, (size, size))(x)
     assert pooled.shape == (1, 1, 4, 4)
     assert (pooled == -1).all()
 
 
 def test_channel_shuffle_is_shufflenets_and_extends_to_uneven_groups():
     x = torch.arange(6.0).view(1, 6, 1, 1)
-    assert ChannelShuffle((3, 3))(x).flatten().tolist() == [0, 3, 1, 4, 2, 5]
-    assert ChannelShuffle((3, 2, 1))(x).flatten().tolist() == [0, 3, 5, 1, 4, 2]
+    assert Interleave(6, 2)(x).flatten().tolist() == [0, 3, 1, 4, 2, 5]
+    assert Interleave(6, 4)(x).flatten().tolist() == [0, 2, 4, 5, 1, 3]  # 0 1, 2 3, 4, 5
 
 
 def relative_error(actual: Tensor, expected: Tensor) -> float:
@@ -192,7 +215,7 @@ def relative_error(actual: Tensor, expected: Tensor) -> float:
 def test_strided_pointwise_gradients_on_cpu_channels_last(in_channels, stride):
     """Regression: uxlfoundation/oneDNN#6035, wrong weight gradients below eight channels."""
     torch.manual_seed(0)
-    layer = PointwiseConv2d(in_channels, 16, stride)
+    layer = built(pointwise_convolution(16, stride), in_channels, (9, 9))
     x = torch.randn(8, in_channels, 9, 9).to(memory_format=torch.channels_last)
     layer.to(memory_format=torch.channels_last)
     layer(x).square().sum().backward()

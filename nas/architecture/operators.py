@@ -1,0 +1,128 @@
+"""The convolutions that a block may be made of: one entry for each order of their steps.
+
+To add one: its name in `Order`, a function from a unit to its steps, and an entry in `OPERATORS`.
+Counting, building, printing and describing follow from the steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+
+from nas.architecture.modules import (
+    Layer,
+    Padding,
+    Run,
+    Shape,
+    Steps,
+    activation,
+    batch_norm,
+    channel_shuffle,
+    pointwise_convolution,
+    segment_runs,
+    segmented_convolution,
+    sequential,
+)
+
+if TYPE_CHECKING:
+    from nas.architecture.specification import SpectrumPoint
+
+Order = Literal["spatial_first", "pointwise_first", "plain"]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One convolution at a point of the separability spectrum, and where it stands.
+
+    (C_in, H, W) -> (C_out, ceil(H / stride), ceil(W / stride)).
+    """
+
+    point: SpectrumPoint
+    in_channels: int
+    out_channels: int
+    stride: int = 1
+    padding: Padding = "symmetric"
+    norm_epsilon: float = 1e-5
+
+    def spatial(self, runs: tuple[Run, ...]) -> Steps:
+        """The k x k step in segments."""
+        point = self.point
+        return {
+            "spatial": segmented_convolution(
+                runs, point.kernel, self.stride, point.dilation, self.padding
+            )
+        }
+
+    def pointwise(self, in_channels: int, out_channels: int) -> Steps:
+        """The 1 x 1 step; in groups with a channel shuffle where the point says so."""
+        groups = self.point.pointwise_groups
+        if groups == 1:
+            return {"pointwise": pointwise_convolution(out_channels)}
+        return {
+            "pointwise": segmented_convolution(segment_runs(in_channels, out_channels, groups)),
+            "shuffle": channel_shuffle(groups),
+        }
+
+    def between(self) -> Steps:
+        """What joins the two steps."""
+        norm = {"norm": batch_norm(self.norm_epsilon)} if self.point.norm_between else {}
+        if self.point.activation == "none":
+            return norm
+        return {**norm, "activation": activation(self.point.activation)}
+
+    @property
+    def widths(self) -> tuple[Run, ...]:
+        """Segments of the k x k step, before the channel multiplier."""
+        channels = self.point.spatial_channels(self.in_channels, self.out_channels)
+        return segment_runs(channels, channels, self.point.segment_count(channels))
+
+
+def _spatial_first(unit: Unit) -> Steps:
+    """TensorFlow's ``separable_conv2d``, as in Xception."""
+    multiplier = unit.point.multiplier
+    runs = tuple(run._replace(out_width=multiplier * run.out_width) for run in unit.widths)
+    pointwise = unit.pointwise(multiplier * unit.in_channels, unit.out_channels)
+    return {**unit.spatial(runs), **unit.between(), **pointwise}
+
+
+def _pointwise_first(unit: Unit) -> Steps:
+    """Inception's order (Chollet 2016, figure 4): the 1 x 1 sees every position."""
+    multiplier = unit.point.multiplier
+    runs = tuple(run._replace(in_width=multiplier * run.in_width) for run in unit.widths)
+    pointwise = unit.pointwise(unit.in_channels, multiplier * unit.out_channels)
+    return {**pointwise, **unit.between(), **unit.spatial(runs)}
+
+
+def _plain(unit: Unit) -> Steps:
+    """A regular convolution, the control without a 1 x 1 step."""
+    return unit.spatial(segment_runs(unit.in_channels, unit.out_channels, 1))
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One order of the steps.
+
+    Attributes:
+        steps: of a unit, by name.
+        separable: whether there is a 1 x 1 step beside the k x k step.
+        segmented: which channels the k x k step is segmented over.
+    """
+
+    steps: Callable[[Unit], Steps]
+    separable: bool = True
+    segmented: Literal["input", "output"] = "input"
+
+
+OPERATORS: dict[Order, Operator] = {
+    "spatial_first": Operator(_spatial_first),
+    "pointwise_first": Operator(_pointwise_first, segmented="output"),
+    "plain": Operator(_plain, separable=False),
+}
+
+
+@lru_cache(maxsize=1024)  # blocks and candidates of equal cost share most of theirs
+def spectrum_convolution(unit: Unit, shape: Shape) -> Layer:
+    """The steps of a unit in the order that its point names."""
+    return sequential(OPERATORS[unit.point.order].steps(unit))(shape)
