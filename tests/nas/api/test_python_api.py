@@ -104,6 +104,23 @@ def test_a_search_without_a_complete_trial_fails(monkeypatch):
         nas.run_search(SECTIONS, trials=20)
 
 
+@pytest.mark.usefixtures("without_ray")
+def test_any_sampler_of_optuna_may_be_passed():
+    import optuna
+
+    class Counting(optuna.samplers.RandomSampler):
+        asked = 0
+
+        def sample_independent(self, *arguments):
+            self.asked += 1
+            return super().sample_independent(*arguments)
+
+    sampler = Counting(seed=3)
+    study = nas.run_search(SECTIONS, sampler=sampler)
+    assert len(study.trials) == 4
+    assert sampler.asked >= 8
+
+
 class Pictures(torch.utils.data.Dataset):
     """As torchvision's are: (image, label), the image as a transform leaves it."""
 
