@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import BinaryIO
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """A file to write bytes to, under another name until it is complete and on the disk."""
-    partial = path.with_name(f"{path.name}.partial")
+    # A folder may be shared, and a worker that was given up may write still.
+    partial = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
     with partial.open("wb") as file:
         yield file
         file.flush()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Literal, NamedTuple
+
+from trials.atomic_file import atomic_write_text
 
 NOT_FINITE = "not finite"
 """Begins the reason of a failure that comes from the network and its recipe alone."""
@@ -115,8 +115,7 @@ def from_json(text: str) -> tuple[Measurement, ...]:
 class Outbox:
     """A folder with one file for each finished trial whose result may not have been recorded yet.
 
-    A file is complete or absent, whenever the worker dies: it is written under another name,
-    flushed to the disk and renamed.
+    A file is complete or absent, whenever the worker dies.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -125,12 +124,7 @@ class Outbox:
     def put(self, trial: int, measurements: Sequence[Measurement]) -> None:
         """Leave the result of a trial."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self._file(trial).with_suffix(f".{socket.gethostname()}.{os.getpid()}.partial")
-        with partial.open("w") as file:
-            file.write(to_json(measurements))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(self._file(trial))
+        atomic_write_text(self._file(trial), to_json(measurements))
 
     def get(self, trial: int) -> tuple[Measurement, ...] | None:
         """The result of a trial, or nothing where it left none."""

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
+from trials.atomic_file import atomic_write
 from trials.measure import measure_latency
 from trials.measurement import NOT_FINITE, Measurement, TrainingKey
 from trials.recipe import Recipe
@@ -142,10 +143,10 @@ def save_weights(network: nn.Module, path: Path, training: TrainingKey) -> None:
         training: that gave these weights; the file's metadata names it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{socket.gethostname()}.{os.getpid()}.partial")
     tensors = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
-    save_file(tensors, partial, {name: str(part) for name, part in training._asdict().items()})
-    partial.rename(path)
+    metadata = {name: str(part) for name, part in training._asdict().items()}
+    with atomic_write(path) as file:
+        file.write(save(tensors, metadata))
 
 
 def _complete(started: Measurement, training: Training) -> Measurement:
