@@ -122,8 +122,7 @@ class StageRunner:
         """Run what is left to run.
 
         Args:
-            test: the test split, which confirmation runs are evaluated on.
-            keep_weights: in the study's folder.
+            test: the test split, where trials are evaluated on it.
 
         Raises:
             KeyboardInterrupt: the search was asked to stop.
@@ -131,24 +130,33 @@ class StageRunner:
         ray_settings.prepare(local=self.ray_address is None)
         from nas.engine import ray_tune  # only now: Ray reads its settings when it is imported
 
-        file = self.space.file
         self.console.print(
             f"{driver.study.study_name}: {self._size(driver)}, "
             f"{len(data.train):,} training and {len(data.validation):,} validation images, "
             f"{driver.complete} of {driver.wanted} trials complete"
         )
-        gpus = file.resources.gpus_per_trial
+        wanted = self.space.file.resources
         job = ray_tune.Job(
             fingerprint=data.summary.fingerprint,
-            latency="latency_ms" in file.objective_names,
+            latency="latency_ms" in driver.objectives,
             outbox=driver.outbox.folder.absolute(),
             weights=(self.place.folder / "weights").absolute() if keep_weights else None,
-            threads=file.resources.threads,
-            gpu=gpus > 0,
+            threads=wanted.threads,
+            gpu=wanted.gpus_per_trial > 0,
         )
-        resources = ray_tune.Resources(file.resources.cpus_per_trial, gpus)
+        resources = ray_tune.Resources(wanted.cpus_per_trial, wanted.gpus_per_trial)
+        driver.listener = progress = self._progress(driver)
+        try:
+            # Ray has a handler for SIGTERM of its own, so ours comes after its start.
+            with ray_tune.cluster(self.ray_address), stop_requests() as stopped, progress:
+                ray_tune.run(driver, job, data, resources, stopped, test)
+        except ray_tune.ResourceError as error:
+            option = "--gpus-per-trial" if job.gpu else "--cpus-per-trial"
+            raise InputError.of(option, str(error)) from None
+
+    def _progress(self, driver: Driver) -> SearchProgress:
         complete = [t for t in driver.records().trials if t.state == "complete"]
-        progress = SearchProgress(
+        return SearchProgress(
             driver.study.study_name,
             driver.objectives,
             driver.wanted,
@@ -156,14 +164,6 @@ class StageRunner:
             self.quiet,
             self.callbacks,
         )
-        driver.listener = progress
-        try:
-            # Ray has a handler for SIGTERM of its own, so ours comes after its start.
-            with ray_tune.cluster(self.ray_address), stop_requests() as stopped, progress:
-                ray_tune.run(driver, job, data, resources, stopped, test)
-        except ray_tune.ResourceError as error:
-            option = "--gpus-per-trial" if gpus else "--cpus-per-trial"
-            raise InputError.of(option, str(error)) from None
 
     def _size(self, driver: Driver) -> str:
         if driver.design is None:
