@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import moocore
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -93,21 +92,15 @@ def bootstrap_front(
     prices = prices.reshape(len(values), -1)  # (n, m)
     means = np.nanmean(values, axis=1)
     errors = _Errors.of(values, known, noise)
-    rivals = pareto_front(np.column_stack([means, prices]))
     rng = np.random.default_rng(seed)
-    count, maximise = len(values), [True] + [False] * prices.shape[1]
-    on_front, better = np.zeros(count), np.zeros((count, len(rivals)))
-    volumes = np.empty(DRAWS)
-    for draw in range(DRAWS):
-        drawn = np.round(means + errors.draw(rng), 9)  # ties stay ties
-        points = np.column_stack([drawn, prices])
-        on_front += moocore.is_nondominated(points, maximise=maximise, keep_weakly=True)
-        volumes[draw] = hypervolume(points, reference)
-        better += _dominates(drawn, prices, rivals)
-    probabilities = on_front / DRAWS
-    volume = hypervolume(np.column_stack([means, prices]), reference)
-    labels = _labels(probabilities, better.max(axis=1) / DRAWS)
-    return FrontBootstrap(probabilities, labels, volumes, volume, errors.noise)
+    draws = np.stack([errors.draw(rng) for _ in range(DRAWS)])
+    drawn = np.round(means + draws, 9)  # (draws, n); ties stay ties
+    probabilities = _on_front(drawn, prices).mean(axis=0)
+    rivals = pareto_front(np.column_stack([means, prices]))
+    surest = np.max([_dominated(drawn, prices, rival).mean(axis=0) for rival in rivals], axis=0)
+    volume, *volumes = _volumes(np.vstack([means, drawn]), prices, reference)
+    labels = _labels(probabilities, surest)
+    return FrontBootstrap(probabilities, labels, np.array(volumes), float(volume), errors.noise)
 
 
 def _known(
@@ -125,16 +118,40 @@ def _known(
     return known
 
 
-def _dominates(
-    drawn: NDArray[np.float64], prices: NDArray[np.float64], rivals: NDArray[np.intp]
+def _on_front(drawn: NDArray[np.float64], prices: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which architectures none dominates in each draw (draws, n); equal ones do not each other."""
+    on_front = np.empty(drawn.shape, dtype=bool)
+    for index, price in enumerate(prices):
+        no_dearer, equal = (prices <= price).all(axis=1), (prices == price).all(axis=1)
+        cheaper = drawn[:, no_dearer & ~equal].max(axis=1, initial=-np.inf)
+        of_its_price = drawn[:, equal].max(axis=1)
+        on_front[:, index] = (drawn[:, index] > cheaper) & (drawn[:, index] >= of_its_price)
+    return on_front
+
+
+def _dominated(
+    drawn: NDArray[np.float64], prices: NDArray[np.float64], rival: int
 ) -> NDArray[np.bool_]:
-    """Whether each rival dominates each architecture (n, rivals)."""
-    higher = drawn[rivals] - drawn[:, None]
-    cheaper = prices[:, None] - prices[rivals]  # (n, rivals, m)
-    least = np.minimum(higher, cheaper.min(axis=2))
-    most = np.maximum(higher, cheaper.max(axis=2))
-    dominates: NDArray[np.bool_] = (least >= 0) & (most > 0)
-    return dominates
+    """Which architectures one of them dominates in each draw (draws, n)."""
+    higher, cheaper = drawn[:, [rival]] - drawn, prices - prices[rival]
+    least = np.minimum(higher, cheaper.min(axis=1))
+    most = np.maximum(higher, cheaper.max(axis=1))
+    dominated: NDArray[np.bool_] = (least >= 0) & (most > 0)
+    return dominated
+
+
+def _volumes(
+    drawn: NDArray[np.float64], prices: NDArray[np.float64], reference: ArrayLike
+) -> NDArray[np.float64]:
+    """Hypervolume of each draw (draws,); of one cost the area under what each cost buys."""
+    if prices.shape[1] > 1:
+        return np.array([hypervolume(np.column_stack([d, prices]), reference) for d in drawn])
+    worst, dearest = np.asarray(reference, dtype=np.float64)
+    order = np.argsort(prices[:, 0], kind="stable")
+    steps = np.diff(np.append(np.minimum(prices[order, 0], dearest), dearest))
+    best = np.maximum.accumulate(np.maximum(drawn[:, order] - worst, 0.0), axis=1)
+    volumes: NDArray[np.float64] = best @ steps
+    return volumes
 
 
 def _labels(
