@@ -7,13 +7,12 @@ training is may exceed it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 DRAWS = 2000
 CONFIDENCE = 0.95
@@ -63,6 +62,32 @@ def measure_fidelity(long: ArrayLike, signals: Mapping[str, ArrayLike], seed: in
     Raises:
         ValueError: fewer than three architectures or two seeds, or shapes that do not fit.
     """
+    reference, values = _checked(long, signals)
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(0, len(reference), (DRAWS, len(reference)))
+    # How often each architecture is in each draw; the first row is what was measured.
+    weights = np.vstack(
+        [np.ones(len(reference)), [np.bincount(d, minlength=len(d)) for d in draws]]
+    )
+    ceilings = _ceiling(reference, weights)
+    found, (low, high) = float(ceilings[0]), _interval(ceilings[1:])
+    agreements = []
+    for name, signal in values.items():
+        if np.ptp(signal) == 0:
+            continue  # ranks nothing, such as MACs that are all equal
+        taus = np.mean([_tau(signal, of_seed, weights) for of_seed in reference.T], axis=0)
+        share, shares = None, None
+        if low > 0:
+            ratios = taus / np.where(ceilings > 0, ceilings, np.nan)
+            share, shares = float(ratios[0]), _interval(ratios[1:])
+        agreements.append(Agreement(name, float(taus[0]), *_interval(taus[1:]), share, shares))
+    ceiling = Agreement("seed to seed", found, low, high, None, None)
+    return Fidelity(len(reference), ceiling, tuple(agreements))
+
+
+def _checked(
+    long: ArrayLike, signals: Mapping[str, ArrayLike]
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
     reference = np.asarray(long, dtype=np.float64)
     values = {name: np.asarray(signal, dtype=np.float64) for name, signal in signals.items()}
     if reference.ndim != 2 or reference.shape[0] < 3 or reference.shape[1] < 2:
@@ -72,38 +97,31 @@ def measure_fidelity(long: ArrayLike, signals: Mapping[str, ArrayLike], seed: in
         )
     if any(signal.shape != reference.shape[:1] for signal in values.values()):
         raise ValueError("a signal has one value for each architecture")
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(0, len(reference), (DRAWS, len(reference)))
-    ceilings = np.array([_ceiling(reference[draw]) for draw in draws])
-    found = _ceiling(reference)
-    low, high = _interval(ceilings)
-    agreements = []
-    for name, signal in values.items():
-        if np.ptp(signal) == 0:
-            continue  # ranks nothing, such as MACs that are all equal
-        tau = _agreement(signal, reference)
-        taus = np.array([_agreement(signal[draw], reference[draw]) for draw in draws])
-        share, shares = None, None
-        if low > 0:
-            share, shares = tau / found, _interval(taus / np.where(ceilings > 0, ceilings, np.nan))
-        agreements.append(Agreement(name, tau, *_interval(taus), share, shares))
-    ceiling = Agreement("seed to seed", found, low, high, None, None)
-    return Fidelity(len(reference), ceiling, tuple(agreements))
+    return reference, values
 
 
-def _ceiling(long: NDArray[np.float64]) -> float:
-    count = long.shape[1]
-    return fmean(_tau(long[:, i], long[:, j]) for i in range(count) for j in range(i))
+def _ceiling(long: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean tau between any two seeds (draws,)."""
+    pairs = itertools.combinations(long.T, 2)
+    ceilings: NDArray[np.float64] = np.mean([_tau(a, b, weights) for a, b in pairs], axis=0)
+    return ceilings
 
 
-def _agreement(signal: NDArray[np.float64], long: NDArray[np.float64]) -> float:
-    return fmean(_tau(signal, long[:, seed]) for seed in range(long.shape[1]))
+def _tau(
+    first: NDArray[np.float64], second: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Kendall's tau-b of draws with repetition (draws,), given how often each value is in each.
 
-
-def _tau(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Kendall's tau-b; zero where all values of one are equal, which says nothing of an order."""
-    tau = float(stats.kendalltau(first, second).statistic)
-    return tau if np.isfinite(tau) else 0.0
+    Zero where all values of one are equal, which says nothing of an order.
+    """
+    a, b = (np.sign(values[:, None] - values) for values in (first, second))  # (n, n)
+    concordance, first_differ, second_differ = (
+        np.einsum("di,ij,dj->d", weights, pairs, weights, optimize=True)
+        for pairs in (a * b, a * a, b * b)
+    )
+    largest = np.sqrt(first_differ * second_differ)
+    tau: NDArray[np.float64] = concordance / np.where(largest > 0, largest, 1.0)
+    return tau
 
 
 def _interval(draws: NDArray[np.float64]) -> tuple[float, float]:
