@@ -118,13 +118,18 @@ def read_results(url: URL, name: str) -> StudyResults:
     records = read_records(url, name)
     store = Store(url, create=False)
     try:
-        measured = {measurement.training: measurement for measurement in store.all()}
+        return results_of(records, store.all())
     finally:
         store.close()
+
+
+def results_of(records: Records, measurements: Iterable[Measurement]) -> StudyResults:
+    """The results of a study as it was read, by what was measured."""
+    measured = {measurement.training: measurement for measurement in measurements}
     runs = list(_runs(records, "screening", measured))
     if records.confirmation is not None:
         runs += _runs(records.confirmation, "confirmation", measured)
-    return StudyResults(name, records.file, records.plans, tuple(runs))
+    return StudyResults(records.name, records.file, records.plans, tuple(runs))
 
 
 def _runs(

@@ -1,4 +1,4 @@
-"""Studies whose accuracies are planted: the whole command runs, only nothing is trained.
+"""Studies whose accuracies are planted: built as records, or by the command without training.
 
 What a seed does to all arms alike is larger than what it does to each, as in real studies.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,10 +15,20 @@ import numpy as np
 from sqlalchemy.engine import make_url
 from typer.testing import CliRunner, Result
 
-from nas.analysis.results import StudyResults, read_results
+from nas.analysis.published import write_results
+from nas.analysis.results import StudyResults, read_results, results_of
+from nas.architecture.cost import count_cost
 from nas.engine.stage import StageRunner
 from nas.search import app
+from nas.space import SearchSpace
+from nas.space.load import build_space, read_document
+from nas.study.confirmation import arms_to_confirm
+from nas.study.design import Arm, Design, arms_of, design_seeds
+from nas.study.plan import Plan, Registration
+from nas.study.records import Records
 from tests.nas.driving import measured
+from tests.nas.records import study, trial
+from trials.measurement import Measurement
 
 LEVEL = 0.7
 NOISE = 0.003
@@ -70,6 +80,7 @@ study: {trials: 10, sampler: random}
 confirm: {seeds: 6}
 """
 
+CONTROLS = "design.controls=true"
 URL = make_url("sqlite:///runs/planted/study.db")
 WINNER = "C/4, spatial first"
 
@@ -142,18 +153,131 @@ def search(
     return CliRunner().invoke(app, ["--space", "planted.yaml", *options])
 
 
-def results_of(monkeypatch, effects, *options: str, text: str = MATCHED) -> StudyResults:
+def results_by_command(monkeypatch, effects, *options: str, text: str = MATCHED) -> StudyResults:
+    """What the command leaves in its database."""
     result = search(monkeypatch, Planted(effects), *options, text=text)
     assert result.exit_code == 0, result.stderr
     return read_results(URL, "planted")
 
 
-_FOUND: dict[tuple[str, tuple[str, ...], str], StudyResults] = {}
+def publish(results: StudyResults, folder: Path) -> None:
+    """Write what is published of a study that was built here."""
+    folder.mkdir()
+    write_results(results, folder)
+    (folder / "space.yaml").write_text(MATCHED)
 
 
-def cached_results(monkeypatch, effects, *options: str, text: str = MATCHED) -> StudyResults:
-    """The same, planted once for all tests that only read it: there may be no study here."""
-    planted = (json.dumps(effects, sort_keys=True), options, text)
-    if planted not in _FOUND:
-        _FOUND[planted] = results_of(monkeypatch, effects, *options, text=text)
-    return _FOUND[planted]
+@dataclass(frozen=True)
+class PlantedStudy:
+    """A study as its database would have it, and every training in it."""
+
+    records: Records
+    measurements: tuple[Measurement, ...]
+
+    @property
+    def results(self) -> StudyResults:
+        return results_of(self.records, self.measurements)
+
+
+_FOUND: dict[tuple[str, tuple[str, ...], str], PlantedStudy] = {}
+
+
+def planted_study(effects, *overrides: str, text: str = MATCHED) -> PlantedStudy:
+    """The study that `results_by_command` would read, built without a command and a database.
+
+    Once for all tests, which only read it. Overrides are those of ``--set``.
+    """
+    key = (json.dumps(effects, sort_keys=True), overrides, text)
+    if key not in _FOUND:
+        Path("planted.yaml").write_text(text)
+        space = build_space(read_document("planted.yaml", overrides))
+        _FOUND[key] = _planted(space, Planted(effects))
+    return _FOUND[key]
+
+
+def planted_results(effects, *overrides: str, text: str = MATCHED) -> StudyResults:
+    return planted_study(effects, *overrides, text=text).results
+
+
+def _planted(space: SearchSpace, planted: Planted) -> PlantedStudy:
+    file = space.file
+    arms = arms_of(space) if file.design else ()
+    count = file.design.seeds if file.design else file.study.trials
+    seeds = design_seeds("planted", file.study.seed, "screening", count)
+    specs = Design(arms, seeds).runs() if arms else zip(_drawn(space), seeds, strict=True)
+    trials, measurements = _trials(space, planted, specs, test=False)
+    records = Records(
+        name="planted",
+        file=file,
+        document=space.document.value,
+        data=study().data,
+        objectives=tuple(file.objective_names),
+        trials=trials,
+        arms=arms,
+        plans=(register_at(0, Plan.of(space, arms)),),
+    )
+    if file.confirm:
+        chosen = arms_to_confirm(records, space, arms)
+        seeds = design_seeds("planted", file.study.seed, "confirmation", file.confirm.seeds)
+        again, more = _trials(space, planted, Design(chosen, seeds).runs(), test=True)
+        confirmation = replace(records, name="planted:confirmation", trials=again, arms=chosen)
+        records = replace(records, confirmation=confirmation)
+        measurements += more
+    return PlantedStudy(records, measurements)
+
+
+def register_at(results: int, plan: Plan) -> Registration:
+    """A plan that was written down after so many results of each stage."""
+    when = {"screening": results, "confirmation": results}
+    return Registration("2026-01-01T00:00:00+00:00", when, plan)
+
+
+def _drawn(space: SearchSpace) -> Iterator[Arm]:
+    """Different random architectures, as a search draws them: they have no names."""
+    drawn = map(space.sample, range(20 * space.file.study.trials))
+    architectures = list({architecture.key: architecture for architecture in drawn}.values())
+    for architecture in architectures[: space.file.study.trials]:
+        yield Arm("", architecture, "interior")
+
+
+def _trials(space: SearchSpace, planted: Planted, specs, test: bool):
+    """Records and measurements of trainings of arms with seeds."""
+    records, measurements = [], []
+    for number, (arm, seed) in enumerate(specs):
+        recipe = arm.recipe(space.file.training.full_recipe)
+        cost = count_cost(arm.architecture)
+        blank = trial(number, 0.0, arm.architecture)
+        if arm.name:
+            blank = replace(blank, arm=arm.name, role=arm.role, control_of=arm.control_of)
+        accuracy = planted.accuracy(blank, seed)
+        tested = accuracy - 0.01 if test else None
+        values = {"accuracy": accuracy, "macs": cost.macs, "params": cost.params}
+        records.append(
+            replace(
+                blank,
+                values=tuple(values[name] for name in space.file.objective_names),
+                accuracy=accuracy,
+                test_accuracy=tested,
+                curve=(accuracy / 2, accuracy),
+                seeds=(seed,),
+            )
+        )
+        measurements.append(
+            Measurement(
+                architecture_key=arm.architecture.key,
+                architecture=arm.architecture.to_json(),
+                data=study().data.fingerprint,
+                recipe=recipe.key,
+                epochs=recipe.epochs,
+                seed=seed,
+                macs=cost.macs,
+                params=cost.params,
+                accuracy=accuracy,
+                test_accuracy=tested,
+                validation_loss=1.0,
+                curve=((2.0, 2.0, accuracy / 2), (1.0, 1.0, accuracy)),
+                seconds=1.0,
+                images_per_second=1000.0,
+            )
+        )
+    return tuple(records), tuple(measurements)

@@ -14,7 +14,7 @@ from nas.analysis.question import NoVerdict
 from nas.analysis.results import StudyResults, read_results
 from nas.reporting.answer_tables import controls_table
 from nas.reporting.answer_text import facts, headline
-from nas.reporting.page import render
+from nas.reporting.page import render, write_report
 from nas.space import load_space
 from nas.space.errors import InputError
 from nas.study.design import design_seeds
@@ -22,22 +22,26 @@ from nas.study.records import parameter_importances, read_records
 from nas.verdict import app as verdict_command
 from tests.nas.planting import (
     ARMS,
+    CONTROLS,
     ENDS,
     MATCHED,
     SEARCH,
     URL,
     WINNER,
     Planted,
-    cached_results,
-    results_of,
+    planted_results,
+    planted_study,
+    publish,
+    register_at,
+    results_by_command,
     search,
 )
 
 # Planted effects.
 
 
-def test_a_known_winner_is_found(monkeypatch):
-    found = answer(cached_results(monkeypatch, {WINNER: 0.02}))
+def test_a_known_winner_is_found():
+    found = answer(planted_results({WINNER: 0.02}))
     assert found.verdict.outcome == "supported"
     assert found.verdict.chosen == WINNER
     assert found.verdict.lower < 0.02 < found.verdict.upper
@@ -45,22 +49,22 @@ def test_a_known_winner_is_found(monkeypatch):
     assert headline(found).startswith(f"Supported: {WINNER} beats every end by more than 0.5")
 
 
-def test_a_known_tie_is_not_found_to_be_a_difference(monkeypatch):
-    found = answer(cached_results(monkeypatch, {}))
+def test_a_known_tie_is_not_found_to_be_a_difference():
+    found = answer(planted_results({}))
     assert found.verdict.outcome != "supported"
     assert found.verdict.lower < 0.005
 
 
-def test_ends_that_win_refute_the_claim(monkeypatch):
-    found = answer(cached_results(monkeypatch, {"C, spatial first": 0.02}))
+def test_ends_that_win_refute_the_claim():
+    found = answer(planted_results({"C, spatial first": 0.02}))
     assert found.verdict.outcome == "refuted"
     assert found.verdict.best_end == "C, spatial first"
     assert headline(found).startswith("Refuted: no confirmed interior point beats every end")
 
 
-def test_the_paired_design_finds_what_an_unpaired_one_does_not(monkeypatch):
+def test_the_paired_design_finds_what_an_unpaired_one_does_not():
     """The same accuracies, but each end's runs said to be of other seeds."""
-    results = cached_results(monkeypatch, {WINNER: 0.012})
+    results = planted_results({WINNER: 0.012})
     assert answer(results).verdict.outcome == "supported"
     seeds = design_seeds("planted", 0, "confirmation", 8)
     moved = dict(zip(seeds, seeds[3:] + seeds[:3], strict=True))
@@ -78,9 +82,9 @@ def test_the_paired_design_finds_what_an_unpaired_one_does_not(monkeypatch):
     assert rotated.detectable - 0.005 > 2 * (paired.detectable - 0.005)
 
 
-def test_it_is_chosen_by_screening_and_judged_by_confirmation(monkeypatch):
+def test_it_is_chosen_by_screening_and_judged_by_confirmation():
     """An arm that was lucky in screening is the one that is judged."""
-    results = cached_results(monkeypatch, {WINNER: 0.02})
+    results = planted_results({WINNER: 0.02})
     lucky = "C/8, spatial first"
     runs = tuple(
         replace(run, measurement=replace(run.measurement, accuracy=0.99))
@@ -106,8 +110,8 @@ def test_it_is_chosen_by_screening_and_judged_by_confirmation(monkeypatch):
 # The controls.
 
 
-def test_controls_come_out_as_they_must(monkeypatch):
-    found = answer(cached_results(monkeypatch, {}, "--controls"))
+def test_controls_come_out_as_they_must():
+    found = answer(planted_results({}, CONTROLS))
     kinds = [control.kind for control in found.controls]
     assert kinds.count("twin") == 2
     assert kinds.count("handicapped") == 1
@@ -118,8 +122,8 @@ def test_controls_come_out_as_they_must(monkeypatch):
     assert {c.name for c in found.controls} & set(found.verdict.against_best_end) == set()
 
 
-def test_controls_that_come_out_wrong_are_said_to(monkeypatch):
-    results = cached_results(monkeypatch, {}, "--controls")
+def test_controls_that_come_out_wrong_are_said_to():
+    results = planted_results({}, CONTROLS)
     runs = tuple(
         replace(run, measurement=replace(run.measurement, accuracy=run.measurement.accuracy + gain))
         for run in results.runs
@@ -130,9 +134,9 @@ def test_controls_that_come_out_wrong_are_said_to(monkeypatch):
     assert all(row[-1] == "NOT as it must" for row in controls_table(found.controls).rows)
 
 
-def test_few_seeds_cannot_tell_a_control(monkeypatch):
+def test_few_seeds_cannot_tell_a_control():
     text = MATCHED.replace("confirm: {seeds: 8}", "confirm: {seeds: 4}")
-    found = answer(cached_results(monkeypatch, {}, "--controls", text=text))
+    found = answer(planted_results({}, CONTROLS, text=text))
     assert {control.passed for control in found.controls} == {None}
 
 
@@ -150,8 +154,8 @@ def test_the_plan_is_written_before_the_first_run(monkeypatch):
 
 
 def test_a_changed_plan_is_no_obstacle_and_is_shown(monkeypatch):
-    results_of(monkeypatch, {WINNER: 0.02})
-    results = results_of(monkeypatch, {WINNER: 0.02}, "--set", "claim.delta=0.1%")
+    results_by_command(monkeypatch, {WINNER: 0.02})
+    results = results_by_command(monkeypatch, {WINNER: 0.02}, "--set", "claim.delta=0.1%")
     found = answer(results, alpha=0.01)
     runs = 3 * len(ARMS) + len([r for r in results.runs if r.stage == "confirmation"])
     assert found.plan.delta == 0.005
@@ -166,9 +170,8 @@ def test_a_changed_plan_is_no_obstacle_and_is_shown(monkeypatch):
     assert [text for name, text in shown if name == "not as planned"] == [first, second]
 
 
-def test_adding_seeds_after_the_results_is_shown(monkeypatch):
-    results_of(monkeypatch, {})
-    found = answer(results_of(monkeypatch, {}, "--set", "confirm.seeds=10"))
+def test_adding_seeds_after_the_results_is_shown():
+    found = answer(planned_before(planted_results({}), planted_results({}, "confirm.seeds=10")))
     assert [c.split(" (")[0] for c in found.changes] == ["confirmation seeds: 8, then 10"]
     assert len(found.verdict.differences) == 10
     judged = [row for row in found.rows if row.name in found.verdict.against_best_end]
@@ -181,12 +184,18 @@ def test_adding_seeds_after_the_results_is_shown(monkeypatch):
 # What is missing.
 
 
-def test_without_a_confirmation_there_is_no_verdict(monkeypatch):
+def test_without_a_confirmation_there_is_no_verdict():
     text = MATCHED.replace("confirm:", "#")
-    found = answer(cached_results(monkeypatch, {WINNER: 0.02}, text=text))
+    found = answer(planted_results({WINNER: 0.02}, text=text))
     assert found.verdict is None
     assert "nothing was confirmed" in headline(found)
     assert len(found.rows) == len(ARMS)
+
+
+def planned_before(first: StudyResults, later: StudyResults) -> StudyResults:
+    """Results of a study that had been run by another plan when its present one was made."""
+    (entry,) = later.plans
+    return replace(later, plans=(*first.plans, register_at(len(first.runs), entry.plan)))
 
 
 def failing(results: StudyResults, arm: str, stage: str) -> StudyResults:
@@ -207,37 +216,38 @@ def failing(results: StudyResults, arm: str, stage: str) -> StudyResults:
 
 
 @pytest.mark.parametrize("arm", [WINNER, "plain"])
-def test_a_judged_arm_that_failed_is_no_winner_of_the_other_seeds(monkeypatch, arm):
-    results = failing(cached_results(monkeypatch, {WINNER: 0.02}), arm, "confirmation")
+def test_a_judged_arm_that_failed_is_no_winner_of_the_other_seeds(arm):
+    results = failing(planted_results({WINNER: 0.02}), arm, "confirmation")
     found = answer(results)
     assert found.verdict is None
     assert found.reason.startswith(f"{arm} failed with confirmation seed")
     assert ("failed runs", "1") in list(facts(found))
 
 
-def test_an_arm_that_failed_in_screening_is_not_chosen(monkeypatch):
+def test_an_arm_that_failed_in_screening_is_not_chosen():
     effects = {WINNER: 0.02, "C/8, spatial first": 0.019}
-    found = answer(failing(cached_results(monkeypatch, effects), WINNER, "screening"))
+    found = answer(failing(planted_results(effects), WINNER, "screening"))
     assert found.verdict.chosen == "C/8, spatial first"
 
 
-def test_a_failed_control_changes_nothing_but_itself(monkeypatch):
-    results = cached_results(monkeypatch, {WINNER: 0.02}, "--controls")
+def test_a_failed_control_changes_nothing_but_itself():
+    results = planted_results({WINNER: 0.02}, CONTROLS)
     found = answer(failing(results, "handicapped plain", "screening"))
     assert found.verdict == answer(results).verdict
 
 
-def test_an_interrupted_confirmation_has_no_verdict_yet(monkeypatch):
+def test_an_interrupted_confirmation_has_no_verdict_yet():
     """A look at the seeds so far, and stopping where they please, would be no test."""
-    assert search(monkeypatch, Planted({WINNER: 0.02}, stop_after=18 + 25)).exit_code == 130
-    found = answer(read_results(URL, "planted"))
+    results = planted_results({WINNER: 0.02})
+    found = answer(replace(results, runs=results.runs[: 18 + 25]))
     assert found.verdict is None
     assert found.reason.endswith("of 8 confirmation seeds are complete in all arms")
 
 
-def test_screening_seeds_that_are_added_after_the_confirmation_choose_nothing(monkeypatch):
-    before = answer(results_of(monkeypatch, {WINNER: 0.02}))
-    results = results_of(monkeypatch, {WINNER: 0.02}, "--set", "design.seeds=5")
+def test_screening_seeds_that_are_added_after_the_confirmation_choose_nothing():
+    first = planted_results({WINNER: 0.02})
+    before = answer(first)
+    results = planned_before(first, planted_results({WINNER: 0.02}, "design.seeds=5"))
     added = set(design_seeds("planted", 0, "screening", 5)[3:])
     lucky = tuple(
         replace(run, measurement=replace(run.measurement, accuracy=1.0))
@@ -250,18 +260,19 @@ def test_screening_seeds_that_are_added_after_the_confirmation_choose_nothing(mo
     assert "screening seeds: 3, then 5" in found.changes[0]
 
 
-def test_a_verdict_needs_both_kinds_of_end(monkeypatch):
+def test_a_verdict_needs_both_kinds_of_end():
     text = MATCHED.replace("[1, 2, C/8, C/4, C]", "[1, 2, C/8, C/4]")
-    found = answer(cached_results(monkeypatch, {WINNER: 0.02}, text=text))
+    found = answer(planted_results({WINNER: 0.02}, text=text))
     assert found.reason == f"no depthwise end of the same cost as {WINNER} was confirmed"
 
 
 def test_another_study_has_other_seeds(monkeypatch):
     """What one study has seen cannot be planned in the next."""
-    first = results_of(monkeypatch, {})
-    search(monkeypatch, again := Planted(), "--study", "second", "--storage", str(URL))
+    text = MATCHED.replace("confirm:", "#")
+    search(monkeypatch, first := Planted(), text=text)
+    search(monkeypatch, again := Planted(), "--study", "second", "--storage", str(URL), text=text)
     assert len(again.runs) == len(first.runs)  # nothing was known already
-    assert not {s for *_, s in again.runs} & {r.measurement.seed for r in first.runs}
+    assert not {s for *_, s in again.runs} & {s for *_, s in first.runs}
 
 
 def test_a_study_without_runs_has_no_answer(monkeypatch):
@@ -278,12 +289,12 @@ def test_a_study_without_runs_has_no_answer(monkeypatch):
     [
         ([], "one of --study and --published is needed"),
         (["--study", "planted", "--published", "x"], "one of --study and --published is needed"),
-        (["--study", "planted", "--delta", "200"], "delta is a difference of accuracies"),
-        (["--study", "planted", "--alpha", "0.7"], "alpha is between 0 and 0.5"),
+        (["--published", "published", "--delta", "200"], "delta is a difference of accuracies"),
+        (["--published", "published", "--alpha", "0.7"], "alpha is between 0 and 0.5"),
     ],
 )
-def test_wrong_options_of_the_verdict_are_faults(monkeypatch, options, message):
-    results_of(monkeypatch, {})
+def test_wrong_options_of_the_verdict_are_faults(options, message):
+    publish(planted_results({}), Path("published"))
     result = CliRunner().invoke(verdict_command, options)
     assert result.exit_code == 2
     assert message in result.stderr
@@ -306,15 +317,15 @@ def test_the_report_has_the_box_the_arms_and_the_controls(monkeypatch):
     assert json.loads(Path("runs/planted/plan.json").read_text())[0]["plan"]["delta"] == 0.005
 
 
-def test_a_plain_search_has_no_box(monkeypatch):
-    results = results_of(monkeypatch, {}, text=SEARCH.replace("confirm:", "#"))
-    assert answer_of(results) is None
-    page = render(read_records(URL, "planted"), {}, {}, answer_of(results))
+def test_a_plain_search_has_no_box():
+    plain = planted_study({}, text=SEARCH.replace("confirm:", "#"))
+    assert answer_of(plain.results) is None
+    page = render(plain.records, {}, {}, answer_of(plain.results))
     assert '<div class="verdict' not in page
 
 
-def test_the_table_has_the_probability_of_being_on_the_front(monkeypatch):
-    found = answer(cached_results(monkeypatch, {WINNER: 0.05}))
+def test_the_table_has_the_probability_of_being_on_the_front():
+    found = answer(planted_results({WINNER: 0.05}))
     rows = {row.name: row for row in found.rows}
     assert rows[WINNER].label == "front"
     assert rows[WINNER].p_screened == rows[WINNER].p_confirmed == pytest.approx(1.0)
@@ -324,8 +335,8 @@ def test_the_table_has_the_probability_of_being_on_the_front(monkeypatch):
     assert all(row.p_confirmed is None and row.p_screened == 0.0 for row in unconfirmed)
 
 
-def test_the_difference_on_the_test_split_is_shown_and_judges_nothing(monkeypatch):
-    results = cached_results(monkeypatch, {WINNER: 0.02})
+def test_the_difference_on_the_test_split_is_shown_and_judges_nothing():
+    results = planted_results({WINNER: 0.02})
     found = answer(results)
     mean, low, high = found.test
     assert mean == pytest.approx(found.verdict.estimate)  # planted: one point less in all arms
@@ -341,7 +352,7 @@ def test_the_difference_on_the_test_split_is_shown_and_judges_nothing(monkeypatc
 
 def test_the_impossible_is_said_before_the_first_run(monkeypatch):
     text = MATCHED.replace("confirm: {seeds: 8}", "confirm: {seeds: 5}")
-    result = search(monkeypatch, Planted(), text=text)
+    result = search(monkeypatch, Planted(stop_after=0), text=text)
     # 1/32 is less than 5%, but not than a third of it.
     assert (
         "note: the claim cannot be refuted with 5 confirmation seeds, 3 ends and alpha 0.05: "
@@ -350,8 +361,8 @@ def test_the_impossible_is_said_before_the_first_run(monkeypatch):
     assert "cannot be supported" not in result.stdout
 
 
-def test_runs_on_different_machines_are_said_to_be(monkeypatch):
-    results = cached_results(monkeypatch, {})
+def test_runs_on_different_machines_are_said_to_be():
+    results = planted_results({})
     moved = tuple(
         replace(run, measurement=replace(run.measurement, threads=2))
         if run.arm == "plain" and run.stage == "confirmation"
@@ -362,12 +373,13 @@ def test_runs_on_different_machines_are_said_to_be(monkeypatch):
     assert change.startswith("confirmed on different machines: ")
 
 
-def test_sections_that_are_switched_off_are_not_there(monkeypatch):
-    off = ("--set", "match=null", "--set", "confirm=null", "--set", "claim.delta=1%")
-    result = search(monkeypatch, Planted(), *off, results=True)
-    assert result.exit_code == 0, result.stderr
-    found = answer(read_results(URL, "planted"))
+def test_sections_that_are_switched_off_are_not_there():
+    off = planted_study({}, "match=null", "confirm=null", "claim.delta=1%")
+    found = answer_of(off.results)
     assert "nothing was confirmed" in found.reason
+    drawn = write_report(off.records, {}, off.results, found, Path())
+    assert {"spectrum", "arms", "front"} <= set(drawn)
+    assert "No verdict: nothing was confirmed" in Path("report.html").read_text()
 
 
 def test_half_a_point_is_not_half_of_everything():
@@ -379,9 +391,10 @@ def test_half_a_point_is_not_half_of_everything():
 
 
 def test_importance_is_not_that_of_the_controls(monkeypatch):
-    without = results_of(monkeypatch, {WINNER: 0.05})
+    text = MATCHED.replace("confirm:", "#")
+    without = results_by_command(monkeypatch, {WINNER: 0.05}, text=text)
     plain = parameter_importances(URL, "planted")
-    results_of(monkeypatch, {WINNER: 0.05}, "--controls")
+    results_by_command(monkeypatch, {WINNER: 0.05}, "--controls", text=text)
     assert parameter_importances(URL, "planted") == pytest.approx(plain)
     assert without.plans
 

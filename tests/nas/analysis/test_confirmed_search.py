@@ -5,13 +5,19 @@ from __future__ import annotations
 import pytest
 
 from nas.analysis.answer import answer
-from nas.study.records import read_records
-from tests.nas.planting import SEARCH, URL, Planted, cached_results, results_of, search
+from tests.nas.planting import (
+    SEARCH,
+    Planted,
+    planted_results,
+    planted_study,
+    results_by_command,
+    search,
+)
 
 
-def test_the_front_of_a_search_is_confirmed_with_ends_of_its_best_ones_cost(monkeypatch):
-    results = results_of(monkeypatch, {'"segments":"C/4"': 0.05}, text=SEARCH)
-    records = read_records(URL, "planted")
+def test_the_front_of_a_search_is_confirmed_with_ends_of_its_best_ones_cost():
+    planted = planted_study({'"segments":"C/4"': 0.05}, text=SEARCH)
+    results, records = planted.results, planted.records
     found = answer(results)
     ends = [row for row in found.rows if row.role == "end" and not row.name.startswith("trial")]
     kinds = {row.name.partition(" at ")[0] for row in ends}
@@ -30,8 +36,10 @@ def test_the_front_of_a_search_is_confirmed_with_ends_of_its_best_ones_cost(monk
 
 
 def test_a_search_that_goes_on_after_its_confirmation_gets_ends_of_its_new_cost(monkeypatch):
-    results_of(monkeypatch, {}, text=SEARCH)
-    results = results_of(monkeypatch, {'"segments":"C/4"': 0.2}, "--trials", "30", text=SEARCH)
+    results_by_command(monkeypatch, {}, text=SEARCH)
+    results = results_by_command(
+        monkeypatch, {'"segments":"C/4"': 0.2}, "--trials", "30", text=SEARCH
+    )
     found = answer(results)
     assert found.changes[0].startswith("trials: 10, then 30 (")
     (chosen,) = [row for row in found.rows if row.name == found.verdict.chosen]
@@ -40,10 +48,10 @@ def test_a_search_that_goes_on_after_its_confirmation_gets_ends_of_its_new_cost(
     assert all(abs(row.macs / chosen.macs - 1) <= 0.02 for row in ends)
 
 
-def test_ends_on_the_front_of_a_search_do_not_stand_for_those_of_its_cost(monkeypatch):
+def test_ends_on_the_front_of_a_search_do_not_stand_for_those_of_its_cost():
     """Cheap all-depthwise trials are on the front; the winner is dear."""
     effects = {'"segments":2': 0.1}
-    results = cached_results(monkeypatch, effects, "--trials", "40", text=SEARCH)
+    results = planted_results(effects, "study.trials=40", text=SEARCH)
     found = answer(results)
     assert found.verdict is not None, found.reason
     chosen = results.arms[found.verdict.chosen].measurement.macs
@@ -51,9 +59,9 @@ def test_ends_on_the_front_of_a_search_do_not_stand_for_those_of_its_cost(monkey
         assert abs(results.arms[end].measurement.macs / chosen - 1) <= 0.02
 
 
-def test_a_search_with_equal_parameters_is_confirmed_at_equal_parameters(monkeypatch):
+def test_a_search_with_equal_parameters_is_confirmed_at_equal_parameters():
     text = SEARCH.replace("training:", "match: {params: 9K, tolerance: 6%}\ntraining:")
-    results = cached_results(monkeypatch, {'"segments":"C/4"': 0.05}, text=text)
+    results = planted_results({'"segments":"C/4"': 0.05}, text=text)
     found = answer(results)
     assert found.verdict.outcome == "supported"
     chosen = results.arms[found.verdict.chosen].measurement.params
@@ -61,10 +69,10 @@ def test_a_search_with_equal_parameters_is_confirmed_at_equal_parameters(monkeyp
         assert abs(results.arms[end].measurement.params / chosen - 1) <= 0.01
 
 
-def test_the_ends_of_a_search_have_what_else_its_best_one_has(monkeypatch):
+def test_the_ends_of_a_search_have_what_else_its_best_one_has():
     text = SEARCH.replace("training:", "  kernel: [5]\n  residual: [false]\ntraining:")
     text = text.replace("  order:", "  activation: [relu]\n  order:")
-    results = cached_results(monkeypatch, {}, text=text)
+    results = planted_results({}, text=text)
     ends = [run for run in results.arms.values() if " at " in run.arm]
     assert len(ends) == 3
     for run in ends:
@@ -87,9 +95,9 @@ def test_all_arms_of_a_search_cannot_be_confirmed(monkeypatch):
     assert "confirm.arms: all arms can be confirmed in a design only" in result.stderr
 
 
-def test_trials_with_one_seed_have_the_noise_of_the_confirmation(monkeypatch):
+def test_trials_with_one_seed_have_the_noise_of_the_confirmation():
     """Of a search: P(on the front) and a label for each trial."""
-    found = answer(results_of(monkeypatch, {'"segments":"C/4"': 0.05}, text=SEARCH))
+    found = answer(planted_results({'"segments":"C/4"': 0.05}, text=SEARCH))
     trials = [row for row in found.rows if row.screening]
     assert all(0 <= row.p_screened <= 1 and row.label for row in trials)
     best = max(trials, key=lambda row: row.screening[0])

@@ -11,13 +11,19 @@ from typer.testing import CliRunner
 from nas.analysis.answer import answer
 from nas.analysis.published import published_results, write_results
 from nas.reporting.answer_tables import arms_table, speed_table
-from nas.study.records import read_records
 from nas.verdict import app as verdict_command
-from tests.nas.planting import URL, WINNER, Planted, results_of
+from tests.nas.planting import (
+    WINNER,
+    Planted,
+    planted_results,
+    planted_study,
+    publish,
+    results_by_command,
+)
 
 
 def test_what_is_published_gives_the_same_answer_without_the_database(monkeypatch):
-    results = results_of(monkeypatch, {WINNER: 0.02}, "--controls")
+    results = results_by_command(monkeypatch, {WINNER: 0.02}, "--controls")
     write_results(results, Path("runs/planted"))
     (Path("published")).mkdir()
     for name in ("measurements.csv", "plan.json", "space.yaml"):
@@ -35,11 +41,12 @@ def test_what_is_published_gives_the_same_answer_without_the_database(monkeypatc
     assert "Supported" in outputs[0].stdout
 
 
-def test_published_accuracies_are_those_of_the_table(monkeypatch):
-    found = answer(results_of(monkeypatch, {WINNER: 0.02}))
+def test_published_accuracies_are_those_of_the_table():
+    study = planted_study({WINNER: 0.02})
+    found = answer(study.results)
     (row,) = [row for row in found.rows if row.name == WINNER]
     planted = Planted({WINNER: 0.02})
-    records = [r for r in read_records(URL, "planted:confirmation").trials if r.arm == WINNER]
+    records = [r for r in study.records.confirmation.trials if r.arm == WINNER]
     expected = fmean(planted.accuracy(record, record.seeds[0]) for record in records)
     assert fmean(row.confirmation) == pytest.approx(expected)
     table = arms_table(found.rows)
@@ -62,12 +69,9 @@ def test_published_accuracies_are_those_of_the_table(monkeypatch):
         ),
     ],
 )
-def test_a_damaged_publication_is_said_to_be(monkeypatch, spoil, message):
-    results = results_of(monkeypatch, {})
+def test_a_damaged_publication_is_said_to_be(spoil, message):
     folder = Path("published")
-    folder.mkdir()
-    write_results(results, folder)
-    (folder / "space.yaml").write_text(Path("planted.yaml").read_text())
+    publish(planted_results({}), folder)
     spoil(folder)
     result = CliRunner().invoke(verdict_command, ["--published", "published"])
     assert result.exit_code == 2

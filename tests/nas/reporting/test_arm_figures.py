@@ -9,15 +9,13 @@ from statistics import fmean, stdev
 
 import numpy as np
 import pytest
-from sqlalchemy.engine import make_url
 
-from nas.analysis.results import StudyResults, read_results
 from nas.reporting import figures
 from nas.reporting.figures import arm_figures
 from nas.reporting.figures.files import write_images
 from nas.statistics.paired import paired_intervals
 from nas.study.design import design_seeds
-from tests.nas.planting import ARMS, ENDS, MATCHED, Planted, cached_results, results_of, search
+from tests.nas.planting import ARMS, CONTROLS, ENDS, MATCHED, planted_results
 
 ABLATION = (
     MATCHED.replace("segments: [1, 2, C/8, C/4, C]", "segments: [C/4, C]")
@@ -30,8 +28,8 @@ def places_of(info, stage: str):
     return {p.arm: p for series in info.series if series.stage == stage for p in series.places}
 
 
-def test_arms_are_along_the_spectrum_with_their_ends_marked(monkeypatch):
-    results = cached_results(monkeypatch, {"C/4, spatial first": 0.05}, "--controls")
+def test_arms_are_along_the_spectrum_with_their_ends_marked():
+    results = planted_results({"C/4, spatial first": 0.05}, CONTROLS)
     info = figures.spectrum_info(results)
     assert info.cost == "equal MACs"
     screening = {s.family: s.places for s in info.series if s.stage == "screening"}
@@ -45,8 +43,8 @@ def test_arms_are_along_the_spectrum_with_their_ends_marked(monkeypatch):
     assert 0 < places["2, spatial first"].x < places["C/4, spatial first"].x < 1
 
 
-def test_each_stage_is_by_its_own_seeds(monkeypatch):
-    results = cached_results(monkeypatch, {"C/4, spatial first": 0.05})
+def test_each_stage_is_by_its_own_seeds():
+    results = planted_results({"C/4, spatial first": 0.05})
     info = figures.spectrum_info(results)
     confirmed = places_of(info, "confirmation")
     assert set(confirmed) == {"C/4, spatial first", *ENDS}
@@ -72,8 +70,8 @@ def test_intervals_of_paired_arms_are_those_of_the_noise_that_is_not_shared():
     assert paired_intervals([[0.5], [0.6]])[0] == pytest.approx([0.5, 0.6])
 
 
-def test_learning_curves_are_the_mean_and_spread_of_the_seeds_that_all_arms_have(monkeypatch):
-    results = cached_results(monkeypatch, {"C/4, spatial first": 0.05})
+def test_learning_curves_are_the_mean_and_spread_of_the_seeds_that_all_arms_have():
+    results = planted_results({"C/4, spatial first": 0.05})
     best, *others = figures.arm_curves_info(results).curves
     assert (best.arm, best.seeds) == ("C/4, spatial first", 3)
     runs = results.of_stage("screening")["C/4, spatial first"].values()
@@ -83,9 +81,9 @@ def test_learning_curves_are_the_mean_and_spread_of_the_seeds_that_all_arms_have
     assert {curve.arm for curve in others} == set(ARMS) - {best.arm}
 
 
-def test_a_choice_is_compared_over_arms_that_differ_in_it_alone(monkeypatch):
+def test_a_choice_is_compared_over_arms_that_differ_in_it_alone():
     """The residual is planted to be worth 0.04, the activation nothing."""
-    results = cached_results(monkeypatch, {'"residual":false': -0.04}, text=ABLATION)
+    results = planted_results({'"residual":false': -0.04}, text=ABLATION)
     residual = figures.ablation_info(results, "residual")
     levels = {level.name: level for level in residual.levels}
     assert set(levels) == {"with residual", "without residual"}
@@ -103,22 +101,22 @@ def test_a_choice_is_compared_over_arms_that_differ_in_it_alone(monkeypatch):
     assert figures.ablation_info(results, "order") is None  # there is one only
 
 
-def test_arms_without_a_counterpart_are_left_out(monkeypatch):
-    results = cached_results(monkeypatch, {}, text=ABLATION)
+def test_arms_without_a_counterpart_are_left_out():
+    results = planted_results({}, text=ABLATION)
     without = tuple(run for run in results.runs if run.arm != "C, relu, no residual")
     residual = figures.ablation_info(replace(results, runs=without), "residual")
     assert residual.arms == 3
 
 
-def test_a_plain_convolution_is_no_counterpart_of_an_order(monkeypatch):
-    results = cached_results(monkeypatch, {}, text=MATCHED.replace("confirm:", "#"))
+def test_a_plain_convolution_is_no_counterpart_of_an_order():
+    results = planted_results({}, text=MATCHED.replace("confirm:", "#"))
     assert figures.ablation_info(results, "order") is None
     assert figures.widths_info(results) is None
 
 
-def test_activation_and_width_are_crossed(monkeypatch):
+def test_activation_and_width_are_crossed():
     effects = {'"activation":"relu"': -0.02}
-    results = cached_results(monkeypatch, effects, text=ABLATION)
+    results = planted_results(effects, text=ABLATION)
     info = figures.widths_info(results)
     assert info.segments == ("C/4", "C")
     cells = {(c.activation, c.segments): c for c in info.cells}
@@ -128,9 +126,9 @@ def test_activation_and_width_are_crossed(monkeypatch):
         assert gap == pytest.approx(0.02, abs=0.005)
 
 
-def test_the_confirmed_front_varies_with_the_seed(monkeypatch):
+def test_the_confirmed_front_varies_with_the_seed():
     text = MATCHED.replace("match:", "#").replace("claim:", "objectives: {minimize: macs}\nclaim:")
-    results = results_of(monkeypatch, {"plain": 0.05}, text=text)
+    results = planted_results({"plain": 0.05}, text=text)
     info = figures.attainment_info(results)
     assert info.seeds == 8
     surfaces = dict(info.surfaces)
@@ -140,17 +138,11 @@ def test_the_confirmed_front_varies_with_the_seed(monkeypatch):
     finals = sorted(m.accuracy for m in results.of_stage("confirmation")["plain"].values())
     assert best[10] == pytest.approx(finals[-1])  # one seed of eight reaches it
     assert best[90] == pytest.approx(finals[0])  # all eight do
-    assert figures.attainment_info(evidence_of_equal_cost(monkeypatch)) is None
+    assert figures.attainment_info(planted_results({})) is None
 
 
-def evidence_of_equal_cost(monkeypatch) -> StudyResults:
-    text = MATCHED.replace("name: planted", "name: equal")
-    search(monkeypatch, Planted(), text=text)
-    return read_results(make_url("sqlite:///runs/equal/study.db"), "equal")
-
-
-def test_seeds_are_enough_for_every_figure_to_be_drawn(monkeypatch):
-    drawn = arm_figures(cached_results(monkeypatch, {}, text=ABLATION))
+def test_seeds_are_enough_for_every_figure_to_be_drawn():
+    drawn = arm_figures(planted_results({}, text=ABLATION))
     assert set(drawn) == {"spectrum", "arms", "residual", "activation", "widths"}
     assert all(len(figure.data) for figure in drawn.values())
     assert len(design_seeds("planted", 0, "screening", 3)) == 3
@@ -159,7 +151,7 @@ def test_seeds_are_enough_for_every_figure_to_be_drawn(monkeypatch):
 @pytest.mark.browser
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium")
 def test_figures_become_png_and_svg_for_a_paper(monkeypatch, tmp_path):
-    drawn = arm_figures(cached_results(monkeypatch, {}, text=ABLATION))
+    drawn = arm_figures(planted_results({}, text=ABLATION))
     monkeypatch.delenv("BROWSER_PATH")
     spectrum = {"spectrum": drawn["spectrum"]}
     assert write_images(spectrum, tmp_path / "figures")
@@ -168,7 +160,7 @@ def test_figures_become_png_and_svg_for_a_paper(monkeypatch, tmp_path):
     assert "Accuracy at equal MACs" in svg.read_text()
 
 
-def test_without_a_browser_there_are_no_pictures_and_no_error(monkeypatch, tmp_path):
-    drawn = arm_figures(cached_results(monkeypatch, {}, text=ABLATION))
+def test_without_a_browser_there_are_no_pictures_and_no_error(tmp_path):
+    drawn = arm_figures(planted_results({}, text=ABLATION))
     assert os.environ["BROWSER_PATH"] == "/nonexistent"
     assert not write_images({"spectrum": drawn["spectrum"]}, tmp_path)
