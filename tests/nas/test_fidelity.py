@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from scipy import stats
 from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
+from nas.analysis.fidelity import spread_sample
 from nas.engine.stage import StageRunner
-from nas.fidelity import app, spread_sample
+from nas.fidelity import app
 from nas.statistics.rank_agreement import measure_fidelity
 from nas.study.records import read_records
 from tests.nas.planting import MATCHED, Planted, search
@@ -87,13 +89,22 @@ EFFECTS = {
 }
 
 
-@pytest.fixture
-def planted(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    text = MATCHED.replace("confirm:", "#")
-    search(monkeypatch, Longer(EFFECTS), text=text)
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory) -> Path:
+    """A folder in which a study was searched."""
+    root = tmp_path_factory.mktemp("searched")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        search(patch, Longer(EFFECTS), text=MATCHED.replace("confirm:", "#"))
     # The search writes this before its first trial.
-    assert Path("runs/planted/space.yaml").is_file()
+    assert (root / "runs/planted/space.yaml").is_file()
+    return root
+
+
+@pytest.fixture
+def planted(searched):
+    """The study in the test's own folder."""
+    shutil.copytree(searched / "runs", "runs")
 
 
 def fidelity(monkeypatch, longer: Longer, *options: str):
