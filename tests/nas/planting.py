@@ -204,7 +204,7 @@ def _planted(space: SearchSpace, planted: Planted) -> PlantedStudy:
     arms = arms_of(space) if file.design else ()
     count = file.design.seeds if file.design else file.study.trials
     seeds = design_seeds("planted", file.study.seed, "screening", count)
-    specs = Design(arms, seeds).runs() if arms else zip(_drawn(space), seeds, strict=True)
+    specs = Design(arms, seeds).trials() if arms else zip(_drawn(space), seeds, strict=True)
     trials, measurements = _trials(space, planted, specs, test=False)
     records = Records(
         name="planted",
@@ -219,7 +219,7 @@ def _planted(space: SearchSpace, planted: Planted) -> PlantedStudy:
     if file.confirm:
         chosen = arms_to_confirm(records, space, arms)
         seeds = design_seeds("planted", file.study.seed, "confirmation", file.confirm.seeds)
-        again, more = _trials(space, planted, Design(chosen, seeds).runs(), test=True)
+        again, more = _trials(space, planted, Design(chosen, seeds).trials(), test=True)
         confirmation = replace(records, name="planted:confirmation", trials=again, arms=chosen)
         records = replace(records, confirmation=confirmation)
         measurements += more
