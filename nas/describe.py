@@ -11,7 +11,7 @@ from rich.table import Table
 
 from nas.architecture.cost import count_cost
 from nas.architecture.layers import network_layers, tabulated
-from nas.architecture.modules import Layer
+from nas.architecture.modules import Layer, Row
 from nas.architecture.presets import PRESETS, preset
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.cli import cli_errors, command
@@ -119,8 +119,8 @@ def _describe_architecture(architecture: Architecture, console: Console) -> None
     table.add_column("layer", no_wrap=True)
     for heading in ("in", "out", "size", "kernel", "segments", "params", "MACs"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for name, layer in tabulated(network_layers(architecture)):
-        table.add_row(name.replace(".branch", ""), *_cells(layer))
+    for name, layer, row in tabulated(network_layers(architecture)):
+        table.add_row(name.replace(".branch", ""), *_cells(layer, row))
     console.print(table)
     cost = count_cost(architecture)
     console.print(
@@ -133,15 +133,15 @@ def _describe_architecture(architecture: Architecture, console: Console) -> None
     console.print(compare_with_ptflops(architecture))
 
 
-def _cells(layer: Layer) -> tuple[str, ...]:
-    has_kernel = layer.kind in ("convolution", "max pool", "average pool")
-    stride = f" / {layer.stride}" if layer.stride > 1 else ""
+def _cells(layer: Layer, row: Row) -> tuple[str, ...]:
+    has_kernel = row.kind in ("convolution", "max pool", "average pool")
+    stride = f" / {row.stride}" if row.stride > 1 else ""
     return (
         str(layer.input[0]),
         str(layer.output[0]),
         " x ".join(map(str, layer.output[1:])),
-        f"{layer.kernel} x {layer.kernel}{stride}" if has_kernel else "",
-        str(layer.segments) if layer.kind == "convolution" else "",
+        f"{row.kernel} x {row.kernel}{stride}" if has_kernel else "",
+        str(row.segments) if row.kind == "convolution" else "",
         f"{layer.params:,}" if layer.params else "",
         f"{layer.macs:,}" if layer.macs else "",
     )

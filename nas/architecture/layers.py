@@ -12,6 +12,7 @@ from functools import lru_cache, partial
 from nas.architecture.modules import (
     Layer,
     Padding,
+    Row,
     Shape,
     Step,
     activation,
@@ -61,10 +62,10 @@ def block_layers(block: Block, in_channels: int, size: tuple[int, int]) -> Layer
     return _block(block, (in_channels, *size), block.leading_relu, "symmetric", 1e-5)
 
 
-def tabulated(layer: Layer, name: str = "") -> Iterator[tuple[str, Layer]]:
-    """All layers of a kind with their names, shortcuts after their branch."""
-    if layer.kind is not None:
-        yield name, layer
+def tabulated(layer: Layer, name: str = "") -> Iterator[tuple[str, Layer, Row]]:
+    """All layers that have a row, with their names, shortcuts after their branch."""
+    if layer.row is not None:
+        yield name, layer, layer.row
         return
     for child_name, child in layer.children.items():
         yield from tabulated(child, f"{name}.{child_name}" if name else child_name)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from nas.architecture.cost import Cost, count_cost
 from nas.architecture.specification import MAX_CHANNELS, Architecture, ArchitectureError, Shortcut
@@ -126,29 +126,34 @@ def _match(
         tolerance: largest relative difference from what is wanted.
         candidates: how many are tried.
     """
+    shortcuts = _shortcuts(architecture)
+    nearest: float | None = None
     widths = widths_of(architecture)
     scale = _uniform_scale(architecture, widths, wanted, cost_of)
-    ideal = [scale * width for width in widths]
-    start = _rounded(ideal)
-    shortcuts = _shortcuts(architecture)
+    for candidate in islice(_by_distance([scale * width for width in widths]), candidates):
+        scaled = _at_widths(architecture, candidate)
+        if scaled is None or _shortcuts(scaled) != shortcuts:
+            continue
+        cost = cost_of(scaled)
+        if abs(cost - wanted) <= tolerance * wanted:
+            return scaled
+        if nearest is None or abs(cost - wanted) < abs(nearest - wanted):
+            nearest = cost
+    found = "no widths are valid" if nearest is None else f"the nearest found is {nearest:,}"
+    raise MatchError(f"no widths cost {wanted:,} {unit} within {tolerance:.2%}; {found}")
+
+
+def _by_distance(ideal: list[float]) -> Iterator[tuple[int, ...]]:
+    """Widths around the ideal ones, by increasing distance as far as single channels lead."""
 
     def distance(candidate: tuple[int, ...]) -> float:
         return sum(((c - i) / i) ** 2 for c, i in zip(candidate, ideal, strict=True))
 
-    queue = [(distance(start), start)]
-    seen = {start}
-    nearest: float | None = None
-    for _ in range(candidates):
-        if not queue:
-            break
+    start = _rounded(ideal)
+    queue, seen = [(distance(start), start)], {start}
+    while queue:
         _, candidate = heapq.heappop(queue)
-        scaled = _at_widths(architecture, candidate)
-        if scaled is not None and _shortcuts(scaled) == shortcuts:
-            cost = cost_of(scaled)
-            if abs(cost - wanted) <= tolerance * wanted:
-                return scaled
-            if nearest is None or abs(cost - wanted) < abs(nearest - wanted):
-                nearest = cost
+        yield candidate
         for stage, width in enumerate(candidate):
             for moved in (width - 1, width + 1):
                 neighbour = (*candidate[:stage], moved, *candidate[stage + 1 :])
@@ -156,8 +161,6 @@ def _match(
                 if near and 1 <= moved <= MAX_CHANNELS and neighbour not in seen:
                     seen.add(neighbour)
                     heapq.heappush(queue, (distance(neighbour), neighbour))
-    found = "no widths are valid" if nearest is None else f"the nearest found is {nearest:,}"
-    raise MatchError(f"no widths cost {wanted:,} {unit} within {tolerance:.2%}; {found}")
 
 
 def _uniform_scale(

@@ -13,11 +13,19 @@ from typing import Literal, NamedTuple
 
 Activation = Literal["none", "relu", "elu", "gelu", "silu"]
 Padding = Literal["symmetric", "tensorflow"]
-Kind = Literal["convolution", "batch norm", "max pool", "average pool", "linear"]
 Shape = tuple[int, ...]
 """(channels, height, width), or (channels,) once the positions are averaged."""
 
 _ACTIVATIONS = {"none": "Identity", "relu": "ReLU", "elu": "ELU", "gelu": "GELU", "silu": "SiLU"}
+
+
+class Row(NamedTuple):
+    """What a layer is in a table; ``segments`` are the independent ones of a convolution."""
+
+    kind: Literal["convolution", "batch norm", "max pool", "average pool", "linear"]
+    kernel: int = 1
+    stride: int = 1
+    segments: int = 1
 
 
 class Layer(NamedTuple):
@@ -33,10 +41,7 @@ class Layer(NamedTuple):
         params: trainable parameters, those of its children included.
         macs: multiply-accumulates for one image; padding counts, biases and batch norm do not.
         activations: output elements of convolutions and linear layers (Radosavovic 2020, 3.1).
-        kind: what it is in a table of layers; modules around and inside such a layer have none.
-        kernel: height and width of a convolution or pooling.
-        stride: in height and width.
-        segments: independent channel segments of a convolution (groups).
+        row: of a table; modules around and inside such a layer have none.
     """
 
     module: str
@@ -48,14 +53,61 @@ class Layer(NamedTuple):
     params: int = 0
     macs: int = 0
     activations: int = 0
-    kind: Kind | None = None
-    kernel: int = 1
-    stride: int = 1
-    segments: int = 1
+    row: Row | None = None
 
 
 Step = Callable[[Shape], Layer]
 Steps = Mapping[str, Step]
+
+
+# Modules that hold others.
+
+
+def _holding(
+    module: str, shape: Shape, output: Shape, children: Mapping[str, Layer], row: Row | None = None
+) -> Layer:
+    params = macs = activations = 0
+    for child in children.values():
+        params += child.params
+        macs += child.macs
+        activations += child.activations
+    return Layer(module, shape, output, (), {}, children, params, macs, activations, row)
+
+
+def sequential(steps: Steps, row: Row | None = None) -> Step:
+    """One after the other; with a row where they are one layer together."""
+
+    def at(shape: Shape) -> Layer:
+        children, output = {}, shape
+        for name, step in steps.items():
+            layer = children[name] = step(output)
+            output = layer.output
+        return _holding("Sequential", shape, output, children, row)
+
+    return at
+
+
+def residual(branch: Step, shortcut: Step) -> Step:
+    """The sum of two."""
+
+    def at(shape: Shape) -> Layer:
+        children = {"branch": branch(shape), "shortcut": shortcut(shape)}
+        return _holding("Residual", shape, children["branch"].output, children)
+
+    return at
+
+
+def concatenation(*towers: Step) -> Step:
+    """Side by side over the same input, as in Inception modules (Chollet 2016, figure 1)."""
+    return lambda shape: _concatenated("Concatenation", shape, [tower(shape) for tower in towers])
+
+
+def _concatenated(module: str, shape: Shape, layers: list[Layer]) -> Layer:
+    output = (sum(layer.output[0] for layer in layers), *layers[0].output[1:])
+    return _holding(module, shape, output, {str(i): layer for i, layer in enumerate(layers)})
+
+
+# Convolutions, without biases: batch norm follows.
 
 
 class Run(NamedTuple):
@@ -68,94 +120,14 @@ class Run(NamedTuple):
 
 def segment_runs(in_channels: int, out_channels: int, count: int) -> tuple[Run, ...]:
     """Channels in ``count`` segments whose widths differ by at most one, the wider ones first."""
-    (in_width, in_wider), (out_width, out_wider) = (
-        divmod(in_channels, count),
-        divmod(out_channels, count),
-    )
+    ins, in_wider = divmod(in_channels, count)
+    outs, out_wider = divmod(out_channels, count)
+    if not in_wider and not out_wider:
+        return (Run(ins, outs, count),)
     return tuple(
-        Run(in_width + (start < in_wider), out_width + (start < out_wider), stop - start)
+        Run(ins + (start < in_wider), outs + (start < out_wider), stop - start)
         for start, stop in pairwise(sorted({0, in_wider, out_wider, count}))
     )
-
-
-# Modules that hold others.
-
-
-def sequential(
-    steps: Steps,
-    kind: Kind | None = None,
-    kernel: int = 1,
-    stride: int = 1,
-    segments: int = 1,
-) -> Step:
-    """One after the other; of a kind where they are one layer together."""
-
-    def at(shape: Shape) -> Layer:
-        children, output = {}, shape
-        params = macs = activations = 0
-        for name, step in steps.items():
-            layer = children[name] = step(output)
-            output = layer.output
-            params += layer.params
-            macs += layer.macs
-            activations += layer.activations
-        return Layer(
-            "Sequential",
-            shape,
-            output,
-            (),
-            {},
-            children,
-            params,
-            macs,
-            activations,
-            kind,
-            kernel,
-            stride,
-            segments,
-        )
-
-    return at
-
-
-def _sum(children: Mapping[str, Layer]) -> tuple[int, int, int]:
-    """Parameters, MACs and activations."""
-    params = macs = activations = 0
-    for child in children.values():
-        params += child.params
-        macs += child.macs
-        activations += child.activations
-    return params, macs, activations
-
-
-def residual(branch: Step, shortcut: Step) -> Step:
-    """The sum of two."""
-
-    def at(shape: Shape) -> Layer:
-        children = {"branch": branch(shape), "shortcut": shortcut(shape)}
-        output = children["branch"].output
-        return Layer("Residual", shape, output, (), {}, children, *_sum(children))
-
-    return at
-
-
-def concatenation(*towers: Step) -> Step:
-    """Side by side over the same input, as in Inception modules (Chollet 2016, figure 1)."""
-
-    def at(shape: Shape) -> Layer:
-        children = {str(index): tower(shape) for index, tower in enumerate(towers)}
-        output = _concatenated(children)
-        return Layer("Concatenation", shape, output, (), {}, children, *_sum(children))
-
-    return at
-
-
-def _concatenated(children: Mapping[str, Layer]) -> Shape:
-    channels = sum(child.output[0] for child in children.values())
-    return channels, *children["0"].output[1:]
-
-
-# Convolutions, without biases: batch norm follows.
 
 
 def convolution(
@@ -167,33 +139,18 @@ def convolution(
     groups: int = 1,
 ) -> Step:
     """PyTorch's own, with a square kernel."""
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    options["bias"] = False
+    row = Row("convolution", kernel, stride, groups)
+    reach = dilation * (kernel - 1) + 1 - 2 * padding
 
     def at(shape: Shape) -> Layer:
         channels, height, width = shape
-        reach = dilation * (kernel - 1) - 2 * padding
-        height, width = (height - reach - 1) // stride + 1, (width - reach - 1) // stride + 1
-        params = kernel * kernel * channels * out_channels // groups
-        return Layer(
-            "Conv2d",
-            shape,
-            (out_channels, height, width),
-            (channels, out_channels, kernel),
-            {
-                "stride": stride,
-                "padding": padding,
-                "dilation": dilation,
-                "groups": groups,
-                "bias": False,
-            },
-            {},
-            params,
-            params * height * width,
-            out_channels * height * width,
-            "convolution",
-            kernel,
-            stride,
-            groups,
-        )
+        size = (height - reach) // stride + 1, (width - reach) // stride + 1
+        params, positions = kernel**2 * channels * out_channels // groups, size[0] * size[1]
+        costs = params, params * positions, out_channels * positions
+        arguments = channels, out_channels, kernel
+        return Layer("Conv2d", shape, (out_channels, *size), arguments, options, {}, *costs, row)
 
     return at
 
@@ -211,29 +168,20 @@ def segmented_convolution(
     grouped convolution; others are convolved side by side and concatenated.
     """
     pad, steps = _padding(kernel, stride, dilation, padding)
-    widths = [run.in_width * run.segments for run in runs]
     parts = [
         convolution(run.out_width * run.segments, kernel, stride, pad, dilation, run.segments)
         for run in runs
     ]
+
+    def side_by_side(shape: Shape) -> Layer:
+        inputs = [(run.in_width * run.segments, *shape[1:]) for run in runs]
+        layers = [part(shape) for part, shape in zip(parts, inputs, strict=True)]
+        return _concatenated("SegmentedConv2d", shape, layers)
+
     # Named 0, 1, ... also where there is one, as in the weights of all studies.
-    steps["parts"] = sequential({"0": parts[0]}) if len(runs) == 1 else _side_by_side(widths, parts)
-    segments = sum(run.segments for run in runs)
-    return sequential(steps, "convolution", kernel, stride, segments)
-
-
-def _side_by_side(widths: list[int], parts: list[Step]) -> Step:
-    """Each over channels of its own."""
-
-    def at(shape: Shape) -> Layer:
-        children = {
-            str(index): part((width, *shape[1:]))
-            for index, (width, part) in enumerate(zip(widths, parts, strict=True))
-        }
-        output = _concatenated(children)
-        return Layer("SegmentedConv2d", shape, output, (), {}, children, *_sum(children))
-
-    return at
+    steps["parts"] = sequential({"0": parts[0]}) if len(runs) == 1 else side_by_side
+    segments = sum([run.segments for run in runs])
+    return sequential(steps, Row("convolution", kernel, stride, segments))
 
 
 def pointwise_convolution(out_channels: int, stride: int = 1) -> Step:
@@ -242,10 +190,9 @@ def pointwise_convolution(out_channels: int, stride: int = 1) -> Step:
     A strided 1 x 1 in oneDNN has wrong weight gradients on CPU in `channels_last` with fewer than
     eight input channels (uxlfoundation/oneDNN#6035, PyTorch 2.13).
     """
-    steps = {"conv": convolution(out_channels)}
-    if stride > 1:
-        steps = {"subsample": _subsample(stride), **steps}
-    return sequential(steps, "convolution", 1, stride)
+    steps = {"subsample": _subsample(stride)} if stride > 1 else {}
+    steps["conv"] = convolution(out_channels)
+    return sequential(steps, Row("convolution", 1, stride))
 
 
 # Padding, and what moves or drops positions and channels.
@@ -261,7 +208,7 @@ def _padding(
     reach = dilation * (kernel - 1) + 1
 
     def at(shape: Shape) -> Layer:
-        size = tuple(max((-(-n // stride) - 1) * stride + reach, n) for n in shape[1:])
+        size = [max((-(-n // stride) - 1) * stride + reach, n) for n in shape[1:]]
         return Layer("SamePad", shape, (shape[0], *size), (kernel,), options)
 
     return 0, {"pad": at}
@@ -271,7 +218,7 @@ def _subsample(stride: int) -> Step:
     """Every n-th row and column."""
 
     def at(shape: Shape) -> Layer:
-        size = tuple(-(-n // stride) for n in shape[1:])
+        size = [-(-n // stride) for n in shape[1:]]
         return Layer("Subsample", shape, (shape[0], *size), (stride,))
 
     return at
@@ -288,22 +235,21 @@ def channel_shuffle(groups: int) -> Step:
 def max_pool(stride: int, padding: Padding = "symmetric") -> Step:
     """3 x 3: (C, H, W) -> (C, ceil(H / stride), ceil(W / stride))."""
     pad, steps = _padding(3, stride, 1, padding, value=float("-inf"))
-    pool = _pool("MaxPool2d", {"stride": stride, "padding": pad}, stride)
-    return sequential({**steps, "pool": pool}, "max pool", 3, stride)
+    row = Row("max pool", 3, stride)
+    return sequential({**steps, "pool": _pool("MaxPool2d", stride, pad)}, row)
 
 
 def average_pool() -> Step:
     """3 x 3 with stride 1, as in Inception modules; PyTorch counts the padding in the mean."""
-    return _pool("AvgPool2d", {"stride": 1, "padding": 1}, 1)
+    return sequential({"pool": _pool("AvgPool2d", 1, 1)}, Row("average pool", 3))
 
 
-def _pool(module: str, options: Mapping[str, int], stride: int) -> Step:
-    kind: Kind = "max pool" if module == "MaxPool2d" else "average pool"
+def _pool(module: str, stride: int, padding: int) -> Step:
+    options = {"stride": stride, "padding": padding}
 
     def at(shape: Shape) -> Layer:
-        size = tuple((n + 2 * options["padding"] - 3) // stride + 1 for n in shape[1:])
-        output = (shape[0], *size)
-        return Layer(module, shape, output, (3,), options, kind=kind, kernel=3, stride=stride)
+        size = [(n + 2 * padding - 3) // stride + 1 for n in shape[1:]]
+        return Layer(module, shape, (shape[0], *size), (3,), options)
 
     return at
 
@@ -313,9 +259,9 @@ def _pool(module: str, options: Mapping[str, int], stride: int) -> Step:
 
 def batch_norm(epsilon: float = 1e-5) -> Step:
     """One scale and one shift a channel."""
-    options = {"eps": epsilon}
+    options, row = {"eps": epsilon}, Row("batch norm")
     return lambda shape: Layer(
-        "BatchNorm2d", shape, shape, shape[:1], options, params=2 * shape[0], kind="batch norm"
+        "BatchNorm2d", shape, shape, shape[:1], options, {}, 2 * shape[0], row=row
     )
 
 
@@ -336,13 +282,10 @@ def dropout() -> Step:
 
 def linear(classes: int) -> Step:
     """With a bias: (C,) -> (classes,)."""
-    return lambda shape: Layer(
-        "Linear",
-        shape,
-        (classes,),
-        (shape[0], classes),
-        params=(shape[0] + 1) * classes,
-        macs=shape[0] * classes,
-        activations=classes,
-        kind="linear",
-    )
+
+    def at(shape: Shape) -> Layer:
+        macs = shape[0] * classes
+        costs, arguments = (macs + classes, macs, classes), (shape[0], classes)
+        return Layer("Linear", shape, (classes,), arguments, {}, {}, *costs, Row("linear"))
+
+    return at

@@ -33,10 +33,7 @@ def export_network(
     provenance: Provenance | None = None,
     card: str = "",
 ) -> Path:
-    """Export a trained network.
-
-    Writes ``model.py`` (source that needs only PyTorch), ``weights.safetensors``,
-    ``architecture.json`` and ``README.md``.
+    """Write a trained network's source, weights, architecture and card: `FILES`.
 
     Args:
         architecture: of the network.

@@ -11,6 +11,13 @@ from nas.architecture.specification import (
     Stem,
 )
 
+_UNITS = (
+    *((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)),
+    *((512, 1),) * 5,
+    *((1024, 2), (1024, 1)),
+)
+"""Channels and stride of each depthwise separable unit."""
+
 
 def mobilenet(
     classes: int = 1000,
@@ -32,24 +39,16 @@ def mobilenet(
     """
     point = SpectrumPoint(segments, "relu", norm_between=True)
 
-    def unit(channels: int, stride: int = 1) -> Block:
-        widths = (max(1, round(width * channels)),)
-        return Block(widths, point, stride=stride, downsample="convolution", residual=False)
+    def scaled(channels: int) -> tuple[int]:
+        return (max(1, round(width * channels)),)
 
     return Architecture(
         input_shape=(3, image_size, image_size),
         classes=classes,
-        stem=Stem((max(1, round(width * 32)),), stride=2),
-        blocks=(
-            unit(64),
-            unit(128, stride=2),
-            unit(128),
-            unit(256, stride=2),
-            unit(256),
-            unit(512, stride=2),
-            *(unit(512) for _ in range(5)),
-            unit(1024, stride=2),
-            unit(1024),
+        stem=Stem(scaled(32), stride=2),
+        blocks=tuple(
+            Block(scaled(channels), point, stride, "convolution", residual=False)
+            for channels, stride in _UNITS
         ),
         padding=padding,
         norm_epsilon=norm_epsilon,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nas.architecture.specification import (
     Activation,
     Architecture,
@@ -43,26 +45,26 @@ def xception(
     def scaled(*channels: int) -> tuple[int, ...]:
         return tuple(max(1, round(width * count)) for count in channels)
 
-    def module(*channels: int, stride: int = 2) -> Block:
-        return Block(scaled(*channels), point, stride=stride, residual=residual)
-
-    def plain_flow(channels: int, leading_relu: bool) -> Block:
-        return Block(scaled(channels), point, residual=False, leading_relu=leading_relu)
-
     return Architecture(
         input_shape=(3, image_size, image_size),
         classes=classes,
         stem=Stem(scaled(32, 64), stride=2, valid=True),
-        blocks=(
-            module(128, 128),
-            module(256, 256),
-            module(728, 728),
-            *(module(728, 728, 728, stride=1) for _ in range(8)),
-            module(728, 1024),
-            # Module 14: no shortcut, and no ReLU between the addition and its first convolution.
-            plain_flow(1536, leading_relu=False),
-            plain_flow(2048, leading_relu=True),
+        blocks=tuple(
+            replace(block, channels=scaled(*block.channels), point=point)
+            for block in _blocks(residual)
         ),
         padding=padding,
         norm_epsilon=norm_epsilon,
+    )
+
+
+def _blocks(residual: bool) -> tuple[Block, ...]:
+    """Modules 2 to 14 of the figure."""
+    return (
+        *(Block((c, c), stride=2, residual=residual) for c in (128, 256, 728)),
+        *(Block((728, 728, 728), residual=residual) for _ in range(8)),
+        Block((728, 1024), stride=2, residual=residual),
+        # Module 14: no shortcut, and no ReLU between the addition and its first convolution.
+        Block((1536,), residual=False, leading_relu=False),
+        Block((2048,), residual=False),
     )

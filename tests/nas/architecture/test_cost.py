@@ -97,7 +97,7 @@ def test_formulas_of_the_two_orders_on_one_convolution():
         block = Block((c_out,), point, stride=s, downsample="convolution", residual=False)
         architecture = Architecture((1, 16, 16), 2, Stem((c_in,)), (block,))
         table = tabulated(network_layers(architecture))
-        return sum(layer.macs for name, layer in table if ".conv0." in name)
+        return sum(layer.macs for name, layer, _ in table if ".conv0." in name)
 
     positions = 8 * 8
     between = m * c_in

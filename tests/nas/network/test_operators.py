@@ -16,15 +16,20 @@ from nas.architecture.modules import (
     Activation,
     Run,
     Step,
+    average_pool,
+    concatenation,
+    convolution,
     max_pool,
     pointwise_convolution,
     segment_runs,
     segmented_convolution,
+    sequential,
 )
 from nas.architecture.operators import Unit, spectrum_convolution
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 from nas.network.build import build, build_network
 from nas.network.exported_layers import Interleave, SamePad
+from nas.network.ptflops import count_macs_with_ptflops
 from tests.nas.strategies import architectures
 
 
@@ -149,6 +154,50 @@ def test_equal_inception_towers_are_one_pointwise_and_a_segmented_convolution(to
     segmented = built(segmented_convolution(runs, 3), towers * width).double()
     segmented.parts[0].weight.data = torch.cat([s.weight for s in spatial])
     torch.testing.assert_close(segmented(F.relu(pointwise(x))), inception)
+
+
+def figure_1(width: int) -> Step:
+    """Chollet 2016: the towers of a canonical Inception module, average pooling in one of them."""
+
+    def tower(*steps: Step) -> Step:
+        return sequential({str(index): step for index, step in enumerate(steps)})
+
+    pointwise, spatial = pointwise_convolution(width), convolution(width, 3, padding=1)
+    return concatenation(
+        tower(pointwise),
+        tower(pointwise, spatial),
+        tower(average_pool(), spatial),
+        tower(pointwise, spatial, spatial),
+    )
+
+
+def figure_3(width: int, towers: int) -> Step:
+    """One 1x1 convolution, then a 3x3 convolution in as many segments as there were towers."""
+    channels = towers * width
+    return sequential(
+        {
+            "pointwise": pointwise_convolution(channels),
+            "spatial": segmented_convolution(segment_runs(channels, channels, towers), 3),
+        }
+    )
+
+
+def test_inception_modules_are_trees_that_can_be_counted_and_built():
+    c_in, width, positions = 6, 4, 7 * 9
+    pointwise, spatial = c_in * width, 9 * width * width
+    figures = {
+        # Figures 1, 3 with three towers, and 4: a segment for each channel.
+        figure_1(width): 3 * pointwise + 3 * spatial + 9 * c_in * width,
+        figure_3(width, 3): 3 * pointwise + 3 * spatial,
+        figure_3(1, 12): 12 * c_in + 12 * 9,
+    }
+    for step, params in figures.items():
+        layer = step((c_in, 7, 9))
+        module = build(layer)
+        assert (layer.params, layer.macs) == (params, params * positions)
+        assert sum(p.numel() for p in module.parameters()) == params
+        assert module(torch.zeros(2, c_in, 7, 9)).shape == (2, *layer.output)
+        assert count_macs_with_ptflops(module, (c_in, 7, 9)) == layer.macs
 
 
 def test_one_segment_without_activation_is_a_regular_convolution():
