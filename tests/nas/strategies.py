@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from hypothesis import strategies as st
 
+from nas.architecture.modules import Activation
+from nas.architecture.operators import OPERATORS
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 
 KERNELS = st.sampled_from([3, 5, 7])
@@ -11,12 +15,13 @@ KERNELS = st.sampled_from([3, 5, 7])
 
 @st.composite
 def points(draw: st.DrawFn, in_channels: int, channels: tuple[int, ...], stride: int):
-    order = draw(st.sampled_from(["spatial_first", "pointwise_first", "plain"]))
+    order = draw(st.sampled_from(list(OPERATORS)))
     kernel = draw(KERNELS)
     dilation = draw(st.integers(1, 2)) if stride == 1 else 1
-    if order == "plain":
-        return SpectrumPoint(1, order="plain", kernel=kernel, dilation=dilation)
-    narrowest = min(channels) if order == "pointwise_first" else min((in_channels, *channels[:-1]))
+    if not OPERATORS[order].separable:
+        return SpectrumPoint(1, order=order, kernel=kernel, dilation=dilation)
+    over_outputs = OPERATORS[order].segmented == "output"
+    narrowest = min(channels) if over_outputs else min((in_channels, *channels[:-1]))
     segments = draw(
         st.one_of(
             st.integers(1, narrowest),
@@ -26,7 +31,7 @@ def points(draw: st.DrawFn, in_channels: int, channels: tuple[int, ...], stride:
     )
     return SpectrumPoint(
         segments,
-        draw(st.sampled_from(["none", "relu", "elu", "gelu", "silu"])),
+        draw(st.sampled_from(get_args(Activation))),
         order,
         kernel=kernel,
         multiplier=draw(st.integers(1, 3)),
