@@ -52,8 +52,7 @@ def retrain(
                 training = train_again(records, record, chosen, seed)
         except Diverged as error:
             raise fail(f"not finite: {error}", "a lower learning rate") from None
-        accuracy = training.curve[-1].accuracy
-        trained = Trained(chosen, accuracy)
+        trained = Trained(chosen, training.curve[-1].accuracy)
         export_network(
             record.architecture,
             training.network,
@@ -61,9 +60,8 @@ def retrain(
             provenance_of(records, record, trained),
             model_card(records, record, trained),
         )
-        print(
-            f"trial {record.number}, {chosen.epochs} epochs: accuracy {accuracy:.4f}, in {output}"
-        )
+        shown = f"accuracy {trained.accuracy:.4f}, in {output}"
+        print(f"trial {record.number}, {chosen.epochs} epochs: {shown}")
 
 
 if __name__ == "__main__":

@@ -117,10 +117,8 @@ def judge(
     best_end = max(claim.ends, key=lambda end: runs[end].mean())
     against = {end: Comparison.of(runs[chosen], runs[end]) for end in claim.ends}
     p_value = max(comparison.p_greater(claim.delta) for comparison in against.values())
-    interior = [name for name in runs if name not in claim.ends]
-    p_refuted = max(_p_not_better(runs, name, claim) for name in interior)
+    p_refuted = max(_p_not_better(runs, name, claim) for name in runs if name not in claim.ends)
     outcome: Outcome = "inconclusive"
-    # Confidence bounds of the same tests: what is printed cannot contradict what is said.
     if p_value <= claim.alpha:
         outcome = "supported"
     elif p_refuted <= claim.alpha:
