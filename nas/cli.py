@@ -1,4 +1,4 @@
-"""What all commands share: faults end them with status 2, never with a traceback."""
+"""What all commands share: wrong input ends them with status 2, never with a traceback."""
 
 from __future__ import annotations
 

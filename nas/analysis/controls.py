@@ -1,4 +1,4 @@
-"""Negative controls (twins) and positive controls (handicapped arms): do they come out as such?"""
+"""Negative controls (twins) and positive controls (handicapped arms), and whether they passed."""
 
 from __future__ import annotations
 

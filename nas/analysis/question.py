@@ -25,7 +25,7 @@ class Question:
 
     Attributes:
         delta: of the claim, as a fraction: by how much the best end has to be beaten.
-        alpha: probability of a wrong verdict that is put up with.
+        alpha: accepted probability of a wrong verdict.
     """
 
     results: StudyResults

@@ -19,7 +19,7 @@ def headline(answer: Answer) -> str:
     if answer.changes:
         sentences.append("Not everything is as it was planned: see below.")
     if any(control.passed is False for control in answer.controls):
-        sentences.append("A control did not come out as it must.")
+        sentences.append("A control failed.")
     return " ".join(sentences)
 
 

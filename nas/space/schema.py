@@ -1,4 +1,4 @@
-"""What a search-space file may say (section 4 of the design), as pydantic models.
+"""What a search-space file may say (see ``docs/search-space.md``), as pydantic models.
 
 The models are strict: no value is converted to another type, and lists arrive as tuples.
 """
@@ -247,8 +247,8 @@ class StudySection(Section):
 class DesignSection(Section):
     """A planned experiment in place of a search: every architecture of the space is an arm.
 
-    Each arm is trained with the same seeds. With ``controls`` twin arms and a handicapped one are
-    added, which must come out as what they are.
+    Each arm is trained with the same seeds. With ``controls`` two twins (negative controls) and a
+    handicapped arm (positive control) are added.
     """
 
     seeds: Annotated[int, Field(ge=1, le=1000)]

@@ -33,7 +33,7 @@ class Claim:
     Attributes:
         ends: arms at the two ends of the spectrum; all others are interior points.
         delta: accuracy, as a fraction: 0.005 is half a percentage point.
-        alpha: probability of a wrong verdict that is put up with.
+        alpha: accepted probability of a wrong verdict.
     """
 
     ends: tuple[str, ...]

@@ -28,7 +28,7 @@ class Plan:
 
     Attributes:
         delta: by how much the best interior point has to beat the best end, as a fraction.
-        alpha: probability of a wrong verdict that is put up with.
+        alpha: accepted probability of a wrong verdict.
         arms: names of all of a design; empty for a search, which finds its own.
         ends: those of them that are ends of the spectrum.
         screening_seeds: of each arm, to choose by.

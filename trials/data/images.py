@@ -72,7 +72,7 @@ class DataSummary:
         fingerprint: sixteen hexadecimal digits over all images, labels and class names, in order.
         classes: their names, in the order of the labels.
         mean: of each channel of the training images, in units of 0 to 255.
-        std: likewise.
+        std: standard deviation of each channel, in the same units.
         images: in the training and in the validation split.
     """
 
@@ -90,7 +90,7 @@ class ImageData:
     Attributes:
         classes: their names, in the order of the labels.
         mean: of each channel of the training images, in units of 0 to 255.
-        std: likewise, at least 1.
+        std: standard deviation of each channel, in the same units, at least 1.
     """
 
     train: Split
