@@ -1,10 +1,11 @@
-"""What all commands share: wrong input ends them with status 2, never with a traceback."""
+"""What all commands share: their options, and errors that end them without a traceback."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import sqlalchemy as sa
 import typer
@@ -18,6 +19,24 @@ from nas.study.identity import SpaceChanged
 from nas.study.records import STORAGE_ERRORS, NoStudy
 from nas.study.selection import NoSuchTrial
 from trials.data import DataError
+
+StudyOption = Annotated[str, typer.Option(help="Name under runs/, or a study's folder.")]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(help="Database URL; default: $NAS_STORAGE, or SQLite in the study's folder."),
+]
+TrialOption = Annotated[int | None, typer.Option(help="Number of the trial.")]
+BestOption = Annotated[
+    str, typer.Option(help="Where no trial is named: knee, accuracy or macs<=300K.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any value of the space, such as training.epochs=3."),
+]
+RayOption = Annotated[
+    str | None, typer.Option(help="A running Ray cluster; default: this machine.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Print the result and errors only.")]
 
 
 def command() -> typer.Typer:

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from nas.architecture.cost import count_cost
 from nas.architecture.layers import network_layers, tabulated
 from nas.architecture.modules import Layer, Row
 from nas.architecture.presets import PRESETS, preset
 from nas.architecture.specification import Architecture, ArchitectureError
-from nas.cli import cli_errors, command
+from nas.cli import SetOption, cli_errors, command
+from nas.engine import terminal
 from nas.reporting.arm_table import arm_table
 from nas.space import SearchSpace, load_space
 from nas.space.errors import InputError
@@ -33,18 +33,11 @@ def describe(
             help=f"A search space (.yaml), an architecture (.json) or {' or '.join(PRESETS)}."
         ),
     ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", help="Any value of a search space, such as network.stem.channels=32."
-        ),
-    ] = None,
+    overrides: SetOption = None,
     seed: Annotated[int, typer.Option(help="Of the architecture sampled from a space.")] = 0,
 ) -> None:
     """Show layers with shapes, segments, parameters and MACs; of a space also size and costs."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 200  # nothing to fit into: no column is cut
+    console = terminal.console()
     with cli_errors():
         if overrides and (what in PRESETS or what.endswith(".json")):
             raise InputError.of(
@@ -82,14 +75,9 @@ def _describe_space(space: SearchSpace, console: Console) -> None:
         ("budget", _budget(space)),
         ("objectives", ", ".join(space.file.objective_names)),
     ]
-    table = Table.grid(padding=(0, 2))
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    console.print(terminal.facts_table(rows))
     console.print()
-    parameters = Table(box=None, padding=(0, 2, 0, 0))
-    parameters.add_column("parameter")
-    parameters.add_column("choices")
+    parameters = terminal.plain_table(("parameter", "choices"))
     for parameter in space.parameters:
         shown = [str(c).lower() if isinstance(c, bool) else str(c) for c in parameter.choices]
         if len(shown) > 12:
@@ -115,10 +103,8 @@ def _budget(space: SearchSpace) -> str:
 
 
 def _describe_architecture(architecture: Architecture, console: Console) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("layer", no_wrap=True)
-    for heading in ("in", "out", "size", "kernel", "segments", "params", "MACs"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    headings = ("in", "out", "size", "kernel", "segments", "params", "MACs")
+    table = terminal.plain_table(("layer",), headings)
     for name, layer, row in tabulated(network_layers(architecture)):
         table.add_row(name.replace(".branch", ""), *_cells(layer, row))
     console.print(table)

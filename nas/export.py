@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli import cli_errors, command
+from nas.cli import BestOption, StorageOption, StudyOption, TrialOption, cli_errors, command
 from nas.reporting.export_trial import export_trial
 from nas.study.location import locate_study
 from nas.study.records import read_records
@@ -20,13 +20,11 @@ app = command()
 
 @app.command()
 def export(
-    study: Annotated[str, typer.Option(help="Name under runs/, or a study's folder.")],
+    study: StudyOption,
     output: Annotated[Path, typer.Option(help="Folder to write.")],
-    trial: Annotated[int | None, typer.Option(help="Number of the trial.")] = None,
-    best: Annotated[
-        str, typer.Option(help="Where no trial is named: knee, accuracy or macs<=300K.")
-    ] = "knee",
-    storage: Annotated[str | None, typer.Option(help="Database URL, or $NAS_STORAGE.")] = None,
+    trial: TrialOption = None,
+    best: BestOption = "knee",
+    storage: StorageOption = None,
 ) -> None:
     """Write model.py, weights.safetensors, architecture.json and a model card."""
     with cli_errors():

@@ -14,10 +14,10 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from nas.analysis.fidelity import compare_with_longer, spread_sample
-from nas.cli import cli_errors, command, fail
+from nas.cli import QuietOption, RayOption, StorageOption, StudyOption, cli_errors, command, fail
+from nas.engine import terminal
 from nas.engine.lock import DriverLock
 from nas.engine.stage import INTERRUPTED, StageRunner
 from nas.reporting.fidelity_table import print_fidelity
@@ -38,14 +38,12 @@ app = command()
 
 @app.command()
 def fidelity(
-    study: Annotated[str, typer.Option(help="Name under runs/, or a study's folder.")],
+    study: StudyOption,
     sample: Annotated[int, typer.Option(min=3, help="Architectures that are trained longer.")] = 12,
     epochs: Annotated[str, typer.Option(help="Longer budget: 40, or 4x the study's.")] = "4x",
-    storage: Annotated[str | None, typer.Option(help="Database URL, or $NAS_STORAGE.")] = None,
-    ray_address: Annotated[
-        str | None, typer.Option(help="A running Ray cluster; default: this machine.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the result.")] = False,
+    storage: StorageOption = None,
+    ray_address: RayOption = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Rank agreement between the study's trainings and longer ones, against its ceiling."""
     with cli_errors():
@@ -69,10 +67,7 @@ def fidelity(
         found = compare_with_longer(place.url, records, kept, long)
         result = asdict(found) | {"epochs": budget, "study_epochs": _epochs(records)}
         atomic_write_text(place.folder / "fidelity.json", json.dumps(result, indent=2) + "\n")
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console.width = 120  # nothing to fit into: no line is broken
-        print_fidelity(found, _epochs(records), budget, console)
+        print_fidelity(found, _epochs(records), budget, terminal.console())
 
 
 def _longer(text: str, records: Records) -> int:

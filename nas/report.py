@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
-
-import typer
 
 from nas.analysis.answer import answer_of
 from nas.analysis.results import read_results
-from nas.cli import cli_errors, command
+from nas.cli import StorageOption, StudyOption, cli_errors, command
 from nas.reporting.figures.files import NO_RENDERER, write_images
 from nas.reporting.page import write_report
 from nas.study.location import locate_study
@@ -24,8 +21,8 @@ app = command()
 
 @app.command()
 def report(
-    study: Annotated[str, typer.Option(help="Name under runs/, or a study's folder.")],
-    storage: Annotated[str | None, typer.Option(help="Database URL, or $NAS_STORAGE.")] = None,
+    study: StudyOption,
+    storage: StorageOption = None,
 ) -> None:
     """Write report.html and front.csv into the study's folder."""
     with cli_errors():

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nas.cli import cli_errors, command, fail
+from nas.cli import BestOption, StorageOption, StudyOption, TrialOption, cli_errors, command, fail
 from nas.network.export import export_network
 from nas.reporting.model_card import Trained, model_card, provenance_of
 from nas.study.location import locate_study
@@ -24,18 +24,16 @@ app = command()
 
 @app.command()
 def retrain(
-    study: Annotated[str, typer.Option(help="Name under runs/, or a study's folder.")],
+    study: StudyOption,
     output: Annotated[Path, typer.Option(help="Folder to export the trained network to.")],
-    trial: Annotated[int | None, typer.Option(help="Number of the trial.")] = None,
-    best: Annotated[
-        str, typer.Option(help="Where no trial is named: knee, accuracy or macs<=300K.")
-    ] = "knee",
+    trial: TrialOption = None,
+    best: BestOption = "knee",
     epochs: Annotated[int | None, typer.Option(min=1, help="Default: the study's.")] = None,
     recipe: Annotated[
         str | None, typer.Option(help=f"Default: the study's; or {', '.join(RECIPES)}.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Default: the trial's.")] = None,
-    storage: Annotated[str | None, typer.Option(help="Database URL, or $NAS_STORAGE.")] = None,
+    storage: StorageOption = None,
 ) -> None:
     """Train one network of a study from scratch and export it."""
     if recipe is not None and recipe not in RECIPES:

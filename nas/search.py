@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nas.api.run_search import run_search
-from nas.cli import cli_errors, command
+from nas.cli import QuietOption, RayOption, SetOption, StorageOption, cli_errors, command
 from nas.engine.stage import INTERRUPTED
+from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.load import build_space, read_document
 from nas.study.location import shown_url, storage_url
+
+SAMPLERS = "tpe, nsga2, nsga3, gp, random or grid."
+CONTROLS = "Add negative (twin) and positive (handicapped) controls to a design."
 
 app = command()
 
@@ -26,35 +32,21 @@ app = command()
 def search(
     space: Annotated[Path, typer.Option(help="Search-space file (YAML).")],
     trials: Annotated[int | None, typer.Option(help="Complete trials wanted.")] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(help="Database URL; default: $NAS_STORAGE, or SQLite in the output folder."),
-    ] = None,
+    storage: StorageOption = None,
     study: Annotated[str | None, typer.Option(help="Name of the study.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder; default: runs/STUDY.")] = None,
-    cpus_per_trial: Annotated[float | None, typer.Option(help="CPU cores of a trial.")] = None,
-    gpus_per_trial: Annotated[
-        float | None, typer.Option(help="GPUs of a trial; may be a fraction.")
-    ] = None,
-    ray_address: Annotated[
-        str | None, typer.Option(help="A running Ray cluster; default: this machine.")
-    ] = None,
+    cpus_per_trial: Annotated[float | None, typer.Option(help="CPU cores of each.")] = None,
+    gpus_per_trial: Annotated[float | None, typer.Option(help="Of each; 0.5 is half.")] = None,
+    ray_address: RayOption = None,
     seed: Annotated[int | None, typer.Option(help="Of the whole study.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Of each trial.")] = None,
-    sampler: Annotated[
-        str | None, typer.Option(help="tpe, nsga2, nsga3, gp, random or grid.")
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any value of the file, such as training.epochs=3."),
-    ] = None,
-    controls: Annotated[
-        bool, typer.Option("--controls", help="Add twin arms and a handicapped one to a design.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
+    sampler: Annotated[str | None, typer.Option(help=SAMPLERS)] = None,
+    overrides: SetOption = None,
+    controls: Annotated[bool, typer.Option("--controls", help=CONTROLS)] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Search the separability spectrum; the same command again resumes."""
-    assignments: dict[str, tuple[tuple[str, ...], object]] = {
+    options = {
         "--trials": (("study", "trials"), trials),
         "--study": (("name",), study),
         "--cpus-per-trial": (("resources", "cpus_per_trial"), cpus_per_trial),
@@ -64,34 +56,42 @@ def search(
         "--sampler": (("study", "sampler"), sampler),
         "--controls": (("design", "controls"), controls or None),
     }
-    options = {option: given for option, given in assignments.items() if given[1] is not None}
-    with cli_errors():
-        document = read_document(space, overrides or (), options)
-        planned = isinstance(document.value, dict) and document.value.get("design")
-        if controls and planned == {"controls": True}:
-            hint = "add design: {seeds: 5} to it"
-            raise InputError.of("--controls", f"adds arms to a design, and {space} has none", hint)
-        command = _this_command(storage)
-        try:
-            run_search(
-                build_space(document),
-                output=output,
-                storage=storage,
-                ray_address=ray_address,
-                quiet=quiet,
-                command=command,
-            )
-        except KeyboardInterrupt:
-            print(f"resume with: {command}", file=sys.stderr)
-            sys.exit(INTERRUPTED)
+    with cli_errors(), _resumable(storage) as this_command:
+        run_search(
+            _space(space, overrides or (), options),
+            output=output,
+            storage=storage,
+            ray_address=ray_address,
+            quiet=quiet,
+            command=this_command,
+        )
 
 
-def _this_command(storage: str | None) -> str:
-    """The command of this process, to be run again; without the password of a database."""
+def _space(
+    file: Path, overrides: Sequence[str], options: Mapping[str, tuple[tuple[str, ...], object]]
+) -> SearchSpace:
+    """The space of a file with the options that were given."""
+    given = {option: value for option, value in options.items() if value[1] is not None}
+    document = read_document(file, overrides, given)
+    design = document.value.get("design") if isinstance(document.value, dict) else None
+    if "--controls" in given and design == {"controls": True}:
+        hint = "add design: {seeds: 5} to it"
+        raise InputError.of("--controls", f"adds arms to a design, and {file} has none", hint)
+    return build_space(document)
+
+
+@contextmanager
+def _resumable(storage: str | None) -> Iterator[str]:
+    """The command of this process, said where it is interrupted; without a database's password."""
     url = shown_url(storage_url(storage, Path())) if storage else ""
     shown = {storage: url, f"--storage={storage}": f"--storage={url}"} if storage else {}
     arguments = (shown.get(argument, argument) for argument in sys.argv[1:])
-    return f"python -m nas.search {shlex.join(arguments)}"
+    this_command = f"python -m nas.search {shlex.join(arguments)}"
+    try:
+        yield this_command
+    except KeyboardInterrupt:
+        print(f"resume with: {this_command}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from nas.analysis.answer import answer
 from nas.analysis.published import published_results
 from nas.analysis.question import NoVerdict
 from nas.analysis.results import StudyResults, read_results
-from nas.cli import cli_errors, command, fail
+from nas.cli import StorageOption, cli_errors, command, fail
+from nas.engine import terminal
 from nas.reporting.answer_console import print_answer
 from nas.space.errors import InputError
 from nas.study.location import locate_study
@@ -36,7 +36,7 @@ def verdict(
     figures: Annotated[
         Path | None, typer.Option(help="Folder to draw the figures into, as PNG and SVG.")
     ] = None,
-    storage: Annotated[str | None, typer.Option(help="Database URL, or $NAS_STORAGE.")] = None,
+    storage: StorageOption = None,
 ) -> None:
     """Judge a study's pre-registered claim: a paired comparison at matched MACs.
 
@@ -54,10 +54,7 @@ def verdict(
             found = answer(results, None if delta is None else delta / 100, alpha)
         except (NoVerdict, ValueError) as error:
             raise fail(error) from None
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console.width = 180  # nothing to fit into: no column is cut
-        print_answer(found, console)
+        print_answer(found, terminal.console(width=180))
         if figures is not None:
             draw(results, figures)
 

@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from nas.engine import ray_settings
+from nas.engine import ray_settings, terminal
 from nas.engine.driver import Driver
 from nas.engine.progress import SearchProgress
 from nas.space import SearchSpace
@@ -53,9 +51,7 @@ class StageRunner:
         self.space, self.place = space, place
         self.ray_address, self.quiet = ray_address, quiet
         self.sampler, self.callbacks = sampler, tuple(callbacks)
-        self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
-        if not self.console.is_terminal:
-            self.console.width = 200  # nothing to fit into: no column is cut
+        self.console = terminal.console(quiet, soft_wrap=True)
 
     def load_data(self) -> ImageData:
         """Training and validation images, checked.
@@ -119,10 +115,7 @@ class StageRunner:
         test: Split | None = None,
         keep_weights: bool = True,
     ) -> None:
-        """Run what is left to run.
-
-        Args:
-            test: the test split, where trials are evaluated on it.
+        """Run what is left to run; trials are evaluated on the test split where it is given.
 
         Raises:
             KeyboardInterrupt: the search was asked to stop.

@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.table import Table as RichTable
 
 from nas.analysis.answer import Answer
+from nas.engine.terminal import facts_table, plain_table
 from nas.reporting import answer_text
 from nas.reporting.answer_tables import Table, answer_tables
 
@@ -18,17 +19,14 @@ def print_answer(found: Answer, console: Console) -> None:
     console.print(
         Panel(escape(answer_text.headline(found)), title=escape(found.study), box=box.ROUNDED)
     )
-    grid = RichTable.grid(padding=(0, 2))
-    for name, text in answer_text.facts(found):
-        grid.add_row(name, escape(text))
-    console.print(grid)
+    console.print(facts_table((name, escape(text)) for name, text in answer_text.facts(found)))
     for table in answer_tables(found):
         console.print()
         console.print(_plain(table))
 
 
 def _plain(table: Table) -> RichTable:
-    shown = RichTable(box=None, padding=(0, 2, 0, 0))
+    shown = plain_table()
     for position, head in enumerate(table.heads):
         shown.add_column(head, no_wrap=position == 0)
     for row in table.rows:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from nas.architecture.cost import count_cost
 from nas.architecture.matching import widths_of
+from nas.engine.terminal import plain_table
 from nas.space.objectives import COUNTED, OBJECTIVES
 from nas.space.schema import MatchSection
 from nas.study.design import Arm
@@ -15,15 +16,13 @@ from nas.study.design import Arm
 
 def arm_table(arms: Sequence[Arm], matched: MatchSection | None) -> Table:
     """Arms of a design with what they cost and how far that is from what was asked for."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("arm", "role", "widths", "MACs", "parameters"):
-        table.add_column(heading, justify="right" if heading in ("MACs", "parameters") else "left")
     by_latency = matched is not None and matched.cost not in COUNTED
-    for heading in (
-        *([OBJECTIVES["latency_ms"].unit] if by_latency else []),
-        *(["off by"] if matched else []),
-    ):
-        table.add_column(heading, justify="right")
+    numbers = ["MACs", "parameters"]
+    if by_latency:
+        numbers.append(OBJECTIVES["latency_ms"].unit)
+    if matched is not None:
+        numbers.append("off by")
+    table = plain_table(("arm", "role", "widths"), numbers)
     for arm in arms:
         cost = count_cost(arm.architecture)
         cells = [

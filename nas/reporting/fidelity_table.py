@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
 
+from nas.engine.terminal import plain_table
 from nas.statistics.rank_agreement import Agreement, Fidelity
 
 
@@ -14,9 +14,7 @@ def print_fidelity(found: Fidelity, epochs: int, longer: int, console: Console) 
         f"{found.architectures} architectures, {epochs} epochs against {longer}, "
         f"Kendall's tau with 95% intervals over architectures"
     )
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("signal", "tau", "interval", "of the ceiling"):
-        table.add_column(heading, justify="left" if heading == "signal" else "right")
+    table = plain_table(("signal",), ("tau", "interval", "of the ceiling"))
     for agreement in (found.ceiling, *found.signals):
         table.add_row(
             agreement.signal,

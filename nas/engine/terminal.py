@@ -1,0 +1,38 @@
+"""What is printed to a terminal, or to a file in its place: consoles and plain tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.table import Table
+
+
+def console(quiet: bool = False, width: int = 200, soft_wrap: bool = False) -> Console:
+    """A console for this program's output.
+
+    Args:
+        width: where there is no terminal to fit into, so that no column is cut.
+    """
+    made = Console(quiet=quiet, highlight=False, soft_wrap=soft_wrap)
+    if not made.is_terminal:
+        made.width = width
+    return made
+
+
+def plain_table(left: Iterable[str] = (), right: Iterable[str] = ()) -> Table:
+    """A table without lines: columns of words, then columns of numbers."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in left:
+        table.add_column(heading)
+    for heading in right:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def facts_table(rows: Iterable[tuple[str, str]]) -> Table:
+    """Names with what there is to say of each."""
+    table = Table.grid(padding=(0, 2))
+    for name, text in rows:
+        table.add_row(name, text)
+    return table
