@@ -9,9 +9,9 @@ from nas.analysis.results import read_results
 from nas.cli import StorageOption, StudyOption, cli_errors, command
 from nas.reporting.figures.files import NO_RENDERER, write_images
 from nas.reporting.page import write_report
+from nas.study.importances import parameter_importances
 from nas.study.location import locate_study
 from nas.study.records import (
-    parameter_importances,
     quiet_optuna,
     read_records,
 )

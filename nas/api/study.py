@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas.study.importances import parameter_importances
 from nas.study.location import StudyPlace, locate_study
-from nas.study.records import Records, TrialRecord, parameter_importances, read_records
+from nas.study.records import Records, TrialRecord, read_records
 from nas.study.selection import choose
 
 if TYPE_CHECKING:  # each loads for a second, and is needed for some of this alone

@@ -12,8 +12,9 @@ from nas.reporting.export_trial import export_trial
 from nas.reporting.figures.files import NO_RENDERER, write_images
 from nas.reporting.page import write_report
 from nas.space.quantities import format_count
+from nas.study.importances import parameter_importances
 from nas.study.location import StudyPlace, shown_url
-from nas.study.records import parameter_importances, read_records
+from nas.study.records import read_records
 from nas.study.selection import choose
 
 

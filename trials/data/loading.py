@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from trials.data.images import DataConfig, DataError, ImageData, Images, Labels, Split
-from trials.data.sources import Indices, RawSplit, Source, open_source, stratified
+from trials.data.raw_split import Indices, RawSplit, Source
+from trials.data.sources import open_source, stratified
 
 SPLIT_SEED = 0
 """Of the validation split and of ``limit``: the same images in every study of a data set."""

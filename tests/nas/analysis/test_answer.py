@@ -18,7 +18,8 @@ from nas.reporting.page import render, write_report
 from nas.space import load_space
 from nas.space.errors import InputError
 from nas.study.design import design_seeds
-from nas.study.records import parameter_importances, read_records
+from nas.study.importances import parameter_importances
+from nas.study.records import read_records
 from nas.verdict import app as verdict_command
 from tests.nas.planting import (
     ARMS,

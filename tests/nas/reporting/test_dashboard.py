@@ -17,7 +17,8 @@ from sqlalchemy.engine import make_url
 
 from nas.reporting.dashboard import publish
 from nas.reporting.figures import study_figures
-from nas.study.records import parameter_importances, read_records
+from nas.study.importances import parameter_importances
+from nas.study.records import read_records
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
