@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -86,49 +86,71 @@ def train(
         Diverged: the loss of an epoch is not finite.
     """
     device = data.device
-    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    _set_dropout(network, recipe.dropout)
+    _prepare(network, device, recipe.dropout)
     optimizer = _optimizer(network, recipe)
     averaged = _polyak(network, recipe) if recipe.polyak else None
     evaluated: nn.Module = averaged.module if averaged else network
-    batches = len(data.train) // recipe.batch_size
-    total_steps = batches * recipe.epochs
     # Streams of their own: the initialisation has drawn from the one of the seed itself.
     order = torch.Generator().manual_seed(seed + 1)
     augmentation = torch.Generator(device).manual_seed(seed + 2)
     curve: list[Epoch] = []
-    seconds, step = 0.0, 0
-
-    for epoch in range(recipe.epochs):
-        network.train()
+    seconds = 0.0
+    rates = _learning_rates(recipe, len(data.train))
+    for epoch_rates in rates:
         started = now(device)
-        losses = torch.zeros((), device=device)
-        for images, labels in _shuffled_batches(data.train, recipe, order, augmentation):
-            rate = recipe.learning_rate_at(step, total_steps, len(data.train))
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            with _autocast(device):
-                loss = F.cross_entropy(
-                    network(images), labels, label_smoothing=recipe.label_smoothing
-                )
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            if averaged:
-                averaged.update_parameters(network)
-            losses += loss.detach()
-            step += 1
+        batches = _shuffled_batches(data.train, recipe, order, augmentation)
+        loss = _train_epoch(network, averaged, optimizer, recipe, batches, epoch_rates)
         seconds += now(device) - started
-        train_loss = float(losses) / batches
-        validation_loss, accuracy = evaluate(evaluated, data.validation)
-        if not (math.isfinite(train_loss) and math.isfinite(validation_loss)):
-            raise Diverged(
-                f"loss {train_loss} in training and {validation_loss} in validation "
-                f"in epoch {epoch + 1} of {recipe.epochs}"
-            )
-        curve.append(Epoch(train_loss, validation_loss, accuracy))
+        curve.append(Epoch(loss, *evaluate(evaluated, data.validation)))
+        _check_finite(curve, recipe)
         after_epoch(curve[-1])
-    return Training(evaluated, tuple(curve), seconds, total_steps * recipe.batch_size)
+    return Training(evaluated, tuple(curve), seconds, sum(map(len, rates)) * recipe.batch_size)
+
+
+def _learning_rates(recipe: Recipe, images: int) -> list[list[float]]:
+    """The rate of each step of each epoch."""
+    steps = images // recipe.batch_size
+    return [
+        [
+            recipe.learning_rate_at(step, steps * recipe.epochs, images)
+            for step in range(epoch * steps, (epoch + 1) * steps)
+        ]
+        for epoch in range(recipe.epochs)
+    ]
+
+
+def _train_epoch(
+    network: nn.Module,
+    averaged: AveragedModel | None,
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    rates: Sequence[float],
+) -> float:
+    """One step for each batch, at its rate; the mean loss. Waits for the device only at the end."""
+    network.train()
+    losses: Tensor | float = 0.0
+    for (images, labels), rate in zip(batches, rates, strict=True):
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        with _autocast(images.device):
+            loss = F.cross_entropy(network(images), labels, label_smoothing=recipe.label_smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if averaged:
+            averaged.update_parameters(network)
+        losses += loss.detach()
+    return float(losses) / len(rates)
+
+
+def _check_finite(curve: Sequence[Epoch], recipe: Recipe) -> None:
+    last = curve[-1]
+    if not (math.isfinite(last.train_loss) and math.isfinite(last.validation_loss)):
+        raise Diverged(
+            f"loss {last.train_loss} in training and {last.validation_loss} in validation "
+            f"in epoch {len(curve)} of {recipe.epochs}"
+        )
 
 
 def seed_weights(recipe: Recipe, seed: int) -> None:
@@ -197,10 +219,11 @@ def _polyak(network: nn.Module, recipe: Recipe) -> AveragedModel:
     return AveragedModel(network, avg_fn=average, use_buffers=True)
 
 
-def _set_dropout(network: nn.Module, rate: float) -> None:
+def _prepare(network: nn.Module, device: torch.device, dropout: float) -> None:
+    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     for module in network.modules():
         if isinstance(module, nn.Dropout):
-            module.p = rate
+            module.p = dropout
 
 
 def _autocast(device: torch.device) -> AbstractContextManager[object]:

@@ -81,59 +81,80 @@ def run_trial(
     """
     measurements: list[Measurement] = []
     for seed in seeds:
-        started = Measurement(
-            architecture_key=subject.key,
-            architecture=subject.description,
-            data=fingerprint,
-            recipe=recipe.key,
-            epochs=recipe.epochs,
-            seed=seed,
-            macs=subject.macs,
-            params=subject.params,
-            device=_device_name(data.device),
-            worker=f"{socket.gethostname()}:{os.getpid()}",
-            threads=torch.get_num_threads(),
-            versions={"python": platform.python_version(), "torch": torch.__version__},
-        )
+        started = _started(subject, data, fingerprint, recipe, seed)
+        kept = weights if not measurements else None
         try:
-            seed_weights(recipe, seed)
-            if data.device.type == "cuda":
-                torch.cuda.reset_peak_memory_stats(data.device)
-            training = train(subject.build(), data, recipe, seed)
-            measurement = _complete(started, training)
-            if data.device.type == "cuda":
-                peak = torch.cuda.max_memory_allocated(data.device)
-                measurement = replace(measurement, peak_memory_bytes=peak)
-            if data.test is not None:
-                _, test_accuracy = evaluate(training.network, data.test)
-                measurement = replace(measurement, test_accuracy=test_accuracy)
-            if latency:
-                timing = measure_latency(training.network, subject.input_shape, data.device)
-                measurement = replace(
-                    measurement,
-                    latency_ms=timing.median_ms,
-                    latency_spread_ms=timing.spread_ms,
-                )
-            if weights and not measurements:
-                save_weights(training.network, weights, started.training)
-        except Diverged as error:
-            measurement = replace(started, state="failed", reason=f"{NOT_FINITE}: {error}")
+            measurement = _train_and_measure(started, subject, data, recipe, latency, kept)
         except Exception as error:
             if isinstance(error, torch.AcceleratorError) and not _out_of_memory(error):
                 raise
-            kind = "out of memory" if _out_of_memory(error) else type(error).__name__
-            measurement = replace(
-                started,
-                state="failed",
-                reason=f"{kind}: {error}",
-                traceback=traceback.format_exc(),
-            )
+            measurement = _failed(started, error)
         measurements.append(measurement)
         if measurement.state == "failed":
             if data.device.type == "cuda":  # only now: the error's traceback held the tensors
                 torch.cuda.empty_cache()
             break
     return tuple(measurements)
+
+
+def _started(
+    subject: Subject, data: Resident, fingerprint: str, recipe: Recipe, seed: int
+) -> Measurement:
+    """What is known before the training."""
+    return Measurement(
+        architecture_key=subject.key,
+        architecture=subject.description,
+        data=fingerprint,
+        recipe=recipe.key,
+        epochs=recipe.epochs,
+        seed=seed,
+        macs=subject.macs,
+        params=subject.params,
+        device=_device_name(data.device),
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+        threads=torch.get_num_threads(),
+        versions={"python": platform.python_version(), "torch": torch.__version__},
+    )
+
+
+def _train_and_measure(
+    started: Measurement,
+    subject: Subject,
+    data: Resident,
+    recipe: Recipe,
+    latency: bool,
+    weights: Path | None,
+) -> Measurement:
+    on_gpu = data.device.type == "cuda"
+    seed_weights(recipe, started.seed)
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats(data.device)
+    training = train(subject.build(), data, recipe, started.seed)
+    measurement = _complete(started, training)
+    if on_gpu:
+        peak = torch.cuda.max_memory_allocated(data.device)
+        measurement = replace(measurement, peak_memory_bytes=peak)
+    if data.test is not None:
+        _, test_accuracy = evaluate(training.network, data.test)
+        measurement = replace(measurement, test_accuracy=test_accuracy)
+    if latency:
+        timing = measure_latency(training.network, subject.input_shape, data.device)
+        measurement = replace(
+            measurement, latency_ms=timing.median_ms, latency_spread_ms=timing.spread_ms
+        )
+    if weights:
+        save_weights(training.network, weights, started.training)
+    return measurement
+
+
+def _failed(started: Measurement, error: Exception) -> Measurement:
+    """Call it where the error is handled: it keeps the traceback of all but a divergence."""
+    if isinstance(error, Diverged):
+        return replace(started, state="failed", reason=f"{NOT_FINITE}: {error}")
+    kind = "out of memory" if _out_of_memory(error) else type(error).__name__
+    return replace(
+        started, state="failed", reason=f"{kind}: {error}", traceback=traceback.format_exc()
+    )
 
 
 def save_weights(network: nn.Module, path: Path, training: TrainingKey) -> None:
