@@ -109,12 +109,12 @@ class SearchProgress:
         self.front = (
             {self.records[i].number for i in pareto_front(values)} if len(values) else set()
         )
-        best = max((r.accuracy or 0.0 for r in self.records), default=0.0)
+        best = max((r.validation_accuracy for r in self.records), default=0.0)
         status = f"running {self.running}  front {len(self.front)}  best {best:.4f}"
         self.bar.update(self.task, completed=len(self.records), status=status)
 
     def _line(self, record: TrialRecord) -> str:
-        values = {"accuracy": record.accuracy or 0.0, "macs": record.macs}
+        values = {"accuracy": record.validation_accuracy, "macs": record.macs}
         values |= dict(zip(self.objectives, record.values, strict=True))
         parts = [
             f"{len(self.records)}/{self.wanted}",

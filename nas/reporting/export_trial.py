@@ -27,8 +27,7 @@ def export_trial(
         DataError: it has to be trained again, and the data is not what it was.
     """
     recipe = recipe_of(records, record)
-    assert record.accuracy is not None  # it is complete
-    trained = Trained(recipe, record.accuracy, len(record.seeds))
+    trained = Trained(recipe, record.validation_accuracy, len(record.seeds))
     try:
         network = load_trained(records, record, study_folder)
     except MissingWeights as error:

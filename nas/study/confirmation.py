@@ -54,7 +54,7 @@ def arms_to_confirm(
         chosen = [candidates[i] for i in (*front.undecided, *certain)]
     interior = [arm for arm in candidates if arm.role == "interior"]
     if interior:  # the claim is about the best of them, however far behind it is
-        best = max(interior, key=lambda arm: fmean(t.accuracy or 0.0 for t in runs[arm.name]))
+        best = max(interior, key=lambda arm: fmean(t.validation_accuracy for t in runs[arm.name]))
         chosen = chosen if best in chosen else [*chosen, best]
     originals = {arm.control_of for arm in trained}
     rest = [
@@ -93,13 +93,13 @@ def _of_search(records: Records, space: SearchSpace, say: Callable[[str], None])
     if not interior:
         say("no interior point is complete: there is nothing to compare with the ends")
         return ()
-    best = max(interior, key=lambda trial: trial.accuracy or 0.0)
+    best = max(interior, key=lambda trial: trial.validation_accuracy)
     front = [trial for trial in records.front if trial is not best]
     arms = {
         trial.architecture.key: Arm(
             f"trial {trial.number}", trial.architecture, role_of(trial.architecture)
         )
-        for trial in (best, *sorted(front, key=lambda trial: -(trial.accuracy or 0.0)))
+        for trial in (best, *sorted(front, key=lambda trial: -trial.validation_accuracy))
     }
     for name, end in ends_of(best.architecture, space.orders).items():
         try:

@@ -91,6 +91,17 @@ class TrialRecord:
         return count_cost(self.architecture)
 
     @property
+    def validation_accuracy(self) -> float:
+        """The accuracy of a complete trial.
+
+        Raises:
+            NotMeasured: it has none.
+        """
+        if self.accuracy is None:
+            raise NotMeasured(f"trial {self.number} is {self.state}: it has no accuracy")
+        return self.accuracy
+
+    @property
     def is_control(self) -> bool:
         """Whether it says something of the study, not of its architecture."""
         return self.role in ("twin", "handicapped")
@@ -172,7 +183,7 @@ def _mean(trials: list[TrialRecord]) -> TrialRecord:
     return replace(
         trials[0],
         values=tuple(fmean(values) for values in zip(*(t.values for t in trials), strict=True)),
-        accuracy=fmean(t.accuracy for t in trials if t.accuracy is not None),
+        accuracy=fmean(t.validation_accuracy for t in trials),
         test_accuracy=fmean(test) if test else None,
         seconds=fmean(t.seconds for t in trials),
         curve=tuple(fmean(epoch) for epoch in zip(*(t.curve for t in trials), strict=True)),

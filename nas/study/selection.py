@@ -38,7 +38,7 @@ def choose(records: Records, best: str = "knee", trial: int | None = None) -> Tr
         return records.complete[knee(records.points)]
     candidates = records.complete if best == "accuracy" else _inside(records, best)
     # Of equally accurate ones, the cheapest.
-    order = np.lexsort(([t.macs for t in candidates], [-(t.accuracy or 0) for t in candidates]))
+    order = np.lexsort(([t.macs for t in candidates], [-t.validation_accuracy for t in candidates]))
     return candidates[int(order[0])]
 
 

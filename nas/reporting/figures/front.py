@@ -72,7 +72,7 @@ def _point(records: Records, trial: TrialRecord) -> FrontPoint:
     told = dict.fromkeys(("accuracy", "macs", "params", *records.objectives))
     return FrontPoint(
         trial.number,
-        trial.accuracy or 0.0,
+        trial.validation_accuracy,
         costs[0],
         costs[1] if len(costs) > 1 else None,
         ", ".join(OBJECTIVES[name].in_words(records.value(trial, name)) for name in told),

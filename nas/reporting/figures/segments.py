@@ -52,7 +52,7 @@ def segments_info(records: Records) -> SegmentsInfo:
         for index, (block, in_channels) in enumerate(trial.architecture.blocks_with_input()):
             point = block.point
             choice = "plain" if point.order == "plain" else str(point.segments)
-            members[index, choice].append((trial.number, trial.accuracy or 0.0))
+            members[index, choice].append((trial.number, trial.validation_accuracy))
             positions[choice].append(block_position(block, in_channels))
     order = sorted(positions, key=lambda choice: (fmean(positions[choice]), choice))
     groups = tuple(
