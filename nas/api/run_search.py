@@ -1,7 +1,7 @@
 """Search a space from Python; ``python -m nas.search`` is this function behind options.
 
 Ray starts workers of its own, so a script needs no ``if __name__ == "__main__"``, and a notebook
-may search too. Ctrl-C stops between two trials; what is complete is kept.
+may search too. Ctrl-C stops at once; what is complete is kept, what is running will run again.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from nas.engine.search import claim_folder, search_study
 from nas.engine.stage import StageRunner
 from nas.reporting.arm_table import arm_table
 from nas.space import SearchSpace
+from nas.space.errors import InputError
 from nas.space.load import changed_space, load_space
 from nas.study.design import Arm
 from nas.study.location import RUNS, StudyPlace, storage_url
 from nas.study.records import TrialRecord
+from trials.data import DataError
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -48,7 +50,7 @@ def run_search(
         storage: URL of a database in place of SQLite in that folder.
         data: in place of the space's source; kept in the folder, so that commands find it, too.
         sampler: any of Optuna's in place of the one that the space names.
-        callbacks: called with every trial that ends; what one raises ends the search.
+        callbacks: called with every trial that ends here; what one raises ends the search.
         ray_address: of a running Ray cluster in place of this machine.
         quiet: print nothing.
         command: how to resume, for ``environment.json``.
@@ -82,12 +84,24 @@ def _with_arguments(
     if trials is not None:
         changes["trials"] = (("study", "trials"), trials)
     if data is not None:
-        from trials.data.from_python import keep_as_npz  # PyTorch loads for a second
-
-        claim_folder(place)
-        archive = keep_as_npz(data, place.folder / "data.npz")
-        changes["data"] = (("data", "source"), f"npz:{archive}")
+        changes["data"] = (("data",), _data_section(space, place, data))
     return changed_space(space, changes) if changes else space
+
+
+def _data_section(space: SearchSpace, place: StudyPlace, data: PythonData) -> dict[str, object]:
+    """The section for data in memory: of the space's own, only how much of it validates is kept."""
+    from trials.data.from_python import arrays_of, write_archive  # PyTorch loads for a second
+
+    if space.file.confirm is not None:
+        message = "has no test split, which confirm reads"
+        raise InputError.of("data", message, "leave confirm out, or keep both splits in npz:FILE")
+    try:
+        images, labels = arrays_of(data)
+    except DataError as error:
+        raise InputError.of("data", str(error), error.hint) from None
+    claim_folder(place)
+    archive = write_archive(images, labels, place.folder)
+    return {"source": f"npz:{archive}", "validation": space.file.data.validation}
 
 
 def _show_arms(runner: StageRunner, arms: Sequence[Arm]) -> None:

@@ -55,7 +55,7 @@ class Listener(Protocol):
         """A trial lost its worker and will run again."""
 
 
-class _Deaf:
+class Silent:
     """Hears nothing."""
 
     def started(self, spec: TrialSpec) -> None:
@@ -97,7 +97,7 @@ class Driver:
     ) -> None:
         self.space, self.data, self.design = space, data, design
         self.study, self.trials, self.store, self.outbox = study, trials, store, outbox
-        self.listener: Listener = _Deaf()
+        self.listener: Listener = Silent()
         self.new = NewTrials(space, proposer, trials, earlier)
         self.objectives = space.file.objective_names
         self.wanted = space.file.study.trials if design is None else len(design)
@@ -215,13 +215,14 @@ class Driver:
             self.store.add(measurement)
         failed = next((m for m in measurements if m.state == "failed"), None)
         if failed is not None:
-            self._fail(spec, failed.reason, failed.traceback)
+            record = self._fail(spec, failed.reason, failed.traceback)
         else:
-            self._complete(spec, measurements)
+            record = self._complete(spec, measurements)
         del self.running[trial]
         self.outbox.discard(trial)
+        self.listener.finished(record)  # last, for it may raise
 
-    def _complete(self, spec: TrialSpec, measurements: Sequence[Measurement]) -> None:
+    def _complete(self, spec: TrialSpec, measurements: Sequence[Measurement]) -> TrialRecord:
         record = complete_record(spec, measurements, self.objectives)
         self.trials.set_attribute(spec.trial, "curve", json.dumps(record.curve))
         self.trials.set_attribute(spec.trial, "seconds", record.seconds)
@@ -230,19 +231,17 @@ class Driver:
         self.trials.set_state(spec.trial, TrialState.COMPLETE, record.values)
         self.complete += self._is_planned(spec.unique_key)
         self.failures_in_row.clear()
-        self._end(record)
+        self.new.tell(record.number, record.values)
+        return record
 
-    def _fail(self, spec: TrialSpec, reason: str, traceback: str = "") -> None:
+    def _fail(self, spec: TrialSpec, reason: str, traceback: str = "") -> TrialRecord:
         self.trials.set_attribute(spec.trial, "reason", reason)
         if traceback:
             self.trials.set_attribute(spec.trial, "traceback", traceback)
         self.trials.set_state(spec.trial, TrialState.FAIL)
         self.failures_in_row.append(reason)
-        self._end(failed_record(spec, reason))
-
-    def _end(self, record: TrialRecord) -> None:
-        self.new.tell(record.number, record.values)
-        self.listener.finished(record)
+        self.new.tell(spec.trial, ())
+        return failed_record(spec, reason)
 
     def _is_planned(self, key: str) -> bool:
         """Whether a trial is of the design, whose arms and seeds may have been more before."""
@@ -272,7 +271,8 @@ class Driver:
         self.trials.set_attribute(trial, "losses", losses)
         del self.running[trial]
         if losses >= LOSSES:
-            self._fail(spec, f"its worker died {losses} times: {reason}")
+            record = self._fail(spec, f"its worker died {losses} times: {reason}")
+            self.listener.finished(record)
         else:
             self.queue.append(spec)
             self.listener.returned(trial, f"its worker died ({losses} of {LOSSES}): {reason}")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from nas.engine import ray_settings, terminal
-from nas.engine.driver import Driver
+from nas.engine.driver import Driver, Silent
 from nas.engine.progress import SearchProgress
 from nas.space import SearchSpace
 from nas.space.errors import InputError
@@ -101,12 +101,17 @@ class StageRunner:
         try:
             yield driver
         except KeyboardInterrupt:
-            driver.requeue_running()
+            self._end(driver)
             print(f"interrupted: {self.count(driver)}", file=sys.stderr)
             raise
         finally:
-            driver.requeue_running()
+            self._end(driver)
             driver.close()
+
+    def _end(self, driver: Driver) -> None:
+        """Leave no trial running, and tell nobody: what a callback raises may be why it ends."""
+        driver.listener = Silent()
+        driver.requeue_running()
 
     def run(
         self,

@@ -1,4 +1,4 @@
-"""Images and labels that are in memory already, as an archive that every source reader reads."""
+"""Images and labels that are in memory already, as an archive that ``npz:FILE`` reads."""
 
 from __future__ import annotations
 
@@ -30,21 +30,18 @@ Images are uint8, or floats from 0 to 1, which are rounded to uint8; arrays and 
 """
 
 
-def keep_as_npz(data: PythonData, path: Path) -> Path:
-    """Write data to an archive (``images``, ``labels``), unless it is there as it is.
+def write_archive(images: Images, labels: Labels, folder: Path) -> Path:
+    """Write an archive named by its content, unless it is there; returns its absolute path.
 
-    Raises:
-        DataError: it is no data of that kind; the message names the image.
+    So other data never replaces that of a study.
     """
-    images, labels = arrays_of(data)
-    digest = hashlib.sha256(np.ascontiguousarray(images).data)
-    digest.update(labels.data)
-    digest.update(repr(images.shape).encode())
-    fingerprint = np.array(digest.hexdigest())
-    if not (path.is_file() and _fingerprint_of(path) == digest.hexdigest()):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256(repr(images.shape).encode())
+    for array in (images, labels):
+        digest.update(np.ascontiguousarray(array).data)
+    path = folder.absolute() / f"data-{digest.hexdigest()[:16]}.npz"
+    if not path.is_file():  # it is written whole or not at all
         with atomic_write(path) as file:
-            np.savez(file, images=images, labels=labels, fingerprint=fingerprint)
+            np.savez(file, images=images, labels=labels)
     return path
 
 
@@ -54,44 +51,45 @@ def arrays_of(data: PythonData) -> tuple[Images, Labels]:
     Raises:
         DataError: a size, type or value is not as `PythonData` says; the message names the image.
     """
-    if isinstance(data, tuple) and len(data) == 2:
-        images, labels = _batch(data[0]), np.asarray(data[1])
+    if isinstance(data, tuple):
+        if len(data) != 2:
+            raise DataError(f"a pair is (images, labels); got a tuple of {len(data)}")
+        images, labels = _batch(data[0]), _array(data[1], "the labels")
     else:
-        images, labels = _items(cast("MapDataset", data))
+        images, labels = _items(data)
     if labels.dtype.kind not in "iu" or labels.shape != (len(images),):
         raise DataError(
-            f"data: labels must be {len(images)} integers; got {labels.dtype} of shape "
-            f"{labels.shape}"
+            f"labels must be {len(images)} integers; got {labels.dtype} of shape {labels.shape}"
         )
     return images, labels.astype(np.int64)
 
 
-def _items(data: MapDataset) -> tuple[Images, Labels]:
+def _items(data: MapDataset) -> tuple[Images, np.ndarray[Any, Any]]:
     if not isinstance(data, Sized):
-        raise DataError(f"data has no length: a map-style data set is needed; got {type(data)}")
-    items = [data[index] for index in range(len(data))]
-    if not items:
-        raise DataError("data has no images")
-    images = [_image(image, f"data[{index}]") for index, (image, _) in enumerate(items)]
-    for index, image in enumerate(images):
-        if image.shape != images[0].shape:
+        raise DataError(f"a map-style data set has a length; {type(data).__name__} has none")
+    images, labels = [], []
+    for index in range(len(data)):
+        item = data[index]
+        if not (isinstance(item, tuple | list) and len(item) == 2):
+            raise DataError(f"data[{index}]: an item is (image, label); got {type(item).__name__}")
+        images.append(_image(item[0], f"data[{index}]"))
+        labels.append(item[1])
+        if images[-1].shape != images[0].shape:
             raise DataError(
-                f"data[{index}]: the image has shape {image.shape}, the first has "
+                f"data[{index}]: the image has shape {images[-1].shape}, the first has "
                 f"{images[0].shape}",
                 hint="all images must have the same size",
             )
-    return np.stack(images), np.array([int(label) for _, label in items])
+    if not images:
+        raise DataError("there are no images")
+    return np.stack(images), _array(labels, "the labels")
 
 
 def _image(image: object, name: str) -> Images:
     """One image, (H, W, C)."""
     if isinstance(image, Image.Image):
         image = np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
-    if isinstance(image, torch.Tensor):
-        if image.ndim == 3:
-            image = image.permute(1, 2, 0)
-        image = image.cpu().numpy()
-    pixels = _uint8(np.asarray(image), name)
+    pixels = _uint8(_array(image, name, channels_first=3), name)
     if pixels.ndim not in (2, 3):
         raise DataError(f"{name}: an image is (H, W) or (H, W, C); got shape {pixels.shape}")
     return pixels[..., None] if pixels.ndim == 2 else pixels
@@ -99,14 +97,22 @@ def _image(image: object, name: str) -> Images:
 
 def _batch(images: object) -> Images:
     """All images, (N, H, W, C)."""
-    if isinstance(images, torch.Tensor):
-        if images.ndim == 4:
-            images = images.permute(0, 2, 3, 1)
-        images = images.cpu().numpy()
-    pixels = _uint8(np.asarray(images), "data")
+    pixels = _uint8(_array(images, "the images", channels_first=4), "the images")
     if pixels.ndim not in (3, 4) or len(pixels) == 0:
-        raise DataError(f"data: images are (N, H, W) or (N, H, W, C); got shape {pixels.shape}")
+        raise DataError(f"images are (N, H, W) or (N, H, W, C); got shape {pixels.shape}")
     return pixels[..., None] if pixels.ndim == 3 else pixels
+
+
+def _array(values: object, name: str, channels_first: int = 0) -> np.ndarray[Any, Any]:
+    """As NumPy's; tensors of as many dimensions have their channels moved to the end."""
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        values = values.float() if values.is_floating_point() else values
+        values = values.movedim(-3, -1) if values.ndim == channels_first else values
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{name}: no array can be made of them: {error}") from None
 
 
 def _uint8(pixels: np.ndarray[Any, Any], name: str) -> Images:
@@ -121,11 +127,3 @@ def _uint8(pixels: np.ndarray[Any, Any], name: str) -> Images:
             hint="give images as they are, before any normalisation",
         )
     raise DataError(f"{name}: images are uint8, or floats from 0 to 1; got {pixels.dtype}")
-
-
-def _fingerprint_of(path: Path) -> str:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return str(archive["fingerprint"])
-    except (OSError, KeyError, ValueError):
-        return ""

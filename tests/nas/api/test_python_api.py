@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import plotly.graph_objects as go
 import pytest
@@ -12,7 +14,9 @@ import nas
 from nas.engine.search import SearchFailed
 from nas.engine.stage import StageRunner
 from nas.space.errors import InputError
+from nas.study.identity import SpaceChanged
 from tests.nas.driving import FAILED, measured
+from trials.data.from_python import arrays_of
 
 SECTIONS = {
     "name": "mine",
@@ -29,10 +33,9 @@ def without_ray(monkeypatch):
     """Trials are handed out and recorded as ever, but nothing is trained."""
 
     def run(runner, driver, *_, **__):
+        driver.listener = runner._progress(driver)
         while (spec := driver.next()) is not None:
             driver.record(spec.trial, measured(driver, spec))
-            for callback in runner.callbacks:
-                callback(driver.records().trials[-1])
 
     monkeypatch.setattr(StageRunner, "run", run)
     monkeypatch.setattr("nas.api.run_search._write_results", lambda *_: None)
@@ -76,7 +79,7 @@ def test_what_a_callback_raises_ends_the_search_which_can_be_resumed():
 
     with pytest.raises(StopIteration):
         nas.run_search(SECTIONS, callbacks=[stop])
-    assert len(nas.load_study("mine").trials) == 1
+    assert [trial.state for trial in nas.load_study("mine").trials] == ["complete"]
     assert len(nas.run_search(SECTIONS).trials) == 4
 
 
@@ -156,7 +159,8 @@ def to_tensor(pixels):
 )
 def test_a_search_on_data_in_memory(data):
     study = nas.run_search(SECTIONS | {"data": {"source": "digits"}}, data=data, trials=1)
-    with np.load("runs/mine/data.npz") as archive:
+    (kept,) = study.folder.glob("data-*.npz")
+    with np.load(kept) as archive:
         np.testing.assert_array_equal(archive["images"], Pictures(None).pixels)
         np.testing.assert_array_equal(archive["labels"], Pictures(None).labels)
     (trial,) = study.trials
@@ -164,6 +168,32 @@ def test_a_search_on_data_in_memory(data):
     assert trial.architecture.classes == 3
     again = nas.run_search(SECTIONS | {"data": {"source": "digits"}}, data=data, trials=2)
     assert len(again.trials) == 2
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_other_data_never_replaces_that_of_a_study():
+    first, other = Pictures(None), Pictures(None)
+    other.pixels = 255 - other.pixels
+    study = nas.run_search(SECTIONS, data=(first.pixels, np.array(first.labels)), trials=1)
+    (kept,) = study.folder.glob("data-*.npz")
+    before = kept.read_bytes()
+    with pytest.raises(SpaceChanged, match="fingerprint"):
+        nas.run_search(SECTIONS, data=(other.pixels, np.array(other.labels)), trials=2)
+    assert kept.read_bytes() == before
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_all_of_the_given_data_is_used(spaces):
+    """What the file says of its own data, such as its limit and classes, is not said of this."""
+    images, labels = np.zeros((300, 5, 5), np.uint8), np.arange(300) % 3
+    study = nas.run_search(spaces / "smoke.yaml", data=(images, labels), trials=1)
+    assert sum(study.records.data.images) == 300
+
+
+def test_data_without_a_test_split_cannot_be_confirmed():
+    data = (np.zeros((20, 8, 8), np.uint8), [0, 1] * 10)
+    with pytest.raises(InputError, match="data: error: has no test split, which confirm reads"):
+        nas.run_search(SECTIONS | {"confirm": {"seeds": 2}}, data=data)
 
 
 @pytest.mark.parametrize(
@@ -174,13 +204,28 @@ def test_a_search_on_data_in_memory(data):
         ((np.zeros((4, 8), np.uint8), [0, 1, 0, 1]), "images are .N, H, W. or .N, H, W, C."),
         ((np.zeros((4, 8, 8), np.uint8), [0, 1]), "labels must be 4 integers"),
         ([(np.zeros((8, 8), np.uint8), 0), (np.zeros((9, 8), np.uint8), 1)], r"data\[1\]: the im"),
-        (iter([]), "data has no length"),
-        ([], "data has no images"),
+        (iter([]), "a map-style data set has a length; list_iterator has none"),
+        ([], "there are no images"),
+        ((np.zeros((4, 8, 8), np.uint8), [0.9, 1.9, 0.1, 1.1]), "labels must be 4 integers"),
+        ([(np.zeros((8, 8), np.uint8), 0.9)] * 2, "labels must be 2 integers; got float64"),
+        ([(np.zeros((8, 8), np.uint8), "cat")] * 2, "labels must be 2 integers; got <U3"),
+        ([np.zeros((8, 8), np.uint8)] * 2, r"data\[0\]: an item is .image, label.; got ndarray"),
+        (([[0], [0, 1]], [0, 1]), "the images: no array can be made of them"),
+        (((0, 1), (2, 3), (4, 5)), "a pair is .images, labels.; got a tuple of 3"),
     ],
 )  # fmt: skip
 def test_data_that_cannot_be_read_as_it_is_meant_is_refused(data, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         nas.run_search(SECTIONS, data=data)
+    assert str(caught.value).startswith("data: error: ")
+    assert not Path("runs").exists()
+
+
+def test_tensors_of_any_float_are_read():
+    images = torch.rand(4, 3, 8, 8, requires_grad=True)
+    expected = np.round(images.detach().permute(0, 2, 3, 1).numpy() * 255)
+    np.testing.assert_array_equal(arrays_of((images, torch.arange(4)))[0], expected)
+    assert arrays_of((images.bfloat16(), [0, 1, 0, 1]))[0].shape == (4, 8, 8, 3)
 
 
 def nas_yaml(sections):
