@@ -229,7 +229,7 @@ from typer.testing import CliRunner
 from nas.search import app
 
 for option in ("--cpus-per-trial", "--gpus-per-trial"):
-    result = CliRunner().invoke(app, ["--space", sys.argv[1], option, "999", "--study", option[2:]])
+    result = CliRunner().invoke(app, ["--space", sys.argv[1], option, "64", "--study", option[2:]])
     assert result.exit_code == 2, repr(result.exception)
     print(result.stderr)
 """
@@ -240,8 +240,8 @@ def test_resources_that_no_node_has_are_refused():
         [sys.executable, "-c", TOO_MUCH, str(SMOKE)], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
-    assert "--cpus-per-trial: error: a trial needs 999 CPUs and 0 GPUs of one node" in run.stdout
-    assert "--gpus-per-trial: error: a trial needs 1 CPUs and 999 GPUs of one node" in run.stdout
+    assert "--cpus-per-trial: error: a trial needs 64 CPUs and 0 GPUs of one node" in run.stdout
+    assert "--gpus-per-trial: error: a trial needs 1 CPUs and 64 GPUs of one node" in run.stdout
     for study in ("cpus-per-trial", "gpus-per-trial"):
         assert "RUNNING" not in states(url_of(study), study)
 
