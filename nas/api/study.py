@@ -129,7 +129,10 @@ class Study:
         return export_trial(self.records, self.best(which), self.folder, Path(output))
 
     def dataframe(self) -> pd.DataFrame:
-        """A row a trial; a column a choice, objective and cost, and the curve of accuracies."""
+        """One row per trial, one column per choice, objective and cost, and the learning curve.
+
+        Of a range such as ``1..C`` the column has counts; ``C`` is that of the fewest channels.
+        """
         import pandas as pd
 
         rows = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -11,9 +12,9 @@ import plotly.io
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from nas.analysis.answer import Answer
+from nas.analysis.answer import Answer, answer_of
 from nas.analysis.published import write_results
-from nas.analysis.results import StudyResults
+from nas.analysis.results import StudyResults, read_results
 from nas.architecture.description import describe_architecture
 from nas.reporting import answer_text
 from nas.reporting.answer_tables import Table, answer_tables
@@ -22,27 +23,52 @@ from nas.reporting.front_csv import front_csv
 from nas.reporting.rendering import render_html
 from nas.space.objectives import OBJECTIVES
 from nas.space.yaml_document import dump_yaml
-from nas.study.records import Records, TrialRecord
+from nas.study.importances import parameter_importances
+from nas.study.location import StudyPlace
+from nas.study.records import Records, TrialRecord, read_records
 from nas.study.selection import choose
 from trials.atomic_file import atomic_write_text
 
 
+@dataclass(frozen=True)
+class Report:
+    """What a report was written of.
+
+    Attributes:
+        answer: None of a study that asks nothing, or cannot be answered.
+        figures: by name.
+    """
+
+    records: Records
+    answer: Answer | None
+    figures: dict[str, go.Figure]
+
+
+def report_study(place: StudyPlace) -> Report:
+    """Read a study and write its report.
+
+    Raises:
+        NoStudy: its database has none of its name.
+    """
+    records, results = read_records(place.url, place.name), read_results(place.url, place.name)
+    importances = parameter_importances(place.url, place.name)
+    return write_report(records, results, importances, place.folder)
+
+
 def write_report(
-    records: Records,
-    importances: dict[str, float],
-    results: StudyResults,
-    found: Answer | None,
-    folder: Path,
-) -> dict[str, go.Figure]:
-    """Write ``report.html``, ``front.csv`` and the results; returns the figures by name."""
+    records: Records, results: StudyResults, importances: dict[str, float], folder: Path
+) -> Report:
+    """Write ``report.html``, ``front.csv`` and the results into a study's folder."""
     environment = {}
     if (folder / "environment.json").is_file():
         environment = json.loads((folder / "environment.json").read_text())
     drawn = arm_figures(results) | study_figures(records, importances)
-    atomic_write_text(folder / "report.html", render(records, drawn, environment, found))
+    report = Report(records, answer_of(results), drawn)
+    page = render(records, drawn, environment, report.answer)
+    atomic_write_text(folder / "report.html", page)
     atomic_write_text(folder / "front.csv", front_csv(records))
     write_results(results, folder)
-    return drawn
+    return report
 
 
 def render(

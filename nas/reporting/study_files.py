@@ -4,28 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nas.analysis.answer import answer_of
-from nas.analysis.results import read_results
 from nas.reporting.answer_text import headline
 from nas.reporting.dashboard import publish
 from nas.reporting.export_trial import export_trial
 from nas.reporting.figures.files import NO_RENDERER, write_images
-from nas.reporting.page import write_report
+from nas.reporting.page import report_study
 from nas.space.quantities import format_count
-from nas.study.importances import parameter_importances
 from nas.study.location import StudyPlace, shown_url
-from nas.study.records import read_records
 from nas.study.selection import choose
 
 
 def write_study_files(place: StudyPlace, say: Callable[[str], None]) -> None:
     """Write the report, publish its figures in the dashboard, and export the knee."""
-    records = read_records(place.url, place.name)
-    importances = parameter_importances(place.url, place.name)
-    results = read_results(place.url, place.name)
-    found = answer_of(results)
-    drawn = write_report(records, importances, results, found, place.folder)
-    publish(place.url, records, drawn)
+    report = report_study(place)
+    records = report.records
+    publish(place.url, records, report.figures)
     best = choose(records)
     export_trial(records, best, place.folder, place.folder / "best", say)
     say(
@@ -34,7 +27,7 @@ def write_study_files(place: StudyPlace, say: Callable[[str], None]) -> None:
         f"report: {place.folder / 'report.html'}\n"
         f"dashboard: optuna-dashboard {shown_url(place.url)}"
     )
-    if found is not None:
-        say(headline(found))
-        if not write_images(drawn, place.folder / "figures"):
+    if report.answer is not None:
+        say(headline(report.answer))
+        if not write_images(report.figures, place.folder / "figures"):
             say(NO_RENDERER)

@@ -378,8 +378,9 @@ def test_sections_that_are_switched_off_are_not_there():
     off = planted_study({}, "match=null", "confirm=null", "claim.delta=1%")
     found = answer_of(off.results)
     assert "nothing was confirmed" in found.reason
-    drawn = write_report(off.records, {}, off.results, found, Path())
-    assert {"spectrum", "arms", "front"} <= set(drawn)
+    report = write_report(off.records, off.results, {}, Path())
+    assert report.answer == found
+    assert {"spectrum", "arms", "front"} <= set(report.figures)
     assert "No verdict: nothing was confirmed" in Path("report.html").read_text()
 
 
