@@ -24,7 +24,7 @@ from nas.architecture.modules import (
     max_pool,
     pointwise_convolution,
     residual,
-    segment_runs,
+    segment_groups,
     segmented_convolution,
     sequential,
 )
@@ -80,7 +80,7 @@ def _stem(architecture: Architecture) -> Step:
             convolution(c_out, stem.kernel, stride)
             if stem.valid
             else segmented_convolution(
-                segment_runs(c_in, c_out, 1), stem.kernel, stride, padding=architecture.padding
+                segment_groups(c_in, c_out, 1), stem.kernel, stride, padding=architecture.padding
             )
         )
         steps[f"norm{index}"] = batch_norm(architecture.norm_epsilon)

@@ -110,7 +110,7 @@ def _concatenated(module: str, shape: Shape, layers: list[Layer]) -> Layer:
 # Convolutions, without biases: batch norm follows.
 
 
-class Run(NamedTuple):
+class SegmentGroup(NamedTuple):
     """Neighbouring channel segments of equal widths: one grouped convolution."""
 
     in_width: int
@@ -118,14 +118,14 @@ class Run(NamedTuple):
     segments: int
 
 
-def segment_runs(in_channels: int, out_channels: int, count: int) -> tuple[Run, ...]:
+def segment_groups(in_channels: int, out_channels: int, count: int) -> tuple[SegmentGroup, ...]:
     """Channels in ``count`` segments whose widths differ by at most one, the wider ones first."""
     ins, in_wider = divmod(in_channels, count)
     outs, out_wider = divmod(out_channels, count)
     if not in_wider and not out_wider:
-        return (Run(ins, outs, count),)
+        return (SegmentGroup(ins, outs, count),)
     return tuple(
-        Run(ins + (start < in_wider), outs + (start < out_wider), stop - start)
+        SegmentGroup(ins + (start < in_wider), outs + (start < out_wider), stop - start)
         for start, stop in pairwise(sorted({0, in_wider, out_wider, count}))
     )
 
@@ -156,7 +156,7 @@ def convolution(
 
 
 def segmented_convolution(
-    runs: tuple[Run, ...],
+    groups: tuple[SegmentGroup, ...],
     kernel: int = 1,
     stride: int = 1,
     dilation: int = 1,
@@ -169,18 +169,18 @@ def segmented_convolution(
     """
     pad, steps = _padding(kernel, stride, dilation, padding)
     parts = [
-        convolution(run.out_width * run.segments, kernel, stride, pad, dilation, run.segments)
-        for run in runs
+        convolution(group.out_width * group.segments, kernel, stride, pad, dilation, group.segments)
+        for group in groups
     ]
 
     def side_by_side(shape: Shape) -> Layer:
-        inputs = [(run.in_width * run.segments, *shape[1:]) for run in runs]
+        inputs = [(group.in_width * group.segments, *shape[1:]) for group in groups]
         layers = [part(shape) for part, shape in zip(parts, inputs, strict=True)]
         return _concatenated("SegmentedConv2d", shape, layers)
 
     # Named 0, 1, ... also where there is one, as in the weights of all studies.
-    steps["parts"] = sequential({"0": parts[0]}) if len(runs) == 1 else side_by_side
-    segments = sum([run.segments for run in runs])
+    steps["parts"] = sequential({"0": parts[0]}) if len(groups) == 1 else side_by_side
+    segments = sum([group.segments for group in groups])
     return sequential(steps, Row("convolution", kernel, stride, segments))
 
 

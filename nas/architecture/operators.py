@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Literal
 from nas.architecture.modules import (
     Layer,
     Padding,
-    Run,
+    SegmentGroup,
     Shape,
     Steps,
     activation,
     batch_norm,
     channel_shuffle,
     pointwise_convolution,
-    segment_runs,
+    segment_groups,
     segmented_convolution,
     sequential,
 )
@@ -46,12 +46,12 @@ class Unit:
     padding: Padding = "symmetric"
     norm_epsilon: float = 1e-5
 
-    def spatial(self, runs: tuple[Run, ...]) -> Steps:
+    def spatial(self, groups: tuple[SegmentGroup, ...]) -> Steps:
         """The k x k step in segments."""
         point = self.point
         return {
             "spatial": segmented_convolution(
-                runs, point.kernel, self.stride, point.dilation, self.padding
+                groups, point.kernel, self.stride, point.dilation, self.padding
             )
         }
 
@@ -61,7 +61,7 @@ class Unit:
         if groups == 1:
             return {"pointwise": pointwise_convolution(out_channels)}
         return {
-            "pointwise": segmented_convolution(segment_runs(in_channels, out_channels, groups)),
+            "pointwise": segmented_convolution(segment_groups(in_channels, out_channels, groups)),
             "shuffle": channel_shuffle(groups),
         }
 
@@ -73,31 +73,31 @@ class Unit:
         return {**norm, "activation": activation(self.point.activation)}
 
     @property
-    def widths(self) -> tuple[Run, ...]:
+    def widths(self) -> tuple[SegmentGroup, ...]:
         """Segments of the k x k step, before the channel multiplier."""
         channels = self.point.spatial_channels(self.in_channels, self.out_channels)
-        return segment_runs(channels, channels, self.point.segment_count(channels))
+        return segment_groups(channels, channels, self.point.segment_count(channels))
 
 
 def _spatial_first(unit: Unit) -> Steps:
     """TensorFlow's ``separable_conv2d``, as in Xception."""
     multiplier = unit.point.multiplier
-    runs = tuple(run._replace(out_width=multiplier * run.out_width) for run in unit.widths)
+    groups = tuple(group._replace(out_width=multiplier * group.out_width) for group in unit.widths)
     pointwise = unit.pointwise(multiplier * unit.in_channels, unit.out_channels)
-    return {**unit.spatial(runs), **unit.between(), **pointwise}
+    return {**unit.spatial(groups), **unit.between(), **pointwise}
 
 
 def _pointwise_first(unit: Unit) -> Steps:
     """Inception's order (Chollet 2016, figure 4): the 1 x 1 sees every position."""
     multiplier = unit.point.multiplier
-    runs = tuple(run._replace(in_width=multiplier * run.in_width) for run in unit.widths)
+    groups = tuple(group._replace(in_width=multiplier * group.in_width) for group in unit.widths)
     pointwise = unit.pointwise(unit.in_channels, multiplier * unit.out_channels)
-    return {**pointwise, **unit.between(), **unit.spatial(runs)}
+    return {**pointwise, **unit.between(), **unit.spatial(groups)}
 
 
 def _plain(unit: Unit) -> Steps:
     """A regular convolution, the control without a 1 x 1 step."""
-    return unit.spatial(segment_runs(unit.in_channels, unit.out_channels, 1))
+    return unit.spatial(segment_groups(unit.in_channels, unit.out_channels, 1))
 
 
 @dataclass(frozen=True)

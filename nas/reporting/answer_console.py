@@ -6,12 +6,12 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
-from rich.table import Table as RichTable
+from rich.table import Table
 
 from nas.analysis.answer import Answer
 from nas.engine.terminal import facts_table, plain_table
 from nas.reporting import answer_text
-from nas.reporting.answer_tables import Table, answer_tables
+from nas.reporting.answer_tables import AnswerTable, answer_tables
 
 
 def print_answer(found: Answer, console: Console) -> None:
@@ -25,7 +25,7 @@ def print_answer(found: Answer, console: Console) -> None:
         console.print(_plain(table))
 
 
-def _plain(table: Table) -> RichTable:
+def _plain(table: AnswerTable) -> Table:
     shown = plain_table()
     for position, head in enumerate(table.heads):
         shown.add_column(head, no_wrap=position == 0)

@@ -13,7 +13,7 @@ from nas.space.quantities import format_count
 
 
 @dataclass(frozen=True)
-class Table:
+class AnswerTable:
     """Cells as text.
 
     Attributes:
@@ -27,7 +27,7 @@ class Table:
     note: str = ""
 
 
-def answer_tables(answer: Answer) -> Iterator[Table]:
+def answer_tables(answer: Answer) -> Iterator[AnswerTable]:
     """All tables that an answer has."""
     yield arms_table(answer.rows)
     yield speed_table(answer.rows)
@@ -35,7 +35,7 @@ def answer_tables(answer: Answer) -> Iterator[Table]:
         yield controls_table(answer.controls)
 
 
-def arms_table(rows: Sequence[ArmRow]) -> Table:
+def arms_table(rows: Sequence[ArmRow]) -> AnswerTable:
     """One row for each arm: cost, accuracy in each stage, and what is left of the choice."""
     costs = ("arm", "role", "MACs")
     accuracies = ("screening", "confirmed", "shrinkage", "test")
@@ -60,10 +60,10 @@ def arms_table(rows: Sequence[ArmRow]) -> Table:
         "Accuracies in percent: mean ± standard deviation (seeds). The test split was read by the "
         "confirmation alone."
     )
-    return Table("The arms", costs + accuracies + sureness, tuple(cells), note)
+    return AnswerTable("The arms", costs + accuracies + sureness, tuple(cells), note)
 
 
-def speed_table(rows: Sequence[ArmRow]) -> Table:
+def speed_table(rows: Sequence[ArmRow]) -> AnswerTable:
     """Size and speed, as in the paper's Table 3; controls left out."""
     heads = ("arm", "parameters", "MACs", "images/s", "steps/s", "peak memory")
     cells = (
@@ -80,10 +80,10 @@ def speed_table(rows: Sequence[ArmRow]) -> Table:
         for row in rows
         if row.role in ("end", "interior")
     )
-    return Table("Size and speed", heads, tuple(cells))
+    return AnswerTable("Size and speed", heads, tuple(cells))
 
 
-def controls_table(controls: Sequence[Control]) -> Table:
+def controls_table(controls: Sequence[Control]) -> AnswerTable:
     """Each control with what it must show and whether it does."""
     heads = ("control", "must show", "difference from its original", "p-value", "came out")
     cells = (
@@ -97,7 +97,7 @@ def controls_table(controls: Sequence[Control]) -> Table:
         for control in controls
     )
     title = "Negative (twin) and positive (handicapped) controls"
-    return Table(title, heads, tuple(cells))
+    return AnswerTable(title, heads, tuple(cells))
 
 
 def _came_out(control: Control) -> str:

@@ -17,7 +17,7 @@ from nas.analysis.published import write_results
 from nas.analysis.results import StudyResults, read_results
 from nas.architecture.description import describe_architecture
 from nas.reporting import answer_text
-from nas.reporting.answer_tables import Table, answer_tables
+from nas.reporting.answer_tables import AnswerTable, answer_tables
 from nas.reporting.figures import arm_figures, study_figures
 from nas.reporting.front_csv import front_csv
 from nas.reporting.rendering import render_html
@@ -129,7 +129,7 @@ def _in_short(records: Records, trial: TrialRecord) -> str:
     return f"{name}: {accuracy} at {' and '.join(costs)}"
 
 
-def _front(records: Records) -> Table:
+def _front(records: Records) -> AnswerTable:
     columns = {"trial": [str(trial.number) for trial in records.front]}
     for name in dict.fromkeys(("accuracy", "macs", "params", *records.objectives)):
         objective = OBJECTIVES[name]
@@ -139,4 +139,4 @@ def _front(records: Records) -> Table:
     columns["architecture"] = [
         "\n".join(describe_architecture(trial.architecture)) for trial in records.front
     ]
-    return Table("The front", tuple(columns), tuple(zip(*columns.values(), strict=True)))
+    return AnswerTable("The front", tuple(columns), tuple(zip(*columns.values(), strict=True)))

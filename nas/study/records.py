@@ -114,7 +114,7 @@ class Records:
     Attributes:
         file: the search space as searched.
         document: the same as it was written, plain data.
-        objectives: their names; the first is maximized, the others are minimized.
+        objectives: their names, accuracy first; `OBJECTIVES` has their directions.
         arms: of a design.
         plans: what the study set out to answer, oldest first.
         confirmation: the runs on fresh seeds, where there are any yet.
@@ -239,7 +239,7 @@ def opened_study(url: str | URL, name: str) -> Iterator[optuna.Study]:
     """
     storage = open_storage(url)
     try:
-        yield load_study(storage, name)
+        yield load_optuna_study(storage, name)
     finally:
         storage.engine.dispose()
 
@@ -252,9 +252,9 @@ def read_records(url: str | URL, name: str) -> Records:
     """
     storage = open_storage(url)
     try:
-        records = records_of(load_study(storage, name))
+        records = records_of(load_optuna_study(storage, name))
         try:
-            confirmation = load_study(storage, confirmation_name(name))
+            confirmation = load_optuna_study(storage, confirmation_name(name))
         except NoStudy:
             return records
         return replace(records, confirmation=records_of(confirmation))
@@ -267,7 +267,7 @@ def confirmation_name(study: str) -> str:
     return f"{study}:confirmation"  # no name of a study has a colon
 
 
-def load_study(storage: optuna.storages.RDBStorage, name: str) -> optuna.Study:
+def load_optuna_study(storage: optuna.storages.RDBStorage, name: str) -> optuna.Study:
     """An existing study of this program.
 
     Raises:

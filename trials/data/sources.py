@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from trials.data.images import DataConfig, DataError, Images, Labels
 from trials.data.raw_split import RawSplit, Source
-from trials.data.tables import Table
+from trials.data.tables import TableSource
 
 MAX_SYNTHETIC = 2**30
 """Values of all generated images together."""
@@ -33,7 +33,7 @@ def open_source(config: DataConfig) -> Source:
     if location and kind == "npz":
         return _Npz(location)
     if location and kind in ("parquet", "images", "hub"):
-        return Table(kind, location, config)
+        return TableSource(kind, location, config)
     raise DataError(
         f"no such source: {config.source}",
         hint="digits, synthetic, parquet:DIR, hub:NAME, images:DIR or npz:FILE",

@@ -18,7 +18,7 @@ TEST_SPLITS = ("test", "validation")
 """Names of the split for the final report; hub data sets without labels in ``test`` have none."""
 
 
-class Table:
+class TableSource:
     """Parquet files, image folders and hub data sets, all read by Hugging Face `datasets`."""
 
     def __init__(self, kind: str, location: str, config: DataConfig) -> None:
@@ -47,7 +47,7 @@ class Table:
         if labels.dtype.kind not in "iu":
             kind = "missing values" if labels.dtype.kind == "f" else str(labels.dtype)
             raise DataError(f"column {label_column} must hold integers; it holds {kind}")
-        # Not decoded by `datasets`, so that a fault can name its row.
+        # Not decoded by `datasets`, so that an error can name its row.
         table = table.cast_column(image_column, datasets.Image(decode=False))
 
         def name(index: int) -> str:

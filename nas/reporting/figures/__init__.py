@@ -1,7 +1,7 @@
 """Figures of a study: each is what it shows (an info object) and how Plotly draws it."""
 
 from nas.reporting.figures.ablation import (
-    AXES,
+    ABLATION_AXES,
     AblationInfo,
     ablation_info,
     plot_ablation,
@@ -18,7 +18,7 @@ from nas.reporting.figures.spectrum import SpectrumInfo, plot_spectrum, spectrum
 from nas.reporting.figures.widths import WidthsInfo, plot_widths, widths_info
 
 __all__ = [
-    "AXES",
+    "ABLATION_AXES",
     "AblationInfo",
     "ArmCurvesInfo",
     "AttainmentInfo",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
     from trials.measurement import Measurement
 
 Axis = Literal["residual", "activation", "order"]
-AXES: tuple[Axis, ...] = ("residual", "activation", "order")
+ABLATION_AXES: tuple[Axis, ...] = ("residual", "activation", "order")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from nas.reporting.figures.ablation import AXES, ablation_info, plot_ablation
+from nas.reporting.figures.ablation import ABLATION_AXES, ablation_info, plot_ablation
 from nas.reporting.figures.arms import arm_curves_info, plot_arm_curves
 from nas.reporting.figures.attainment import attainment_info, plot_attainment
 from nas.reporting.figures.curves import curves_info, plot_curves
@@ -32,7 +32,7 @@ def arm_figures(results: StudyResults) -> dict[str, go.Figure]:
         drawn["attainment"] = plot_attainment(attainment)
     if results.is_design:
         drawn["arms"] = plot_arm_curves(arm_curves_info(results))
-        for axis in AXES:
+        for axis in ABLATION_AXES:
             ablation = ablation_info(results, axis)
             if ablation is not None:
                 drawn[axis] = plot_ablation(ablation)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.architecture.modules import segment_runs
+from nas.architecture.modules import segment_groups
 from nas.architecture.presets import preset
 from nas.architecture.specification import (
     Architecture,
@@ -19,7 +19,11 @@ from tests.nas.strategies import architectures
 
 def segment_widths(channels: int, count: int) -> list[int]:
     """Of each segment."""
-    return [run.in_width for run in segment_runs(channels, channels, count) for _ in range(run[2])]
+    return [
+        group.in_width
+        for group in segment_groups(channels, channels, count)
+        for _ in range(group[2])
+    ]
 
 
 def network(*blocks: Block, stem: int = 24) -> Architecture:

@@ -14,14 +14,14 @@ from torch.nn import functional as F
 
 from nas.architecture.modules import (
     Activation,
-    Run,
+    SegmentGroup,
     Step,
     average_pool,
     concatenation,
     convolution,
     max_pool,
     pointwise_convolution,
-    segment_runs,
+    segment_groups,
     segmented_convolution,
     sequential,
 )
@@ -97,12 +97,12 @@ def test_segmented_convolution_is_the_direct_sum(
     channels, data, kernel, stride, dilation, multiplier, padding, size
 ):
     count = data.draw(st.integers(1, channels))
-    runs = tuple(
-        run._replace(out_width=multiplier * run.out_width)
-        for run in segment_runs(channels, channels, count)
+    groups = tuple(
+        group._replace(out_width=multiplier * group.out_width)
+        for group in segment_groups(channels, channels, count)
     )
     conv = built(
-        segmented_convolution(runs, kernel, stride, dilation, padding), channels, size
+        segmented_convolution(groups, kernel, stride, dilation, padding), channels, size
     ).double()
     x = torch.randn(2, channels, *size, dtype=torch.float64)
     expected = direct_convolution(
@@ -112,9 +112,9 @@ def test_segmented_convolution_is_the_direct_sum(
 
 
 def test_even_segments_are_one_grouped_convolution_and_uneven_ones_two():
-    even = built(segmented_convolution(segment_runs(24, 24, 6), 3), 24)
+    even = built(segmented_convolution(segment_groups(24, 24, 6), 3), 24)
     assert [(p.in_channels, p.groups) for p in even.parts] == [(24, 6)]
-    uneven = built(segmented_convolution(segment_runs(24, 24, 5), 3), 24)
+    uneven = built(segmented_convolution(segment_groups(24, 24, 5), 3), 24)
     assert [(p.in_channels, p.groups) for p in uneven.parts] == [(20, 4), (4, 1)]
 
 
@@ -150,8 +150,8 @@ def test_equal_inception_towers_are_one_pointwise_and_a_segmented_convolution(to
 
     pointwise = nn.Conv2d(c_in, towers * width, 1, bias=False).double()
     pointwise.weight.data = torch.cat([r.weight for r in reduce])
-    runs = (Run(width, c_out, towers),)
-    segmented = built(segmented_convolution(runs, 3), towers * width).double()
+    groups = (SegmentGroup(width, c_out, towers),)
+    segmented = built(segmented_convolution(groups, 3), towers * width).double()
     segmented.parts[0].weight.data = torch.cat([s.weight for s in spatial])
     torch.testing.assert_close(segmented(F.relu(pointwise(x))), inception)
 
@@ -177,7 +177,7 @@ def figure_3(width: int, towers: int) -> Step:
     return sequential(
         {
             "pointwise": pointwise_convolution(channels),
-            "spatial": segmented_convolution(segment_runs(channels, channels, towers), 3),
+            "spatial": segmented_convolution(segment_groups(channels, channels, towers), 3),
         }
     )
 
