@@ -40,17 +40,20 @@ def count_macs_with_ptflops(network: nn.Module, input_shape: tuple[int, int, int
 def compare_with_ptflops(architecture: Architecture) -> str:
     """What ptflops counts, in words: ``ptflops counts 8,357,403,496 MACs: the same``.
 
-    Never raises: a second opinion that cannot be had is no reason to stop.
+    Where ptflops fails that is said: a second opinion that cannot be had is no reason to stop.
     """
     closed_form = count_cost(architecture).macs
+    # Without memory for the weights, and nothing is computed.
+    with torch.device("meta"):
+        network = build_network(architecture)
     try:
-        # Without memory for the weights, and nothing is computed. ptflops prints its tracebacks.
+        # ptflops prints its tracebacks.
         with (
             torch.device("meta"),
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()),
         ):
-            macs = count_macs_with_ptflops(build_network(architecture), architecture.input_shape)
+            macs = count_macs_with_ptflops(network, architecture.input_shape)
     except Exception:  # of a library that is not ours
         return "ptflops could not count it"
     if macs == closed_form:
