@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from nas.cli import BestOption, StorageOption, StudyOption, TrialOption, cli_errors, command, fail
+from nas.engine import terminal
 from nas.network.export import export_network
 from nas.reporting.model_card import Trained, model_card, provenance_of
 from nas.study.location import locate_study
@@ -44,7 +44,7 @@ def retrain(
         record = choose(records, best, trial)
         chosen = RECIPES[recipe] if recipe else recipe_of(records, record)
         chosen = replace(chosen, epochs=epochs or chosen.epochs)
-        console = Console(stderr=True, highlight=False)
+        console = terminal.console(stderr=True)
         try:
             with console.status(f"trial {record.number}: {chosen.epochs} epochs"):
                 training = train_again(records, record, chosen, seed)

@@ -8,13 +8,16 @@ from rich.console import Console
 from rich.table import Table
 
 
-def console(quiet: bool = False, width: int = 200, soft_wrap: bool = False) -> Console:
+def console(
+    quiet: bool = False, width: int = 200, soft_wrap: bool = False, stderr: bool = False
+) -> Console:
     """A console for this program's output.
 
     Args:
         width: where there is no terminal to fit into, so that no column is cut.
+        stderr: for what is no result, such as progress.
     """
-    made = Console(quiet=quiet, highlight=False, soft_wrap=soft_wrap)
+    made = Console(quiet=quiet, highlight=False, soft_wrap=soft_wrap, stderr=stderr)
     if not made.is_terminal:
         made.width = width
     return made

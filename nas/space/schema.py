@@ -51,7 +51,7 @@ class Section(BaseModel):
 if TYPE_CHECKING:
 
     class Axes(Section):
-        """A field for each of `AXES`, which is None where a file does not name the axis."""
+        """For the type checker: the one axis that is read as an attribute; the model has all."""
 
         order: tuple[Order, ...] | None = None
 else:

@@ -58,6 +58,6 @@ def _inside(records: Records, budget: str) -> tuple[TrialRecord, ...]:
     if not candidates:
         raise NoSuchTrial(
             f"no trial costs at most {objective.in_words(most)}; "
-            f"the cheapest costs {objective.amount(min(costs))}"
+            f"the cheapest costs {objective.in_words(min(costs))}"
         )
     return candidates

@@ -117,7 +117,7 @@ def test_a_budget_may_be_of_any_cost_that_is_known():
 @pytest.mark.parametrize(
     ("best", "message"),
     [
-        ("latency_ms<=0.5", "no trial costs at most 0.5 ms; the cheapest costs 1"),
+        ("latency_ms<=0.5", "no trial costs at most 0.5 ms; the cheapest costs 1 ms"),
         ("latency_ms<=fast", "--best latency_ms<=fast: expected a number above 0"),
         ("macs<=fast", "--best macs<=fast: expected a number such as 300000"),
         ("peak_memory<=1G", "--best peak_memory<=1G: peak memory was not measured"),
