@@ -73,7 +73,7 @@ def cli_errors() -> Iterator[None]:
         raise fail(error) from None
     except SearchFailed as error:
         raise fail(error, status=1) from None
-    except ExportError as error:  # a fault of this project, not of its user
+    except ExportError as error:  # a bug, nothing that a user did
         raise fail(f"the export would not be the trained network: {error}", status=1) from None
     except STORAGE_ERRORS as error:
         cause = error.__cause__ if isinstance(error.__cause__, sa.exc.SQLAlchemyError) else error

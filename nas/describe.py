@@ -66,12 +66,12 @@ def _read_architecture(path: Path) -> Architecture:
 
 def _describe_space(space: SearchSpace, console: Console) -> None:
     channels, height, width = space.input_shape
-    cheapest, dearest = space.macs_range
+    lowest, highest = space.macs_range
     console.print(f"[bold]{space.file.name}[/bold]")
     rows = [
         ("images", f"{channels} x {height} x {width} in {space.classes} classes"),
         ("combinations", f"{space.size:,} ({format_count(space.size)})"),
-        ("cost at these widths", f"{cheapest:,} to {dearest:,} MACs"),
+        ("cost at these widths", f"{lowest:,} to {highest:,} MACs"),
         ("budget", _budget(space)),
         ("objectives", ", ".join(space.file.objective_names)),
     ]

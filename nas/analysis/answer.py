@@ -35,7 +35,7 @@ class Answer:
         set_aside: confirmed arms that cost more or less than the chosen one, or that failed in
             screening: they are not judged.
         volume: interval of the confirmed front's hypervolume, as a share of the rectangle up to the
-            dearest arm; None where cost is equal or the noise is not known.
+            most expensive arm; None where cost is equal or the noise is not known.
     """
 
     study: str

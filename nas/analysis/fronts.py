@@ -32,7 +32,7 @@ class ArmFront:
         return float(self.bootstrap.probabilities[index]), self.bootstrap.labels[index]
 
     def volume_interval(self, alpha: float) -> tuple[float, float]:
-        """Interval of the hypervolume, as a share of the box up to the dearest arm."""
+        """Interval of the hypervolume, as a share of the box up to the most expensive arm."""
         box = prod(reference_point(self.costs)[1:])
         low, high = self.bootstrap.volume_interval(alpha)
         return low / box, high / box

@@ -100,7 +100,7 @@ class PointSpace:
         return Point.of(next(self.combinations()))
 
     def extremes(self) -> Iterator[Point]:
-        """Points that the cheapest and the dearest one are among, at any widths.
+        """Points that the cheapest and the most expensive one are among, at any widths.
 
         The more segments, the fewer MACs: of consecutive counts, those between the first and the
         last need no look.

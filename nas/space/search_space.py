@@ -214,7 +214,7 @@ class SearchSpace:
 
     @cached_property
     def macs_range(self) -> tuple[int, int]:
-        """MACs of the cheapest and of the dearest architecture at the declared widths.
+        """Lowest and highest MACs of an architecture at the declared widths.
 
         A block costs the same whatever the others are, so each is costed by itself, those that
         share a point together; equal blocks are costed once.

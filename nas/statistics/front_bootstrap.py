@@ -79,7 +79,7 @@ def bootstrap_front(
     Args:
         accuracies: (n, seeds), nan where an architecture was not trained with a seed.
         costs: (n,), such as MACs, or (n, m) of several kinds.
-        reference: accuracy and costs of the hypervolume's corner.
+        reference: accuracy and costs of the hypervolume's reference point.
         seed: of the draws.
         noise: standard deviation of one training, pooled over others than these: where each of
             these was trained with seeds of its own, one perhaps.
@@ -122,8 +122,8 @@ def _on_front(drawn: NDArray[np.float64], prices: NDArray[np.float64]) -> NDArra
     """Which architectures none dominates in each draw (draws, n); equal ones do not each other."""
     on_front = np.empty(drawn.shape, dtype=bool)
     for index, price in enumerate(prices):
-        no_dearer, equal = (prices <= price).all(axis=1), (prices == price).all(axis=1)
-        cheaper = drawn[:, no_dearer & ~equal].max(axis=1, initial=-np.inf)
+        at_most, equal = (prices <= price).all(axis=1), (prices == price).all(axis=1)
+        cheaper = drawn[:, at_most & ~equal].max(axis=1, initial=-np.inf)
         of_its_price = drawn[:, equal].max(axis=1)
         on_front[:, index] = (drawn[:, index] > cheaper) & (drawn[:, index] >= of_its_price)
     return on_front
@@ -146,9 +146,9 @@ def _volumes(
     """Hypervolume of each draw (draws,); of one cost the area under what each cost buys."""
     if prices.shape[1] > 1:
         return np.array([hypervolume(np.column_stack([d, prices]), reference) for d in drawn])
-    worst, dearest = np.asarray(reference, dtype=np.float64)
+    worst, limit = np.asarray(reference, dtype=np.float64)
     order = np.argsort(prices[:, 0], kind="stable")
-    steps = np.diff(np.append(np.minimum(prices[order, 0], dearest), dearest))
+    steps = np.diff(np.append(np.minimum(prices[order, 0], limit), limit))
     best = np.maximum.accumulate(np.maximum(drawn[:, order] - worst, 0.0), axis=1)
     volumes: NDArray[np.float64] = best @ steps
     return volumes

@@ -32,7 +32,7 @@ def pareto_front(points: ArrayLike) -> NDArray[np.intp]:
 
 
 MARGIN = 1.1
-"""Of the dearest point, the cost of a corner: at the point's own cost it would add nothing."""
+"""A reference point's cost over the highest one: that point would add nothing at its own cost."""
 
 
 def reference_point(costs: ArrayLike) -> tuple[float, ...]:
@@ -54,8 +54,8 @@ def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
     values = _checked(points)
     if len(values) == 0:
         return 0.0
-    corner = np.asarray(reference, dtype=np.float64)
-    return float(moocore.hypervolume(values, ref=corner, maximise=_directions(values)))
+    worst = np.asarray(reference, dtype=np.float64)
+    return float(moocore.hypervolume(values, ref=worst, maximise=_directions(values)))
 
 
 def attainment_surface(fronts: Sequence[ArrayLike], percentile: float) -> NDArray[np.float64]:

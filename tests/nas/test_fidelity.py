@@ -153,7 +153,7 @@ def test_an_interrupted_comparison_goes_on(monkeypatch):
         (["--sample", "2"], "--sample"),
     ],
 )
-def test_wrong_options_are_faults(monkeypatch, options, message):
+def test_wrong_options_are_refused(monkeypatch, options, message):
     result = fidelity(monkeypatch, Longer(), *options)
     assert result.exit_code == 2
     assert message in result.stderr

@@ -23,7 +23,7 @@ class HypervolumeInfo:
     The ideal is an accuracy of 1 at no cost. With one objective it is the best accuracy so far.
 
     Attributes:
-        reference: accuracy and costs of a corner that is worse than every trial; accuracy alone
+        reference: accuracy and costs of a point that is worse than every trial; accuracy alone
             where there is one objective.
         shares: after each complete trial.
     """

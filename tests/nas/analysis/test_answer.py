@@ -294,7 +294,7 @@ def test_a_study_without_runs_has_no_answer(monkeypatch):
         (["--published", "published", "--alpha", "0.7"], "alpha is between 0 and 0.5"),
     ],
 )
-def test_wrong_options_of_the_verdict_are_faults(options, message):
+def test_wrong_options_of_the_verdict_are_refused(options, message):
     publish(planted_results({}), Path("published"))
     result = CliRunner().invoke(verdict_command, options)
     assert result.exit_code == 2

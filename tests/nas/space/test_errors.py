@@ -48,8 +48,8 @@ def shortened(value: object) -> str | None:
     return str(value)[:40] if isinstance(value, str | list) else None
 
 
-# What is replaced in the file above, by what, and the start of the fault's line and its text.
-FAULTS = [
+# What is replaced in the file above, by what, and the start of the problem's line and its text.
+PROBLEMS = [
     # The file as a whole.
     ("name: spectrum\n", "", "1:1", "name is missing"),
     ("name: spectrum", "name: ../../etc", "1:7", "name: a name has at most 64 letters, digits, . _ and -"),
@@ -139,16 +139,16 @@ FAULTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("old", "new", "place", "message"), FAULTS, ids=shortened)
-def test_faulty_space(old, new, place, message):
+@pytest.mark.parametrize(("old", "new", "place", "message"), PROBLEMS, ids=shortened)
+def test_a_wrong_space(old, new, place, message):
     assert GOOD.count(old) >= 1
     file = Path("space.yaml")
     file.write_text(GOOD.replace(old, new, 1))
     with pytest.raises(InputError) as caught:
         load_space(file)
-    faults = [str(fault) for fault in caught.value.problems]
+    problems = [str(problem) for problem in caught.value.problems]
     start = place if place == "space.yaml" else f"space.yaml:{place}"
-    assert any(f.startswith(start) and message in f.splitlines()[0] for f in faults), faults
+    assert any(f.startswith(start) and message in f.splitlines()[0] for f in problems), problems
 
 
 def test_the_file_above_is_right():
@@ -162,10 +162,10 @@ def test_everything_wrong_is_reported_at_once_in_the_order_of_the_file():
     Path("space.yaml").write_text(text)
     with pytest.raises(InputError) as caught:
         load_space("space.yaml")
-    assert [fault.place.line for fault in caught.value.problems] == [4, 11, 12, 16]
+    assert [problem.place.line for problem in caught.value.problems] == [4, 11, 12, 16]
 
 
-def test_a_fault_shows_the_line_and_a_hint():
+def test_a_problem_shows_the_line_and_a_hint():
     Path("space.yaml").write_text(GOOD.replace("[1, 3, C/4, C]", "[1, 96, C]"))
     with pytest.raises(InputError) as caught:
         load_space("space.yaml")
@@ -181,13 +181,13 @@ def test_a_typo_does_not_hide_that_the_data_is_not_there():
     Path("space.yaml").write_text(text)
     with pytest.raises(InputError) as caught:
         load_space("space.yaml")
-    assert [fault.message for fault in caught.value.problems] == [
+    assert [problem.message for problem in caught.value.problems] == [
         "no such file: none.npz",
         "unknown key",
     ]
 
 
-def test_a_great_many_faults_are_found_at_once_and_the_first_hundred_are_shown():
+def test_a_great_many_problems_are_found_at_once_and_the_first_hundred_are_shown():
     items = ", ".join(["yes"] * 50_000)
     Path("space.yaml").write_text(GOOD.replace("true, false", items))
     with pytest.raises(InputError) as caught:
@@ -198,7 +198,7 @@ def test_a_great_many_faults_are_found_at_once_and_the_first_hundred_are_shown()
 
 
 @pytest.mark.parametrize("macs", ["macs: {at_most: 100M}", "macs: {match: 100M}", ""])
-def test_images_that_no_network_takes_are_a_fault_of_the_data(macs):
+def test_images_that_no_network_takes_are_a_problem_of_the_data(macs):
     np.savez("data.npz", images=np.zeros((20, 1, 4097), np.uint8), labels=LABELS)
     text = GOOD.replace("macs: {at_most: 100M}", macs)
     Path("space.yaml").write_text(text.replace("source: synthetic", "source: npz:data.npz"))
@@ -212,7 +212,7 @@ def test_a_misspelt_key_gets_its_likely_name():
         load_space("space.yaml")
 
 
-# Commands. Each runs the whole program up to the fault; none may start Ray or leave a traceback.
+# Commands. Each runs the whole program up to the error; none may start Ray or leave a traceback.
 
 
 def run(app, *arguments: object):
@@ -253,7 +253,7 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), OPTIONS, ids=shortened)
-def test_faulty_option(arguments, message):
+def test_wrong_option(arguments, message):
     if arguments == ["--set", "data.limit=5000000"]:
         arguments, message = (
             ["--set", "data.source=digits", *arguments],
@@ -317,13 +317,13 @@ def test_a_study_whose_folder_is_damaged(text, message):
     ],
     ids=shortened,
 )
-def test_faulty_command(app, arguments, message):
+def test_wrong_command(app, arguments, message):
     result = run(app, *arguments)
     assert result.exit_code == 2
     assert message in re.sub(r"[\s│]+", " ", result.output)
 
 
-def test_a_faulty_architecture_names_its_file():
+def test_a_wrong_architecture_names_its_file():
     Path("bad.json").write_text('{"input_shape":[1,8,8]}')
     result = run(describe_app, "bad.json")
     assert result.exit_code == 2
@@ -379,7 +379,7 @@ DATA_SETS = [
 
 
 @pytest.mark.parametrize(("source", "make", "message"), DATA_SETS, ids=shortened)
-def test_faulty_data_set(source, make, message):
+def test_wrong_data_set(source, make, message):
     make()
     result = search("--set", f"data.source={source}", "--set", "training.batch_size=2")
     assert result.exit_code == 2, result.output

@@ -65,11 +65,11 @@ def test_scalars_are_those_of_yaml_1_2(text, expected):
         (f"a: {10**30}", "1:4", f"a: number is too large: {10**30}"),
     ],
 )
-def test_what_could_mean_something_else_than_it_seems_is_a_fault(text, place, message):
+def test_what_could_mean_something_else_than_it_seems_is_a_problem(text, place, message):
     document = parse_yaml(text, "file.yaml")
     assert any(
-        str(fault).startswith(f"file.yaml:{place}: error:") and message in str(fault)
-        for fault in document.problems
+        str(problem).startswith(f"file.yaml:{place}: error:") and message in str(problem)
+        for problem in document.problems
     ), document.problems
 
 
@@ -85,14 +85,14 @@ def test_what_could_mean_something_else_than_it_seems_is_a_fault(text, place, me
         ("a: " + "{b: " * 40, "1:", "nested more than 16 deep"),
     ],
 )
-def test_text_that_is_not_yaml_is_one_fault_with_its_place(text, place, message):
+def test_text_that_is_not_yaml_is_one_problem_with_its_place(text, place, message):
     with pytest.raises(InputError) as caught:
         parse_yaml(text, "file.yaml")
     assert str(caught.value).startswith(f"file.yaml:{place}")
     assert message in str(caught.value)
 
 
-def test_unreadable_files_are_faults(tmp_path):
+def test_unreadable_files_are_problems(tmp_path):
     cases = {
         "latin.yaml": (b"a: 1\nname: caf\xe9", "latin.yaml:2:10: error: not UTF-8: byte 0xe9"),
         "huge.yaml": (b"#" * (MAX_BYTES + 1), "huge.yaml: error: is larger than 1 MiB"),
@@ -113,7 +113,7 @@ def test_a_byte_order_mark_is_not_part_of_the_first_key(tmp_path):
 
 
 @given(st.text(max_size=200))
-def test_any_text_gives_a_document_or_faults_and_nothing_else(text):
+def test_any_text_gives_a_document_or_problems_and_nothing_else(text):
     with contextlib.suppress(InputError):
         parse_yaml(text, "file.yaml")
 
@@ -174,7 +174,7 @@ def test_overrides_replace_values_and_keep_their_own_place():
         ("training.epochs=&x 3", "training.epochs: anchor &x is not allowed"),
     ],
 )
-def test_faulty_overrides_name_the_option(assignment, message):
+def test_wrong_overrides_name_the_option(assignment, message):
     document = parse_yaml("training: {epochs: 8}\nblocks: [{channels: 4}]", "file.yaml")
     override(document, assignment)
     with pytest.raises(InputError, match=message) as caught:

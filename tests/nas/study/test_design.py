@@ -32,7 +32,7 @@ def build_space(text: str, *overrides: str):
     return load_space("space.yaml", overrides)
 
 
-def fault_of(text: str, *overrides: str) -> str:
+def problem_of(text: str, *overrides: str) -> str:
     with pytest.raises(InputError) as error:
         build_space(text, *overrides)
     return str(error.value)
@@ -106,12 +106,12 @@ def test_controls_are_trained_as_what_they_are():
     assert len({proxy.key, twin.key, handicapped.key}) == 3
 
 
-# Faults.
+# Problems.
 
 
 def test_an_arm_that_cannot_have_the_cost_is_named():
-    fault = fault_of(MATCHED, "match.macs=1K")
-    assert "match.macs: the arm plain: no widths cost 1,000 MACs" in fault
+    problem = problem_of(MATCHED, "match.macs=1K")
+    assert "match.macs: the arm plain: no widths cost 1,000 MACs" in problem
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ def test_an_arm_that_cannot_have_the_cost_is_named():
         ("macs={at_most: 1M}", "match: macs bounds or matches the MACs"),
     ],
 )
-def test_sections_that_do_not_go_together_are_faults(override, message):
-    assert message in fault_of(MATCHED, override)
+def test_sections_that_do_not_go_together_are_problems(override, message):
+    assert message in problem_of(MATCHED, override)
 
 
 def test_a_design_may_draw_each_block_by_itself():
@@ -134,15 +134,15 @@ def test_a_design_may_draw_each_block_by_itself():
 
 def test_a_design_has_a_bounded_number_of_arms():
     text = MATCHED.replace("[1, 2, C/8, C/4, C]", "1..C").replace("match:", "#")
-    fault = fault_of(text, "search.scope=block", "search.activation=[none, relu, elu]")
-    assert "design: every architecture is an arm, at most 1000" in fault
+    problem = problem_of(text, "search.scope=block", "search.activation=[none, relu, elu]")
+    assert "design: every architecture is an arm, at most 1000" in problem
 
 
 def test_match_names_one_cost_and_latencies_need_a_design():
-    assert "expected one of macs, params, latency_ms" in fault_of(MATCHED, "match.params=1K")
+    assert "expected one of macs, params, latency_ms" in problem_of(MATCHED, "match.params=1K")
     without = MATCHED.replace("design: {seeds: 3}", "")
-    fault = fault_of(without.replace("macs: 200K", "latency_ms: 2"))
-    assert "match.latency_ms: latencies can be made equal in a design only" in fault
+    problem = problem_of(without.replace("macs: 200K", "latency_ms: 2"))
+    assert "match.latency_ms: latencies can be made equal in a design only" in problem
 
 
 def test_controls_need_a_design(monkeypatch):
