@@ -1,4 +1,4 @@
-"""Who may import whom, read from the sources and from a fresh Python."""
+"""Who may import whom, and how long files are, read from the sources and from a fresh Python."""
 
 from __future__ import annotations
 
@@ -112,6 +112,15 @@ def test_every_folder_is_in_the_table_and_every_file_beside_them_is_a_command():
     for file in (ROOT / "nas").glob("*.py"):
         if file.name not in ("__init__.py", "cli.py"):
             assert 'if __name__ == "__main__":' in file.read_text(), file
+
+
+def test_files_and_functions_are_short():
+    for file in SOURCES:
+        text = file.read_text()
+        assert len(text.splitlines()) <= 350, file
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno - node.lineno < 40, f"{file}: {node.name}"
 
 
 def test_one_file_imports_ray():
