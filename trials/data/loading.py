@@ -37,7 +37,7 @@ def load(config: DataConfig) -> ImageData:
     source = open_source(config)
     raw = source.train()
     names = _class_names(source, raw, config)
-    indices = _limited(raw.labels, config)
+    indices = _limited(raw, config)
     _check_classes(raw.labels[indices], names, config)
     images = _decode_all(raw, indices, config)
     labels = raw.labels[indices]
@@ -134,9 +134,10 @@ def _check_classes(labels: Labels, names: tuple[str, ...], config: DataConfig) -
             )
 
 
-def _limited(labels: Labels, config: DataConfig) -> Indices:
+def _limited(raw: RawSplit, config: DataConfig) -> Indices:
     """Indices in use: all, or ``limit`` of them with every class in proportion."""
-    if config.limit is None or config.source == "synthetic":
+    labels = raw.labels
+    if config.limit is None or raw.limited:
         return np.arange(len(labels))
     if config.limit > len(labels):
         raise DataError(

@@ -21,11 +21,13 @@ class RawSplit:
     Attributes:
         images: decodes the images of these indices, in order: (H, W, C) uint8 each.
         name: the file or row of an index, for messages.
+        limited: whether ``limit`` has been kept to, as where so many images were generated.
     """
 
     labels: Labels
     images: Callable[[Indices], Iterator[Images]]
     name: Callable[[int], str]
+    limited: bool = False
 
 
 class Source(Protocol):

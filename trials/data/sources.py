@@ -111,6 +111,7 @@ class _Synthetic:
             labels.astype(np.int64),
             lambda indices: (image(int(index)) for index in indices),
             lambda index: f"synthetic, image {index}",
+            limited=True,
         )
 
     def train(self) -> RawSplit:
