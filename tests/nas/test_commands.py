@@ -229,7 +229,7 @@ def test_the_hypervolume_grows_and_ends_at_that_of_the_front(records):
     assert len(info.shares) == len(records.complete)
     assert list(info.shares) == sorted(info.shares)
     assert 0 < info.shares[-1] < 1
-    # By hand: strips between the costs of the front, up to the dearest trial.
+    # By hand: strips between the costs of the front, up to the most expensive trial.
     front = [(t.accuracy, t.macs) for t in records.front]
     ends = [macs for _, macs in front[1:]] + [info.reference[1]]
     area = sum(a * (end - macs) for (a, macs), end in zip(front, ends, strict=True))

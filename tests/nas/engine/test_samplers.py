@@ -38,9 +38,9 @@ def test_a_space_that_is_used_up_ends_the_search(sqlite, sampler):
 @pytest.mark.parametrize("sampler", ["tpe", "grid"])
 def test_architectures_over_the_budget_leave_no_trial(sqlite, sampler):
     driver = open_driver(sqlite)
-    cheapest, dearest = driver.space.macs_range
+    lowest, highest = driver.space.macs_range
     driver.close()
-    budget = cheapest + (dearest - cheapest) // 8
+    budget = lowest + (highest - lowest) // 8
     driver = open_driver(
         sqlite, f"macs={{at_most: {budget}}}", f"study.sampler={sampler}", name="bounded"
     )

@@ -142,7 +142,7 @@ def test_a_single_trial_covers_a_part_of_the_rectangle():
     assert info.shares == pytest.approx([0.5 * (1 - 1 / 1.1)])
 
 
-def test_the_dearest_trial_adds_to_the_hypervolume():
+def test_the_most_expensive_trial_adds_to_the_hypervolume():
     cheap, dear = trial(0, 0.5, network(), 100.0), trial(1, 0.9, network(width=20), 1000.0)
     info = hypervolume_info(study(cheap, dear))
     assert info.reference == pytest.approx((0.0, 1100))

@@ -172,8 +172,8 @@ def test_the_cost_range_of_a_large_space_needs_few_looks(space, monkeypatch):
         "network.stem.channels=728",
         "network.blocks=[{channels: 728, convs: 3, repeat: 8}]",
     )
-    cheapest, dearest = drawn.macs_range
-    assert dearest > cheapest
+    lowest, highest = drawn.macs_range
+    assert highest > lowest
     assert len(looks) <= 8 + 8  # the first architecture; two ends, two orders, with and without
 
 
@@ -202,8 +202,8 @@ def test_without_momentum_there_is_no_nesterov_momentum(space):
 
 def test_architectures_over_the_budget_are_rejected_before_training(space):
     free = space("search: {segments: [1, 2, C], residual: [true, false]}")
-    cheapest, dearest = free.macs_range
-    middle = (cheapest + dearest) // 2
+    lowest, highest = free.macs_range
+    middle = (lowest + highest) // 2
     bounded = space(
         f"search: {{segments: [1, 2, C], residual: [true, false]}}\nmacs: {{at_most: {middle}}}"
     )
