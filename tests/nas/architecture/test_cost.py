@@ -30,7 +30,7 @@ def count_macs_with_torch(network: torch.nn.Module, input_shape: tuple[int, int,
     return flops // 2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(architectures())
 def test_closed_form_ptflops_and_torch_agree_exactly(architecture):
     network = build_network(architecture)
