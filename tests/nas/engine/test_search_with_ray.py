@@ -286,6 +286,6 @@ def test_options_reach_the_workers_and_the_results():
     records = read_records(url, "named")
     assert records.objectives == ("accuracy", "latency_ms")
     assert len(records.complete) == 3
-    assert all(t.values[1] == t.latency_ms > 0 for t in records.complete)
+    assert all(t.values[1] > 0 for t in records.complete)
     assert Path("elsewhere/mine/best/model.py").exists()
     assert Path("elsewhere/mine/report.html").exists()
