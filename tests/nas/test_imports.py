@@ -19,35 +19,12 @@ MAY_IMPORT = {
     "nas.space": {"nas.architecture", "nas.network", "trials"},
     "nas.study": {"nas.space", "nas.network", "nas.architecture", "nas.statistics", "trials"},
     "nas.analysis": {"nas.study", "nas.space", "nas.architecture", "nas.statistics", "trials"},
-    "nas.engine": {
-        "nas.study",
-        "nas.space",
-        "nas.network",
-        "nas.architecture",
-        "nas.statistics",
-        "trials",
-    },
-    "nas.api": {
-        "nas.reporting",
-        "nas.engine",
-        "nas.analysis",
-        "nas.study",
-        "nas.space",
-        "nas.network",
-        "nas.architecture",
-        "nas.statistics",
-        "trials",
-    },
-    "nas.reporting": {
-        "nas.engine",
-        "nas.analysis",
-        "nas.study",
-        "nas.space",
-        "nas.network",
-        "nas.architecture",
-        "nas.statistics",
-        "trials",
-    },
+}
+_STUDIES = {"nas.study", *MAY_IMPORT["nas.study"]}
+MAY_IMPORT |= {
+    "nas.engine": _STUDIES,
+    "nas.reporting": {"nas.engine", "nas.analysis", *_STUDIES},
+    "nas.api": {"nas.reporting", "nas.engine", "nas.analysis", *_STUDIES},
 }
 """Folders of the library, in the order in which data flows; commands may import all of them."""
 

@@ -228,8 +228,9 @@ import sys
 from typer.testing import CliRunner
 from nas.search import app
 
-for option in ("--cpus-per-trial", "--gpus-per-trial"):
-    result = CliRunner().invoke(app, ["--space", sys.argv[1], option, "64", "--study", option[2:]])
+for option, wanted in (("--cpus-per-trial", "999"), ("--gpus-per-trial", "64")):
+    arguments = ["--space", sys.argv[1], option, wanted, "--study", option[2:]]
+    result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2, repr(result.exception)
     print(result.stderr)
 """
@@ -240,7 +241,7 @@ def test_resources_that_no_node_has_are_refused():
         [sys.executable, "-c", TOO_MUCH, str(SMOKE)], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
-    assert "--cpus-per-trial: error: a trial needs 64 CPUs and 0 GPUs of one node" in run.stdout
+    assert "--cpus-per-trial: error: a trial needs 999 CPUs and 0 GPUs of one node" in run.stdout
     assert "--gpus-per-trial: error: a trial needs 1 CPUs and 64 GPUs of one node" in run.stdout
     for study in ("cpus-per-trial", "gpus-per-trial"):
         assert "RUNNING" not in states(url_of(study), study)
