@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.study.importances import parameter_importances
 from nas.study.location import StudyPlace, locate_study
 from nas.study.records import Records, TrialRecord, read_records
 from nas.study.selection import choose
@@ -191,6 +190,7 @@ class Study:
     def plot_importance(self) -> go.Figure:
         """Which choices the accuracy depended on (fANOVA)."""
         from nas.reporting import figures
+        from nas.study.importances import parameter_importances
 
         shares = parameter_importances(self.place.url, self.place.name)
         return figures.plot_importance(figures.importance_info(shares))

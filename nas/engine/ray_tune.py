@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 import torch
@@ -21,13 +21,15 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from nas.engine.driver import Driver
 from nas.engine.trial_spec import TrialSpec
 from nas.network.build import build_network
 from trials.data import ImageData, Split
 from trials.measurement import Measurement, Outbox, from_json, to_json
 from trials.train import Resident
 from trials.trial import Subject, prepare_process, run_trial
+
+if TYPE_CHECKING:  # workers need neither Optuna nor SQLAlchemy, which load for half a second
+    from nas.engine.driver import Driver
 
 
 class ResourceError(ValueError):

@@ -18,7 +18,6 @@ from nas.network.build import build_network
 from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.yaml_document import dump_yaml
-from nas.study.confirmation import arms_to_confirm
 from nas.study.design import Arm, Design, Stage, arms_of, design_seeds
 from nas.study.location import StudyPlace, shown_url, study_in
 from nas.study.plan import Plan, register
@@ -54,21 +53,14 @@ def search_study(
     claim_folder(place)
     with DriverLock(place.url, place.name):
         data = runner.load_data()
-        arms = _arms_of_design(runner)
-        with runner.driving(place.name, data, _design(runner, "screening", arms)) as driver:
-            _write_inputs(runner, data, command)
-            _register_plan(runner, driver, arms)
-            if not driver.finished:
-                if arms:
-                    show_arms(runner, arms)
-                runner.run(driver, data)
-            failure, complete = runner.failure_of(driver), driver.complete
-        try:
-            if not failure and runner.space.file.confirm is not None:
-                failure = _confirm(runner, data)
-        except Exception:  # such as a missing test split: what was found before stays found
-            write_results(runner)
-            raise
+        with runner:
+            failure, complete = _screen(runner, data, command, show_arms)
+            try:
+                if not failure and runner.space.file.confirm is not None:
+                    failure = _confirm(runner, data)
+            except Exception:  # such as a missing test split: what was found before stays found
+                write_results(runner)
+                raise
         if complete:
             write_results(runner)
     if failure:
@@ -147,8 +139,28 @@ def _register_plan(runner: StageRunner, driver: Driver, arms: tuple[Arm, ...]) -
             runner.console.print(f"note: {line}")
 
 
+def _screen(
+    runner: StageRunner,
+    data: ImageData,
+    command: str,
+    show_arms: Callable[[StageRunner, Sequence[Arm]], None],
+) -> tuple[str, int]:
+    """Run the search or the design; returns why that failed, and how many trials are complete."""
+    arms = _arms_of_design(runner)
+    with runner.driving(runner.place.name, data, _design(runner, "screening", arms)) as driver:
+        _write_inputs(runner, data, command)
+        _register_plan(runner, driver, arms)
+        if not driver.finished:
+            if arms:
+                show_arms(runner, arms)
+            runner.run(driver, data)
+        return runner.failure_of(driver), driver.complete
+
+
 def _confirm(runner: StageRunner, data: ImageData) -> str:
     """Train what may be the best, and the ends, with fresh seeds; returns why that failed."""
+    from nas.study.confirmation import arms_to_confirm  # SciPy loads for half a second
+
     place = runner.place
     records = read_records(place.url, place.name)
     before = records.confirmation.arms if records.confirmation else ()

@@ -6,8 +6,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Self
 
 from nas.engine import ray_settings, terminal
 from nas.engine.driver import Driver, Silent
@@ -23,6 +23,8 @@ from trials.data import DataError, ImageData, Split, check_batch_size, load, loa
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
+    from nas.engine import ray_tune
+
 INTERRUPTED = 130
 """Exit status of a command that was asked to stop."""
 
@@ -30,7 +32,9 @@ _NO_OTHER = "no other architecture was found inside the budget"
 
 
 class StageRunner:
-    """What all stages of a study have in common.
+    """What all stages of a study have in common, its Ray cluster above all.
+
+    A context: the cluster starts with the first stage that has something to run, and ends with it.
 
     Args:
         place: of the study: its folder and its database.
@@ -52,6 +56,14 @@ class StageRunner:
         self.ray_address, self.quiet = ray_address, quiet
         self.sampler, self.callbacks = sampler, tuple(callbacks)
         self.console = terminal.console(quiet, soft_wrap=True)
+        self._cluster: ExitStack | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._cluster is not None:
+            self._cluster.close()
 
     def load_data(self) -> ImageData:
         """Training and validation images, checked.
@@ -133,24 +145,38 @@ class StageRunner:
             f"{len(data.train):,} training and {len(data.validation):,} validation images, "
             f"{driver.complete} of {driver.wanted} trials complete"
         )
-        wanted = self.space.file.resources
-        job = ray_tune.Job(
+        resources = self.space.file.resources
+        driver.listener = progress = self._progress(driver)
+        try:
+            if self._cluster is None:
+                self._cluster = ExitStack()
+                self._cluster.enter_context(ray_tune.cluster(self.ray_address))
+            # Ray has a handler for SIGTERM of its own, so ours comes after its start.
+            with stop_requests() as stopped, progress:
+                ray_tune.run(
+                    driver,
+                    self._job(driver, data, keep_weights),
+                    data,
+                    ray_tune.Resources(resources.cpus_per_trial, resources.gpus_per_trial),
+                    stopped,
+                    test,
+                )
+        except ray_tune.ResourceError as error:
+            option = "--gpus-per-trial" if resources.gpus_per_trial else "--cpus-per-trial"
+            raise InputError.of(option, str(error)) from None
+
+    def _job(self, driver: Driver, data: ImageData, keep_weights: bool) -> ray_tune.Job:
+        from nas.engine import ray_tune
+
+        resources = self.space.file.resources
+        return ray_tune.Job(
             fingerprint=data.summary.fingerprint,
             latency="latency_ms" in driver.objectives,
             outbox=driver.outbox.folder.absolute(),
             weights=(self.place.folder / "weights").absolute() if keep_weights else None,
-            threads=wanted.threads,
-            gpu=wanted.gpus_per_trial > 0,
+            threads=resources.threads,
+            gpu=resources.gpus_per_trial > 0,
         )
-        resources = ray_tune.Resources(wanted.cpus_per_trial, wanted.gpus_per_trial)
-        driver.listener = progress = self._progress(driver)
-        try:
-            # Ray has a handler for SIGTERM of its own, so ours comes after its start.
-            with ray_tune.cluster(self.ray_address), stop_requests() as stopped, progress:
-                ray_tune.run(driver, job, data, resources, stopped, test)
-        except ray_tune.ResourceError as error:
-            option = "--gpus-per-trial" if job.gpu else "--cpus-per-trial"
-            raise InputError.of(option, str(error)) from None
 
     def _progress(self, driver: Driver) -> SearchProgress:
         complete = [t for t in driver.records().trials if t.state == "complete"]

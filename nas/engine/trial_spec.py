@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-
-from optuna.trial import FrozenTrial
+from typing import TYPE_CHECKING
 
 from nas.architecture.cost import Cost, count_cost
 from nas.architecture.specification import Architecture
 from nas.study.design import recipe_of_role, unique_key
 from trials.measurement import TrainingKey
 from trials.recipe import Recipe
+
+if TYPE_CHECKING:  # workers take specifications from their driver, and have no need of Optuna
+    from optuna.trial import FrozenTrial
 
 
 @dataclass(frozen=True)

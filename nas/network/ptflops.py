@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from nas.architecture.cost import count_cost
+from nas.architecture.layers import network_layers
 from nas.architecture.specification import Architecture
-from nas.network.build import build_network
+from nas.network.build import build
 
 
 def count_macs_with_ptflops(network: nn.Module, input_shape: tuple[int, int, int]) -> int:
@@ -43,9 +44,9 @@ def compare_with_ptflops(architecture: Architecture) -> str:
     Where ptflops fails that is said: a second opinion that cannot be had is no reason to stop.
     """
     closed_form = count_cost(architecture).macs
-    # Without memory for the weights, and nothing is computed.
+    # Without memory for the weights, which nobody draws, and nothing is computed.
     with torch.device("meta"):
-        network = build_network(architecture)
+        network = build(network_layers(architecture))
     try:
         # ptflops prints its tracebacks.
         with (

@@ -160,6 +160,11 @@ def test_training_loads_neither_ray_nor_optuna_nor_plotly():
     assert not loaded("import trials.train") & {"ray", "optuna", "plotly", "sklearn", "datasets"}
 
 
+def test_what_a_worker_loads_is_pytorch_and_ray():
+    """It unpickles what `ray_tune` sends; each of these would add a tenth to half a second."""
+    assert not loaded("import nas.engine.ray_tune") & {"optuna", "sqlalchemy", "scipy", "plotly"}
+
+
 def test_the_public_names_are_there():
     import nas
 
