@@ -5,11 +5,14 @@ import os
 import sqlite3
 import tempfile
 import uuid
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic.util import pyfiles
+
+from nas.engine import ray_settings
 
 ROOT = Path(__file__).parent.parent
 CIFAR10 = Path(os.environ.get("NAS_CIFAR10", ROOT.parent / "shared" / "data" / "cifar10"))
@@ -49,6 +52,17 @@ def cifar10() -> Path:
     if not CIFAR10.is_dir():
         pytest.skip(f"CIFAR-10 is not in {CIFAR10}; set NAS_CIFAR10 to its parquet files")
     return CIFAR10
+
+
+@pytest.fixture(scope="module")
+def one_ray():
+    """A Ray that all searches of a file run on: they are not about its start."""
+    ray_settings.prepare(local=True)
+    from nas.engine import ray_tune
+
+    with ray_tune.cluster(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray_tune, "cluster", lambda _address: nullcontext())
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import get_args, get_origin
@@ -20,7 +19,6 @@ from pydantic.fields import FieldInfo
 from typer.testing import CliRunner
 
 import nas
-from nas.engine import ray_settings
 from nas.space import load_space
 from nas.space.axes import AXES
 from nas.space.objectives import OBJECTIVES
@@ -169,19 +167,8 @@ def test_both_commands_install_what_was_tested():
     assert all({"-c", "constraints.txt"} <= set(words) for words in installing)
 
 
-@pytest.fixture(scope="module")
-def _one_ray():
-    """A Ray that all searches here run on: they are not about its start."""
-    ray_settings.prepare(local=True)
-    from nas.engine import ray_tune
-
-    with ray_tune.cluster(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ray_tune, "cluster", lambda _address: nullcontext())
-        yield
-
-
 @pytest.mark.ray
-@pytest.mark.usefixtures("_one_ray")
+@pytest.mark.usefixtures("one_ray")
 @pytest.mark.parametrize(
     "page", [ROOT / "README.md", ROOT / "docs" / "python-api.md"], ids=lambda page: page.stem
 )

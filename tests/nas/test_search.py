@@ -93,6 +93,21 @@ def test_latencies_are_made_equal_where_the_search_runs(monkeypatch):
     assert read_records(URL, "planted").arms == arms
 
 
+def test_a_password_given_as_an_option_is_in_no_result(monkeypatch, postgresql):
+    """To a server that trusts everybody, and so takes any password."""
+    secret = postgresql.replace("postgres:@", "") + "&user=postgres&pass%77ord=no hunter2"
+    assert "hunter2" in secret
+    monkeypatch.setattr(sys, "argv", ["search", "--storage", secret])
+    result = search(monkeypatch, Planted(), "--storage", secret, text=SHORT, results=True)
+    assert result.exit_code == 0, result.output
+    assert "dashboard: optuna-dashboard postgresql+psycopg://" in result.stdout
+    assert "hunter2" not in result.output
+    files = [file for file in Path("runs").rglob("*") if file.is_file()]
+    assert any(file.name == "environment.json" for file in files)
+    for file in files:
+        assert b"hunter2" not in file.read_bytes(), file
+
+
 HOLD = """
 import sys
 from sqlalchemy.engine import make_url

@@ -1,0 +1,111 @@
+"""What real workers do, searched for from the test's own process on a Ray that all tests share."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from nas.search import app
+from nas.study.records import read_records
+from tests.nas.searching import SMOKE, states, url_of
+from trials.store import Store
+from trials.trial import run_trial
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("one_ray")]
+
+
+@pytest.fixture(autouse=True)
+def _without_results(monkeypatch):
+    """They take seconds, and are not what this is about."""
+    monkeypatch.setattr("nas.api.run_search._write_results", lambda *_: None)
+
+
+def search(*options: str) -> str:
+    """What the command prints."""
+    result = CliRunner().invoke(app, ["--space", str(SMOKE), *options])
+    assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
+    return result.output
+
+
+def run_in_workers(monkeypatch, run) -> None:
+    """In place of `run_trial`; a function inside a test reaches the workers by value."""
+    from nas.engine import ray_tune
+
+    monkeypatch.setattr(ray_tune, "Job", partial(ray_tune.Job, run=run))
+
+
+def test_a_trial_whose_loss_is_not_finite_fails_and_the_search_goes_on(monkeypatch):
+    def broken(subject, data, fingerprint, recipe, seeds, **rest):
+        from dataclasses import replace
+
+        def build():
+            network = subject.build()
+            if seeds[0] % 3 == 0:
+                next(network.parameters()).data.fill_(float("nan"))
+            return network
+
+        return run_trial(replace(subject, build=build), data, fingerprint, recipe, seeds, **rest)
+
+    run_in_workers(monkeypatch, broken)
+    shown = search("--trials", "6")
+    found = states(url_of())
+    assert found["COMPLETE"] == 6
+    assert found["FAIL"] >= 1
+    assert set(found) == {"COMPLETE", "FAIL"}
+    reasons = [t.reason for t in read_records(url_of(), "smoke").trials if t.state == "failed"]
+    assert all(reason.startswith("not finite: loss nan in training") for reason in reasons)
+    assert "failed: not finite: loss nan in training" in shown
+    failed = [m for m in Store(url_of()).all() if m.state == "failed"]
+    assert len(failed) == found["FAIL"]
+
+
+def test_workers_share_one_copy_of_the_data(monkeypatch, tmp_path):
+    """It stays in Ray's store, which all of them map into their memory."""
+    images = np.random.default_rng(0).integers(0, 256, (600, 32, 32, 3), dtype=np.uint8)
+    np.savez("data.npz", images=images, labels=np.arange(600) % 4)
+    maps = tmp_path / "maps"
+
+    def locate_images(subject, data, *rest, **options):
+        """Note the memory map in which a worker's images are."""
+        address = data.train.images.data_ptr()
+        for line in Path("/proc/self/maps").read_text().splitlines():
+            low, high = (int(bound, 16) for bound in line.split()[0].split("-"))
+            if low <= address < high:
+                with maps.open("a") as file:
+                    file.write(f"{line}\n")
+        return run_trial(subject, data, *rest, **options)
+
+    run_in_workers(monkeypatch, locate_images)
+    data = f"data={{source: 'npz:{tmp_path / 'data.npz'}', validation: 0.5}}"
+    search("--trials", "3", "--set", data)
+    lines = maps.read_text().splitlines()
+    assert len(lines) == 3
+    assert all("/plasma" in line for line in lines)
+
+
+def test_options_reach_the_workers_and_the_database():
+    options = ("--quiet", "--output", "elsewhere/mine", "--study", "named", "--trials", "3")
+    assert search(*options, "--set", "objectives.minimize=latency_ms") == ""
+    records = read_records("sqlite:///elsewhere/mine/study.db", "named")
+    assert records.objectives == ("accuracy", "latency_ms")
+    assert len(records.complete) == 3
+    assert all(t.values[1] > 0 for t in records.complete)
+    weights = {file.stem for file in Path("elsewhere/mine/weights").iterdir()}
+    assert weights == {"0", "1", "2"}
+
+
+def test_both_stages_of_a_search_run_on_one_ray(monkeypatch):
+    """And the confirmation alone is evaluated on the test split."""
+    from nas.engine import ray_tune
+
+    started = []
+    cluster = ray_tune.cluster
+    monkeypatch.setattr(ray_tune, "cluster", lambda *a: started.append(a) or cluster(*a))
+    search("--trials", "3", "--set", "confirm.seeds=2", "--set", "data.limit=400")
+    records = read_records(url_of(), "smoke")
+    assert records.confirmation.complete
+    assert len(started) == 1
