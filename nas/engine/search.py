@@ -61,8 +61,9 @@ def search_study(
             except Exception:  # such as a missing test split: what was found before stays found
                 write_results(runner)
                 raise
-        if complete:
-            write_results(runner)
+            if complete:
+                runner.end_cluster_soon()
+                write_results(runner)
     if failure:
         raise SearchFailed(failure)
 

@@ -57,13 +57,21 @@ class StageRunner:
         self.sampler, self.callbacks = sampler, tuple(callbacks)
         self.console = terminal.console(quiet, soft_wrap=True)
         self._cluster: ExitStack | None = None
+        self._ending: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._cluster is not None:
-            self._cluster.close()
+        self.end_cluster_soon()
+        if self._ending is not None:
+            self._ending.join()
+
+    def end_cluster_soon(self) -> None:
+        """End it beside what follows: it takes more than a second, mostly of waiting."""
+        if self._cluster is not None and self._ending is None:
+            self._ending = threading.Thread(target=self._cluster.close)
+            self._ending.start()
 
     def load_data(self) -> ImageData:
         """Training and validation images, checked.

@@ -31,7 +31,7 @@ search:
   segments: [C/4, C]
   order: [plain, spatial_first]
 match: {macs: 200K, tolerance: 6%}
-training: {epochs: 12, batch_size: 32}
+training: {epochs: 6, batch_size: 32}
 design: {seeds: 2}
 confirm: {seeds: 6}
 """

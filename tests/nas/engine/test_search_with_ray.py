@@ -6,8 +6,6 @@ import contextlib
 import json
 import re
 import signal
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -147,31 +145,6 @@ def test_killed_workers_cost_nothing_but_their_time():
     assert "runs again: its worker died (1 of 3): The actor died unexpectedly" in run.out
     assert states(url_of()) == {"COMPLETE": 6}
     assert len(Store(url_of()).all()) == 6
-
-
-# A cluster is started twice in one process.
-TOO_MUCH = """
-import sys
-from typer.testing import CliRunner
-from nas.search import app
-
-for option, wanted in (("--cpus-per-trial", "999"), ("--gpus-per-trial", "64")):
-    arguments = ["--space", sys.argv[1], option, wanted, "--study", option[2:]]
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 2, repr(result.exception)
-    print(result.stderr)
-"""
-
-
-def test_resources_that_no_node_has_are_refused():
-    run = subprocess.run(
-        [sys.executable, "-c", TOO_MUCH, str(SMOKE)], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stderr
-    assert "--cpus-per-trial: error: a trial needs 999 CPUs and 0 GPUs of one node" in run.stdout
-    assert "--gpus-per-trial: error: a trial needs 1 CPUs and 64 GPUs of one node" in run.stdout
-    for study in ("cpus-per-trial", "gpus-per-trial"):
-        assert "RUNNING" not in states(url_of(study), study)
 
 
 def test_a_password_is_shown_nowhere(postgresql):

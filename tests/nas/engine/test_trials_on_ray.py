@@ -109,3 +109,17 @@ def test_both_stages_of_a_search_run_on_one_ray(monkeypatch):
     records = read_records(url_of(), "smoke")
     assert records.confirmation.complete
     assert len(started) == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "wanted", "message"),
+    [
+        ("--cpus-per-trial", "999", "a trial needs 999 CPUs and 0 GPUs of one node"),
+        ("--gpus-per-trial", "64", "a trial needs 1 CPUs and 64 GPUs of one node"),
+    ],
+)
+def test_resources_that_no_node_has_are_refused(option, wanted, message):
+    result = CliRunner().invoke(app, ["--space", str(SMOKE), option, wanted])
+    assert result.exit_code == 2, repr(result.exception)
+    assert f"{option}: error: {message}" in result.stderr
+    assert "RUNNING" not in states(url_of())
