@@ -18,7 +18,17 @@ from nas.space.quantities import format_count
 from nas.study.design import Design
 from nas.study.location import StudyPlace
 from nas.study.records import TrialRecord, quiet_optuna
-from trials.data import DataError, ImageData, Split, check_batch_size, load, load_test
+from trials.data import (
+    DataError,
+    ImageData,
+    Split,
+    check_batch_size,
+    check_test_split,
+    describe,
+    load,
+    load_test,
+    missing_classes,
+)
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -74,13 +84,15 @@ class StageRunner:
             self._ending.start()
 
     def load_data(self) -> ImageData:
-        """Training and validation images, checked.
+        """Training and validation images, checked; that there is a test split where one is needed.
 
         Raises:
             InputError: they cannot be used.
         """
         config = self.space.file.data.config
         try:
+            if self.space.file.confirm is not None:
+                check_test_split(config)
             data = load(config)
             check_batch_size(data, self.space.file.training.full_recipe.batch_size)
             if data.input_shape != self.space.input_shape:
@@ -101,10 +113,13 @@ class StageRunner:
             InputError: there is none, or it does not fit the training images.
         """
         try:
-            return load_test(self.space.file.data.config, data)
+            test = load_test(self.space.file.data.config, data)
         except DataError as error:
             message = f"the test split: {error}"
             raise self.space.document.error(("data", error.field), message, error.hint) from None
+        if missing := missing_classes(test, data):
+            self.console.print(f"note: no test images of {missing}")
+        return test
 
     @contextmanager
     def driving(self, name: str, data: ImageData, design: Design | None) -> Iterator[Driver]:
@@ -148,11 +163,7 @@ class StageRunner:
         ray_settings.prepare(local=self.ray_address is None)
         from nas.engine import ray_tune  # only now: Ray reads its settings when it is imported
 
-        self.console.print(
-            f"{driver.study.study_name}: {self._size(driver)}, "
-            f"{len(data.train):,} training and {len(data.validation):,} validation images, "
-            f"{driver.complete} of {driver.wanted} trials complete"
-        )
+        self._announce(driver, data)
         resources = self.space.file.resources
         driver.listener = progress = self._progress(driver)
         try:
@@ -172,6 +183,16 @@ class StageRunner:
         except ray_tune.ResourceError as error:
             option = "--gpus-per-trial" if resources.gpus_per_trial else "--cpus-per-trial"
             raise InputError.of(option, str(error)) from None
+
+    def _announce(self, driver: Driver, data: ImageData) -> None:
+        """What will be run, and before the first stage on what data."""
+        self.console.print(
+            f"{driver.study.study_name}: {self._size(driver)}, "
+            f"{len(data.train):,} training and {len(data.validation):,} validation images, "
+            f"{driver.complete} of {driver.wanted} trials complete"
+        )
+        if self._cluster is None:
+            self.console.print(f"data: {describe(data)}")
 
     def _job(self, driver: Driver, data: ImageData, keep_weights: bool) -> ray_tune.Job:
         from nas.engine import ray_tune

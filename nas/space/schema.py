@@ -35,8 +35,9 @@ from nas.space.value_types import (
     Widths,
     distinct,
     listed,
+    square,
 )
-from trials.data import DataConfig
+from trials.data import DataConfig, Resize
 from trials.recipe import RECIPES, Recipe
 
 MAX_BLOCKS = 1024
@@ -128,6 +129,13 @@ class NetworkSection(Section):
         return blocks
 
 
+class ResizeSection(Section):
+    """What pictures are made the same size by; see `trials.data.Resize`."""
+
+    size: Annotated[tuple[Channels, Channels], BeforeValidator(square)]
+    mode: Literal["crop", "pad", "stretch"] = "crop"
+
+
 class DataSection(Section):
     """Which images; see `trials.data.DataConfig`."""
 
@@ -138,11 +146,14 @@ class DataSection(Section):
     classes: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
     image_column: str | None = None
     label_column: str | None = None
+    layout: Literal["NHWC", "NCHW"] | None = None
+    resize: ResizeSection | None = None
 
     @property
     def config(self) -> DataConfig:
         """For `trials.data.load`."""
-        return DataConfig(**self.model_dump())
+        resize = Resize(self.resize.size, self.resize.mode) if self.resize else None
+        return DataConfig(**self.model_dump(exclude={"resize"}), resize=resize)
 
 
 class MacsSection(Section):

@@ -54,6 +54,11 @@ def listed(value: object) -> object:
     return value if isinstance(value, tuple) else (value,)
 
 
+def square(value: object) -> object:
+    """One length is that of both sides."""
+    return value if isinstance(value, tuple) else (value, value)
+
+
 def distinct(choices: tuple[T, ...]) -> tuple[T, ...]:
     """At least one choice, none of them twice."""
     if not choices:

@@ -17,6 +17,7 @@ from nas.study.records import read_records
 from tests.conftest import ROOT
 from tests.nas.driving import FAILED, measured
 from tests.nas.planting import MATCHED, SEARCH, URL, Planted, search
+from tests.trials.data_sets import encoded, numbered, pixels, write
 from trials.store import Store
 
 SHORT = SEARCH.replace("trials: 10", "trials: 3").replace("confirm:", "#")
@@ -53,6 +54,21 @@ def test_a_folder_with_another_studys_results_is_left_alone(monkeypatch):
     assert result.exit_code == 2
     assert "--output: error: runs/planted holds study planted, not other" in result.stderr
     assert {file: file.read_bytes() for file in files} == before
+
+
+def test_a_confirmation_without_a_test_split_is_refused_before_the_first_trial(monkeypatch):
+    for split in ("train", "val"):
+        for name in ("cat", "dog"):
+            write(*numbered(f"data/{split}/{name}", 40), content=encoded(pixels(8, 8)))
+    planted = Planted()
+    text = SEARCH.replace("{source: synthetic, limit: 100, shape: [3, 8, 8], classes: 4}",
+                          "{source: images:data}")  # fmt: skip
+    assert text != SEARCH
+    result = search(monkeypatch, planted, text=text)
+    assert result.exit_code == 2, result.output
+    assert "data.source: data has no test split; it has train and validation" in result.stderr
+    assert "hint: a confirmation reads it: add a test split, or leave confirm out" in result.stderr
+    assert planted.runs == []
 
 
 class Failing(Planted):

@@ -284,7 +284,7 @@ def test_cifar10_as_it_is_published(cifar10):
     data = load(config)
     assert data.classes[:3] == ("airplane", "automobile", "bird")
     assert np.bincount(data.train.labels).tolist() == [90] * 10
-    assert len(open_source(config).train().labels) == 50_000
+    assert len(open_source(config).read("train").labels) == 50_000
     # Published statistics of the whole training split: 125.3, 123.0, 113.9.
     np.testing.assert_allclose(data.mean, (125.3, 123.0, 113.9), atol=4)
 

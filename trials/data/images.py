@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,19 +30,39 @@ class DataError(ValueError):
         return type(self), (str(self), self.field, self.hint)
 
 
+Layout = Literal["NHWC", "NCHW"]
+
+
+@dataclass(frozen=True)
+class Resize:
+    """What pictures are made the same size by, antialiased.
+
+    Attributes:
+        size: (height, width).
+        mode: ``crop`` fills the size and cuts off what is over, half at each side; ``pad`` fits
+            into it and fills up with black; ``stretch`` changes the proportions.
+    """
+
+    size: tuple[int, int]
+    mode: Literal["crop", "pad", "stretch"] = "crop"
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """Which images.
 
     Attributes:
         source: ``digits``, ``synthetic``, ``parquet:DIR``, ``hub:NAME``, ``images:DIR`` (a folder
-            per class, under ``train`` and ``test`` or not) or ``npz:FILE``.
-        validation: fraction of the training split that trials are judged on.
+            per class, under ``train``, ``val`` and ``test`` or not) or ``npz:FILE``.
+        validation: fraction of the training split that trials are judged on, where the source has
+            no validation split of its own.
         limit: use only so many images of the training split, the same share of each class.
         shape: (channels, height, width), checked against the images; read from them where missing.
         classes: checked against the labels; read from them where missing.
         image_column: where a table has several columns of images.
         label_column: where a table has several columns of labels.
+        layout: of an archive's images, where their shape does not tell.
+        resize: of pictures; without it all have to have one size.
     """
 
     source: str
@@ -51,6 +72,8 @@ class DataConfig:
     classes: int | None = None
     image_column: str | None = None
     label_column: str | None = None
+    layout: Layout | None = None
+    resize: Resize | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +114,7 @@ class ImageData:
         classes: their names, in the order of the labels.
         mean: of each channel of the training images, in units of 0 to 255.
         std: standard deviation of each channel, in the same units, at least 1.
+        notes: where validation images are from, what was left out, what was resized, in words.
     """
 
     train: Split
@@ -98,6 +122,7 @@ class ImageData:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

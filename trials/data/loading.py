@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 
 from trials.data.images import DataConfig, DataError, ImageData, Images, Labels, Split
-from trials.data.raw_split import Indices, RawSplit, Source
+from trials.data.labels import class_names, numbered
+from trials.data.raw_split import Indices, RawSplit, SplitName, require
 from trials.data.sources import open_source, stratified
 
 SPLIT_SEED = 0
@@ -21,56 +25,42 @@ def probe(config: DataConfig) -> tuple[tuple[int, int, int], int]:
     if config.shape and config.classes:
         return config.shape, config.classes
     source = open_source(config)
-    raw = source.train()
-    classes = len(_class_names(source, raw, config))
+    raw = source.read("train")
+    classes = len(class_names(raw, config))
     height, width, channels = next(raw.images(np.array([0]))).shape
     return (channels, height, width), classes
 
 
 def load(config: DataConfig) -> ImageData:
-    """Read, check and split the training images.
+    """Read and check the images that a search may see.
+
+    The validation split is the source's own, or else a fraction of each class of its training
+    split.
 
     Raises:
         DataError: an unreadable image, mixed sizes, labels out of range, a class that is missing
             from a split; the message names the file or row.
     """
     source = open_source(config)
-    raw = source.train()
-    names = _class_names(source, raw, config)
-    indices = _limited(raw, config)
-    _check_classes(raw.labels[indices], names, config)
-    images = _decode_all(raw, indices, config)
-    labels = raw.labels[indices]
-
-    held_out = stratified(labels, config.validation, np.random.default_rng(SPLIT_SEED))
-    for label, name in enumerate(names):
-        if not (labels[~held_out] == label).any():
-            raise DataError(
-                f"class {name} has only {int((labels == label).sum())} images, "
-                f"which leaves none to train on with validation: {config.validation}",
-                "validation",
-            )
-    train = Split(images[~held_out], labels[~held_out])
+    raw = source.read("train")
+    names = class_names(raw, config)
+    labels = numbered(raw, names, config)
+    indices = _limited(raw, labels, config)
+    labels = labels[indices]
+    notes = list(raw.notes)
+    if "validation" in source.splits():
+        _check_classes(labels, names, config, least=1)
+        train = Split(_decode_all(raw, indices, config.shape), labels)
+        validation = _whole_split("validation", names, train, config)
+        notes.append("the source's own validation split")
+    else:
+        _check_classes(labels, names, config, least=2)
+        train, validation = _cut(_decode_all(raw, indices, config.shape), labels, names, config)
     mean, std = _statistics(train.images)
-    return ImageData(
-        train=train,
-        validation=Split(images[held_out], labels[held_out]),
-        classes=names,
-        mean=mean,
-        std=std,
-    )
-
-
-def _statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation (at least 1) of each channel, exactly, from histograms."""
-    levels = np.arange(256.0)
-    means, stds = [], []
-    for channel in range(images.shape[-1]):
-        share = np.bincount(images[..., channel].ravel(), minlength=256) / images[..., 0].size
-        mean = float(share @ levels)
-        means.append(mean)
-        stds.append(max(1.0, float(share @ (levels - mean) ** 2) ** 0.5))
-    return tuple(means), tuple(stds)
+    if config.resize:
+        height, width = config.resize.size
+        notes.append(f"resized to {height} x {width} ({config.resize.mode})")
+    return ImageData(train, validation, names, mean, std, tuple(notes))
 
 
 def load_test(config: DataConfig, data: ImageData) -> Split:
@@ -79,12 +69,44 @@ def load_test(config: DataConfig, data: ImageData) -> Split:
     Raises:
         DataError: there is none, or it does not fit the training split.
     """
+    return _whole_split("test", data.classes, data.train, config)
+
+
+def check_test_split(config: DataConfig) -> None:
+    """Check that there is a test split, without reading it.
+
+    Raises:
+        DataError: there is none.
+    """
     source = open_source(config)
-    raw = source.test()
-    _check_range(raw, len(data.classes), config)
-    channels, height, width = data.input_shape
-    whole = DataConfig(config.source, shape=(channels, height, width))
-    return Split(_decode_all(raw, np.arange(len(raw.labels)), whole), raw.labels)
+    try:
+        require(source, "test")
+    except DataError as error:
+        hint = "a confirmation reads it: add a test split, or leave confirm out"
+        raise DataError(str(error), hint=hint) from None
+
+
+def describe(data: ImageData) -> str:
+    """What was read, in a line: ``3 classes of 40 to 52 training images, 3 x 32 x 32``."""
+    return "; ".join(_described(data))
+
+
+def _described(data: ImageData) -> Iterator[str]:
+    counts = np.bincount(data.train.labels, minlength=len(data.classes))
+    low, high = int(counts.min()), int(counts.max())
+    each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    shape = " x ".join(map(str, data.input_shape))
+    yield f"{len(data.classes)} classes of {each} training images, {shape}"
+    yield from data.notes
+    if missing := missing_classes(data.validation, data):
+        yield f"no validation images of {missing}"
+
+
+def missing_classes(split: Split, data: ImageData) -> str:
+    """Names of the classes that a split has no image of."""
+    counts = np.bincount(split.labels, minlength=len(data.classes))
+    names = [name for name, count in zip(data.classes, counts, strict=True) if count == 0]
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} others" if len(names) > 10 else "")
 
 
 def check_batch_size(data: ImageData, batch_size: int) -> None:
@@ -100,43 +122,62 @@ def check_batch_size(data: ImageData, batch_size: int) -> None:
         )
 
 
-def _class_names(source: Source, raw: RawSplit, config: DataConfig) -> tuple[str, ...]:
-    named = source.classes
-    count = config.classes or (len(named) if named else int(raw.labels.max(initial=0)) + 1)
-    if named and len(named) != count:
-        raise DataError(f"the data has {len(named)} classes; got classes: {count}", "classes")
+def _cut(
+    images: Images, labels: Labels, names: tuple[str, ...], config: DataConfig
+) -> tuple[Split, Split]:
+    """A training and a validation split of the same images, every class in both."""
+    held_out = stratified(labels, config.validation, np.random.default_rng(SPLIT_SEED))
+    for label, name in enumerate(names):
+        if not (labels[~held_out] == label).any():
+            raise DataError(
+                f"class {name} has only {int((labels == label).sum())} images, "
+                f"which leaves none to train on with validation: {config.validation}",
+                "validation",
+            )
+    return Split(images[~held_out], labels[~held_out]), Split(images[held_out], labels[held_out])
+
+
+def _whole_split(
+    split: SplitName, names: tuple[str, ...], train: Split, config: DataConfig
+) -> Split:
+    """Another split, whose images and classes have to be those of the training split."""
+    _, height, width, channels = train.images.shape
+    shape = (channels, height, width)
+    source = open_source(replace(config, shape=shape))
+    raw = source.read(split)
     if len(raw.labels) == 0:
-        raise DataError("there are no images")
-    _check_range(raw, count, config)
-    if count < 2:
-        raise DataError(f"a data set has at least 2 classes; this one has {count}")
-    return named or tuple(map(str, range(count)))
+        raise DataError(f"the {split} split of {source.location} has no images")
+    labels = numbered(raw, names, config)
+    return Split(
+        _decode_all(raw, np.arange(len(labels)), shape, "the training images have"), labels
+    )
 
 
-def _check_range(raw: RawSplit, classes: int, config: DataConfig) -> None:
-    outside = np.flatnonzero((raw.labels < 0) | (raw.labels >= classes))
-    if len(outside):
-        index = int(outside[0])
-        raise DataError(
-            f"{raw.name(index)}: label {raw.labels[index]} is not one of the {classes} classes, "
-            f"0 to {classes - 1}",
-            "classes" if config.classes else "source",
-        )
+def _statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation (at least 1) of each channel, exactly, from histograms."""
+    levels = np.arange(256.0)
+    means, stds = [], []
+    for channel in range(images.shape[-1]):
+        share = np.bincount(images[..., channel].ravel(), minlength=256) / images[..., 0].size
+        mean = float(share @ levels)
+        means.append(mean)
+        stds.append(max(1.0, float(share @ (levels - mean) ** 2) ** 0.5))
+    return tuple(means), tuple(stds)
 
 
-def _check_classes(labels: Labels, names: tuple[str, ...], config: DataConfig) -> None:
+def _check_classes(labels: Labels, names: tuple[str, ...], config: DataConfig, least: int) -> None:
+    purpose = "one to train on and one to validate" if least == 2 else "one to train on"
     counts = np.bincount(labels, minlength=len(names))
     for name, count in zip(names, counts, strict=True):
-        if count < 2:
+        if count < least:
             raise DataError(
-                f"class {name} has {count} images; each needs one to train on and one to validate",
+                f"class {name} has {count} images; each needs {purpose}",
                 "limit" if config.limit else "source",
             )
 
 
-def _limited(raw: RawSplit, config: DataConfig) -> Indices:
+def _limited(raw: RawSplit, labels: Labels, config: DataConfig) -> Indices:
     """Indices in use: all, or ``limit`` of them with every class in proportion."""
-    labels = raw.labels
     if config.limit is None or raw.limited:
         return np.arange(len(labels))
     if config.limit > len(labels):
@@ -152,30 +193,39 @@ def _limited(raw: RawSplit, config: DataConfig) -> Indices:
     return np.sort(np.argsort(rank, kind="stable")[: config.limit])
 
 
-def _decode_all(raw: RawSplit, indices: Indices, config: DataConfig) -> Images:
-    """(N, H, W, C), all of the shape of the first or of the one that is configured."""
+def _decode_all(
+    raw: RawSplit,
+    indices: Indices,
+    shape: tuple[int, int, int] | None,
+    expected: str = "got shape:",
+) -> Images:
+    """(N, H, W, C), all of the shape of the first.
+
+    Args:
+        shape: (channels, height, width) that they have to have.
+        expected: who says so.
+    """
 
     def name(position: int) -> str:
         return raw.name(int(indices[position]))
 
     images: Images | None = None
     for position, image in enumerate(raw.images(indices)):
+        height, width, channels = image.shape
         if images is None:
-            height, width, channels = image.shape
-            if config.shape and config.shape != (channels, height, width):
+            if shape and shape != (channels, height, width):
                 raise DataError(
                     f"{name(position)}: the image has {channels} x {height} x {width} "
-                    f"(channels, height, width); got shape: {list(config.shape)}",
-                    "shape",
+                    f"(channels, height, width); {expected} {list(shape)}",
+                    "shape" if expected.startswith("got") else "source",
                 )
             images = np.empty((len(indices), *image.shape), dtype=np.uint8)
         if image.shape != images.shape[1:]:
-            height, width, channels = image.shape
             raise DataError(
                 f"{name(position)}: the image is {height} x {width} x {channels}, "
                 f"the first is {' x '.join(map(str, images.shape[1:]))}",
                 hint="all images must have the same size",
             )
         images[position] = image
-    assert images is not None  # `_class_names` has seen to it that there are some
+    assert images is not None  # `class_names` has seen to it that there are some
     return images

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trials.data.images import Images, Labels
+from trials.data.images import DataError, Images
 
 Indices = NDArray[np.intp]
+SplitName = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True)
@@ -19,26 +20,43 @@ class RawSplit:
     """Labels, and images that are decoded on demand.
 
     Attributes:
+        labels: (N,), as they are stored: integers or strings.
         images: decodes the images of these indices, in order: (H, W, C) uint8 each.
         name: the file or row of an index, for messages.
+        classes: names that integers count from 0; None where there are only the labels.
         limited: whether ``limit`` has been kept to, as where so many images were generated.
+        notes: what of the source was left out or changed, in words.
     """
 
-    labels: Labels
+    labels: NDArray[Any]
     images: Callable[[Indices], Iterator[Images]]
     name: Callable[[int], str]
+    classes: tuple[str, ...] | None = None
     limited: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class Source(Protocol):
     """A data set that has not been read yet."""
 
     @property
-    def classes(self) -> tuple[str, ...] | None:
-        """Their names, where the source has them; known once a split has been read."""
+    def location(self) -> str:
+        """Where it is, for messages."""
 
-    def train(self) -> RawSplit:
-        """The training split."""
+    def splits(self) -> tuple[SplitName, ...]:
+        """The splits that there are."""
 
-    def test(self) -> RawSplit:
-        """The test split: for the final report only."""
+    def read(self, split: SplitName) -> RawSplit:
+        """One of them. The test split is for the final report only."""
+
+
+def require(source: Source, split: SplitName) -> None:
+    """Check that a source has a split.
+
+    Raises:
+        DataError: it has not.
+    """
+    splits = source.splits()
+    if split not in splits:
+        there = " and ".join(splits) if splits else "no other"
+        raise DataError(f"{source.location} has no {split} split; it has {there}")

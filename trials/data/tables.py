@@ -1,155 +1,204 @@
-"""Tables of images that Hugging Face `datasets` reads: Parquet files, image folders, the hub."""
+"""Tables of images that Hugging Face `datasets` reads: Parquet files and the hub."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
-from PIL import Image
 
-from trials.data.images import DataConfig, DataError, Images
-from trials.data.raw_split import Indices, RawSplit
+from trials.data.images import DataConfig, DataError
+from trials.data.labels import checked_labels
+from trials.data.pictures import MAX_BYTES, Pictures, read_picture
+from trials.data.raw_split import Indices, RawSplit, SplitName, require
 
-TEST_SPLITS = ("test", "validation")
-"""Names of the split for the final report; hub data sets without labels in ``test`` have none."""
+_ROWS = 100
+"""That are read at once: of large pictures a hundred take some hundred MB."""
 
 
 class TableSource:
-    """Parquet files, image folders and hub data sets, all read by Hugging Face `datasets`."""
+    """A column of images and one of labels, integers or names.
+
+    Args:
+        kind: ``parquet`` or ``hub``.
+    """
 
     def __init__(self, kind: str, location: str, config: DataConfig) -> None:
         self.kind, self.location, self.config = kind, location, config
-        self.classes: tuple[str, ...] | None = None
-        if kind != "hub" and not Path(location).is_dir():
+        if kind == "parquet" and not Path(location).is_dir():
             raise DataError(f"no such folder: {location}")
 
-    def train(self) -> RawSplit:
-        return self._split(("train",))
+    def splits(self) -> tuple[SplitName, ...]:
+        return tuple(name for name in get_args(SplitName) if name in self._files)
 
-    def test(self) -> RawSplit:
-        return self._split(TEST_SPLITS)
+    def read(self, split: SplitName) -> RawSplit:
+        require(self, split)
+        notes = tuple(self._notes())
+        return split_of_table(self._load(split), self.location, self._folder, self.config, notes)
 
-    def _split(self, names: Sequence[str]) -> RawSplit:
+    @property
+    def _folder(self) -> Path:
+        """Where files may be that the table names."""
         import datasets
 
-        datasets.disable_progress_bars()
-        table = self._load(names)
-        image_column = self._column("image", table, datasets.Image)
-        label_column = self._column("label", table, datasets.ClassLabel)
-        feature = table.features[label_column]
-        if isinstance(feature, datasets.ClassLabel):
-            self.classes = tuple(feature.names)
-        labels = np.asarray(table.data[label_column].to_numpy())
-        if labels.dtype.kind not in "iu":
-            kind = "missing values" if labels.dtype.kind == "f" else str(labels.dtype)
-            raise DataError(f"column {label_column} must hold integers; it holds {kind}")
-        # Not decoded by `datasets`, so that an error can name its row.
-        table = table.cast_column(image_column, datasets.Image(decode=False))
+        if Path(self.location).is_dir():
+            return Path(self.location)
+        return Path(datasets.config.HF_CACHE_HOME)  # of the hub: where `datasets` puts them
 
-        def name(index: int) -> str:
-            path = table[index][image_column]["path"]
-            return str(path) if path and self.kind == "images" else f"{self.location}, row {index}"
-
-        def images(indices: Indices) -> Iterator[Images]:
-            shape = self.config.shape
-            first = _open(table[0][image_column], partial(name, 0))
-            grey = shape[0] == 1 if shape else _is_grey(first)
-            rows = iter(indices)
-            for batch in table.select(indices).iter(batch_size=1000):
-                for stored in batch[image_column]:
-                    row = int(next(rows))
-                    image = _open(stored, partial(name, row))
-                    if grey and not shape and not _is_grey(image):
-                        raise DataError(
-                            f"{name(row)}: an image in colour, and the first one is grey",
-                            hint="say which: data.shape: [1, H, W] or [3, H, W]",
-                        )
-                    yield _pixels(image, grey)
-
-        return RawSplit(labels.astype(np.int64), images, name)
-
-    def _load(self, names: Sequence[str]) -> Any:  # noqa: ANN401  # `datasets` is untyped
+    @cached_property
+    def _files(self) -> dict[str, list[str]]:
+        """Files of each split; of the hub the splits' names alone."""
         import datasets
 
-        packaged = {"parquet": "parquet", "images": "imagefolder"}
         try:
             if self.kind == "hub":
-                available = datasets.get_dataset_split_names(self.location)
-            else:
-                options = {"drop_labels": False} if self.kind == "images" else {}
-                builder = datasets.load_dataset_builder(
-                    packaged[self.kind], data_dir=self.location, **options
-                )
-                available = list(builder.config.data_files)
-            wanted = next((name for name in names if name in available), None)
-            if wanted is None:
-                raise DataError(
-                    f"{self.location} has no {names[0]} split; it has {', '.join(available)}"
-                )
-            if self.kind == "hub":
-                return datasets.load_dataset(self.location, split=wanted)
-            files = builder.config.data_files[wanted]
-            return datasets.load_dataset(
-                packaged[self.kind], data_files={wanted: list(files)}, split=wanted, **options
-            )
-        except DataError:
-            raise
+                return {name: [] for name in datasets.get_dataset_split_names(self.location)}
+            builder = datasets.load_dataset_builder("parquet", data_dir=self.location)
+            return {str(name): list(files) for name, files in builder.config.data_files.items()}
         except Exception as error:  # `datasets` raises whatever its readers do
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            hint = (
-                "parquet:DIR reads its files where they are already" if self.kind == "hub" else ""
-            )
-            raise DataError(f"{self.location} cannot be read: {reason}", hint=hint) from None
+            raise self._unreadable(error) from None
 
-    def _column(self, what: str, table: Any, feature: type) -> str:  # noqa: ANN401  # untyped
-        asked: str | None = getattr(self.config, f"{what}_column")
-        columns = list(table.features)
-        if asked is not None:
-            if asked not in columns:
-                raise DataError(
-                    f"{self.location} has no column {asked}; it has {', '.join(columns)}",
-                    f"{what}_column",
-                )
-            return asked
-        found = [name for name in columns if isinstance(table.features[name], feature)]
-        if not found and what == "label":
-            integers = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-            found = [n for n in columns if getattr(table.features[n], "dtype", "") in integers]
-        if len(found) != 1:
-            count = "no column" if not found else f"{len(found)} columns ({', '.join(found)})"
-            raise DataError(
-                f"{self.location} has {count} of {what}s; its columns are {', '.join(columns)}",
-                hint=f"name it: data.{what}_column",
-            )
-        return str(found[0])
+    def _load(self, split: SplitName) -> Any:  # noqa: ANN401  # `datasets` is untyped
+        import datasets
+
+        try:
+            if self.kind == "hub":
+                return datasets.load_dataset(self.location, split=split)
+            files = {split: self._files[split]}
+            return datasets.load_dataset("parquet", data_files=files, split=split)
+        except Exception as error:  # `datasets` raises whatever its readers do
+            raise self._unreadable(error) from None
+
+    def _notes(self) -> Iterator[str]:
+        """Parquet files that belong to no split, because others name theirs."""
+        if self.kind == "parquet":
+            read = {Path(file).name for files in self._files.values() for file in files}
+            there = {file.name for file in Path(self.location).rglob("*.parquet")}
+            if left_out := sorted(there - read):
+                yield f"{', '.join(left_out)} left out, whose name tells no split"
+
+    def _unreadable(self, error: Exception) -> DataError:
+        hint = "parquet:DIR reads its files where they are already" if self.kind == "hub" else ""
+        return DataError(f"{self.location} cannot be read: {_first_line(error)}", hint=hint)
 
 
-def _open(stored: dict[str, Any] | None, name: Callable[[], str]) -> Image.Image:
-    """A decoded image of 8 bits a channel."""
+def split_of_table(
+    table: Any,  # noqa: ANN401  # `datasets` is untyped
+    location: str,
+    folder: Path,
+    config: DataConfig,
+    notes: tuple[str, ...] = (),
+) -> RawSplit:
+    """A table of `datasets` as a split.
+
+    Args:
+        location: for messages.
+        folder: where files may be that the table names.
+
+    Raises:
+        DataError: it has no column of images or of labels, or several.
+    """
+    import datasets
+
+    datasets.disable_progress_bars()
+    image_column = _column("image", table, _image_columns(table), location, config)
+    label_column = _column("label", table, _label_columns(table), location, config)
+    feature = table.features[label_column]
+    labels = np.asarray(table.data[label_column].to_numpy())
+    encoded = _encoded(table, image_column, location)
+
+    def name(index: int) -> str:
+        return f"{location}, row {index}"
+
+    def contents(indices: Indices) -> Iterator[bytes]:
+        rows = encoded.select(indices).iter(batch_size=_ROWS)
+        stored = (picture for batch in rows for picture in batch[image_column])
+        return (_content(p, folder, name(int(i))) for p, i in zip(stored, indices, strict=True))
+
+    return RawSplit(
+        checked_labels(labels, f"column {label_column}"),
+        Pictures(contents, name, config).decode,
+        name,
+        tuple(feature.names) if isinstance(feature, datasets.ClassLabel) else None,
+        notes=notes,
+    )
+
+
+def _encoded(table: Any, column: str, location: str) -> Any:  # noqa: ANN401  # untyped
+    """The table with images that `datasets` does not decode, so that an error can name its row."""
+    import datasets
+
     try:
-        if not stored:
-            raise DataError(f"{name()}: not a readable image: there is no image")
-        content = stored["bytes"] or Path(stored["path"]).read_bytes()
-        with Image.open(io.BytesIO(content)) as image:
-            if image.mode.startswith(("I", "F")):
-                raise DataError(f"{name()}: {image.mode} images are not supported, only 8-bit")
-            image.load()
-            return image
-    except DataError:
-        raise
-    except (OSError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError) as error:
-        reason = "there is no image" if isinstance(error, TypeError) else str(error)
-        raise DataError(f"{name()}: not a readable image: {reason}") from None
+        return table.cast_column(column, datasets.Image(decode=False))
+    except Exception as error:  # of `pyarrow`, for a column of something else
+        message = f"column {column} of {location} holds no images: {_first_line(error)}"
+        raise DataError(message, "image_column") from None
 
 
-def _is_grey(image: Image.Image) -> bool:
-    return image.mode in ("1", "L", "LA")
+def _content(stored: dict[str, Any] | None, folder: Path, name: str) -> bytes:
+    """An encoded picture: in the table itself, or in a file beside it."""
+    if not stored or (stored["bytes"] is None and not stored["path"]):
+        raise DataError(f"{name}: not a readable image: there is no image")
+    if stored["bytes"] is None:
+        return read_picture(folder / stored["path"], folder, name)
+    content: bytes = stored["bytes"]
+    if len(content) > MAX_BYTES:
+        raise DataError(f"{name}: the image has more than {MAX_BYTES // 2**20} MiB")
+    return content
 
 
-def _pixels(image: Image.Image, grey: bool) -> Images:
-    pixels = np.asarray(image.convert("L" if grey else "RGB"))
-    return pixels[..., None] if grey else pixels
+def _column(
+    what: str,
+    table: Any,  # noqa: ANN401  # `datasets` is untyped
+    found: list[str],
+    location: str,
+    config: DataConfig,
+) -> str:
+    """The column of images or labels: the one that is configured, or the only one there is."""
+    asked: str | None = getattr(config, f"{what}_column")
+    columns = list(table.features)
+    if asked is not None:
+        if asked not in columns:
+            raise DataError(
+                f"{location} has no column {asked}; it has {', '.join(columns)}", f"{what}_column"
+            )
+        return asked
+    if len(found) != 1:
+        count = "no column" if not found else f"{len(found)} columns ({', '.join(found)})"
+        raise DataError(
+            f"{location} has {count} of {what}s; its columns are {', '.join(columns)}",
+            hint=f"name it: data.{what}_column",
+        )
+    return found[0]
+
+
+def _image_columns(table: Any) -> list[str]:  # noqa: ANN401  # `datasets` is untyped
+    """Columns of images by their type, or of encoded ones: bytes, or bytes with a path."""
+    import datasets
+
+    def encoded(feature: object) -> bool:
+        if isinstance(feature, dict):
+            return "bytes" in feature and feature.keys() <= {"bytes", "path"}
+        return getattr(feature, "dtype", "") in ("binary", "large_binary")
+
+    features = table.features
+    found = [name for name in features if isinstance(features[name], datasets.Image)]
+    return found or [name for name in features if encoded(features[name])]
+
+
+def _label_columns(table: Any) -> list[str]:  # noqa: ANN401  # `datasets` is untyped
+    """Columns of class labels; where there is none, those of integers, or else of names."""
+    import datasets
+
+    def of_types(*types: str) -> list[str]:
+        return [n for n in table.features if getattr(table.features[n], "dtype", "") in types]
+
+    named = [n for n in table.features if isinstance(table.features[n], datasets.ClassLabel)]
+    integers = of_types(*(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+    return named or integers or of_types("string", "large_string", "bool")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

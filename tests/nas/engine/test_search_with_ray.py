@@ -42,10 +42,11 @@ def test_a_search_ends_with_all_its_results():
     assert lines[0] == (
         "smoke: 1.09K architectures, 160 training and 40 validation images, 0 of 6 trials complete"
     )
-    assert [line.split("  ")[0] for line in lines[1:7]] == [f"{n}/6" for n in range(1, 7)]
-    assert all("accuracy 0." in line and "MACs" in line for line in lines[1:7])
-    assert lines[7].startswith("front of ")
-    assert len(lines) == 10
+    assert lines[1] == "data: 4 classes of 40 training images, 3 x 8 x 8"
+    assert [line.split("  ")[0] for line in lines[2:8]] == [f"{n}/6" for n in range(1, 7)]
+    assert all("accuracy 0." in line and "MACs" in line for line in lines[2:8])
+    assert lines[8].startswith("front of ")
+    assert len(lines) == 11
     assert run.err == ""
 
     folder = Path("runs/smoke")

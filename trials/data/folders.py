@@ -1,0 +1,192 @@
+"""A folder of pictures, a folder for each class: the reader behind ``images:DIR``."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from trials.data.images import DataConfig, DataError
+from trials.data.pictures import Pictures, read_picture
+from trials.data.raw_split import Indices, RawSplit, SplitName, require
+
+SPLIT_NAMES: dict[str, SplitName] = {
+    "train": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+"""Folders at the top that are splits; any other is a class."""
+
+SUFFIXES = frozenset(
+    [
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".bmp",
+        ".gif",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+    ]
+)
+"""Of files that are read, in any case; others are left out."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is in a split's folder.
+
+    Attributes:
+        files: pictures with the class of each, in the order of their names.
+        hidden: files whose name begins with a dot.
+        others: files that are no pictures, or lie outside the folder of a class.
+        empty: folders of classes without a picture.
+    """
+
+    files: tuple[tuple[Path, str], ...]
+    hidden: int
+    others: int
+    empty: tuple[str, ...]
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """What was left out, in words."""
+        if self.hidden:
+            yield f"{self.hidden:,} hidden files left out"
+        if self.others:
+            yield f"{self.others:,} files left out that are no images in the folder of a class"
+        if self.empty:
+            yield f"no images in {', '.join(self.empty)}"
+
+
+class FolderSource:
+    """``DIR/CLASS/...`` or ``DIR/{train,val,test}/CLASS/...``, as torchvision's `ImageFolder`.
+
+    The first folder is the class, however deep a picture lies in it. The folders at the top are
+    splits where all of them have the names of splits; one called ``train`` beside others is a class
+    where it holds pictures, and an error where it holds folders.
+    """
+
+    def __init__(self, location: str, config: DataConfig) -> None:
+        self.location, self.config = location, config
+        self.root = Path(location)
+        if not self.root.is_dir():
+            raise DataError(f"no such folder: {location}")
+
+    def splits(self) -> tuple[SplitName, ...]:
+        return tuple(name for name in get_args(SplitName) if name in self._folders)
+
+    def read(self, split: SplitName) -> RawSplit:
+        require(self, split)
+        folder = self._folders[split]
+        found = _pictures_in(folder, self.root)
+        if not found.files:
+            raise DataError(
+                f"{folder} has no images in the folder of a class",
+                hint="one folder for each class, such as cat/1.png and dog/2.png",
+            )
+        files = [file for file, _ in found.files]
+        names = tuple(sorted({name for _, name in found.files}))
+        numbers = {name: number for number, name in enumerate(names)}
+
+        def name(index: int) -> str:
+            return str(files[index])
+
+        def contents(indices: Indices) -> Iterator[bytes]:
+            return (read_picture(files[i], self.root, str(files[i])) for i in indices)
+
+        return RawSplit(
+            np.array([numbers[name] for _, name in found.files], dtype=np.int64),
+            Pictures(contents, name, self.config).decode,
+            name,
+            names,
+            notes=tuple(found.notes),
+        )
+
+    @cached_property
+    def _folders(self) -> dict[SplitName, Path]:
+        """The folder of each split; the whole is the training split where there are none."""
+        tops = [path for path in _listed(self.root) if path.is_dir() and not _is_hidden(path)]
+        named = [path for path in tops if path.name in SPLIT_NAMES]
+        with_classes = [path for path in named if any(p.is_dir() for p in _listed(path))]
+        if not with_classes:
+            return {"train": self.root}
+        if others := [path.name for path in tops if path not in with_classes]:
+            raise DataError(
+                f"{self.root} has {', '.join(others)} beside "
+                f"{', '.join(path.name for path in with_classes)}, which has folders of its own",
+                hint="splits stand alone: a class goes into the folder of each split",
+            )
+        twice = Counter(SPLIT_NAMES[path.name] for path in named)
+        if repeated := [split for split, count in twice.items() if count > 1]:
+            folders = " and ".join(p.name for p in named if SPLIT_NAMES[p.name] == repeated[0])
+            raise DataError(f"{self.root} has {folders}: two {repeated[0]} splits")
+        return {SPLIT_NAMES[path.name]: path for path in named}
+
+
+def _pictures_in(split: Path, root: Path) -> _Found:
+    files: list[tuple[Path, str]] = []
+    hidden = others = 0
+    for name, file in _walk(split, root):
+        if _is_hidden(file):
+            hidden += 1
+        elif name is None or file.suffix.lower() not in SUFFIXES:
+            others += 1
+        else:
+            files.append((file, name))
+    folders = {path.name for path in _listed(split) if path.is_dir() and not _is_hidden(path)}
+    empty = folders - {name for _, name in files}
+    return _Found(tuple(sorted(files)), hidden, others, tuple(sorted(empty)))
+
+
+def _walk(split: Path, root: Path) -> Iterator[tuple[str | None, Path]]:
+    """Every file with the class whose folder it is in, None where it is in none."""
+    for folder, subfolders, names in os.walk(split, onerror=_unreadable):
+        here = Path(folder)
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for path in (here / name for name in (*subfolders, *names)):
+            if path.is_symlink():
+                _check_link(path, root)
+        inside = here.relative_to(split).parts
+        for name in names:
+            yield inside[0] if inside else None, here / name
+
+
+def _check_link(link: Path, root: Path) -> None:
+    """Links to pictures in the same folder are followed, no others."""
+    target = Path(os.path.realpath(link))
+    if not target.is_relative_to(root.resolve()):
+        raise DataError(
+            f"{link} is a link to {target}, outside of {root}",
+            hint="name the folder that has the images, or copy them",
+        )
+    if target.is_dir():
+        raise DataError(f"{link} is a link to a folder, whose images would be read twice")
+
+
+def _unreadable(error: OSError) -> None:
+    raise DataError(f"{error.filename} cannot be read: {error.strerror}")
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror}") from None
+
+
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith(".")

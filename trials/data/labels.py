@@ -1,0 +1,124 @@
+"""From labels as they are stored, integers or names, to numbers with one meaning in all splits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trials.data.images import DataConfig, DataError, Labels
+from trials.data.raw_split import RawSplit
+
+
+def checked_labels(values: NDArray[Any], what: str) -> NDArray[Any]:
+    """Labels (N,) that are integers, booleans or names; others are refused.
+
+    Args:
+        values: as NumPy or a table has them.
+        what: the array or column, for messages.
+
+    Raises:
+        DataError: they are something else, or some are missing.
+    """
+    if values.dtype.kind == "O":
+        missing = sum(value is None for value in values)
+        if missing:
+            raise DataError(f"{what}: {missing} of {len(values)} labels are missing")
+        if not all(isinstance(value, str | bytes | bool) for value in values):
+            raise DataError(f"{what} must hold integers or names")
+        values = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values])
+    if values.dtype.kind in "Sb":
+        values = values.astype(np.str_)
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        missing = int(np.isnan(values).sum())
+        raise DataError(f"{what}: {missing} of {len(values)} labels are missing")
+    if values.dtype.kind not in "iuU":
+        raise DataError(f"{what} must hold integers or names; it holds {values.dtype}")
+    return values.astype(np.int64) if values.dtype.kind in "iu" else values
+
+
+def class_names(raw: RawSplit, config: DataConfig) -> tuple[str, ...]:
+    """Names of the classes of a training split, in the order of their numbers.
+
+    Of integers without names the numbers themselves, from 0; of strings the strings, sorted.
+
+    Raises:
+        DataError: there are fewer than two, another number than configured, or labels that cannot
+            be classes.
+    """
+    if len(raw.labels) == 0:
+        raise DataError("there are no images")
+    names = raw.classes
+    if names is None:
+        names = _counted(raw, config) if raw.labels.dtype.kind == "i" else _distinct(raw)
+    if config.classes is not None and len(names) != config.classes:
+        raise DataError(
+            f"the data has {len(names)} classes; got classes: {config.classes}", "classes"
+        )
+    if len(names) < 2:
+        raise DataError(f"a data set has at least 2 classes; this one has {len(names)}")
+    return names
+
+
+def _counted(raw: RawSplit, config: DataConfig) -> tuple[str, ...]:
+    count = config.classes
+    if count is None:
+        if raw.labels.min() < 0:
+            index = int(raw.labels.argmin())
+            raise DataError(f"{raw.name(index)}: label {raw.labels[index]} is below 0")
+        largest = int(raw.labels.max())
+        if largest >= len(raw.labels):
+            raise DataError(
+                f"{raw.name(int(raw.labels.argmax()))}: label {largest} among "
+                f"{len(raw.labels)} images cannot be the number of a class",
+                hint="labels count classes from 0; is this a column of something else?",
+            )
+        count = largest + 1
+    return tuple(map(str, range(count)))
+
+
+def _distinct(raw: RawSplit) -> tuple[str, ...]:
+    names = tuple(map(str, np.unique(raw.labels)))
+    if len(names) > max(2, len(raw.labels) // 2):
+        raise DataError(
+            f"{len(raw.labels)} images have {len(names)} different labels, "
+            f"such as {', '.join(map(repr, names[:3]))}",
+            hint="most images are alone in their class; is this a column of something else?",
+        )
+    return names
+
+
+def numbered(raw: RawSplit, names: tuple[str, ...], config: DataConfig) -> Labels:
+    """Labels (N,) as positions in ``names``, whatever the split itself numbers.
+
+    Raises:
+        DataError: a label is not one of them.
+    """
+    labels = raw.labels
+    own = raw.classes
+    if labels.dtype.kind == "i":
+        _check_range(raw, len(own or names), config)
+        if own is None or own == names:
+            return labels
+        labels, own = np.asarray(own)[labels], None
+    places = {name: place for place, name in enumerate(names)}
+    unknown = np.flatnonzero(~np.isin(labels, names))
+    if len(unknown):
+        index = int(unknown[0])
+        raise DataError(
+            f"{raw.name(index)}: class {labels[index]} is none of the training images' classes, "
+            f"{', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
+        )
+    return np.fromiter((places[str(label)] for label in labels), np.int64, len(labels))
+
+
+def _check_range(raw: RawSplit, classes: int, config: DataConfig) -> None:
+    outside = np.flatnonzero((raw.labels < 0) | (raw.labels >= classes))
+    if len(outside):
+        index = int(outside[0])
+        raise DataError(
+            f"{raw.name(index)}: label {raw.labels[index]} is not one of the {classes} classes, "
+            f"0 to {classes - 1}",
+            "classes" if config.classes else "source",
+        )

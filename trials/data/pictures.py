@@ -1,0 +1,178 @@
+"""Encoded pictures to arrays: upright, of one size, all grey or all in colour."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from trials.data.images import DataConfig, DataError, Images, Resize
+from trials.data.raw_split import Indices
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+"""Raster images that Pillow decodes itself: for others it starts programs such as Ghostscript."""
+
+MAX_PIXELS = 100_000_000
+"""Of one picture, before it is resized: 300 MB in colour."""
+
+MAX_BYTES = 256 * 2**20
+"""Of one picture's file."""
+
+Contents = Callable[[Indices], Iterator[bytes]]
+"""The encoded pictures of these indices, in order."""
+
+
+class Pictures:
+    """Decodes the pictures of a split.
+
+    Args:
+        contents: reads encoded pictures.
+        name: the file or row of an index, for messages.
+    """
+
+    def __init__(self, contents: Contents, name: Callable[[int], str], config: DataConfig) -> None:
+        self.contents, self.name = contents, name
+        self.shape, self.resize = config.shape, config.resize
+
+    def decode(self, indices: Indices) -> Iterator[Images]:
+        """(H, W, C) uint8 each, in order.
+
+        Raises:
+            DataError: a picture cannot be read, or differs from the first in its size or in
+                whether it has colours.
+        """
+        first = self._open(0)
+        grey = self.shape[0] == 1 if self.shape else _is_grey(first)
+        size = upright_size(first)
+        for index, content in zip(indices, self.contents(indices), strict=True):
+            name = self.name(int(index))
+            image = open_picture(content, name)
+            if self.resize is None and upright_size(image) != size:
+                raise self._mixed_sizes(name, upright_size(image), size, indices)
+            if grey and not self.shape and not _is_grey(image):
+                raise DataError(
+                    f"{name}: an image in colour, and the first one is grey",
+                    hint="say which: data.shape: [1, H, W] or [3, H, W]",
+                )
+            yield _pixels(image, name, grey, self.resize)
+
+    def _open(self, index: int) -> Image.Image:
+        content = next(iter(self.contents(np.array([index]))))
+        return open_picture(content, self.name(index))
+
+    def _mixed_sizes(
+        self, name: str, size: tuple[int, int], first: tuple[int, int], indices: Indices
+    ) -> DataError:
+        """Which sizes there are: their heads are read, which takes a thousandth of decoding."""
+        counts: Counter[tuple[int, int]] = Counter()
+        for index, content in zip(indices, self.contents(indices), strict=True):
+            counts[upright_size(open_picture(content, self.name(int(index))))] += 1
+        common = ", ".join(f"{_shown(s)} ({n:,})" for s, n in counts.most_common(5))
+        more = f" and {len(counts) - 5:,} others" if len(counts) > 5 else ""
+        return DataError(
+            f"{name}: the image is {_shown(size)} (height x width), the first is {_shown(first)}; "
+            f"there are {common}{more}",
+            hint="resize them: data.resize: {size: 64, mode: crop}",
+        )
+
+
+def open_picture(content: bytes, name: str) -> Image.Image:
+    """A picture whose head is read and whose pixels are not decoded yet.
+
+    Raises:
+        DataError: it is no raster image of 8 bits a channel, or too large.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Of sizes that ours is below, and of metadata that nobody reads.
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
+    except UnidentifiedImageError:
+        known = ", ".join(FORMATS)
+        raise DataError(f"{name}: not a readable image", hint=f"images are {known}") from None
+    except Exception as error:  # of Pillow's many readers, on damaged files
+        raise DataError(f"{name}: not a readable image: {error}") from None
+    if image.mode.startswith(("I", "F")):
+        raise DataError(f"{name}: {image.mode} images are not supported, only 8-bit")
+    if image.width * image.height > MAX_PIXELS:
+        raise DataError(
+            f"{name}: the image is {_shown((image.height, image.width))}, "
+            f"more than {MAX_PIXELS:,} pixels"
+        )
+    return image
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """(height, width) as it is to be looked at; cameras store portraits lying."""
+    lying = _orientation(image) in (5, 6, 7, 8)
+    return (image.width, image.height) if lying else (image.height, image.width)
+
+
+def _orientation(image: Image.Image) -> int:
+    """As Exif has it, 1 where it says nothing; never decodes, which Pillow does to look for it."""
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1
+    return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+
+
+def resized(image: Image.Image, resize: Resize) -> Image.Image:
+    """A picture in another size, antialiased.
+
+    ``crop`` fills the size and cuts off what is over, half at each side; ``pad`` fits into the size
+    and fills up with black; ``stretch`` changes the proportions.
+    """
+    height, width = resize.size
+    filter_ = Image.Resampling.BILINEAR
+    if resize.mode == "crop":
+        return ImageOps.fit(image, (width, height), filter_)
+    if resize.mode == "pad":
+        return ImageOps.pad(image, (width, height), filter_)
+    return image.resize((width, height), filter_)
+
+
+def read_picture(file: Path, folder: Path, name: str) -> bytes:
+    """The content of a picture's file.
+
+    Args:
+        folder: that the file has to be in, links resolved: a data set names no file elsewhere.
+
+    Raises:
+        DataError: it is elsewhere, no regular file, too large or cannot be read.
+    """
+    try:
+        if not file.resolve().is_relative_to(folder.resolve()):
+            raise DataError(f"{name}: {file} is not in {folder}")
+        if not file.is_file():
+            raise DataError(f"{name}: {file} is no file")
+        if file.stat().st_size > MAX_BYTES:
+            raise DataError(f"{name}: {file} has more than {MAX_BYTES // 2**20} MiB")
+        return file.read_bytes()
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{name}: {file} cannot be read: {error}") from None
+
+
+def _is_grey(image: Image.Image) -> bool:
+    return image.mode in ("1", "L", "LA")
+
+
+def _pixels(image: Image.Image, name: str, grey: bool, resize: Resize | None) -> Images:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            upright = image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
+            image = upright.convert("L" if grey else "RGB")
+    except Exception as error:  # of Pillow's many readers, on damaged files
+        raise DataError(f"{name}: not a readable image: {error}") from None
+    pixels = np.asarray(image if resize is None else resized(image, resize))
+    return pixels[..., None] if grey else pixels
+
+
+def _shown(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
