@@ -90,18 +90,21 @@ def _with_arguments(
 
 def _data_section(space: SearchSpace, place: StudyPlace, data: PythonData) -> dict[str, object]:
     """The section for data in memory: of the space's own, only how much of it validates is kept."""
-    from trials.data.from_python import arrays_of, write_archive  # PyTorch loads for a second
+    from trials.data.from_python import arrays_of, layout_of, write_archive  # loads PyTorch
 
-    if space.file.confirm is not None:
-        message = "has no test split, which confirm reads"
-        raise InputError.of("data", message, "leave confirm out, or keep both splits in npz:FILE")
     try:
-        images, labels = arrays_of(data)
+        arrays = arrays_of(data)
     except DataError as error:
         raise InputError.of("data", str(error), error.hint) from None
+    if space.file.confirm is not None and "x_test" not in arrays:
+        message = "has no test split, which confirm reads"
+        hint = "leave confirm out, or give {'train': ..., 'test': ...}"
+        raise InputError.of("data", message, hint)
     claim_folder(place)
-    archive = write_archive(images, labels, place.folder)
-    return {"source": f"npz:{archive}", "validation": space.file.data.validation}
+    archive = write_archive(arrays, place.folder)
+    section = {"source": f"npz:{archive}", "validation": space.file.data.validation}
+    layout = layout_of(arrays)
+    return section | {"layout": layout} if layout else section
 
 
 def _show_arms(runner: StageRunner, arms: Sequence[Arm]) -> None:

@@ -170,6 +170,43 @@ def test_a_search_on_data_in_memory(data):
     assert len(again.trials) == 2
 
 
+def as_table():
+    """A `datasets.Dataset`, shuffled: its labels are in another order than its storage."""
+    datasets = pytest.importorskip("datasets")
+    data = Pictures(None)
+    features = datasets.Features(
+        {"img": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b", "c"])}
+    )
+    rows = {"img": [Image.fromarray(p) for p in data.pixels], "label": data.labels}
+    return datasets.Dataset.from_dict(rows, features=features).shuffle(seed=1)
+
+
+def test_a_table_of_hugging_face_is_read_with_the_names_of_its_classes():
+    table = as_table()
+    arrays = arrays_of(table)
+    np.testing.assert_array_equal(arrays["images"][7], np.asarray(table[7]["img"]))
+    assert arrays["labels"].tolist() == ["abc"[label] for label in table["label"]]
+
+
+def test_channels_first_in_an_array_are_certain_where_there_are_few_of_them():
+    last = Pictures(None).pixels
+    assert (arrays_of((np.moveaxis(last, 3, 1), [0] * 60))["images"] == last).all()
+    assert (arrays_of((torch.from_numpy(last), [0] * 60))["images"] == last).all()
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_splits_from_python_are_those_of_the_search():
+    images, labels = Pictures(None).pixels, np.array(["cat", "dog", "cow"] * 20)
+    splits = {
+        "train": (images[:40], labels[:40]),
+        "validation": (images[40:50], labels[40:50]),
+        "test": (images[50:], labels[50:]),
+    }
+    study = nas.run_search(SECTIONS | {"confirm": {"seeds": 2}}, data=splits, trials=1)
+    assert study.records.data.images == (40, 10)
+    assert study.records.data.classes == ("cat", "cow", "dog")
+
+
 @pytest.mark.usefixtures("without_ray")
 def test_other_data_never_replaces_that_of_a_study():
     first, other = Pictures(None), Pictures(None)
@@ -206,9 +243,10 @@ def test_data_without_a_test_split_cannot_be_confirmed():
         ([(np.zeros((8, 8), np.uint8), 0), (np.zeros((9, 8), np.uint8), 1)], r"data\[1\]: the im"),
         (iter([]), "a map-style data set has a length; list_iterator has none"),
         ([], "there are no images"),
-        ((np.zeros((4, 8, 8), np.uint8), [0.9, 1.9, 0.1, 1.1]), "labels must be 4 integers"),
-        ([(np.zeros((8, 8), np.uint8), 0.9)] * 2, "labels must be 2 integers; got float64"),
-        ([(np.zeros((8, 8), np.uint8), "cat")] * 2, "labels must be 2 integers; got <U3"),
+        ((np.zeros((4, 8, 8), np.uint8), [0.9, 1.9, 0.1, 1.1]), "the labels must hold integers"),
+        ([(np.zeros((8, 8), np.uint8), 0.9)] * 2, "the labels must hold integers or names; it holds float64"),
+        ({"test": []}, "there is no train split; there is test"),
+        ({"train": [], "dev": []}, "'dev' is no split"),
         ([np.zeros((8, 8), np.uint8)] * 2, r"data\[0\]: an item is .image, label.; got ndarray"),
         (([[0], [0, 1]], [0, 1]), "the images: no array can be made of them"),
         (((0, 1), (2, 3), (4, 5)), "a pair is .images, labels.; got a tuple of 3"),
@@ -224,8 +262,8 @@ def test_data_that_cannot_be_read_as_it_is_meant_is_refused(data, message):
 def test_tensors_of_any_float_are_read():
     images = torch.rand(4, 3, 8, 8, requires_grad=True)
     expected = np.round(images.detach().permute(0, 2, 3, 1).numpy() * 255)
-    np.testing.assert_array_equal(arrays_of((images, torch.arange(4)))[0], expected)
-    assert arrays_of((images.bfloat16(), [0, 1, 0, 1]))[0].shape == (4, 8, 8, 3)
+    np.testing.assert_array_equal(arrays_of((images, torch.arange(4)))["images"], expected)
+    assert arrays_of((images.bfloat16(), [0, 1, 0, 1]))["images"].shape == (4, 8, 8, 3)
 
 
 def nas_yaml(sections):
