@@ -9,6 +9,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from nas.architecture.description import describe_block
 from nas.architecture.layers import network_layers
@@ -34,6 +35,7 @@ class Provenance:
         classes: names of the outputs.
         mean: of each channel, in units of 0 to 255, that images are normalised by.
         std: of each channel, in the same units.
+        resize: of the pictures; None where they had the network's size.
     """
 
     title: str
@@ -41,10 +43,11 @@ class Provenance:
     classes: tuple[str, ...] = ()
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    resize: Literal["crop", "pad", "stretch"] | None = None
 
 
 def model_source(architecture: Architecture, provenance: Provenance) -> str:
-    """The source of ``model.py``: needs PyTorch, and nothing else."""
+    """The source of ``model.py``: needs PyTorch, and Pillow to read pictures."""
     layers = network_layers(architecture)
     network = _network(architecture, layers.children)
     used = [helper for helper in _HELPERS if helper in set(_modules(layers))]
@@ -92,16 +95,53 @@ CLASSES = {_list(map(_quoted, classes))}
 # Of each channel, for pixels of 0 to 255.
 MEAN = {_list(map(repr, mean))}
 STD = {_list(map(repr, std))}
+SIZE = ({height}, {width})  # height, width
+# How pictures of other sizes are given this one: crop, pad or stretch; None: they are refused.
+RESIZE = {_quoted(provenance.resize) if provenance.resize else None}
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
 # Names the network; its weights carry it, too.
 ARCHITECTURE = "{architecture.key}"'''
 
 
 _LOADING = '''
+def read_image(path: str | Path) -> Tensor:
+    """A picture as those of the training were read: (1, H, W, C) uint8. Needs Pillow."""
+    from PIL import Image, ImageOps
+
+    with Image.open(path) as stored:
+        upright = ImageOps.exif_transpose(stored)
+        image = upright.convert("L" if len(MEAN) == 1 else "RGB")
+    height, width = SIZE
+    if RESIZE == "crop":
+        image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+    elif RESIZE == "pad":
+        image = ImageOps.pad(image, (width, height), Image.Resampling.BILINEAR)
+    elif RESIZE == "stretch":
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    elif image.size != (width, height):
+        size = f"{image.height} x {image.width}"
+        raise ValueError(f"{path}: images are {height} x {width}, height x width; got {size}")
+    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return pixels.reshape(1, height, width, len(MEAN))
+
+
 def preprocess(images: Tensor) -> Tensor:
     """Images as they are stored, (N, H, W, C) uint8, to the network's input (N, C, H, W)."""
+    if images.dtype != torch.uint8:
+        raise TypeError(f"images are uint8, from 0 to 255; got {images.dtype}")
+    if images.ndim != 4 or images.shape[-1] != len(MEAN):
+        raise ValueError(f"images are (N, H, W, {len(MEAN)}); got shape {tuple(images.shape)}")
     mean, std = (torch.tensor(values, device=images.device) for values in (MEAN, STD))
     return ((images.float() - mean) / std).permute(0, 3, 1, 2)
+
+
+def predict(path: str | Path, network: nn.Module | None = None) -> dict[str, float]:
+    """Probability of each class for a picture, the most probable first."""
+    network = network or load()
+    with torch.inference_mode():
+        probabilities = network(preprocess(read_image(path))).softmax(1)[0]
+    order = probabilities.argsort(descending=True).tolist()
+    return {CLASSES[index]: float(probabilities[index]) for index in order}
 
 
 def load(path: str | Path = WEIGHTS) -> Network:

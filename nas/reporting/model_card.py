@@ -49,6 +49,7 @@ def provenance_of(records: Records, record: TrialRecord, trained: Trained) -> Pr
         classes=records.data.classes,
         mean=records.data.mean,
         std=records.data.std,
+        resize=records.file.data.resize.mode if records.file.data.resize else None,
     )
 
 

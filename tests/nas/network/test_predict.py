@@ -1,0 +1,87 @@
+"""What an exported `model.py` does with pictures: the same as the training did."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nas import build_network
+from nas.network.export import export_network
+from nas.network.source import Provenance
+from tests.nas.network.test_export import SMALL
+from tests.trials.data_sets import encoded, numbered, oriented, pixels, write
+from trials.data import DataConfig, Resize, load
+
+
+@pytest.fixture
+def exported(tmp_path):
+    """Makes `model.py` and imports it."""
+
+    def make(channels: int = 3, size: tuple[int, int] = (8, 8), resize: str | None = None):
+        architecture = replace(SMALL, input_shape=(channels, *size), classes=2)
+        provenance = Provenance(
+            "x", classes=("cat", "dog"), mean=(100.0,) * channels, std=(50.0,) * channels,
+            resize=resize,
+        )  # fmt: skip
+        export_network(architecture, build_network(architecture), tmp_path / "best", provenance)
+        spec = importlib.util.spec_from_file_location("model", tmp_path / "best" / "model.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return make
+
+
+@pytest.mark.parametrize("mode", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_picture_is_read_as_in_the_training(exported, mode, channels):
+    write(*numbered("data/cat", 2), content=encoded(pixels(30, 20, channels)))
+    write(*numbered("data/dog", 2), content=encoded(pixels(11, 47, channels)))
+    data = load(DataConfig("images:data", resize=Resize((8, 6), mode)))
+    model = exported(channels, (8, 6), mode)
+    for file in sorted(Path("data").rglob("*.png")):
+        read = model.read_image(file).numpy()
+        assert read.shape == (1, 8, 6, channels)
+        there = np.concatenate([data.train.images, data.validation.images])
+        assert any((read[0] == image).all() for image in there), file
+
+
+def test_a_picture_that_a_camera_has_stored_lying_is_read_upright(exported):
+    write("lying.jpg", content=oriented(6))  # 6 x 4 as it is to be looked at
+    assert exported(size=(6, 4)).read_image("lying.jpg").shape == (1, 6, 4, 3)
+
+
+def test_a_picture_of_another_size_is_refused_where_nothing_was_resized(exported):
+    write("small.png", content=encoded(pixels(5, 7)))
+    with pytest.raises(ValueError, match="images are 8 x 8, height x width; got 5 x 7"):
+        exported().read_image("small.png")
+
+
+def test_predictions_are_the_networks_probabilities(exported):
+    model = exported()
+    write("a.png", content=encoded(pixels(8, 8)))
+    found = model.predict("a.png")
+    with torch.inference_mode():
+        logits = model.load()(model.preprocess(model.read_image("a.png")))
+    expected = dict(zip(("cat", "dog"), logits.softmax(1)[0].tolist(), strict=True))
+    assert found == pytest.approx(expected)
+    assert list(found) == sorted(expected, key=expected.get, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (torch.zeros(1, 8, 8, 3), "images are uint8, from 0 to 255; got torch.float32"),
+        (torch.zeros(1, 8, 8, 4, dtype=torch.uint8), r"\(N, H, W, 3\); got shape \(1, 8, 8, 4\)"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), r"\(N, H, W, 3\); got shape \(1, 3, 8, 8\)"),
+        (torch.zeros(8, 8, 3, dtype=torch.uint8), r"\(N, H, W, 3\); got shape \(8, 8, 3\)"),
+    ],
+)
+def test_what_would_silently_be_read_wrong_is_refused(exported, images, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        exported().preprocess(images)
