@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from nas.space.objectives import MINIMIZED, OBJECTIVES
 from nas.statistics.pareto import knee
 from nas.study.records import NotMeasured, Records, TrialRecord
@@ -37,9 +35,8 @@ def choose(records: Records, best: str = "knee", trial: int | None = None) -> Tr
     if best == "knee":
         return records.complete[knee(records.points)]
     candidates = records.complete if best == "accuracy" else _inside(records, best)
-    # Of equally accurate ones, the cheapest.
-    order = np.lexsort(([t.macs for t in candidates], [-t.validation_accuracy for t in candidates]))
-    return candidates[int(order[0])]
+    # Of equally accurate ones the cheapest, by the study's own costs in their order.
+    return min(candidates, key=lambda t: (-t.validation_accuracy, *t.values[1:], t.macs))
 
 
 def _inside(records: Records, budget: str) -> tuple[TrialRecord, ...]:
