@@ -96,9 +96,9 @@ def _budget(space: SearchSpace) -> str:
         solved = f"{file.matched.wanted:,.10g} {objective.unit} within {file.matched.tolerance:.2%}"
         when = "" if objective.counted else ", measured when the search starts"
         return f"{solved}: widths are solved{when}"
-    if file.macs is not None and file.macs.at_most is not None:
-        limit = f"at most {file.macs.at_most:,} MACs"
-        return f"{limit}; architectures above it are rejected before training"
+    if file.limits:
+        limits = (f"at most {most:,} {OBJECTIVES[name].unit}" for name, most in file.limits.items())
+        return f"{', '.join(limits)}; architectures above are rejected before training"
     return "none"
 
 

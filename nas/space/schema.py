@@ -177,6 +177,12 @@ class MacsSection(Section):
         return self
 
 
+class ParamsSection(Section):
+    """A bound that architectures are rejected above."""
+
+    at_most: Count
+
+
 class MatchSection(Section):
     """A cost that the widths of every architecture are solved for: exactly one of the three."""
 
@@ -304,6 +310,7 @@ class SpaceFile(Section):
     network: NetworkSection
     search: SearchSection = SearchSection()
     macs: MacsSection | None = None
+    params: ParamsSection | None = None
     training: TrainingSection = TrainingSection()
     objectives: ObjectivesSection | None = None
     match: MatchSection | None = None
@@ -312,6 +319,12 @@ class SpaceFile(Section):
     confirm: ConfirmSection | None = None
     claim: ClaimSection = ClaimSection()
     resources: ResourcesSection = ResourcesSection()
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """Costs that architectures are rejected above, before they are trained."""
+        sections = {"macs": self.macs, "params": self.params}
+        return {name: s.at_most for name, s in sections.items() if s and s.at_most is not None}
 
     @property
     def matched(self) -> MatchSection | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from nas.architecture.cost import count_block_macs, count_cost
+from nas.architecture.cost import Cost, count_block_macs, count_cost
 from nas.architecture.matching import match_cost
 from nas.architecture.specification import (
     Architecture,
@@ -32,15 +32,16 @@ MATCH_TRIES = 20
 
 
 class Infeasible(ArchitectureError):
-    """An architecture outside the budget.
+    """An architecture outside a limit.
 
     Attributes:
-        violation: how far outside, relative to the budget; above zero.
+        limit: the cost that has it, such as ``macs``; empty where all were tried in vain.
+        violation: how far outside, relative to the limit; above zero.
     """
 
-    def __init__(self, message: str, violation: float = 1.0) -> None:
+    def __init__(self, message: str, limit: str = "", violation: float = 1.0) -> None:
         super().__init__(message)
-        self.violation = violation
+        self.limit, self.violation = limit, violation
 
 
 @dataclass(frozen=True, init=False)
@@ -138,7 +139,7 @@ class SearchSpace:
             draw: called once for each parameter that has an effect.
 
         Raises:
-            Infeasible: it costs more than ``macs.at_most``.
+            Infeasible: it costs more than ``macs.at_most`` or ``params.at_most``.
             MatchError: no widths give it the cost that is to be equal. Latencies are not matched
                 here, for they have to be measured: see `nas.study.design`.
         """
@@ -146,16 +147,20 @@ class SearchSpace:
         matched = self.file.matched
         if matched is not None and matched.cost in COUNTED:
             objective = OBJECTIVES[matched.cost]
-            return match_cost(
+            architecture = match_cost(
                 architecture, matched.wanted, objective.count, objective.unit, matched.tolerance
             )
-        most = self.file.macs.at_most if self.file.macs else None
-        macs = count_cost(architecture).macs
-        if most is not None and macs > most:
-            raise Infeasible(
-                f"{format_count(macs)} MACs are more than {format_count(most)}", macs / most - 1
-            )
+        self._check_limits(count_cost(architecture))
         return architecture
+
+    def _check_limits(self, cost: Cost) -> None:
+        """Raise `Infeasible` for the limit that is missed by most."""
+        counts = {name: OBJECTIVES[name].count(cost) for name in self.file.limits}
+        excess = {name: counts[name] / most - 1 for name, most in self.file.limits.items()}
+        worst = max(excess, key=excess.__getitem__, default=None)
+        if worst is not None and excess[worst] > 0:
+            shown, most = OBJECTIVES[worst].in_words(counts[worst]), self.file.limits[worst]
+            raise Infeasible(f"{shown} are more than {format_count(most)}", worst, excess[worst])
 
     def sample(self, seed: int) -> Architecture:
         """A random architecture inside the budget.

@@ -46,11 +46,13 @@ def check_budget(document: Document, space: SearchSpace) -> None:
             return
     if space.file.design is not None:
         _check_arms(document, space)
-    elif space.file.matched is not None:
+    elif space.file.matched is not None or space.file.params is not None:
         try:
             space.sample(seed=0)
         except ArchitectureError as error:
-            document.add_problem(_matched(space), str(error), _OTHER_COST)
+            place = ("params", "at_most") if space.file.params else _matched(space)
+            hint = "allow more, or use fewer channels" if space.file.params else _OTHER_COST
+            document.add_problem(place, str(error), hint)
 
 
 _OTHER_COST = "another cost, or a larger tolerance"
@@ -78,7 +80,7 @@ def _check_arms(document: Document, space: SearchSpace) -> None:
             continue
         place, hint = _matched(space), _OTHER_COST
         if isinstance(found, Infeasible):
-            place, hint = ("macs", "at_most"), "allow more, or leave the arm out"
+            place, hint = (found.limit, "at_most"), "allow more, or leave the arm out"
         document.add_problem(place, f"the arm {space.name_of(combination)}: {found}", hint)
 
 

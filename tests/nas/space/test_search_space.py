@@ -269,3 +269,20 @@ def test_samples_do_not_depend_on_the_process():
         for seed in ("1", "2")
     }
     assert len(keys) == 1
+
+
+def test_several_limits_hold_at_once(spaces):
+    free = load_space(spaces / "spectrum.yaml")
+    costs = [count_cost(free.sample(seed)) for seed in range(40)]
+    macs = sorted(cost.macs for cost in costs)[20]
+    params = sorted(cost.params for cost in costs)[15]
+    limits = (f"macs={{at_most: {macs}}}", f"params.at_most={params}")
+    space = load_space(spaces / "spectrum.yaml", limits)
+    found = [count_cost(space.sample(seed)) for seed in range(40)]
+    assert all(cost.macs <= macs and cost.params <= params for cost in found)
+    assert not all(cost.params <= params for cost in costs if cost.macs <= macs)  # it does limit
+
+
+def test_a_limit_that_nothing_keeps_is_named(spaces):
+    with pytest.raises(InputError, match=r"params.at_most: no architecture in .* are more than 10"):
+        load_space(spaces / "smoke.yaml", ["params.at_most=10"])
