@@ -279,7 +279,7 @@ def test_the_version_is_the_same_everywhere():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert str(citation["version"]) == nas.__version__
     released = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
-    assert [version for version in released if version != "Unreleased"][0] == nas.__version__
+    assert next(version for version in released if version != "Unreleased") == nas.__version__
 
 
 def test_what_is_needed_is_pinned():
