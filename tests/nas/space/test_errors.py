@@ -1,54 +1,19 @@
-"""Everything a user can get wrong in a space, an option or a data set: place, rule, value, hint."""
+"""Everything a user can get wrong in a space: place, rule, value, hint."""
 
 from __future__ import annotations
 
-import io
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-from typer.testing import CliRunner
 
-from nas.describe import app as describe_app
-from nas.export import app as export_app
-from nas.retrain import app as retrain_app
-from nas.search import app as search_app
 from nas.space import load_space
 from nas.space.errors import InputError
-
-GOOD = """\
-name: spectrum
-data:
-  source: synthetic
-  validation: 0.2
-network:
-  stem: {channels: 24, stride: 1}
-  blocks:
-    - {channels: 24, convs: 2, stride: 2}
-    - {channels: 48, convs: 2, stride: 2, repeat: 2}
-search:
-  segments: [1, 3, C/4, C]
-  activation: [none, relu]
-  order: [spatial_first, pointwise_first]
-  residual: [true, false]
-macs: {at_most: 100M}
-training: {recipe: proxy, epochs: 8, batch_size: 64}
-objectives: {maximize: accuracy, minimize: macs}
-study: {trials: 48, sampler: tpe, seed: 0}
-resources: {cpus_per_trial: 1, gpus_per_trial: 0}
-"""
+from tests.nas.mistakes import GOOD, shortened
 
 SEARCH = GOOD[GOOD.index("search:") : GOOD.index("macs:")]
 
-
-def shortened(value: object) -> str | None:
-    """A case's id: the start of its texts. Functions have addresses, which no two processes share."""
-    return str(value)[:40] if isinstance(value, str | list) else None
-
-
-# What is replaced in the file above, by what, and the start of the problem's line and its text.
+# What is replaced in the good file, by what, and the start of the problem's line and its text.
 PROBLEMS = [
     # The file as a whole.
     ("name: spectrum\n", "", "1:1", "name is missing"),
@@ -151,7 +116,7 @@ def test_a_wrong_space(old, new, place, message):
     assert any(f.startswith(start) and message in f.splitlines()[0] for f in problems), problems
 
 
-def test_the_file_above_is_right():
+def test_the_file_without_a_mistake_is_right():
     Path("space.yaml").write_text(GOOD)
     load_space("space.yaml")
 
@@ -210,169 +175,3 @@ def test_a_misspelt_key_gets_its_likely_name():
     Path("space.yaml").write_text(GOOD.replace("epochs", "epohcs"))
     with pytest.raises(InputError, match=r"hint: did you mean epochs\?"):
         load_space("space.yaml")
-
-
-# Commands. Each runs the whole program up to the error; none may start Ray or leave a traceback.
-
-
-def run(app, *arguments: object):
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert not isinstance(result.exception, Exception), result.exception
-    return result
-
-
-def search(*arguments: object):
-    Path("space.yaml").write_text(GOOD)
-    return run(search_app, "--space", "space.yaml", *arguments)
-
-
-OPTIONS = [
-    (["--trials", "0"], "--trials: error: study.trials: must be greater than or equal to 1; got 0"),
-    (["--sampler", "grid search"], "--sampler: error: study.sampler: must be 'tpe'"),
-    (["--epochs", "-3"], "--epochs: error: training.epochs: must be greater than or equal to 1"),
-    (["--seed", "-1"], "--seed: error: study.seed: must be greater than or equal to 0; got -1"),
-    (["--study", "a/b"], "--study: error: name: a name has at most 64 letters"),
-    (["--cpus-per-trial", "0"], "--cpus-per-trial: error: resources.cpus_per_trial: must be greater"),
-    (["--cpus-per-trial", "nan"], "resources.cpus_per_trial: must be a finite number; got nan"),
-    (["--set", "data.source=\udcff"], "error: data.source: not UTF-8"),
-    (["--study", "\udcff"], "--study: error: name: a name has at most 64 letters"),
-    (["--set", "training.epohcs=3"], "--set training.epohcs=3: error: training.epohcs: unknown key"),
-    (["--set", "training.epochs"], "--set training.epochs: error: expected NAME=VALUE"),
-    (["--set", "network.blocks[9].convs=1"], "there is no network.blocks[9] to set"),
-    (["--set", "data.limit=5000000"], "no such"),
-    (["--storage", "mysql://me:secret@host/db"], "--storage: error: not a database that a study"),
-    (["--storage", "nonsense"], "--storage: error: not a database URL"),
-    (["--storage", "sqlite://"], "--storage: error: not a database that a study can be kept in"),
-    (["--storage", "postgresql://me:secret@127.0.0.1:1/none"], "error: the database cannot be used: connection "),
-    (["--storage", "postgresql://127.0.0.1:1/none?user=me&password=secret"], "error: the database cannot be used: connection "),
-    (["--set", "training.batch_size=4096"], "training.batch_size: 1600 training images are fewer"),
-    (["--sampler", "grid", "--set", "search.segments=1..C"], "grid tries every architecture"),
-    (["--trials", "many"], "Invalid value for '--trials'"),
-    (["--unknown"], "No such option: --unknown"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("arguments", "message"), OPTIONS, ids=shortened)
-def test_wrong_option(arguments, message):
-    if arguments == ["--set", "data.limit=5000000"]:
-        arguments, message = (
-            ["--set", "data.source=digits", *arguments],
-            "limit 5000000 is more than",
-        )
-    result = search(*arguments)
-    assert result.exit_code == 2
-    assert message in re.sub(r"[\s│]+", " ", result.output)
-    assert "secret" not in result.output
-
-
-@pytest.mark.parametrize("name", ["2024", "true", "1e3", "null", "1.0", "a"])
-def test_an_option_of_its_own_is_not_read_as_yaml(name, monkeypatch):
-    """Any name that is allowed is taken as it is: the run ends at something else."""
-    monkeypatch.setattr(
-        "nas.search.run_search", lambda space, **_: print(f"study {space.file.name!r}")
-    )
-    result = search("--study", name, "--set", "training.epochs=1")
-    assert result.output == f"study {name!r}\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "space.yaml: error: name: expected the name of a study"),
-        ("- 1", "space.yaml:1:1: error: name: expected the name of a study"),
-        ("data: 1", "space.yaml:1:1: error: name: expected the name of a study"),
-        ("name: 1e3", "space.yaml:1:7: error: name: expected the name of a study"),
-        ("name: &x a", "space.yaml:1:7: error: name: anchor &x is not allowed"),
-        ("name: [", "error: not YAML"),
-    ],
-)
-def test_a_study_whose_folder_is_damaged(text, message):
-    Path("broken").mkdir()
-    Path("broken/space.yaml").write_text(text)
-    result = run(export_app, "--study", "broken", "--output", "x")
-    assert result.exit_code == 2
-    assert message in result.output
-
-
-@pytest.mark.parametrize(
-    ("app", "arguments", "message"),
-    [
-        (search_app, ["--space", "none.yaml"], "none.yaml: error: cannot be read: No such file"),
-        (search_app, [], "Missing option '--space'"),
-        (export_app, ["--study", "none", "--output", "x"], "--study: error: there is no study in"),
-        (retrain_app, ["--study", "none", "--output", "x"], "there is no study in runs/none"),
-        (
-            retrain_app,
-            ["--study", "n", "--output", "x", "--recipe", "x"],
-            "--recipe is one of proxy",
-        ),
-        (describe_app, ["none.json"], "none.json: error: cannot be read: No such file"),
-        (
-            describe_app,
-            ["xception", "--set", "a=1"],
-            "--set: error: xception is not a search space",
-        ),
-        (describe_app, ["a.json", "--set", "a=1"], "--set: error: a.json is not a search space"),
-        (describe_app, ["none.yaml"], "none.yaml: error: cannot be read: No such file"),
-    ],
-    ids=shortened,
-)
-def test_wrong_command(app, arguments, message):
-    result = run(app, *arguments)
-    assert result.exit_code == 2
-    assert message in re.sub(r"[\s│]+", " ", result.output)
-
-
-def test_a_wrong_architecture_names_its_file():
-    Path("bad.json").write_text('{"input_shape":[1,8,8]}')
-    result = run(describe_app, "bad.json")
-    assert result.exit_code == 2
-    assert "bad.json: error: architecture: classes is missing" in result.output
-
-
-# Data sets.
-
-
-def png(size=(8, 8), mode="RGB") -> bytes:
-    out = io.BytesIO()
-    Image.new(mode, size).save(out, "png")
-    return out.getvalue()
-
-
-def image_folder(**classes: list[bytes]) -> None:
-    for name, images in classes.items():
-        folder = Path("pictures") / name
-        folder.mkdir(parents=True)
-        for index, content in enumerate(images):
-            (folder / f"{index}.png").write_bytes(content)
-
-
-# How they are said; `tests/trials/test_data_sets.py` has the data sets.
-DATA_SETS = [
-    ("images:pictures", lambda: image_folder(cat=[png()] * 4, dog=[png(), b"no"]), "dog/1.png: not a readable image"),
-    ("npz:data.npz", lambda: Path("data.npz").write_bytes(b"PK no"), "data.npz cannot be read"),
-    ("parquet:empty", lambda: Path("empty").mkdir(), "empty cannot be read"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("source", "make", "message"), DATA_SETS, ids=shortened)
-def test_wrong_data_set(source, make, message):
-    make()
-    result = search("--set", f"data.source={source}", "--set", "training.batch_size=2")
-    assert result.exit_code == 2, result.output
-    assert message in result.output
-    assert "data.source" in result.output
-
-
-def test_declared_shape_and_classes_are_checked_against_the_images():
-    images = np.zeros((20, 8, 8), dtype=np.uint8)
-    np.savez("data.npz", images=images, labels=np.arange(20) % 2)
-    source = ["--set", "data.source=npz:data.npz", "--set", "training.batch_size=2"]
-    shape = search(*source, "--set", "data.shape=[3, 8, 8]", "--set", "data.classes=2")
-    assert shape.exit_code == 2
-    assert (
-        "--set data.shape=[3, 8, 8]: error: data.shape: data.npz: images, image 0: " in shape.output
-    )
-    classes = search(*source, "--set", "data.classes=1000", "--set", "data.shape=[1, 8, 8]")
-    assert classes.exit_code == 2
-    assert "class 2 has 0 images" in classes.output
