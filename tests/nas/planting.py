@@ -167,6 +167,23 @@ def publish(results: StudyResults, folder: Path) -> None:
     (folder / "space.yaml").write_text(MATCHED)
 
 
+def failing(results: StudyResults, arm: str, stage: str) -> StudyResults:
+    """One run of an arm diverged."""
+    seed = design_seeds("planted", 0, stage, 8)[2]
+    runs = tuple(
+        replace(
+            r,
+            measurement=replace(
+                r.measurement, accuracy=None, state="failed", reason="not finite", curve=()
+            ),
+        )
+        if (r.arm, r.stage, r.measurement.seed) == (arm, stage, seed)
+        else r
+        for r in results.runs
+    )
+    return replace(results, runs=runs)
+
+
 @dataclass(frozen=True)
 class PlantedStudy:
     """A study as its database would have it, and every training in it."""
