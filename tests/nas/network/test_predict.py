@@ -13,7 +13,7 @@ import torch
 from nas import build_network
 from nas.network.export import export_network
 from nas.network.source import Provenance
-from tests.nas.network.test_export import SMALL
+from tests.nas.exporting import SMALL
 from tests.trials.data_sets import encoded, numbered, oriented, pixels, write
 from trials.data import DataConfig, Resize, load
 
