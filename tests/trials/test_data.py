@@ -1,3 +1,5 @@
+"""What is read of each source: images, labels, splits, statistics and fingerprint."""
+
 from __future__ import annotations
 
 import contextlib
@@ -8,29 +10,19 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from trials.data import DataConfig, DataError, check_batch_size, load, load_test, probe
 from trials.data.images import ImageData, Split
-from trials.data.resident import ResidentSplit
 from trials.data.sources import open_source
-
-CPU = torch.device("cpu")
 
 
 def png(pixels: np.ndarray) -> bytes:
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "png")
     return out.getvalue()
-
-
-@pytest.fixture
-def pictures() -> np.ndarray:
-    """40 random RGB images of 6 x 5 (height x width)."""
-    return np.random.default_rng(0).integers(0, 256, (40, 6, 5, 3), dtype=np.uint8)
 
 
 def as_folder(images: np.ndarray, root: str) -> None:
@@ -287,66 +279,3 @@ def test_cifar10_as_it_is_published(cifar10):
     assert len(open_source(config).read("train").labels) == 50_000
     # Published statistics of the whole training split: 125.3, 123.0, 113.9.
     np.testing.assert_allclose(data.mean, (125.3, 123.0, 113.9), atol=4)
-
-
-# On the device.
-
-
-def resident(images: np.ndarray, **changes) -> ResidentSplit:
-    split = Split(images, np.arange(len(images), dtype=np.int64))
-    data = ImageData(split, split, ("a", "b"), (100.0, 50.0, 0.0), (20.0, 10.0, 1.0))
-    return ResidentSplit(replace(split, **changes), data, CPU)
-
-
-def test_batches_are_normalised_and_channels_last(pictures):
-    images, labels = resident(pictures).batch(torch.tensor([3, 1]))
-    assert labels.tolist() == [3, 1]
-    assert images.shape == (2, 3, 6, 5)
-    assert images.is_contiguous(memory_format=torch.channels_last)
-    expected = (pictures[[3, 1]] - np.array([100, 50, 0])) / np.array([20, 10, 1])
-    np.testing.assert_allclose(images.permute(0, 2, 3, 1), expected, atol=1e-5)
-
-
-def test_shared_images_are_never_written(pictures):
-    pictures.flags.writeable = False
-    before = pictures.copy()
-    split = resident(pictures)
-    assert np.shares_memory(split.images.numpy(), pictures)
-    generator = torch.Generator().manual_seed(0)
-    split.batch(torch.arange(40), crop=2, flip=True, generator=generator)
-    assert (pictures == before).all()
-
-
-def test_crops_and_flips_are_those_of_a_padded_image(pictures):
-    """Each augmented image is one of the crops of the padded image or of its mirror image."""
-    split = resident(pictures)
-    padded = np.pad(pictures, ((0, 0), (2, 2), (2, 2), (0, 0)))
-    seen = set()
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(20):
-        batch, _ = split.batch(torch.arange(40), crop=2, flip=True, generator=generator)
-        raw = batch.permute(0, 2, 3, 1).numpy() * np.array([20, 10, 1]) + np.array([100, 50, 0])
-        for index, image in enumerate(np.round(raw).astype(np.uint8)):
-            found = [
-                (dy, dx, mirrored)
-                for mirrored in (False, True)
-                for dy in range(5)
-                for dx in range(5)
-                if (mirror(padded[index, dy : dy + 6, dx : dx + 5], mirrored) == image).all()
-                or (mirror(padded[index], mirrored)[dy : dy + 6, dx : dx + 5] == image).all()
-            ]
-            assert found, index
-            seen.update(found)
-    assert {(dy, dx) for dy, dx, _ in seen} == {(dy, dx) for dy in range(5) for dx in range(5)}
-    assert {mirrored for _, _, mirrored in seen} == {False, True}
-
-
-def mirror(image: np.ndarray, mirrored: bool) -> np.ndarray:
-    return image[:, ::-1] if mirrored else image
-
-
-def test_without_augmentation_nothing_is_drawn(pictures):
-    generator = torch.Generator().manual_seed(0)
-    before = generator.get_state()
-    resident(pictures).batch(torch.arange(4), generator=generator)
-    assert torch.equal(generator.get_state(), before)

@@ -1,0 +1,45 @@
+"""Schedules, and what a recipe's key is of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.trials.training import QUICK
+from trials.recipe import RECIPES, recipe
+
+
+@given(st.integers(2, 3000), st.sampled_from([0.0, 0.1, 0.2, 0.5]))
+def test_one_cycle_rises_then_falls_to_exactly_zero_at_the_budgets_end(steps, warmup):
+    r = replace(QUICK, warmup=warmup)
+    rates = [r.learning_rate_at(step, steps, 1000) for step in range(steps + 1)]
+    assert rates[-1] == 0.0
+    assert all(rate > 0 for rate in rates[:-1])
+    peak = rates.index(max(rates))
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert max(rates) <= r.learning_rate * (1 + 1e-12)
+    assert peak <= warmup * steps + 1
+
+
+def test_the_papers_schedules():
+    """Chollet 2016, section 4.1: x0.94 every 2 epochs; x0.9 every 3,000,000 samples."""
+    imagenet, jft = RECIPES["imagenet"], RECIPES["jft"]
+    images, steps = 1_281_167, 5005
+    at = [imagenet.learning_rate_at(epoch * steps, 10**9, images) for epoch in range(6)]
+    assert at[:2] == [0.045, 0.045]
+    assert at[3] == pytest.approx(0.045 * 0.94)
+    assert at[5] == pytest.approx(0.045 * 0.94**2)
+    step = 3_000_000 // jft.batch_size + 1
+    assert jft.learning_rate_at(step, 10**9, images) == pytest.approx(0.001 * 0.9)
+    assert (imagenet.momentum, imagenet.weight_decay, imagenet.dropout) == (0.9, 1e-5, 0.5)
+    assert (jft.optimizer, jft.momentum, jft.polyak > 0) == ("rmsprop", 0.9, True)
+
+
+def test_a_recipes_key_is_of_what_changes_results():
+    assert recipe("proxy").key == recipe("proxy", epochs=99).key  # epochs are recorded apart
+    assert recipe("proxy").key != recipe("proxy", learning_rate=0.2).key
+    assert recipe("proxy").key == replace(recipe("proxy"), name="mine").key
