@@ -13,7 +13,7 @@ import typer
 from nas.architecture.specification import ArchitectureError
 from nas.engine.lock import StudyLocked
 from nas.engine.search import SearchFailed
-from nas.network.export import ExportError
+from nas.network.comparison import ExportError
 from nas.space.errors import InputError
 from nas.study.identity import SpaceChanged
 from nas.study.records import STORAGE_ERRORS, NoStudy

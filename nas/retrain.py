@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -56,7 +57,7 @@ def retrain(
             training.network,
             output,
             provenance_of(records, record, trained),
-            model_card(records, record, trained),
+            partial(model_card, records, record, trained),
         )
         shown = f"accuracy {trained.accuracy:.4f}, in {output}"
         print(f"trial {record.number}, {chosen.epochs} epochs: {shown}")

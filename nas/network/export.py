@@ -6,6 +6,8 @@ import copy
 import importlib.util
 import shutil
 import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +16,15 @@ from safetensors.torch import save_file
 from torch import nn
 
 from nas.architecture.specification import Architecture
+from nas.network.comparison import (
+    ExportedFile,
+    ExportError,
+    Samples,
+    accuracy_of,
+    compare,
+    latency_of,
+)
+from nas.network.formats import FORMATS, Format, Run, WithPreprocessing, quiet_exporters
 from nas.network.source import Provenance, model_source
 
 TOLERANCE = 1e-5
@@ -21,9 +32,8 @@ TOLERANCE = 1e-5
 FILES = ("weights.safetensors", "architecture.json", "README.md", "model.py")
 """In the order in which they are replaced: a source comes after the weights that it loads."""
 
-
-class ExportError(RuntimeError):
-    """What was written does not compute what the trained network does."""
+Card = Callable[[Sequence[ExportedFile]], str]
+"""The text of a model card, of the files that were compared."""
 
 
 def export_network(
@@ -31,40 +41,111 @@ def export_network(
     network: nn.Module,
     folder: str | Path,
     provenance: Provenance | None = None,
-    card: str = "",
+    card: str | Card = "",
+    formats: Sequence[str] = (),
+    samples: Samples | None = None,
+    with_preprocessing: bool = False,
 ) -> Path:
     """Write a trained network's source, weights, architecture and card: `FILES`.
 
     Args:
-        architecture: of the network.
         network: from `nas.build_network`, with trained weights.
-        folder: is made where it does not exist; files of an earlier export are replaced.
+        folder: is made where it does not exist; an earlier export in it is replaced.
         provenance: what the source says of classes, normalisation and origin.
-        card: text of the model card.
+        card: text of the model card, or what makes it of the files that were compared.
+        formats: names of `FORMATS` to write, too.
+        samples: real images to compare them on; noise where there are none.
+        with_preprocessing: let ONNX take images as they are stored, (N, H, W, C) uint8.
 
     Returns:
         The folder.
 
     Raises:
-        ExportError: the files compute something else; then none is written.
+        ExportError: a file computes something else; then none is written.
     """
     folder = Path(folder)
     provenance = provenance or Provenance(f"Network {architecture.key}")
     with tempfile.TemporaryDirectory(prefix="nas-export-") as scratch:
         draft = Path(scratch)
-        _write(draft / "model.py", model_source(architecture, provenance))
-        module = _import(draft / "model.py")
-        save_file(
-            _renamed(network, module.Network()),
-            draft / "weights.safetensors",
-            {"architecture": architecture.key},
-        )
-        _compare(architecture, network, module.load())
-        _write(draft / "architecture.json", architecture.to_json() + "\n")
-        _write(draft / "README.md", card or f"# {provenance.title}\n")
+        exported = _write_source(draft, architecture, network, provenance)
+        files = []
+        if formats:
+            samples = samples or _noise(architecture, provenance)
+            trained = copy.deepcopy(network).cpu().float().eval()
+            files = [_source_file(draft, exported, trained, samples)]
+            write = partial(_format_file, draft, exported, trained, samples, provenance)
+            files += [write(FORMATS[n], with_preprocessing and n != "pt2") for n in formats]
+        text = card if isinstance(card, str) else card(files)
+        _write(draft / "README.md", text or f"# {provenance.title}\n")
         folder.mkdir(parents=True, exist_ok=True)
         _replace(draft, folder)
     return folder
+
+
+def _write_source(
+    draft: Path, architecture: Architecture, network: nn.Module, provenance: Provenance
+) -> nn.Module:
+    """Write ``model.py`` with its weights; returns what it loads, compared with the network."""
+    _write(draft / "model.py", model_source(architecture, provenance))
+    module = _import(draft / "model.py")
+    save_file(
+        _renamed(network, module.Network()),
+        draft / "weights.safetensors",
+        {"architecture": architecture.key},
+    )
+    exported: nn.Module = module.load()
+    _compare(architecture, network, exported)
+    _write(draft / "architecture.json", architecture.to_json() + "\n")
+    return exported
+
+
+def _noise(architecture: Architecture, provenance: Provenance) -> Samples:
+    channels = architecture.input_shape[0]
+    mean = torch.tensor(provenance.mean or (0.0,) * channels)
+    std = torch.tensor(provenance.std or (1.0,) * channels)
+    return Samples.random(architecture.input_shape, mean, std)
+
+
+def _source_file(draft: Path, exported: Run, trained: Run, samples: Samples) -> ExportedFile:
+    """What there is to say of ``model.py`` and its weights."""
+    return ExportedFile(
+        "pytorch",
+        "model.py",
+        sum((draft / name).stat().st_size for name in ("model.py", "weights.safetensors")),
+        compare(exported, trained, samples, TOLERANCE, raw=False),
+        accuracy_of(exported, samples, raw=False),
+        latency_of(exported, samples, raw=False),
+    )
+
+
+def _format_file(
+    draft: Path,
+    exported: nn.Module,
+    trained: Run,
+    samples: Samples,
+    provenance: Provenance,
+    format_: Format,
+    raw: bool,
+) -> ExportedFile:
+    """Write a format, load it back and compare it.
+
+    Args:
+        raw: whether it takes images as they are stored.
+    """
+    path = draft / format_.file
+    images = samples.images[:4]
+    network = WithPreprocessing(exported, samples.mean, samples.std) if raw else exported
+    with quiet_exporters():
+        inputs = images if raw else samples.normalised(images)
+        format_.write(network.eval(), inputs, path, provenance)
+        run = format_.load(path)
+    try:
+        deviation = compare(run, trained, samples, format_.tolerance, raw)
+    except ExportError as error:
+        raise ExportError(f"{format_.file}: {error}") from None
+    size = path.stat().st_size
+    accuracy, latency_ms = accuracy_of(run, samples, raw), latency_of(run, samples, raw)
+    return ExportedFile(format_.name, format_.file, size, deviation, accuracy, latency_ms)
 
 
 def _write(path: Path, text: str) -> None:
@@ -72,10 +153,18 @@ def _write(path: Path, text: str) -> None:
 
 
 def _replace(draft: Path, folder: Path) -> None:
-    """Move the files into place; each is whole, the old one or the new one, at any time."""
-    for name in FILES:
+    """Move the files into place; each is whole, the old one or the new one, at any time.
+
+    Formats that an earlier export wrote and this one does not are of another network: they go.
+    """
+    optional = [format_.file for format_ in FORMATS.values()]
+    names = [*(name for name in optional if (draft / name).exists()), *FILES]
+    for name in names:
         shutil.copyfile(draft / name, folder / f"{name}.partial")
-    for name in FILES:
+    for name in optional:
+        if name not in names:
+            (folder / name).unlink(missing_ok=True)
+    for name in names:
         (folder / f"{name}.partial").replace(folder / name)
 
 

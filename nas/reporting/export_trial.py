@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+from nas.network.comparison import Samples
 from nas.network.export import export_network
 from nas.reporting.model_card import Trained, model_card, provenance_of
 from nas.study.records import Records, TrialRecord
-from nas.study.trained_network import MissingWeights, load_trained, recipe_of, train_again
+from nas.study.trained_network import (
+    MissingWeights,
+    load_trained,
+    recipe_of,
+    train_again,
+    validation_samples,
+)
+from trials.data import DataError
 
 
 def export_trial(
@@ -17,10 +26,16 @@ def export_trial(
     study_folder: Path,
     output: Path,
     say: Callable[[str], None] = lambda _message: None,
+    formats: Sequence[str] = (),
+    with_preprocessing: bool = False,
 ) -> Path:
     """Export a trial's network as it was trained.
 
-    Where its weights are not in the study's folder, it is trained again from its seed.
+    Where its weights are not in the study's folder, it is trained again from its seed. Formats are
+    compared on the validation images, or on noise where these are not there.
+
+    Args:
+        formats: names of `nas.network.formats.FORMATS` to write, too.
 
     Raises:
         ExportError: the exported files compute something else.
@@ -40,5 +55,16 @@ def export_trial(
         network,
         output,
         provenance_of(records, record, trained),
-        model_card(records, record, trained),
+        partial(model_card, records, record, trained),
+        formats,
+        _samples(records, say) if formats else None,
+        with_preprocessing,
     )
+
+
+def _samples(records: Records, say: Callable[[str], None]) -> Samples | None:
+    try:
+        return validation_samples(records)
+    except DataError as error:
+        say(f"formats are compared on noise: {error}")
+        return None

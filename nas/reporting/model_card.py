@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nas.architecture.cost import count_cost
 from nas.architecture.description import describe_block
+from nas.network.comparison import ExportedFile
 from nas.network.ptflops import compare_with_ptflops
 from nas.network.source import Provenance
 from nas.reporting.rendering import render_markdown
@@ -53,8 +54,17 @@ def provenance_of(records: Records, record: TrialRecord, trained: Trained) -> Pr
     )
 
 
-def model_card(records: Records, record: TrialRecord, trained: Trained) -> str:
-    """Markdown."""
+def model_card(
+    records: Records,
+    record: TrialRecord,
+    trained: Trained,
+    files: Sequence[ExportedFile] = (),
+) -> str:
+    """Markdown.
+
+    Args:
+        files: that were compared with the trained network.
+    """
     architecture = record.architecture
     cost = count_cost(architecture)
     channels, height, width = architecture.input_shape
@@ -64,6 +74,7 @@ def model_card(records: Records, record: TrialRecord, trained: Trained) -> str:
         records=records,
         record=record,
         trained=trained,
+        files=files,
         # Of a network that was trained otherwise the confirmation says nothing.
         confirmed=records.confirmation_of(record) if trained.recipe == usual else None,
         architecture=architecture,

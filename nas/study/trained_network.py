@@ -10,9 +10,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from nas.network.build import build_network
+from nas.network.comparison import Samples
 from nas.study.design import recipe_of_role
 from nas.study.records import Records, TrialRecord
-from trials.data import DataError, check_batch_size, load
+from trials.data import DataError, ImageData, check_batch_size, load
 from trials.measurement import TrainingKey
 from trials.recipe import Recipe
 from trials.train import Resident, Training, seed_weights, train
@@ -65,6 +66,36 @@ def recipe_of(records: Records, record: TrialRecord) -> Recipe:
     return recipe_of_role(record.role, records.file.training.full_recipe)
 
 
+def data_of(records: Records) -> ImageData:
+    """The images of a study.
+
+    Raises:
+        DataError: they cannot be read, or are no longer what the study was searched on.
+    """
+    data = load(records.file.data.config)
+    if data.summary.fingerprint != records.data.fingerprint:
+        raise DataError(
+            f"the images are not those of the study: fingerprint {data.summary.fingerprint} "
+            f"instead of {records.data.fingerprint}"
+        )
+    return data
+
+
+def validation_samples(records: Records) -> Samples:
+    """The validation split of a study, to compare exported files on.
+
+    Raises:
+        DataError: the images are not there.
+    """
+    data = data_of(records)
+    return Samples(
+        torch.from_numpy(data.validation.images),
+        torch.from_numpy(data.validation.labels),
+        torch.tensor(data.mean),
+        torch.tensor(data.std),
+    )
+
+
 def train_again(
     records: Records, record: TrialRecord, recipe: Recipe | None = None, seed: int | None = None
 ) -> Training:
@@ -81,12 +112,7 @@ def train_again(
         DataError: the data is no longer what the study was searched on, or has fewer images than
             the recipe's batches.
     """
-    data = load(records.file.data.config)
-    if data.summary.fingerprint != records.data.fingerprint:
-        raise DataError(
-            f"the images are not those of the study: fingerprint {data.summary.fingerprint} "
-            f"instead of {records.data.fingerprint}"
-        )
+    data = data_of(records)
     recipe = recipe or recipe_of(records, record)
     check_batch_size(data, recipe.batch_size)
     resources = records.file.resources

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from safetensors.torch import load_file, save_file
 
 from nas import Architecture, Block, SpectrumPoint, Stem, export_network, preset
-from nas.network.export import ExportError
+from nas.network.comparison import ExportError
 from nas.network.source import Provenance
 from tests.nas.exporting import SMALL, imported, with_statistics
 from tests.nas.strategies import architectures

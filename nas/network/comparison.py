@@ -1,0 +1,144 @@
+"""Whether a file computes what the trained network does, how well and how fast."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nas.network.formats import Run
+
+BATCHES = (1, 4, 17)
+"""Images at once in a comparison: a file has to take any number."""
+
+_BATCH, _WARM_UPS, _RUNS = 64, 5, 30
+
+
+class ExportError(RuntimeError):
+    """What was written does not compute what the trained network does."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images that files are compared on.
+
+    Attributes:
+        images: (N, H, W, C), uint8; 17 at least.
+        labels: (N,), int64; None of random images.
+        mean: of each channel (C,), in units of 0 to 255.
+        std: of each channel (C,), in the same units.
+    """
+
+    images: Tensor
+    labels: Tensor | None
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def random(cls, shape: tuple[int, int, int], mean: Tensor, std: Tensor) -> Samples:
+        """Noise, where there are no real images.
+
+        Args:
+            shape: (channels, height, width).
+        """
+        channels, height, width = shape
+        pixels = np.random.default_rng(0).integers(0, 256, (32, height, width, channels), np.uint8)
+        return cls(torch.from_numpy(pixels), None, mean, std)
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """(N, H, W, C) uint8 as the network's input (N, C, H, W)."""
+        return ((images.float() - self.mean) / self.std).permute(0, 3, 1, 2).contiguous()
+
+    def batches(self, size: int) -> Iterator[Tensor]:
+        """All images, so many at once."""
+        yield from torch.split(self.images, size)
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """A file that was compared with the trained network.
+
+    Attributes:
+        format: its name.
+        file: its name.
+        size: in bytes.
+        deviation: largest difference of an output.
+        accuracy: on the whole validation split; None without it.
+        latency_ms: of one image on one thread of this machine's CPU, median.
+    """
+
+    format: str
+    file: str
+    size: int
+    deviation: float
+    accuracy: float | None
+    latency_ms: float
+
+
+@torch.inference_mode()
+def compare(run: Run, trained: Run, samples: Samples, tolerance: float, raw: bool) -> float:
+    """Largest difference of an output at `BATCHES` images at once.
+
+    Args:
+        raw: whether the file takes images as they are stored.
+
+    Raises:
+        ExportError: it is more than the tolerance.
+    """
+    largest = 0.0
+    for count in BATCHES:
+        images = samples.images[:count]
+        expected = trained(samples.normalised(images))
+        outputs = run(images if raw else samples.normalised(images))
+        difference = float((outputs - expected).abs().max())
+        limit = tolerance * max(1.0, float(expected.abs().max()))
+        if not difference <= limit:  # also where it is not a number
+            raise ExportError(
+                f"outputs differ by {difference:.2e} for {count} images, more than {limit:.0e}"
+            )
+        largest = max(largest, difference)
+    return largest
+
+
+@torch.inference_mode()
+def accuracy_of(run: Run, samples: Samples, raw: bool) -> float | None:
+    """On all samples; None where they have no labels."""
+    if samples.labels is None:
+        return None
+    found = [
+        run(images if raw else samples.normalised(images)).argmax(dim=1)
+        for images in samples.batches(_BATCH)
+    ]
+    return float((torch.cat(found) == samples.labels).float().mean())
+
+
+@torch.inference_mode()
+def latency_of(run: Run, samples: Samples, raw: bool) -> float:
+    """Milliseconds for one image on one thread, median after a warm-up."""
+    images = samples.images[:1]
+    images = images if raw else samples.normalised(images)
+    times_ms = []
+    with _one_thread():
+        for _ in range(_WARM_UPS):
+            run(images)
+        for _ in range(_RUNS):
+            started = time.perf_counter()
+            run(images)
+            times_ms.append((time.perf_counter() - started) * 1e3)
+    return statistics.median(times_ms)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,143 @@
+"""Formats that other programs load a trained network from: torch.export's and ONNX."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from nas.network.source import Provenance
+
+Run = Callable[[Tensor], Tensor]
+"""From the images that a file takes to logits (N, classes)."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a network is written, and loaded back for comparison.
+
+    Attributes:
+        name: as ``--format`` takes it.
+        file: that it is written to.
+        tolerance: of an output, relative where that is above one.
+        write: a network in evaluation mode, for any number of images like the given ones.
+        load: what was written, on one thread of the CPU.
+        packages: that have to be there.
+        extra: of this project, which has them.
+    """
+
+    name: str
+    file: str
+    tolerance: float
+    write: Callable[[nn.Module, Tensor, Path, Provenance], None]
+    load: Callable[[Path], Run]
+    packages: tuple[str, ...] = ()
+    extra: str = ""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Packages that are not installed."""
+        return tuple(name for name in self.packages if importlib.util.find_spec(name) is None)
+
+
+class WithPreprocessing(nn.Module):
+    """A network that takes images as they are stored: (N, H, W, C), uint8.
+
+    Args:
+        mean: of each channel, in units of 0 to 255.
+        std: of each channel, in the same units.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+
+    def forward(self, images: Tensor) -> Tensor:
+        normalised = (images.float() - self.mean) / self.std
+        logits: Tensor = self.network(normalised.permute(0, 3, 1, 2))
+        return logits
+
+
+def _write_pt2(network: nn.Module, images: Tensor, path: Path, provenance: Provenance) -> None:
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(network, (images,), dynamic_shapes=({0: batch},))
+    metadata = {"metadata.json": json.dumps(_metadata(provenance))}
+    torch.export.save(program, path, extra_files=metadata)
+
+
+def _load_pt2(path: Path) -> Run:
+    run: Run = torch.export.load(path).module()
+    return run
+
+
+def _write_onnx(network: nn.Module, images: Tensor, path: Path, provenance: Provenance) -> None:
+    batch = torch.export.Dim("batch")
+    program = torch.onnx.export(
+        network, (images,), dynamo=True, dynamic_shapes=({0: batch},), verbose=False,
+        input_names=["images"], output_names=["logits"],
+    )  # fmt: skip
+    assert program is not None  # as the exporter says where `dynamo` is set
+    program.model.metadata_props.update(
+        {name: json.dumps(value) for name, value in _metadata(provenance).items()}
+    )
+    program.save(path, external_data=False)
+
+
+def _load_onnx(path: Path) -> Run:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+
+
+def _metadata(provenance: Provenance) -> dict[str, object]:
+    """What a program has to know that feeds the network."""
+    return {
+        "title": provenance.title,
+        "classes": provenance.classes,
+        "mean": provenance.mean,
+        "std": provenance.std,
+        "resize": provenance.resize,
+    }
+
+
+FORMATS = {
+    format_.name: format_
+    for format_ in (
+        Format("pt2", "model.pt2", 1e-6, _write_pt2, _load_pt2),
+        Format(
+            "onnx", "model.onnx", 1e-5, _write_onnx, _load_onnx,
+            packages=("onnx", "onnxscript", "onnxruntime"), extra="onnx",
+        ),
+    )
+}  # fmt: skip
+"""Beside ``pytorch``, which is `nas.network.source`; by name."""
+
+
+@contextmanager
+def quiet_exporters() -> Iterator[None]:
+    """PyTorch's exporters speak of packages that nobody asked for, and of their own future."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
