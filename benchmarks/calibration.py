@@ -67,30 +67,76 @@ class Design:
 COLLAPSE, COLLAPSE_RATE = 0.05, 0.1
 
 
-def simulate(
-    design: Design,
-    effects: Mapping[str, float],
-    claim: Claim,
-    studies: int,
-    seed: int,
-    collapsing: str | None = None,
-) -> dict[str, int]:
-    """Outcomes of many studies, counted.
+@dataclass(frozen=True)
+class Truth:
+    """What is the case in simulated studies, and what a verdict must not say of it.
 
-    Args:
+    Attributes:
+        name: as it is printed.
+        effects: accuracy by arm, added to the level; 0 for all others.
+        wrong: the outcome that would be wrong; empty where both rates are of interest.
         collapsing: an arm that loses 5 points in one training of ten, and is better in the others,
             so that its mean is what its effect says.
     """
+
+    name: str
+    effects: Mapping[str, float]
+    wrong: str = ""
+    collapsing: str | None = None
+
+
+def truths(design: Design, delta: float) -> tuple[Truth, ...]:
+    """The hardest cases of each rule, then effects that are to be found."""
+    one, end = design.interior_names[design.interior // 2], design.end_names[-1]
+    by_more = {one: delta + 1e-6}
+    others_behind = dict.fromkeys(design.interior_names, -0.1)
+    all_behind = others_behind | dict.fromkeys(design.end_names, -0.1)
+    only_rival = all_behind | {one: delta, end: 0.0}
+    return (
+        Truth("all arms are equal", {}, "supported"),
+        Truth(
+            "every interior point is better by exactly delta",
+            dict.fromkeys(design.interior_names, delta),
+            "supported",
+        ),
+        Truth("one interior point is better by exactly delta", {one: delta}, "supported"),
+        Truth(
+            "  and all ends but one are far behind: the hardest for supported",
+            only_rival,
+            "supported",
+        ),
+        Truth(
+            "  and it collapses by 5 points in 1 of 10 trainings: not symmetric",
+            only_rival,
+            "supported",
+            collapsing=one,
+        ),
+        Truth("one interior point is better by a little more than delta", by_more, "refuted"),
+        Truth(
+            "  and the other interior points are far behind: the hardest for refuted",
+            others_behind | by_more,
+            "refuted",
+        ),
+        *(
+            Truth(f"one interior point is better by {factor} delta", {one: factor * delta})
+            for factor in (2, 3, 4)
+        ),
+        Truth("one end is better by 2 delta", {end: 2 * delta}),
+    )
+
+
+def simulate(design: Design, truth: Truth, claim: Claim, studies: int, seed: int) -> dict[str, int]:
+    """Outcomes of many studies, counted."""
     rng = np.random.default_rng(seed)
     counts = {"supported": 0, "refuted": 0, "inconclusive": 0}
     for _ in range(studies):
-        screening = _runs(design, design.screening, effects, rng)
+        screening = _runs(design, design.screening, truth.effects, rng)
         best = sorted(design.interior_names, key=lambda name: -screening[name].mean())
         confirmed = {*design.end_names, *best[: design.confirmed]}
-        confirmation = _runs(design, design.confirmation, effects, rng)
-        if collapsing is not None:
+        confirmation = _runs(design, design.confirmation, truth.effects, rng)
+        if truth.collapsing is not None:
             collapses = rng.random(design.confirmation) < COLLAPSE_RATE
-            confirmation[collapsing] += COLLAPSE * (COLLAPSE_RATE - collapses)
+            confirmation[truth.collapsing] += COLLAPSE * (COLLAPSE_RATE - collapses)
         judged = {name: runs for name, runs in confirmation.items() if name in confirmed}
         counts[judge(screening, judged, claim).outcome] += 1
     return counts
@@ -152,6 +198,11 @@ def main(
         with cli_errors():
             design, of_study = design_of(published)
         claim = replace(of_study, ends=design.end_names)
+    Console(width=140).print(rates_table(design, claim, studies))
+
+
+def rates_table(design: Design, claim: Claim, studies: int) -> Table:
+    """Rates of the verdicts of so many studies, a row for each truth."""
     table = Table(
         title=f"{studies:,} studies a row: {design.ends} ends, {design.interior} interior points "
         f"({design.confirmed} confirmed), {design.screening} + {design.confirmation} seeds, noise "
@@ -160,48 +211,15 @@ def main(
     )
     for heading in ("truth", "supported", "refuted", "wrong at most"):
         table.add_column(heading, justify="left" if heading == "truth" else "right")
-    one, end = design.interior_names[design.interior // 2], design.end_names[-1]
-    delta_and_more = claim.delta + 1e-6
-    behind = dict.fromkeys((*design.end_names, *design.interior_names), -0.1)
-    only_rival = behind | {one: claim.delta, end: 0.0}
-    truths: dict[str, tuple[dict[str, float], str]] = {
-        "all arms are equal": ({}, "supported"),
-        "every interior point is better by exactly delta": (
-            dict.fromkeys(design.interior_names, claim.delta),
-            "supported",
-        ),
-        "one interior point is better by exactly delta": ({one: claim.delta}, "supported"),
-        "  and all ends but one are far behind: the hardest for supported": (
-            only_rival,
-            "supported",
-        ),
-        "  and it collapses by 5 points in 1 of 10 trainings: not symmetric": (
-            only_rival,
-            "supported",
-        ),
-        "one interior point is better by a little more than delta": (
-            {one: delta_and_more},
-            "refuted",
-        ),
-        "  and the other interior points are far behind: the hardest for refuted": (
-            dict.fromkeys(design.interior_names, -0.1) | {one: delta_and_more},
-            "refuted",
-        ),
-    }
-    for factor in (2, 3, 4):
-        gain = {one: factor * claim.delta}
-        truths[f"one interior point is better by {factor} delta"] = (gain, "")
-    truths["one end is better by 2 delta"] = ({end: 2 * claim.delta}, "")
-    for index, (truth, (effects, wrong)) in enumerate(truths.items()):
-        collapsing = one if "collapses" in truth else None
-        counts = simulate(design, effects, claim, studies, index, collapsing)
+    for index, truth in enumerate(truths(design, claim.delta)):
+        counts = simulate(design, truth, claim, studies, index)
         table.add_row(
-            truth,
+            truth.name,
             _rate(counts["supported"], studies),
             _rate(counts["refuted"], studies),
-            f"{wrong}: {claim.alpha:.0%}" if wrong else "",
+            f"{truth.wrong}: {claim.alpha:.0%}" if truth.wrong else "",
         )
-    Console(width=140).print(table)
+    return table
 
 
 def _rate(count: int, studies: int) -> str:

@@ -16,28 +16,21 @@ them use bfloat16.
 
 from __future__ import annotations
 
-import random
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import optuna
 import torch
 import typer
-from PIL import Image, ImageOps
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.engine import make_url
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
 
-from nas.architecture.cost import count_cost
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 from nas.engine import ray_settings
 from nas.engine.driver import Driver
@@ -45,8 +38,8 @@ from nas.engine.environment import describe_environment
 from nas.network.build import build_network
 from nas.space.load import build_space, read_document
 from nas.space.search_space import SearchSpace
+from plain_loops import PlainImages, PlainSplits, bare_training, plain_search
 from trials.data import ImageData, load
-from trials.data.images import Split
 from trials.measure import now
 from trials.recipe import Recipe
 from trials.train import Resident, train
@@ -73,111 +66,12 @@ study: {{trials: {trials}, sampler: random}}
 """
 
 
-class PlainImages(Dataset[tuple[Tensor, int]]):
-    """Images as PIL, transformed one at a time: crop with padding, flip, to tensor, normalise."""
-
-    def __init__(self, split: Split, data: ImageData, recipe: Recipe | None) -> None:
-        self.images = [Image.fromarray(image) for image in split.images]
-        self.labels = [int(label) for label in split.labels]
-        self.recipe = recipe
-        self.mean = torch.tensor(data.mean).view(3, 1, 1) / 255
-        self.std = torch.tensor(data.std).view(3, 1, 1) / 255
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        image = self.images[index]
-        if self.recipe is not None:
-            size, crop = image.size, self.recipe.crop
-            image = ImageOps.expand(image, border=crop)
-            left, top = random.randint(0, 2 * crop), random.randint(0, 2 * crop)
-            image = image.crop((left, top, left + size[0], top + size[1]))
-            if random.random() < 0.5:
-                image = ImageOps.mirror(image)
-        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div(255)
-        return (pixels - self.mean) / self.std, self.labels[index]
-
-
-@dataclass(frozen=True)
-class PlainSplits:
-    """Both splits as data sets of PIL images, made once."""
-
-    train: PlainImages
-    validation: PlainImages
-
-
-def plain_training(
-    architecture: Architecture,
-    splits: PlainSplits,
-    recipe: Recipe,
-    device: torch.device,
-    loaders: int,
-) -> float:
-    """Train and validate as a tutorial does; returns the validation accuracy."""
-    network = build_network(architecture).to(device)
-    batches = DataLoader(
-        splits.train,
-        batch_size=recipe.batch_size,
-        shuffle=True,
-        drop_last=True,
-        num_workers=loaders,
-        persistent_workers=loaders > 0,
-    )
-    validation = DataLoader(splits.validation, batch_size=256)
-    optimizer = torch.optim.SGD(
-        network.parameters(), recipe.learning_rate, recipe.momentum,
-        weight_decay=recipe.weight_decay, nesterov=True,
-    )  # fmt: skip
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer,
-        lambda step: recipe.learning_rate_at(
-            step, recipe.epochs * len(batches), len(splits.train)
-        ) / recipe.learning_rate,
-    )  # fmt: skip
-    accuracy = 0.0
-    for _ in range(recipe.epochs):
-        network.train()
-        for images, labels in batches:
-            optimizer.zero_grad()
-            with autocast(device):
-                loss = F.cross_entropy(
-                    network(images.to(device)),
-                    labels.to(device),
-                    label_smoothing=recipe.label_smoothing,
-                )
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-        network.eval()
-        with torch.no_grad(), autocast(device):
-            correct = sum(
-                int((network(images.to(device)).argmax(1).cpu() == labels).sum())
-                for images, labels in validation
-            )
-        accuracy = correct / len(splits.validation)
-    return accuracy
-
-
-def plain_search(
-    architectures: Sequence[Architecture],
-    splits: PlainSplits,
-    recipe: Recipe,
-    device: torch.device,
-    loaders: int,
-) -> None:
-    """`study.optimize` over the architectures, in order."""
-    with tempfile.TemporaryDirectory() as scratch:
-        study = optuna.create_study(
-            storage=f"sqlite:///{scratch}/plain.db", directions=["maximize", "minimize"]
-        )
-
-        def objective(trial: optuna.Trial) -> tuple[float, float]:
-            architecture = architectures[trial.number]
-            accuracy = plain_training(architecture, splits, recipe, device, loaders)
-            return accuracy, float(count_cost(architecture).macs)
-
-        study.optimize(objective, n_trials=len(architectures))
+def read_space(text: str) -> SearchSpace:
+    """A search space out of the text of its file."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(text)
+        file.flush()
+        return build_space(read_document(file.name))
 
 
 def our_search(text: str, data: ImageData, gpus: float) -> list[Architecture]:
@@ -207,35 +101,13 @@ def our_search(text: str, data: ImageData, gpus: float) -> list[Architecture]:
     return trained
 
 
-def bare_training(
-    network: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe, steps: int
-) -> None:
-    """The shortest loop: tensors are ready, nothing is augmented or evaluated."""
-    network.train()
-    optimizer = torch.optim.SGD(
-        network.parameters(), recipe.learning_rate, recipe.momentum,
-        weight_decay=recipe.weight_decay, nesterov=True, fused=True,
-    )  # fmt: skip
-    batches = len(labels) // recipe.batch_size
-    for step in range(steps):
-        if step % batches == 0:
-            order = torch.randperm(len(labels), device=labels.device)
-        start = step % batches * recipe.batch_size
-        batch = order[start : start + recipe.batch_size]
-        with autocast(labels.device):
-            loss = F.cross_entropy(
-                network(images[batch]), labels[batch], label_smoothing=recipe.label_smoothing
-            )
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-
 @contextmanager
-def autocast(device: torch.device) -> Iterator[None]:
-    """As the trials have it: bfloat16 on GPUs."""
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        yield
+def stopwatch(device: torch.device) -> Iterator[list[float]]:
+    """The list gets the seconds that the block took, the device's work included."""
+    taken: list[float] = []
+    started = now(device)
+    yield taken
+    taken.append(now(device) - started)
 
 
 @dataclass(frozen=True)
@@ -251,13 +123,53 @@ class Comparison:
         return statistics.median(a / b for a, b in zip(self.ours, self.theirs, strict=True))
 
 
-@contextmanager
-def stopwatch(device: torch.device) -> Iterator[list[float]]:
-    """The list gets the seconds that the block took, the device's work included."""
-    taken: list[float] = []
-    started = now(device)
-    yield taken
-    taken.append(now(device) - started)
+def add_row(table: Table, what: str, comparison: Comparison) -> None:
+    """Medians of both rates, and their ratio."""
+    table.add_row(
+        what,
+        f"{statistics.median(comparison.ours):,.0f}",
+        f"{statistics.median(comparison.theirs):,.0f}",
+        f"{comparison.ratio:.2f}",
+    )
+
+
+def compare_searches(table: Table, text: str, size: int, rounds: int, device: torch.device) -> None:
+    """Trials per hour of this project's engine and of plain loops.
+
+    The plain ones load in their own process, and in two more.
+    """
+    space = read_space(text)
+    data, recipe = load(space.file.data.config), space.file.training.full_recipe
+    splits = PlainSplits(
+        PlainImages(data.train, data, recipe), PlainImages(data.validation, data, None)
+    )
+    gpus = 0.25 if device.type == "cuda" else 0.0
+    trained = our_search(text, data, gpus)  # warms up, and says which networks all will train
+    contenders: dict[str, Callable[[], object]] = {
+        "ours": lambda: our_search(text, data, gpus),
+        "plain": lambda: plain_search(trained, splits, recipe, device, 0),
+        "plain, 2 loader processes": lambda: plain_search(trained, splits, recipe, device, 2),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    for round_ in range(rounds):
+        order = list(contenders)
+        for name in order[round_ % 3 :] + order[: round_ % 3]:
+            with stopwatch(device) as taken:
+                contenders[name]()
+            rates[name].append(len(trained) / taken[0] * 3600)
+    for name in ("plain", "plain, 2 loader processes"):
+        add_row(
+            table,
+            f"trials/hour, {size} x {size} images, against study.optimize ({name})",
+            Comparison(rates["ours"], rates[name]),
+        )
+
+
+def width_32(segments: int | str) -> Architecture:
+    """A proxy of width 32 on 32 x 32 images."""
+    point = SpectrumPoint(segments, "relu")
+    blocks = tuple(Block((c, c), point, stride=2) for c in (32, 64, 128))
+    return Architecture((3, 32, 32), 10, Stem((32,)), blocks)
 
 
 def compare_loops(
@@ -289,11 +201,23 @@ def compare_loops(
     return Comparison(ours[1:], bare[1:])  # the first round warms up
 
 
-def width_32(segments: int | str) -> Architecture:
-    """A proxy of width 32 on 32 x 32 images."""
-    point = SpectrumPoint(segments, "relu")
-    blocks = tuple(Block((c, c), point, stride=2) for c in (32, 64, 128))
-    return Architecture((3, 32, 32), 10, Stem((32,)), blocks)
+def compare_widths(
+    table: Table, text: str, batch_size: int, rounds: int, device: torch.device
+) -> None:
+    """Images per second of both training loops, on one thread, for three widths of a segment."""
+    space = read_space(text)
+    data, recipe = load(space.file.data.config), space.file.training.full_recipe
+    recipe = replace(recipe, batch_size=batch_size)
+    threads = torch.get_num_threads()
+    prepare_process(1)
+    for architecture, name in (
+        (width_32(1), "regular, 1 segment"),
+        (width_32("C/4"), "four channels each, C/4"),
+        (width_32("C"), "depthwise, C"),
+    ):
+        comparison = compare_loops(architecture, data, recipe, rounds, device)
+        add_row(table, f"images/s, width 32, {name}, against a bare loop", comparison)
+    torch.set_num_threads(threads)
 
 
 def main(
@@ -312,30 +236,12 @@ def main(
     for heading in ("what", "this project", "instead", "ratio"):
         table.add_column(heading, justify="left" if heading == "what" else "right")
 
-    for size in SIZES:
-        text = SPACE.format(images=images, epochs=epochs, trials=trials, size=size)
+    texts = {
+        size: SPACE.format(images=images, epochs=epochs, trials=trials, size=size) for size in SIZES
+    }
+    for size, text in texts.items():
         compare_searches(table, text, size, rounds, target)
-
-    space = read_space(SPACE.format(images=images, epochs=epochs, trials=trials, size=32))
-    data, recipe = load(space.file.data.config), space.file.training.full_recipe
-
-    threads = torch.get_num_threads()
-    prepare_process(1)
-    for architecture, name in (
-        (width_32(1), "regular, 1 segment"),
-        (width_32("C/4"), "four channels each, C/4"),
-        (width_32("C"), "depthwise, C"),
-    ):
-        loops = compare_loops(
-            architecture, data, replace(recipe, batch_size=batch_size), rounds, target
-        )
-        table.add_row(
-            f"images/s, width 32, {name}, against a bare loop",
-            f"{statistics.median(loops.ours):,.0f}",
-            f"{statistics.median(loops.theirs):,.0f}",
-            f"{loops.ratio:.2f}",
-        )
-    torch.set_num_threads(threads)
+    compare_widths(table, texts[32], batch_size, rounds, target)
     console.print(table)
     environment = describe_environment()
     gpus = ", ".join(environment["gpus"]) or "no GPU"
@@ -343,48 +249,6 @@ def main(
         f"{environment['processor']}, {environment['cores']} cores, {gpus}, "
         f"torch {environment['versions']['torch']}, {environment['date']}"
     )
-
-
-def read_space(text: str) -> SearchSpace:
-    """A search space out of the text of its file."""
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        file.write(text)
-        file.flush()
-        return build_space(read_document(file.name))
-
-
-def compare_searches(table: Table, text: str, size: int, rounds: int, device: torch.device) -> None:
-    """Trials per hour of this project's engine and of plain loops.
-
-    The plain ones load in their own process, and in two more.
-    """
-    space = read_space(text)
-    data, recipe = load(space.file.data.config), space.file.training.full_recipe
-    splits = PlainSplits(
-        PlainImages(data.train, data, recipe), PlainImages(data.validation, data, None)
-    )
-    gpus = 0.25 if device.type == "cuda" else 0.0
-    trained = our_search(text, data, gpus)  # warms up, and says which networks all will train
-    contenders: dict[str, Callable[[], object]] = {
-        "ours": lambda: our_search(text, data, gpus),
-        "plain": lambda: plain_search(trained, splits, recipe, device, 0),
-        "plain, 2 loader processes": lambda: plain_search(trained, splits, recipe, device, 2),
-    }
-    rates: dict[str, list[float]] = {name: [] for name in contenders}
-    for round_ in range(rounds):
-        order = list(contenders)
-        for name in order[round_ % 3 :] + order[: round_ % 3]:
-            with stopwatch(device) as taken:
-                contenders[name]()
-            rates[name].append(len(trained) / taken[0] * 3600)
-    for name in ("plain", "plain, 2 loader processes"):
-        comparison = Comparison(rates["ours"], rates[name])
-        table.add_row(
-            f"trials/hour, {size} x {size} images, against study.optimize ({name})",
-            f"{statistics.median(comparison.ours):,.0f}",
-            f"{statistics.median(comparison.theirs):,.0f}",
-            f"{comparison.ratio:.2f}",
-        )
 
 
 if __name__ == "__main__":
