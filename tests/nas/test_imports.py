@@ -29,6 +29,8 @@ MAY_IMPORT |= {
 """Folders of the library, in the order in which data flows; commands may import all of them."""
 
 SOURCES = [*(ROOT / "nas").rglob("*.py"), *(ROOT / "trials").rglob("*.py")]
+BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 
 def imported(file: Path, for_types: bool = True) -> set[str]:
@@ -92,10 +94,11 @@ def test_every_folder_is_in_the_table_and_every_file_beside_them_is_a_command():
 
 
 def test_files_and_functions_are_short():
-    for file in SOURCES:
-        text = file.read_text()
-        assert len(text.splitlines()) <= 350, file
-        for node in ast.walk(ast.parse(text)):
+    assert BENCHMARKS
+    for file in (*SOURCES, *BENCHMARKS, *TESTS):
+        assert len(file.read_text().splitlines()) <= 350, file
+    for file in (*SOURCES, *BENCHMARKS):
+        for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 assert node.end_lineno - node.lineno < 40, f"{file}: {node.name}"
 
