@@ -7,7 +7,7 @@ import importlib.util
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -57,9 +57,6 @@ def export_network(
         samples: real images to compare them on; noise where there are none.
         with_preprocessing: let ONNX take images as they are stored, (N, H, W, C) uint8.
 
-    Returns:
-        The folder.
-
     Raises:
         ExportError: a file computes something else; then none is written.
     """
@@ -68,13 +65,14 @@ def export_network(
     with tempfile.TemporaryDirectory(prefix="nas-export-") as scratch:
         draft = Path(scratch)
         exported = _write_source(draft, architecture, network, provenance)
-        files = []
+        files: list[ExportedFile] = []
         if formats:
-            samples = samples or _noise(architecture, provenance)
             trained = copy.deepcopy(network).cpu().float().eval()
-            files = [_source_file(draft, exported, trained, samples)]
-            write = partial(_format_file, draft, exported, trained, samples, provenance)
-            files += [write(FORMATS[n], with_preprocessing and n != "pt2") for n in formats]
+            samples = samples or _noise(architecture, provenance)
+            compared = _Comparison(
+                draft, exported, trained, samples, provenance, with_preprocessing
+            )
+            files = [compared.source(), *(compared.file(FORMATS[name]) for name in formats)]
         text = card if isinstance(card, str) else card(files)
         _write(draft / "README.md", text or f"# {provenance.title}\n")
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,46 +104,52 @@ def _noise(architecture: Architecture, provenance: Provenance) -> Samples:
     return Samples.random(architecture.input_shape, mean, std)
 
 
-def _source_file(draft: Path, exported: Run, trained: Run, samples: Samples) -> ExportedFile:
-    """What there is to say of ``model.py`` and its weights."""
-    return ExportedFile(
-        "pytorch",
-        "model.py",
-        sum((draft / name).stat().st_size for name in ("model.py", "weights.safetensors")),
-        compare(exported, trained, samples, TOLERANCE, raw=False),
-        accuracy_of(exported, samples, raw=False),
-        latency_of(exported, samples, raw=False),
-    )
+@dataclass(frozen=True)
+class _Comparison:
+    """Files of a draft against the trained network.
 
-
-def _format_file(
-    draft: Path,
-    exported: nn.Module,
-    trained: Run,
-    samples: Samples,
-    provenance: Provenance,
-    format_: Format,
-    raw: bool,
-) -> ExportedFile:
-    """Write a format, load it back and compare it.
-
-    Args:
-        raw: whether it takes images as they are stored.
+    Attributes:
+        exported: what ``model.py`` loads.
+        with_preprocessing: whether formats that can take images as they are stored.
     """
-    path = draft / format_.file
-    images = samples.images[:4]
-    network = WithPreprocessing(exported, samples.mean, samples.std) if raw else exported
-    with quiet_exporters():
-        inputs = images if raw else samples.normalised(images)
-        format_.write(network.eval(), inputs, path, provenance)
-        run = format_.load(path)
-    try:
-        deviation = compare(run, trained, samples, format_.tolerance, raw)
-    except ExportError as error:
-        raise ExportError(f"{format_.file}: {error}") from None
-    size = path.stat().st_size
-    accuracy, latency_ms = accuracy_of(run, samples, raw), latency_of(run, samples, raw)
-    return ExportedFile(format_.name, format_.file, size, deviation, accuracy, latency_ms)
+
+    draft: Path
+    exported: nn.Module
+    trained: Run
+    samples: Samples
+    provenance: Provenance
+    with_preprocessing: bool
+
+    def source(self) -> ExportedFile:
+        """What there is to say of ``model.py`` and its weights."""
+        size = sum((self.draft / n).stat().st_size for n in ("model.py", "weights.safetensors"))
+        return self._judged("pytorch", "model.py", size, self.exported, TOLERANCE, raw=False)
+
+    def file(self, format_: Format) -> ExportedFile:
+        """Write a format, load it back and compare it."""
+        raw = self.with_preprocessing and format_.name != "pt2"
+        path = self.draft / format_.file
+        images, network = self.samples.images[:4], self.exported
+        if raw:
+            network = WithPreprocessing(network, self.samples.mean, self.samples.std).eval()
+        with quiet_exporters():
+            inputs = images if raw else self.samples.normalised(images)
+            format_.write(network, inputs, path, self.provenance)
+            run = format_.load(path)
+        size = path.stat().st_size
+        return self._judged(format_.name, format_.file, size, run, format_.tolerance, raw)
+
+    def _judged(
+        self, name: str, file: str, size: int, run: Run, tolerance: float, raw: bool
+    ) -> ExportedFile:
+        try:
+            deviation = compare(run, self.trained, self.samples, tolerance, raw)
+        except ExportError as error:
+            raise ExportError(f"{file}: {error}") from None
+        accuracy = accuracy_of(run, self.samples, raw)
+        return ExportedFile(
+            name, file, size, deviation, accuracy, latency_of(run, self.samples, raw)
+        )
 
 
 def _write(path: Path, text: str) -> None:
