@@ -22,7 +22,8 @@ import nas
 from nas.space import load_space
 from nas.space.axes import AXES
 from nas.space.objectives import OBJECTIVES
-from nas.space.schema import Axes, BlockSection, NetworkSection, Section, SpaceFile
+from nas.space.schema import Axes, BlockSection, NetworkSection, SpaceFile
+from nas.space.section import Section
 from tests.conftest import ROOT
 from tests.nas.test_imports import MAY_IMPORT
 from trials.recipe import RECIPES

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 
 from nas.space.block_checks import check_blocks
+from nas.space.data_section import DataSection
 from nas.space.errors import InputError, Path
-from nas.space.schema import DataSection, SpaceFile
+from nas.space.schema import SpaceFile
 from nas.space.search_space import SearchSpace
 from nas.space.sections import as_tuples, valid_sections
 from nas.space.space_checks import check_budget, check_images, check_plan

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationInfo,
     create_model,
@@ -24,9 +22,10 @@ from pydantic import (
 from nas.architecture.specification import Downsample, Order
 from nas.space.axes import AXES
 from nas.space.block_frame import BlockFrame
+from nas.space.data_section import DataSection
 from nas.space.objectives import COUNTED, MAXIMIZED, MINIMIZED, MOST_MINIMIZED, OBJECTIVES
+from nas.space.section import Section
 from nas.space.value_types import (
-    Channels,
     Count,
     Fraction,
     Name,
@@ -35,18 +34,10 @@ from nas.space.value_types import (
     Widths,
     distinct,
     listed,
-    square,
 )
-from trials.data import DataConfig, Resize
 from trials.recipe import RECIPES, Recipe
 
 MAX_BLOCKS = 1024
-
-
-class Section(BaseModel):
-    """Part of a file: strict, frozen, without unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 if TYPE_CHECKING:
@@ -127,33 +118,6 @@ class NetworkSection(Section):
                 f"a network has at most {MAX_BLOCKS} blocks, with repeats; got {count}"
             )
         return blocks
-
-
-class ResizeSection(Section):
-    """What pictures are made the same size by; see `trials.data.Resize`."""
-
-    size: Annotated[tuple[Channels, Channels], BeforeValidator(square)]
-    mode: Literal["crop", "pad", "stretch"] = "crop"
-
-
-class DataSection(Section):
-    """Which images; see `trials.data.DataConfig`."""
-
-    source: Annotated[str, Field(min_length=1, max_length=4096)]
-    validation: Fraction = 0.2
-    limit: Annotated[int, Field(ge=2, le=100_000_000)] | None = None
-    shape: tuple[Channels, Channels, Channels] | None = None
-    classes: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
-    image_column: str | None = None
-    label_column: str | None = None
-    layout: Literal["NHWC", "NCHW"] | None = None
-    resize: ResizeSection | None = None
-
-    @property
-    def config(self) -> DataConfig:
-        """For `trials.data.load`."""
-        resize = Resize(self.resize.size, self.resize.mode) if self.resize else None
-        return DataConfig(**self.model_dump(exclude={"resize"}), resize=resize)
 
 
 class MacsSection(Section):

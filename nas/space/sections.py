@@ -13,7 +13,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from nas.space.errors import InputError, Path, Problem
-from nas.space.schema import SearchSection, Section, SpaceFile
+from nas.space.schema import SearchSection, SpaceFile
+from nas.space.section import Section
 from nas.space.yaml_document import Document
 
 

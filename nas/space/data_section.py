@@ -1,0 +1,38 @@
+"""The section ``data`` of a search-space file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from nas.space.section import Section
+from nas.space.value_types import Channels, Fraction, square
+from trials.data import DataConfig, Resize
+
+
+class ResizeSection(Section):
+    """What pictures are made the same size by; see `trials.data.Resize`."""
+
+    size: Annotated[tuple[Channels, Channels], BeforeValidator(square)]
+    mode: Literal["crop", "pad", "stretch"] = "crop"
+
+
+class DataSection(Section):
+    """Which images; see `trials.data.DataConfig`."""
+
+    source: Annotated[str, Field(min_length=1, max_length=4096)]
+    validation: Fraction = 0.2
+    limit: Annotated[int, Field(ge=2, le=100_000_000)] | None = None
+    shape: tuple[Channels, Channels, Channels] | None = None
+    classes: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+    layout: Literal["NHWC", "NCHW"] | None = None
+    resize: ResizeSection | None = None
+
+    @property
+    def config(self) -> DataConfig:
+        """For `trials.data.load`."""
+        resize = Resize(self.resize.size, self.resize.mode) if self.resize else None
+        return DataConfig(**self.model_dump(exclude={"resize"}), resize=resize)
