@@ -113,7 +113,7 @@ def _train_longer(
 def _run_stage(runner: StageRunner, name: str, design: Design) -> None:
     with DriverLock(runner.place.url, name):
         data = runner.load_data()
-        with runner, runner.driving(name, data, design) as driver:
+        with runner.ray, runner.driving(name, data, design) as driver:
             if not driver.finished:
                 runner.run(driver, data, keep_weights=False)
             if failure := runner.failure_of(driver):

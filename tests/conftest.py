@@ -5,7 +5,6 @@ import os
 import sqlite3
 import tempfile
 import uuid
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -60,8 +59,7 @@ def one_ray():
     ray_settings.prepare(local=True)
     from nas.engine import ray_tune
 
-    with ray_tune.cluster(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ray_tune, "cluster", lambda _address: nullcontext())
+    with ray_tune.cluster():  # searches use the Ray that their process has connected
         yield
 
 

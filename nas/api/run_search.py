@@ -52,7 +52,7 @@ def run_search(
         sampler: any of Optuna's in place of the one that the space names.
         callbacks: called with every trial that ends here; what one raises ends the search.
         ray_address: of a running Ray cluster in place of this machine.
-        quiet: print nothing.
+        quiet: print nothing but that the search was interrupted.
         command: how to resume, for ``environment.json``.
 
     Raises:

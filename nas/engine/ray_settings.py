@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 
 
 def prepare(local: bool) -> None:
@@ -12,7 +13,8 @@ def prepare(local: bool) -> None:
     Args:
         local: the cluster will be one of this process: it takes connections only with a token that
             nobody else has. Ray reads the token once, so a second cluster of the process gets the
-            same. A cluster that runs already has its own rules.
+            same. A cluster that runs already has its own rules, and so has a program that has
+            imported Ray by itself: it is too late then.
     """
     settings = {
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -23,7 +25,7 @@ def prepare(local: bool) -> None:
         # Ctrl-C is handled by the search, between two steps of Tune.
         "TUNE_DISABLE_SIGINT_HANDLER": "1",
     }
-    if local:
+    if local and "ray" not in sys.modules:
         settings["RAY_AUTH_MODE"] = "token"
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     os.environ.update(settings)

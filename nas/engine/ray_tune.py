@@ -68,7 +68,13 @@ class Resources:
 
 @contextmanager
 def cluster(address: str | None = None) -> Iterator[None]:
-    """A Ray cluster: one that runs already, or one on this machine for as long as it is needed."""
+    """A Ray cluster: one that runs already, or one on this machine for as long as it is needed.
+
+    Where the program has connected Ray itself, that is what it wants to be used.
+    """
+    if address is None and ray.is_initialized():
+        yield
+        return
     local = {"address": "local", "include_dashboard": False}
     ray.init(
         log_to_driver=False,

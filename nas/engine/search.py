@@ -53,16 +53,19 @@ def search_study(
     claim_folder(place)
     with DriverLock(place.url, place.name):
         data = runner.load_data()
-        with runner:
+        with runner.ray:
             failure, complete = _screen(runner, data, command, show_arms)
             try:
                 if not failure and runner.space.file.confirm is not None:
                     failure = _confirm(runner, data)
-            except Exception:  # such as a missing test split: what was found before stays found
-                write_results(runner)
+            except Exception as error:  # what was found before stays found
+                try:
+                    write_results(runner)
+                except Exception as second:
+                    error.add_note(f"nor could what was found before be written: {second}")
                 raise
             if complete:
-                runner.end_cluster_soon()
+                runner.ray.end_soon()
                 write_results(runner)
     if failure:
         raise SearchFailed(failure)

@@ -6,12 +6,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Self
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
 
-from nas.engine import ray_settings, terminal
+from nas.engine import terminal
 from nas.engine.driver import Driver, Silent
 from nas.engine.progress import SearchProgress
+from nas.engine.ray_cluster import RayCluster
 from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.quantities import format_count
@@ -42,9 +43,9 @@ _NO_OTHER = "no other architecture was found inside the budget"
 
 
 class StageRunner:
-    """What all stages of a study have in common, its Ray cluster above all.
+    """What all stages of a study have in common.
 
-    A context: the cluster starts with the first stage that has something to run, and ends with it.
+    Its `ray` is a context, inside which the stages run: it starts with the first that has trials.
 
     Args:
         place: of the study: its folder and its database.
@@ -63,25 +64,10 @@ class StageRunner:
     ) -> None:
         quiet_optuna()
         self.space, self.place = space, place
-        self.ray_address, self.quiet = ray_address, quiet
+        self.quiet = quiet
         self.sampler, self.callbacks = sampler, tuple(callbacks)
         self.console = terminal.console(quiet, soft_wrap=True)
-        self._cluster: ExitStack | None = None
-        self._ending: threading.Thread | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end_cluster_soon()
-        if self._ending is not None:
-            self._ending.join()
-
-    def end_cluster_soon(self) -> None:
-        """End it beside what follows: it takes more than a second, mostly of waiting."""
-        if self._cluster is not None and self._ending is None:
-            self._ending = threading.Thread(target=self._cluster.close)
-            self._ending.start()
+        self.ray = RayCluster(ray_address)
 
     def load_data(self) -> ImageData:
         """Training and validation images, checked; that there is a test split where one is needed.
@@ -133,20 +119,19 @@ class StageRunner:
             design,
             self.sampler,
         )
-        try:
-            yield driver
-        except KeyboardInterrupt:
-            self._end(driver)
-            print(f"interrupted: {self.count(driver)}", file=sys.stderr)
-            raise
-        finally:
-            self._end(driver)
-            driver.close()
-
-    def _end(self, driver: Driver) -> None:
-        """Leave no trial running, and tell nobody: what a callback raises may be why it ends."""
-        driver.listener = Silent()
-        driver.requeue_running()
+        interrupted = False
+        with closing(driver):
+            try:
+                yield driver
+            except KeyboardInterrupt:
+                interrupted = True
+                raise
+            finally:
+                # Nobody is told: what a callback raises may be why it ends.
+                driver.listener = Silent()
+                driver.requeue_running()
+                if interrupted:
+                    print(f"interrupted: {self.count(driver)}", file=sys.stderr)
 
     def run(
         self,
@@ -160,17 +145,13 @@ class StageRunner:
         Raises:
             KeyboardInterrupt: the search was asked to stop.
         """
-        ray_settings.prepare(local=self.ray_address is None)
-        from nas.engine import ray_tune  # only now: Ray reads its settings when it is imported
-
         self._announce(driver, data)
+        self.ray.start()
+        from nas.engine import ray_tune
+
         resources = self.space.file.resources
         driver.listener = progress = self._progress(driver)
         try:
-            if self._cluster is None:
-                self._cluster = ExitStack()
-                self._cluster.enter_context(ray_tune.cluster(self.ray_address))
-            # Ray has a handler for SIGTERM of its own, so ours comes after its start.
             with stop_requests() as stopped, progress:
                 ray_tune.run(
                     driver,
@@ -191,7 +172,7 @@ class StageRunner:
             f"{len(data.train):,} training and {len(data.validation):,} validation images, "
             f"{driver.complete} of {driver.wanted} trials complete"
         )
-        if self._cluster is None:
+        if not self.ray.started:
             self.console.print(f"data: {describe(data)}")
 
     def _job(self, driver: Driver, data: ImageData, keep_weights: bool) -> ray_tune.Job:
@@ -261,4 +242,4 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(requests)
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

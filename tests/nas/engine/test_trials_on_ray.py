@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -123,3 +125,28 @@ def test_resources_that_no_node_has_are_refused(option, wanted, message):
     assert result.exit_code == 2, repr(result.exception)
     assert f"{option}: error: {message}" in result.stderr
     assert "RUNNING" not in states(url_of())
+
+
+# A program that has something to do with Ray and with signals itself.
+OWN_RAY = """
+import signal, sys
+import ray
+import nas
+
+mine = lambda *_: None
+signal.signal(signal.SIGTERM, mine)
+assert len(nas.run_search(sys.argv[1], trials=2, quiet=True).trials) == 2
+assert signal.getsignal(signal.SIGTERM) is mine
+assert not ray.is_initialized()
+
+ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+assert len(nas.run_search(sys.argv[1], trials=3, quiet=True).trials) == 3
+assert ray.is_initialized()
+"""
+
+
+def test_a_program_may_use_ray_itself():
+    run = subprocess.run(
+        [sys.executable, "-c", OWN_RAY, str(SMOKE)], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
