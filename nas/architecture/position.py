@@ -8,7 +8,7 @@ from math import log
 from statistics import fmean
 from typing import cast
 
-from nas.architecture.specification import Architecture, Block, Order, SpectrumPoint
+from nas.architecture.specification import PLAIN_VALUES, Architecture, Block, Order
 
 PLAIN_POSITION = -1.0
 """Before the regular end: a plain convolution has no 1x1 step that could be decoupled."""
@@ -43,12 +43,9 @@ def end_names(orders: Sequence[str]) -> tuple[str, ...]:
 def ends_of(architecture: Architecture, orders: Sequence[str]) -> dict[str, Architecture]:
     """The same network at both ends of the spectrum, by name; everything else stays as it is."""
     regular = [
-        replace(
-            block,
-            point=SpectrumPoint(
-                1, order="plain", kernel=block.point.kernel, dilation=block.point.dilation
-            ),
-        )
+        # Only what a plain convolution has no choice in is replaced, so that axes that act on it
+        # are the same in both ends and in the network, whichever axes there are.
+        replace(block, point=replace(block.point, order="plain", **PLAIN_VALUES))
         for block in architecture.blocks
     ]
     plain, *separable = end_names(orders)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from nas.architecture.modules import Activation as Activation
 from nas.architecture.modules import Padding as Padding
@@ -92,7 +92,7 @@ def segment_count(segments: Segments, channels: int) -> int:
     return -(-channels // width)
 
 
-PLAIN_VALUES: dict[str, object] = {
+PLAIN_VALUES: dict[str, Any] = {
     "segments": 1,
     "activation": "none",
     "multiplier": 1,
