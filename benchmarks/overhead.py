@@ -94,7 +94,7 @@ def measure(trials: int, sampler: str) -> list[float]:
         driver.listener = watch = Stopwatch()
         job = ray_tune.Job(
             fingerprint=data.summary.fingerprint,
-            latency=False,
+            measure=frozenset(),
             outbox=driver.outbox.folder,
             weights=folder / "weights",
             threads=1,

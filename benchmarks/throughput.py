@@ -88,7 +88,7 @@ def our_search(text: str, data: ImageData, gpus: float) -> list[Architecture]:
         driver = Driver.open(url, "throughput", space, data.summary, folder / "outbox")
         job = ray_tune.Job(
             fingerprint=data.summary.fingerprint,
-            latency=False,
+            measure=frozenset(),
             outbox=driver.outbox.folder,
             weights=folder / "weights",
             threads=1,

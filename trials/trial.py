@@ -8,9 +8,10 @@ import platform
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -64,7 +65,7 @@ def run_trial(
     fingerprint: str,
     recipe: Recipe,
     seeds: Sequence[int],
-    latency: bool = False,
+    measure: Collection[str] = (),
     weights: Path | None = None,
 ) -> tuple[Measurement, ...]:
     """Train with each seed until one fails. An error is a failed measurement.
@@ -73,7 +74,8 @@ def run_trial(
 
     Args:
         fingerprint: of the data.
-        latency: also measure the latency of one image.
+        measure: fields of `Measurement` that are wanted. Those of `ON_DEMAND` take time of their
+            own and are measured only then; all others always are.
         weights: where the weights of the first seed are saved.
 
     Raises:
@@ -84,7 +86,7 @@ def run_trial(
         started = _started(subject, data, fingerprint, recipe, seed)
         kept = weights if not measurements else None
         try:
-            measurement = _train_and_measure(started, subject, data, recipe, latency, kept)
+            measurement = _train_and_measure(started, subject, data, recipe, measure, kept)
         except Exception as error:
             if isinstance(error, torch.AcceleratorError) and not _out_of_memory(error):
                 raise
@@ -122,7 +124,7 @@ def _train_and_measure(
     subject: Subject,
     data: Resident,
     recipe: Recipe,
-    latency: bool,
+    measure: Collection[str],
     weights: Path | None,
 ) -> Measurement:
     on_gpu = data.device.type == "cuda"
@@ -137,14 +139,23 @@ def _train_and_measure(
     if data.test is not None:
         _, test_accuracy = evaluate(training.network, data.test)
         measurement = replace(measurement, test_accuracy=test_accuracy)
-    if latency:
-        timing = measure_latency(training.network, subject.input_shape, data.device)
-        measurement = replace(
-            measurement, latency_ms=timing.median_ms, latency_spread_ms=timing.spread_ms
-        )
+    for name, measured in ON_DEMAND.items():
+        if name in measure:
+            measurement = replace(measurement, **measured(training.network, subject, data))
     if weights:
         save_weights(training.network, weights, started.training)
     return measurement
+
+
+def _latency(network: nn.Module, subject: Subject, data: Resident) -> dict[str, Any]:
+    timing = measure_latency(network, subject.input_shape, data.device)
+    return {"latency_ms": timing.median_ms, "latency_spread_ms": timing.spread_ms}
+
+
+ON_DEMAND: dict[str, Callable[[nn.Module, Subject, Resident], dict[str, Any]]] = {
+    "latency_ms": _latency,
+}
+"""By field of `Measurement`: what measures it of a trained network, with what else it learns."""
 
 
 def _failed(started: Measurement, error: Exception) -> Measurement:

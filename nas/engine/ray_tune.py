@@ -42,7 +42,7 @@ class Job:
 
     Attributes:
         fingerprint: of the data.
-        latency: whether latency is an objective.
+        measure: fields of `Measurement` that the objectives need.
         outbox: folder for results; each trial's file is there before the trial is reported.
         weights: folder for the trained weights; None where they are not wanted.
         threads: of PyTorch on the CPU.
@@ -50,7 +50,7 @@ class Job:
     """
 
     fingerprint: str
-    latency: bool
+    measure: frozenset[str]
     outbox: Path
     weights: Path | None
     threads: int
@@ -157,7 +157,7 @@ class _TrialActor(tune.Trainable):
             self.job.fingerprint,
             spec.recipe,
             spec.seeds,
-            latency=self.job.latency,
+            measure=self.job.measure,
             weights=weights,
         )
         Outbox(self.job.outbox).put(spec.trial, measurements)

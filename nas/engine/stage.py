@@ -15,6 +15,7 @@ from nas.engine.progress import SearchProgress
 from nas.engine.ray_cluster import RayCluster
 from nas.space import SearchSpace
 from nas.space.errors import InputError
+from nas.space.objectives import measured_fields
 from nas.space.quantities import format_count
 from nas.study.design import Design
 from nas.study.location import StudyPlace
@@ -181,7 +182,7 @@ class StageRunner:
         resources = self.space.file.resources
         return ray_tune.Job(
             fingerprint=data.summary.fingerprint,
-            latency="latency_ms" in driver.objectives,
+            measure=measured_fields(driver.objectives),
             outbox=driver.outbox.folder.absolute(),
             weights=(self.place.folder / "weights").absolute() if keep_weights else None,
             threads=resources.threads,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from nas.space.objectives import COUNTED
+from nas.space.objectives import COUNTED, OBJECTIVES
 from nas.study.records import Records
 
 
@@ -13,7 +13,13 @@ def front_csv(records: Records) -> str:
     """A row for each trial of the front, cheapest first."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    names = list(dict.fromkeys(("accuracy", "macs", "params", "latency_ms", *records.objectives)))
+    # A column of every study where the value could be had on any machine, so that fronts of studies
+    # with other objectives have the same columns.
+    names = [
+        name
+        for name, objective in OBJECTIVES.items()
+        if name in records.objectives or not objective.needs_gpu
+    ]
     known = {*COUNTED, *records.objectives}
     writer.writerow(["trial", *names, "seconds", "key", "architecture"])
     for trial in records.front:

@@ -1,13 +1,13 @@
 """What a front may be made of: accuracy, and what a network costs.
 
-To add one, give `nas.architecture.cost.Cost` a field (or `trials.measurement.Measurement`, where it
-has to be measured) and list it here: the keys of the file, the study's values, ``--best``, tables
-and figures follow.
+To add one, give `nas.architecture.cost.Cost` a field and list it here: the keys of the file, the
+study's values, ``--best``, tables and figures follow. Where it has to be measured, it is a field of
+`trials.measurement.Measurement` that `trials.trial` sets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
@@ -138,3 +138,8 @@ MINIMIZED = tuple(name for name, o in OBJECTIVES.items() if o.direction == "mini
 COUNTED = tuple(name for name in MINIMIZED if OBJECTIVES[name].counted)
 MOST_MINIMIZED = 2
 """Costs of one study: a front of more is nearly everything, and cannot be drawn."""
+
+
+def measured_fields(names: Iterable[str]) -> frozenset[str]:
+    """Fields of `Measurement` that a training has to fill in for these objectives."""
+    return frozenset(OBJECTIVES[name].measured for name in names if OBJECTIVES[name].measured)

@@ -12,7 +12,7 @@ from torch import nn
 
 from tests.trials.training import CPU, EXPLODING, QUICK, needs_gpu, network
 from trials.train import Resident, evaluate
-from trials.trial import Subject, run_trial
+from trials.trial import ON_DEMAND, Subject, run_trial
 
 
 def subject(build) -> Subject:
@@ -21,7 +21,7 @@ def subject(build) -> Subject:
 
 def test_a_trial_measures_each_seed_and_saves_the_first_ones_weights(resident, tmp_path):
     file = tmp_path / "weights" / "0.safetensors"
-    measured = run_trial(subject(network), resident, "f" * 16, QUICK, (1, 2), True, file)
+    measured = run_trial(subject(network), resident, "f" * 16, QUICK, (1, 2), {"latency_ms"}, file)
     assert [m.seed for m in measured] == [1, 2]
     assert all(m.state == "complete" and m.latency_ms > 0 for m in measured)
     assert all(len(m.curve) == 3 and m.accuracy == m.curve[-1][2] for m in measured)
@@ -50,6 +50,12 @@ def test_the_test_split_is_evaluated_where_it_is_there(data):
     assert measured.test_accuracy == measured.accuracy
     (untested,) = run_trial(subject(network), Resident(data, CPU), "f", QUICK, (1,))
     assert untested.test_accuracy is None
+
+
+def test_what_takes_time_of_its_own_is_measured_only_where_it_is_wanted(resident):
+    (measured,) = run_trial(subject(network), resident, "f", QUICK, (1,), {"accuracy"})
+    assert measured.accuracy is not None
+    assert all(getattr(measured, name) is None for name in ON_DEMAND)
 
 
 def test_no_measurement_has_a_number_that_is_not_finite(resident):
@@ -99,7 +105,7 @@ def test_a_diverging_trial_is_failed_as_not_finite(resident):
 def test_a_trial_on_a_gpu_measures_latency_and_memory_and_saves_its_weights(data, tmp_path):
     resident = Resident(data, torch.device("cuda"))
     file = tmp_path / "0.safetensors"
-    (measured,) = run_trial(subject(network), resident, "f", QUICK, (1,), True, file)
+    (measured,) = run_trial(subject(network), resident, "f", QUICK, (1,), {"latency_ms"}, file)
     assert measured.state == "complete", measured.traceback
     assert measured.device.startswith("cuda: ")
     assert measured.latency_ms > 0

@@ -131,6 +131,10 @@ def test_tables_have_a_column_for_every_objective():
     header, *rows = front_csv(of_three()).splitlines()
     assert header == "trial,accuracy,macs,params,latency_ms,seconds,key,architecture"
     assert [row.split(",")[4] for row in rows] == ["1.0", "2.0", "9.0"]
+    with_memory = replace(of_three(), objectives=("accuracy", "macs", "peak_memory"))
+    header, *rows = front_csv(with_memory).splitlines()
+    assert header == "trial,accuracy,macs,params,latency_ms,peak_memory,seconds,key,architecture"
+    assert [row.split(",")[4:6] for row in rows] == [["", "1.0"], ["", "2.0"], ["", "9.0"]]
 
 
 # Hypervolume.

@@ -5,15 +5,21 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 import pytest
+import torch
 
 from nas.architecture.cost import Cost
-from nas.space.objectives import MINIMIZED, OBJECTIVES
+from nas.space.objectives import MINIMIZED, OBJECTIVES, measured_fields
 from nas.space.schema import ObjectivesSection
 from nas.study.identity import identity
 from nas.study.selection import NoSuchTrial, choose
 from tests.nas.driving import SPACE, measured, open_driver, read_space
 from tests.nas.records import network, study, trial
+from tests.trials.training import QUICK
+from tests.trials.training import network as small_network
+from trials.data import DataConfig, load
 from trials.measurement import Measurement
+from trials.train import Resident
+from trials.trial import Subject, run_trial
 
 COST = Cost(macs=1_234_567, params=1000, activations=5)
 
@@ -53,6 +59,27 @@ def test_a_value_in_sentences_and_in_tables(name, value, words, heading, cell):
         heading,
         cell,
     )
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        pytest.param(o, marks=pytest.mark.gpu) if o.needs_gpu else o
+        for o in OBJECTIVES.values()
+        if o.measured
+    ],
+    ids=lambda objective: objective.name,
+)
+def test_a_training_measures_what_is_asked_for(objective):
+    if objective.needs_gpu and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    data = load(DataConfig("synthetic", limit=60, shape=(3, 8, 8), classes=4))
+    resident = Resident(data, torch.device("cuda" if objective.needs_gpu else "cpu"))
+    subject = Subject("k", "{}", small_network, (3, 8, 8), macs=100, params=10)
+    wanted = measured_fields((objective.name, "macs"))
+    assert wanted == {objective.measured}
+    made = run_trial(subject, resident, "f", replace(QUICK, epochs=1), (1,), wanted)
+    assert objective.value(COST, made) >= 0
 
 
 # In a file.
