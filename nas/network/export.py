@@ -67,15 +67,13 @@ def export_network(
         exported = _write_source(draft, architecture, network, provenance)
         files: list[ExportedFile] = []
         if formats:
-            trained = copy.deepcopy(network).cpu().float().eval()
             samples = samples or _noise(architecture, provenance)
             compared = _Comparison(
-                draft, exported, trained, samples, provenance, with_preprocessing
+                draft, exported, _on_cpu(network), samples, provenance, with_preprocessing
             )
             files = [compared.source(), *(compared.file(FORMATS[name]) for name in formats)]
         text = card if isinstance(card, str) else card(files)
         _write(draft / "README.md", text or f"# {provenance.title}\n")
-        folder.mkdir(parents=True, exist_ok=True)
         _replace(draft, folder)
     return folder
 
@@ -161,6 +159,7 @@ def _replace(draft: Path, folder: Path) -> None:
 
     Formats that an earlier export wrote and this one does not are of another network: they go.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     optional = [format_.file for format_ in FORMATS.values()]
     names = [*(name for name in optional if (draft / name).exists()), *FILES]
     for name in names:
@@ -202,15 +201,19 @@ def _as_exported(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
+def _on_cpu(network: nn.Module) -> nn.Module:
+    """A copy in float32, in evaluation mode: a GPU rounds otherwise (TF32).
+
+    The caller's network stays where it is, in the mode it is in.
+    """
+    return copy.deepcopy(network).cpu().float().eval()
+
+
 @torch.inference_mode()
 def _compare(architecture: Architecture, network: nn.Module, exported: nn.Module) -> None:
-    """Let both compute the same images.
-
-    A copy of the network does so on the CPU: a GPU rounds otherwise (TF32), and the caller's
-    network stays where it is, in the mode it is in.
-    """
+    """Let both compute the same images."""
     images = torch.randn(8, *architecture.input_shape, generator=torch.Generator().manual_seed(0))
-    expected = copy.deepcopy(network).cpu().float().eval()(images)
+    expected = _on_cpu(network)(images)
     difference = float((exported(images) - expected).abs().max())
     limit = TOLERANCE * max(1.0, float(expected.abs().max()))
     if not difference <= limit:

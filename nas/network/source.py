@@ -7,7 +7,7 @@ import json
 import math
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +15,7 @@ from nas.architecture.description import describe_block
 from nas.architecture.layers import network_layers
 from nas.architecture.modules import Layer
 from nas.architecture.specification import Architecture
-from nas.network import exported_layers
+from nas.network import exported_functions, exported_layers
 from nas.network.build import module_class
 
 _HELPERS = [
@@ -55,7 +55,7 @@ def model_source(architecture: Architecture, provenance: Provenance) -> str:
         _header(architecture, provenance),
         *(_source_of(helper) for helper in used),
         network,
-        _LOADING,
+        *(inspect.getsource(function) for function in _functions(architecture)),
     ]
     return "\n\n\n".join(part.strip("\n") for part in parts) + "\n"
 
@@ -64,6 +64,17 @@ def _modules(layer: Layer) -> Iterator[type]:
     yield module_class(layer)
     for child in layer.children.values():
         yield from _modules(child)
+
+
+def _functions(architecture: Architecture) -> Iterator[Callable[..., object]]:
+    """Pictures are grey or in colour: networks of other images have nothing that reads them."""
+    pictures = architecture.input_shape[0] in (1, 3)
+    if pictures:
+        yield exported_functions.read_image
+    yield exported_functions.preprocess
+    if pictures:
+        yield exported_functions.predict
+    yield exported_functions.load
 
 
 def _source_of(helper: type) -> str:
@@ -101,67 +112,6 @@ RESIZE = {_quoted(provenance.resize) if provenance.resize else None}
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
 # Names the network; its weights carry it, too.
 ARCHITECTURE = "{architecture.key}"'''
-
-
-_LOADING = '''
-def read_image(path: str | Path) -> Tensor:
-    """A picture as those of the training were read: (1, H, W, C) uint8. Needs Pillow."""
-    from PIL import Image, ImageOps
-
-    with Image.open(path) as stored:
-        upright = ImageOps.exif_transpose(stored)
-        image = upright.convert("L" if len(MEAN) == 1 else "RGB")
-    height, width = SIZE
-    if RESIZE == "crop":
-        image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
-    elif RESIZE == "pad":
-        image = ImageOps.pad(image, (width, height), Image.Resampling.BILINEAR)
-    elif RESIZE == "stretch":
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-    elif image.size != (width, height):
-        size = f"{image.height} x {image.width}"
-        raise ValueError(f"{path}: images are {height} x {width}, height x width; got {size}")
-    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
-    return pixels.reshape(1, height, width, len(MEAN))
-
-
-def preprocess(images: Tensor) -> Tensor:
-    """Images as they are stored, (N, H, W, C) uint8, to the network's input (N, C, H, W)."""
-    if images.dtype != torch.uint8:
-        raise TypeError(f"images are uint8, from 0 to 255; got {images.dtype}")
-    if images.ndim != 4 or images.shape[-1] != len(MEAN):
-        raise ValueError(f"images are (N, H, W, {len(MEAN)}); got shape {tuple(images.shape)}")
-    mean, std = (torch.tensor(values, device=images.device) for values in (MEAN, STD))
-    return ((images.float() - mean) / std).permute(0, 3, 1, 2)
-
-
-def predict(path: str | Path, network: nn.Module | None = None) -> dict[str, float]:
-    """Probability of each class for a picture, the most probable first."""
-    network = network or load()
-    with torch.inference_mode():
-        probabilities = network(preprocess(read_image(path))).softmax(1)[0]
-    order = probabilities.argsort(descending=True).tolist()
-    return {CLASSES[index]: float(probabilities[index]) for index in order}
-
-
-def load(path: str | Path = WEIGHTS) -> Network:
-    """The network with its trained weights, ready for inference."""
-    content = Path(path).read_bytes()
-    start = 8 + int.from_bytes(content[:8], "little")
-    entries = json.loads(content[8:start])
-    saved = entries.pop("__metadata__", {}).get("architecture", ARCHITECTURE)
-    if saved != ARCHITECTURE:
-        raise ValueError(f"{path} has the weights of another network, {saved}")
-    dtypes = {"F32": torch.float32, "I64": torch.int64}
-    state = {}
-    for name, entry in entries.items():
-        begin, end = entry["data_offsets"]
-        values = bytearray(content[start + begin : start + end])
-        state[name] = torch.frombuffer(values, dtype=dtypes[entry["dtype"]]).reshape(entry["shape"])
-    network = Network()
-    network.load_state_dict(state)
-    return network.eval()
-'''
 
 
 def _network(architecture: Architecture, layers: Mapping[str, Layer]) -> str:

@@ -85,3 +85,16 @@ def test_predictions_are_the_networks_probabilities(exported):
 def test_what_would_silently_be_read_wrong_is_refused(exported, images, message):
     with pytest.raises((TypeError, ValueError), match=message):
         exported().preprocess(images)
+
+
+def test_a_picture_of_16_bits_is_refused_as_in_the_training(exported):
+    write("deep.png", content=encoded(np.zeros((8, 8), np.uint16)))
+    with pytest.raises(ValueError, match="images have 8 bits a channel; got I;16"):
+        exported(1).read_image("deep.png")
+
+
+def test_a_network_of_other_images_than_pictures_reads_none(exported):
+    model = exported(channels=4)
+    assert not hasattr(model, "read_image")
+    assert not hasattr(model, "predict")
+    assert model.preprocess(torch.zeros(1, 8, 8, 4, dtype=torch.uint8)).shape == (1, 4, 8, 8)

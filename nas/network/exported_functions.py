@@ -1,0 +1,88 @@
+"""What ``model.py`` has beside its network: `nas.network.source` prints these functions.
+
+The constants and the network are those of each export; here they stand for them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+CLASSES: list[str] = []
+MEAN: list[float] = []
+STD: list[float] = []
+SIZE = (0, 0)
+RESIZE: Literal["crop", "pad", "stretch"] | None = None
+WEIGHTS = Path("weights.safetensors")
+ARCHITECTURE = ""
+
+
+class Network(nn.Module):
+    """In place of the exported one."""
+
+
+def read_image(path: str | Path) -> Tensor:
+    """A picture as those of the training were read: (1, H, W, C) uint8. Needs Pillow."""
+    from PIL import Image, ImageOps
+
+    with Image.open(path) as stored:
+        if stored.mode.startswith(("I", "F")):
+            raise ValueError(f"{path}: images have 8 bits a channel; got {stored.mode}")
+        # A PNG without Exif is decoded to look for it: as in the training, that is not done.
+        turned = stored.format != "PNG" or "exif" in stored.info
+        upright = ImageOps.exif_transpose(stored) if turned else stored
+        image = upright.convert("L" if len(MEAN) == 1 else "RGB")
+    height, width = SIZE
+    if RESIZE == "crop":
+        image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+    elif RESIZE == "pad":
+        image = ImageOps.pad(image, (width, height), Image.Resampling.BILINEAR)
+    elif RESIZE == "stretch":
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    elif image.size != (width, height):
+        size = f"{image.height} x {image.width}"
+        raise ValueError(f"{path}: images are {height} x {width}, height x width; got {size}")
+    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return pixels.reshape(1, height, width, len(MEAN))
+
+
+def preprocess(images: Tensor) -> Tensor:
+    """Images as they are stored, (N, H, W, C) uint8, to the network's input (N, C, H, W)."""
+    if images.dtype != torch.uint8:
+        raise TypeError(f"images are uint8, from 0 to 255; got {images.dtype}")
+    if images.ndim != 4 or images.shape[-1] != len(MEAN):
+        raise ValueError(f"images are (N, H, W, {len(MEAN)}); got shape {tuple(images.shape)}")
+    mean, std = (torch.tensor(values, device=images.device) for values in (MEAN, STD))
+    return ((images.float() - mean) / std).permute(0, 3, 1, 2)
+
+
+def predict(path: str | Path, network: nn.Module | None = None) -> dict[str, float]:
+    """Probability of each class for a picture, the most probable first."""
+    network = network or load()
+    with torch.inference_mode():
+        probabilities = network(preprocess(read_image(path))).softmax(1)[0]
+    order = probabilities.argsort(descending=True).tolist()
+    return {CLASSES[index]: float(probabilities[index]) for index in order}
+
+
+def load(path: str | Path = WEIGHTS) -> Network:
+    """The network with its trained weights, ready for inference."""
+    content = Path(path).read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    entries = json.loads(content[8:start])
+    saved = entries.pop("__metadata__", {}).get("architecture", ARCHITECTURE)
+    if saved != ARCHITECTURE:
+        raise ValueError(f"{path} has the weights of another network, {saved}")
+    dtypes = {"F32": torch.float32, "I64": torch.int64}
+    state = {}
+    for name, entry in entries.items():
+        begin, end = entry["data_offsets"]
+        values = bytearray(content[start + begin : start + end])
+        state[name] = torch.frombuffer(values, dtype=dtypes[entry["dtype"]]).reshape(entry["shape"])
+    network = Network()
+    network.load_state_dict(state)
+    return network.eval()
