@@ -26,6 +26,7 @@ from nas.space.schema import Axes, BlockSection, NetworkSection, SpaceFile
 from nas.space.section import Section
 from tests.conftest import ROOT
 from tests.nas.test_imports import MAY_IMPORT
+from trials.data.raw_split import Source
 from trials.recipe import RECIPES
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -327,3 +328,12 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     assert (tmp_path / "reference" / "index.html").is_file()
+
+
+def test_what_a_data_source_has_is_named_where_one_is_added():
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    section = contributing.split("### A data source")[1].split("### ")[0]
+    members = [name for name in vars(Source) if not name.startswith("_")]
+    assert {"location", "splits", "read"} <= set(members)
+    for name in members:
+        assert re.search(rf"`{name}(\(|`)", section), name

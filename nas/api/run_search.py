@@ -6,30 +6,39 @@ may search too. Ctrl-C stops at once; what is complete is kept, what is running 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.api.study import Study
-from nas.engine.search import claim_folder, search_study
+from nas.engine.lock import StudyLocked
+from nas.engine.search import search_study
 from nas.engine.stage import StageRunner
 from nas.reporting.arm_table import arm_table
 from nas.space import SearchSpace
 from nas.space.errors import InputError
-from nas.space.load import changed_space, load_space
+from nas.space.load import build_space, read_document
+from nas.space.sections import valid_sections
+from nas.space.yaml_document import Document, assign, document_of
 from nas.study.design import Arm
+from nas.study.identity import SpaceChanged
 from nas.study.location import RUNS, StudyPlace, storage_url
 from nas.study.records import TrialRecord
-from trials.data import DataError
+from trials.data import DataConfig, DataError
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from trials.data.from_python import PythonData
 
+SpaceLike = SearchSpace | Mapping[str, object] | str | Path
+"""A space, its sections, or the path of its file."""
+
 
 def run_search(
-    space: SearchSpace | Mapping[str, object] | str | Path,
+    space: SpaceLike,
     *,
     trials: int | None = None,
     output: str | Path | None = None,
@@ -44,11 +53,11 @@ def run_search(
     """Search; the same call again resumes, and returns at once where all trials are complete.
 
     Args:
-        space: a space, its sections, or the path of its file.
+        space: that is searched.
         trials: complete trials wanted, in place of the space's.
         output: folder of the results in place of ``runs/NAME``.
         storage: URL of a database in place of SQLite in that folder.
-        data: in place of the space's source; kept in the folder, so that commands find it, too.
+        data: in place of the space's source, which need not be there; kept in the folder.
         sampler: any of Optuna's in place of the one that the space names.
         callbacks: called with every trial that ends here; what one raises ends the search.
         ray_address: of a running Ray cluster in place of this machine.
@@ -61,50 +70,94 @@ def run_search(
         StudyLocked: another process runs it.
         SearchFailed: ten trials in a row have failed, or none is complete.
     """
-    space = _space(space)
-    folder = RUNS / space.file.name if output is None else Path(output)
-    place = StudyPlace(space.file.name, folder, storage_url(storage, folder))
-    space = _with_arguments(space, place, trials, data)
-    runner = StageRunner(space, place, ray_address, quiet, sampler, callbacks)
-    search_study(runner, command, _show_arms, _write_results)
+    document = _document(space, trials, data)
+    with _keeping(document, data, output):
+        found = _built(space, document)
+        place = _place(found.file.name, output, storage)
+        runner = StageRunner(found, place, ray_address, quiet, sampler, callbacks)
+        search_study(runner, command, _show_arms, _write_results)
     return Study(place)
 
 
-def _space(space: SearchSpace | Mapping[str, object] | str | Path) -> SearchSpace:
+def _document(
+    space: SpaceLike,
+    trials: int | None,
+    data: PythonData | None,
+) -> Document:
+    """What a space was written as, with what is given in place of its own values."""
     if isinstance(space, SearchSpace):
-        return space
-    return SearchSpace(space) if isinstance(space, Mapping) else load_space(space)
-
-
-def _with_arguments(
-    space: SearchSpace, place: StudyPlace, trials: int | None, data: PythonData | None
-) -> SearchSpace:
-    """The space with what is given in place of its own values."""
-    changes: dict[str, tuple[tuple[str, ...], object]] = {}
+        unchanged = trials is None and data is None
+        document = space.document if unchanged else copy.deepcopy(space.document)
+    elif isinstance(space, Mapping):
+        document = document_of(space, "search space")
+    else:
+        document = read_document(space)
     if trials is not None:
-        changes["trials"] = (("study", "trials"), trials)
-    if data is not None:
-        changes["data"] = (("data",), _data_section(space, place, data))
-    return changed_space(space, changes) if changes else space
+        assign(document, ("study", "trials"), trials, "trials")
+    return document
 
 
-def _data_section(space: SearchSpace, place: StudyPlace, data: PythonData) -> dict[str, object]:
-    """The section for data in memory: of the space's own, only how much of it validates is kept."""
+def _built(space: SpaceLike, document: Document) -> SearchSpace:
+    """The space of a document; a space that is as it was given is not checked again."""
+    if isinstance(space, SearchSpace) and document is space.document:
+        return space
+    return build_space(document)
+
+
+def _place(name: str, output: str | Path | None, storage: str | None) -> StudyPlace:
+    folder = _folder(name, output)
+    return StudyPlace(name, folder, storage_url(storage, folder))
+
+
+def _folder(name: str, output: str | Path | None) -> Path:
+    return RUNS / name if output is None else Path(output)
+
+
+@contextmanager
+def _keeping(
+    document: Document, data: PythonData | None, output: str | Path | None
+) -> Iterator[None]:
+    """Data in memory kept in the study's folder; not where there comes to be no study of it."""
+    kept = None if data is None else _keep_data(document, data, output)
+    try:
+        yield
+    except (InputError, SpaceChanged, StudyLocked):
+        if kept is not None:
+            kept.unlink()
+            with suppress(OSError):  # there is more in the folder
+                kept.parent.rmdir()
+        raise
+
+
+def _keep_data(document: Document, data: PythonData, output: str | Path | None) -> Path | None:
+    """Put data in memory in the place of a space's own; returns the file, if it is a new one.
+
+    Of the space's own only how much validates, columns and sizes are used; its source need not be
+    there.
+    """
     from trials.data.from_python import arrays_of, layout_of, write_archive  # loads PyTorch
 
+    if isinstance(document.value, dict) and not isinstance(document.value.get("data"), dict):
+        assign(document, ("data",), {}, "data")
+    assign(document, ("data", "source"), "python", "data")
+    sections = valid_sections(document)
+    if document.problems:
+        raise InputError(document.problems)
+    own = sections["data"]
+    columns = {"image_column": own.image_column, "label_column": own.label_column}
     try:
-        arrays = arrays_of(data)
+        arrays = arrays_of(data, DataConfig("python", **columns, resize=own.config.resize))
     except DataError as error:
         raise InputError.of("data", str(error), error.hint) from None
-    if space.file.confirm is not None and "x_test" not in arrays:
+    if sections["confirm"] is not None and "x_test" not in arrays:
         message = "has no test split, which confirm reads"
         hint = "leave confirm out, or give {'train': ..., 'test': ...}"
         raise InputError.of("data", message, hint)
-    claim_folder(place)
-    archive = write_archive(arrays, place.folder)
-    section = {"source": f"npz:{archive}", "validation": space.file.data.validation}
+    archive, new = write_archive(arrays, _folder(sections["name"], output))
+    section = {"source": f"npz:{archive}", "validation": own.validation}
     layout = layout_of(arrays)
-    return section | {"layout": layout} if layout else section
+    assign(document, ("data",), section | ({"layout": layout} if layout else {}), "data")
+    return archive if new else None
 
 
 def _show_arms(runner: StageRunner, arms: Sequence[Arm]) -> None:

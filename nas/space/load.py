@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 
@@ -77,21 +76,6 @@ def build_space(document: Document) -> SearchSpace:
     if document.problems:
         raise InputError(document.problems)
     return space
-
-
-def changed_space(space: SearchSpace, options: Mapping[str, tuple[Path, object]]) -> SearchSpace:
-    """The same space with other values.
-
-    Args:
-        options: the path and the value that stand for an argument, by its name.
-
-    Raises:
-        InputError: everything that is wrong with it now.
-    """
-    document = copy.deepcopy(space.document)
-    for option, (place, value) in options.items():
-        assign(document, place, value, option)
-    return build_space(document)
 
 
 def space_file(plain: object) -> SpaceFile:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from trials.data.images import DataConfig, DataError, Layout
 from trials.data.labels import checked_labels
-from trials.data.raw_split import RawSplit, SplitName, require
+from trials.data.raw_split import RawSplit, SplitName, no_split
 
 ARRAYS: dict[SplitName, Sequence[tuple[str, str]]] = {
     "train": (("x_train", "y_train"), ("train_images", "train_labels"), ("images", "labels")),
@@ -64,8 +64,7 @@ class ArchiveSource:
                 raise DataError(
                     f"{self.path} has no arrays {' and '.join(ARRAYS[split][0])}; it has {arrays}"
                 )
-            require(self, split)
-            raise AssertionError  # `require` has raised
+            raise no_split(self, split)
         images, labels = (self._array(name) for name in names)
         if images.dtype != np.uint8 or images.ndim not in (3, 4):
             raise DataError(
@@ -84,7 +83,16 @@ class ArchiveSource:
             checked_labels(labels, f"{self.path}: {names[1]}"),
             lambda indices: (images[index] for index in indices),
             lambda index: f"{self.path}: {names[0]}, image {index}",
+            self._classes(),
         )
+
+    def _classes(self) -> tuple[str, ...] | None:
+        if "classes" not in self._arrays:
+            return None
+        names = self._array("classes")
+        if names.ndim != 1 or names.dtype.kind != "U" or len(np.unique(names)) < len(names):
+            raise DataError(f"{self.path}: classes must be different names")
+        return tuple(map(str, names))
 
     def _names(self, split: SplitName) -> tuple[str, str] | None:
         """The arrays of a split's images and labels."""

@@ -124,7 +124,13 @@ class FolderSource:
         with_classes = [path for path in named if any(p.is_dir() for p in _listed(path))]
         if not with_classes:
             return {"train": self.root}
-        if others := [path.name for path in tops if path not in with_classes]:
+        others = [path.name for path in tops if path not in with_classes]
+        if flat := [name for name in others if name in SPLIT_NAMES]:
+            raise DataError(
+                f"{self.root / flat[0]} has no folders of classes, as {with_classes[0].name} has",
+                hint="images of every split need labels: move those without elsewhere",
+            )
+        if others:
             raise DataError(
                 f"{self.root} has {', '.join(others)} beside "
                 f"{', '.join(path.name for path in with_classes)}, which has folders of its own",

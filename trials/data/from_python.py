@@ -16,8 +16,9 @@ from PIL import Image
 from trials.atomic_file import atomic_write
 from trials.data.archives import ARRAYS, certain_layout
 from trials.data.images import DataConfig, DataError, Images
-from trials.data.labels import checked_labels
-from trials.data.raw_split import SplitName
+from trials.data.labels import checked_labels, numbered
+from trials.data.pictures import resized
+from trials.data.raw_split import RawSplit, SplitName
 from trials.data.tables import split_of_table
 
 
@@ -40,11 +41,16 @@ are integers from 0, or names.
 
 Arrays = dict[str, NDArray[Any]]
 
+_AS_IT_IS = DataConfig("data from Python")
 
-def write_archive(arrays: Arrays, folder: Path) -> Path:
-    """Write an archive named by its content, unless it is there; returns its absolute path.
+
+def write_archive(arrays: Arrays, folder: Path) -> tuple[Path, bool]:
+    """Write an archive named by its content, unless it is there.
 
     So other data never replaces that of a study.
+
+    Returns:
+        Its absolute path, and whether it was written now.
     """
     digest = hashlib.sha256()
     for name, array in arrays.items():
@@ -53,32 +59,53 @@ def write_archive(arrays: Arrays, folder: Path) -> Path:
         digest.update(about.encode())
         digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     path = folder.absolute() / f"data-{digest.hexdigest()[:16]}.npz"
-    if not path.is_file():  # it is written whole or not at all
-        with atomic_write(path) as file:
-            np.savez(file, **cast("dict[str, Any]", arrays))
-    return path
+    if path.is_file():
+        return path, False
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:  # whole or not at all
+        np.savez(file, **cast("dict[str, Any]", arrays))
+    return path, True
 
 
-def arrays_of(data: PythonData) -> Arrays:
+def arrays_of(data: PythonData, config: DataConfig = _AS_IT_IS) -> Arrays:
     """Arrays as `trials.data.archives` names them.
+
+    Args:
+        config: which columns a table is read by, and what pictures are resized to.
 
     Raises:
         DataError: a size, type or value is not as `PythonData` says; the message names the image.
     """
     if not isinstance(data, Mapping):
-        images, labels = _split(data)
-        return {"images": images, "labels": labels}
+        raw = _split(data, config)
+        return _with_classes(raw, {"images": _images(raw), "labels": raw.labels})
     if unknown := [name for name in data if name not in ARRAYS]:
-        raise DataError(
-            f"{unknown[0]!r} is no split", hint="a mapping has train, validation and test"
-        )
+        hint = "a mapping has train, validation and test: leave others out"
+        raise DataError(f"{unknown[0]!r} is no split", hint=hint)
     if "train" not in data:
         raise DataError(f"there is no train split; there is {', '.join(data) or 'none'}")
-    arrays = {}
-    for name in cast("tuple[SplitName, ...]", tuple(data)):
+    splits = {cast("SplitName", name): _split(part, config) for name, part in data.items()}
+    train = splits["train"]
+    arrays: Arrays = {}
+    for name, raw in splits.items():
         of_images, of_labels = ARRAYS[name][0]
-        arrays[of_images], arrays[of_labels] = _split(data[name])
-    return arrays
+        arrays[of_images] = _images(raw)
+        # By the names of the training classes, where there are any: another split may count others.
+        named = train.classes is not None and raw is not train
+        arrays[of_labels] = numbered(raw, train.classes or (), config) if named else raw.labels
+    return _with_classes(train, arrays)
+
+
+def _with_classes(raw: RawSplit, arrays: Arrays) -> Arrays:
+    """The arrays, with the names that integer labels count."""
+    if raw.classes is None:
+        return arrays
+    numbered(raw, raw.classes, DataConfig(""))  # whether each label is one of them
+    return arrays | {"classes": np.asarray(raw.classes)}
+
+
+def _images(raw: RawSplit) -> Images:
+    return np.stack(list(raw.images(np.arange(len(raw.labels)))))
 
 
 def layout_of(arrays: Arrays) -> str | None:
@@ -87,22 +114,31 @@ def layout_of(arrays: Arrays) -> str | None:
     return None if certain_layout(images.shape) else "NHWC"
 
 
-def _split(data: MapDataset | tuple[Any, Any]) -> tuple[Images, NDArray[Any]]:
+def _split(data: MapDataset | tuple[Any, Any], config: DataConfig) -> RawSplit:
     """Images (N, H, W, C), uint8, and labels (N,), integers or names."""
+    if _is_table(data):
+        raw = split_of_table(data, "the data set", Path.cwd(), config)
+        if len(raw.labels) == 0:
+            raise DataError("there are no images")
+        return raw
     if isinstance(data, tuple):
         if len(data) != 2:
             raise DataError(f"a pair is (images, labels); got a tuple of {len(data)}")
+        if config.resize is not None:
+            raise DataError("arrays are not resized, only pictures", "resize")
         images, labels = _batch(data[0]), _array(data[1], "the labels")
-    elif _is_table(data):
-        return _table(data)
     else:
-        images, labels = _items(data)
+        images, labels = _items(data, config)
     if labels.shape != (len(images),):
         raise DataError(
             f"labels must be {len(images)} integers or names; "
             f"got {labels.dtype} of shape {labels.shape}"
         )
-    return images, checked_labels(labels, "the labels")
+    return RawSplit(
+        checked_labels(labels, "the labels"),
+        lambda indices: (images[index] for index in indices),
+        lambda index: f"data[{index}]",
+    )
 
 
 def _is_table(data: object) -> bool:
@@ -111,17 +147,7 @@ def _is_table(data: object) -> bool:
     return datasets is not None and isinstance(data, datasets.Dataset)
 
 
-def _table(data: Any) -> tuple[Images, NDArray[Any]]:  # noqa: ANN401  # `datasets` is untyped
-    table = data.flatten_indices()  # as it was shuffled or selected from
-    raw = split_of_table(table, "the data set", Path.cwd(), DataConfig("a data set in Python"))
-    if len(raw.labels) == 0:
-        raise DataError("there are no images")
-    images = np.stack(list(raw.images(np.arange(len(raw.labels)))))
-    names = raw.labels if raw.classes is None else np.asarray(raw.classes)[raw.labels]
-    return images, names
-
-
-def _items(data: MapDataset) -> tuple[Images, NDArray[Any]]:
+def _items(data: MapDataset, config: DataConfig) -> tuple[Images, NDArray[Any]]:
     if not isinstance(data, Sized):
         raise DataError(f"a map-style data set has a length; {type(data).__name__} has none")
     images, labels = [], []
@@ -129,23 +155,26 @@ def _items(data: MapDataset) -> tuple[Images, NDArray[Any]]:
         item = data[index]
         if not (isinstance(item, tuple | list) and len(item) == 2):
             raise DataError(f"data[{index}]: an item is (image, label); got {type(item).__name__}")
-        images.append(_image(item[0], f"data[{index}]"))
+        images.append(_image(item[0], f"data[{index}]", config))
         labels.append(item[1])
         if images[-1].shape != images[0].shape:
             raise DataError(
                 f"data[{index}]: the image has shape {images[-1].shape}, the first has "
                 f"{images[0].shape}",
-                hint="all images must have the same size",
+                hint="all images must have the same size; pictures can be resized: data.resize",
             )
     if not images:
         raise DataError("there are no images")
     return np.stack(images), _array(labels, "the labels")
 
 
-def _image(image: object, name: str) -> Images:
+def _image(image: object, name: str, config: DataConfig) -> Images:
     """One image, (H, W, C)."""
     if isinstance(image, Image.Image):
-        image = np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
+        picture = image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
+        image = np.asarray(resized(picture, config.resize) if config.resize else picture)
+    elif config.resize is not None:
+        raise DataError(f"{name}: arrays are not resized, only pictures", "resize")
     pixels = _uint8(_array(image, name), name)
     if pixels.ndim not in (2, 3):
         raise DataError(f"{name}: an image is (H, W) or (H, W, C); got shape {pixels.shape}")

@@ -108,7 +108,7 @@ class DataSummary:
 
 @dataclass(frozen=True)
 class ImageData:
-    """A training and a validation split; never the test split, which only a report reads.
+    """A training and a validation split; never the test split, which only the confirmation reads.
 
     Attributes:
         classes: their names, in the order of the labels.

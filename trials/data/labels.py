@@ -25,8 +25,10 @@ def checked_labels(values: NDArray[Any], what: str) -> NDArray[Any]:
         missing = sum(value is None for value in values)
         if missing:
             raise DataError(f"{what}: {missing} of {len(values)} labels are missing")
-        if not all(isinstance(value, str | bytes | bool) for value in values):
-            raise DataError(f"{what} must hold integers or names")
+        if all(isinstance(value, int | np.integer) for value in values):
+            return values.astype(np.int64)
+        if not all(isinstance(value, str | bytes) for value in values):
+            raise DataError(f"{what} must hold integers or names, all of one kind")
         values = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values])
     if values.dtype.kind in "Sb":
         values = values.astype(np.str_)

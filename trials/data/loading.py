@@ -64,7 +64,7 @@ def load(config: DataConfig) -> ImageData:
 
 
 def load_test(config: DataConfig, data: ImageData) -> Split:
-    """The test split of the data set that ``data`` was loaded from: for a final report only.
+    """The test split of the data set that ``data`` was loaded from: for the confirmation only.
 
     Raises:
         DataError: there is none, or it does not fit the training split.

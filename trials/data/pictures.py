@@ -117,7 +117,12 @@ def _orientation(image: Image.Image) -> int:
     """As Exif has it, 1 where it says nothing; never decodes, which Pillow does to look for it."""
     if image.format == "PNG" and "exif" not in image.info:
         return 1
-    return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # of damaged metadata, which says nothing of the pixels
+        return 1
 
 
 def resized(image: Image.Image, resize: Resize) -> Image.Image:

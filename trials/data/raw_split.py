@@ -47,7 +47,7 @@ class Source(Protocol):
         """The splits that there are."""
 
     def read(self, split: SplitName) -> RawSplit:
-        """One of them. The test split is for the final report only."""
+        """One of them. The test split is for the confirmation only."""
 
 
 def require(source: Source, split: SplitName) -> None:
@@ -56,7 +56,11 @@ def require(source: Source, split: SplitName) -> None:
     Raises:
         DataError: it has not.
     """
-    splits = source.splits()
-    if split not in splits:
-        there = " and ".join(splits) if splits else "no other"
-        raise DataError(f"{source.location} has no {split} split; it has {there}")
+    if split not in source.splits():
+        raise no_split(source, split)
+
+
+def no_split(source: Source, split: SplitName) -> DataError:
+    """That a source has no such split, and which it has; to be raised."""
+    there = " and ".join(source.splits()) or "no other"
+    return DataError(f"{source.location} has no {split} split; it has {there}")

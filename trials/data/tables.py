@@ -7,8 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-
 from trials.data.images import DataConfig, DataError
 from trials.data.labels import checked_labels
 from trials.data.pictures import MAX_BYTES, Pictures, read_picture
@@ -105,8 +103,8 @@ def split_of_table(
     datasets.disable_progress_bars()
     image_column = _column("image", table, _image_columns(table), location, config)
     label_column = _column("label", table, _label_columns(table), location, config)
-    feature = table.features[label_column]
-    labels = np.asarray(table.data[label_column].to_numpy())
+    # Through the table's order of rows, which is another one where it was shuffled.
+    labels = table.select_columns([label_column]).with_format("arrow")[:][label_column]
     encoded = _encoded(table, image_column, location)
 
     def name(index: int) -> str:
@@ -118,12 +116,19 @@ def split_of_table(
         return (_content(p, folder, name(int(i))) for p, i in zip(stored, indices, strict=True))
 
     return RawSplit(
-        checked_labels(labels, f"column {label_column}"),
+        checked_labels(labels.to_numpy(), f"column {label_column}"),
         Pictures(contents, name, config).decode,
         name,
-        tuple(feature.names) if isinstance(feature, datasets.ClassLabel) else None,
+        _names(table.features[label_column]),
         notes=notes,
     )
+
+
+def _names(feature: object) -> tuple[str, ...] | None:
+    """Of the classes that a column counts, where it has them."""
+    import datasets
+
+    return tuple(feature.names) if isinstance(feature, datasets.ClassLabel) else None
 
 
 def _encoded(table: Any, column: str, location: str) -> Any:  # noqa: ANN401  # untyped
