@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
+
+from pydantic import ConfigDict, TypeAdapter
 
 from trials.atomic_file import atomic_write_text
 
@@ -53,6 +54,8 @@ class Measurement:
         traceback: of an error in the trial.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+
     architecture_key: str
     architecture: str
     data: str
@@ -89,9 +92,13 @@ class Measurement:
         return self.state == "complete" or self.reason.startswith(NOT_FINITE)
 
 
+# pydantic costs a worker nothing: the arms of its study have loaded it already.
+_MEASUREMENTS = TypeAdapter(tuple[Measurement, ...])
+
+
 def to_json(measurements: Sequence[Measurement]) -> str:
     """The measurements of one trial as JSON."""
-    return json.dumps([asdict(measurement) for measurement in measurements])
+    return _MEASUREMENTS.dump_json(tuple(measurements)).decode()
 
 
 def from_json(text: str) -> tuple[Measurement, ...]:
@@ -100,16 +107,7 @@ def from_json(text: str) -> tuple[Measurement, ...]:
     Raises:
         ValueError: it is something else.
     """
-    known = {field.name for field in fields(Measurement)}
-    items = json.loads(text)
-    if not isinstance(items, list) or not all(
-        isinstance(item, dict) and set(item) <= known for item in items
-    ):
-        raise ValueError("not a list of measurements")
-    return tuple(
-        Measurement(**{**item, "curve": tuple(tuple(epoch) for epoch in item.get("curve", ()))})
-        for item in items
-    )
+    return _MEASUREMENTS.validate_json(text, strict=True)
 
 
 class Outbox:
@@ -130,7 +128,7 @@ class Outbox:
         """The result of a trial, or nothing where it left none."""
         try:
             return from_json(self._file(trial).read_text())
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError):
             return None
 
     def discard(self, trial: int) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import TypeAdapter
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Engine, make_url
 
@@ -16,6 +17,7 @@ from trials.measurement import Measurement, TrainingKey
 _METADATA = sa.MetaData()
 _IDENTITY = ("architecture_key", "data", "recipe", "epochs", "seed")
 _JSON_COLUMNS = ("curve", "versions")
+_MEASUREMENT = TypeAdapter(Measurement)
 
 MEASUREMENTS = sa.Table(
     "measurement",
@@ -140,7 +142,9 @@ class Store:
 
 
 def _measurement(row: sa.Row[Any]) -> Measurement:
-    values = {field.name: getattr(row, field.name) for field in fields(Measurement)}
-    values["curve"] = tuple(tuple(epoch) for epoch in json.loads(values["curve"]))
-    values["versions"] = json.loads(values["versions"])
-    return Measurement(**values)
+    cells = {field.name: getattr(row, field.name) for field in fields(Measurement)}
+    # Nothing in a column that an older version did not have: the field has its default.
+    values = {name: cell for name, cell in cells.items() if cell is not None}
+    for name in _JSON_COLUMNS:
+        values[name] = json.loads(values[name])
+    return _MEASUREMENT.validate_python(values)

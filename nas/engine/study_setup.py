@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import uuid
 import warnings
-from dataclasses import asdict
 
 import optuna
 
@@ -13,6 +12,7 @@ from nas.engine.proposal import directions
 from nas.space import SearchSpace
 from nas.study.design import Design, arms_to_json
 from nas.study.identity import SpaceChanged, differences, identity
+from nas.study.records import DATA
 from trials.data import DataSummary
 
 
@@ -41,7 +41,7 @@ def open_study(
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names(list(objectives))
         study.set_user_attr("id", uuid.uuid4().hex)
-        study.set_user_attr("data", json.dumps(asdict(data)))
+        study.set_user_attr("data", DATA.dump_json(data).decode())
     # The data may have been moved since the last time, and a design may have more arms now.
     study.set_user_attr("space", json.dumps(space.document.value))
     if design is not None:
@@ -53,7 +53,7 @@ def open_study(
 
 def _check_unchanged(study: optuna.Study, space: SearchSpace, data: DataSummary) -> None:
     changed = differences(json.loads(study.user_attrs["identity"]), identity(space.file))
-    before = json.loads(study.user_attrs["data"])["fingerprint"]
+    before = DATA.validate_json(study.user_attrs["data"]).fingerprint
     if before != data.fingerprint:
         changed.append(f"images: their fingerprint was {before}, is now {data.fingerprint}")
     if changed:

@@ -7,9 +7,8 @@ then, so that nobody can take a claim that was fitted to results for one that wa
 from __future__ import annotations
 
 import datetime
-import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import optuna
@@ -111,6 +110,9 @@ class Registration:
     plan: Plan
 
 
+_REGISTRATIONS = TypeAdapter(tuple[Registration, ...])
+
+
 def register(study: optuna.Study, plan: Plan, results: dict[Stage, int]) -> None:
     """Write a plan into a study, unless it is the one that is there."""
     before = registrations(study.user_attrs)
@@ -127,9 +129,13 @@ def registrations(attributes: dict[str, Any]) -> tuple[Registration, ...]:
 
 def registrations_to_json(entries: tuple[Registration, ...]) -> str:
     """As it is kept and published."""
-    return json.dumps([asdict(entry) for entry in entries], indent=1)
+    return _REGISTRATIONS.dump_json(entries, indent=1).decode()
 
 
 def registrations_from_json(text: str) -> tuple[Registration, ...]:
-    """What `registrations_to_json` wrote."""
-    return TypeAdapter(tuple[Registration, ...]).validate_json(text)
+    """What `registrations_to_json` wrote.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    return _REGISTRATIONS.validate_json(text)

@@ -40,6 +40,9 @@ _STATES: dict[TrialState, State] = {
     TrialState.WAITING: "waiting",
 }
 
+DATA = TypeAdapter(DataSummary)
+"""Reads and writes, as JSON, what a study was trained on."""
+
 STORAGE_ERRORS = (sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 """What is raised where a database cannot be used."""
 
@@ -303,7 +306,7 @@ def records_of(study: optuna.Study) -> Records:
         name=study.study_name,
         file=file,
         document=document,
-        data=TypeAdapter(DataSummary).validate_json(attrs["data"]),
+        data=DATA.validate_json(attrs["data"]),
         objectives=objectives,
         trials=tuple(
             record_of(trial, objectives)
@@ -315,25 +318,28 @@ def records_of(study: optuna.Study) -> Records:
     )
 
 
+_TRIAL = TypeAdapter(TrialRecord)
+_ATTRIBUTES = ("macs", "params", "seconds", "reason", "arm", "role", "test_accuracy")
+"""Those that a trial has under the names of the record's fields, and as they are there."""
+
+
 def record_of(trial: FrozenTrial, objectives: tuple[str, ...]) -> TrialRecord:
-    """A trial as the database has it."""
+    """A trial as the database has it.
+
+    Raises:
+        ValueError: something of it is not as a driver writes it.
+    """
     attrs = trial.user_attrs
     values = dict(zip(objectives, trial.values or (), strict=False))
-    return TrialRecord(
-        number=trial.number,
-        state=_STATES[trial.state],
-        architecture=Architecture.from_json(attrs["architecture"]),
-        macs=attrs["macs"],
-        params=attrs["params"],
-        values=tuple(values.values()),
-        accuracy=values.get("accuracy"),
-        seconds=attrs.get("seconds", 0.0),
-        curve=tuple(json.loads(attrs.get("curve", "[]"))),
-        seeds=tuple(json.loads(attrs.get("seeds", "[]"))),
-        choices=tuple(trial.params.items()),
-        reason=attrs.get("reason", ""),
-        arm=attrs.get("arm", ""),
-        role=attrs.get("role", ""),
-        control_of=attrs.get("of", ""),
-        test_accuracy=attrs.get("test_accuracy"),
-    )
+    read = {
+        "number": trial.number,
+        "state": _STATES[trial.state],
+        "architecture": Architecture.from_json(attrs["architecture"]),
+        "values": tuple(values.values()),
+        "accuracy": values.get("accuracy"),
+        "choices": tuple(trial.params.items()),
+        "control_of": attrs.get("of", ""),
+    }
+    read |= {name: json.loads(attrs[name]) for name in ("curve", "seeds") if name in attrs}
+    read |= {name: attrs[name] for name in _ATTRIBUTES if name in attrs}
+    return _TRIAL.validate_python(read)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
+import math
 import multiprocessing
 import os
 import signal
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import sqlalchemy as sa
@@ -38,10 +40,43 @@ def test_json_gives_the_same_measurements_back():
     assert from_json(to_json([MEASUREMENT, failed])) == (MEASUREMENT, failed)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"unknown": 1}]', '[{"seed": 1}]'])
+def test_json_of_earlier_versions_is_read():
+    """They wrote it with Python's own module."""
+    for measurement in (MEASUREMENT, replace(MEASUREMENT, accuracy=None, reason="x \n é")):
+        assert from_json(json.dumps([asdict(measurement)])) == (measurement,)
+
+
+def test_what_is_no_number_is_kept_in_json():
+    diverged = replace(MEASUREMENT, validation_loss=float("nan"), curve=((float("inf"), 1.0, 0.0),))
+    assert '"validation_loss":NaN' in to_json([diverged])
+    assert '"test_accuracy":null' in to_json([diverged])
+    for text in (to_json([diverged]), json.dumps([asdict(diverged)])):
+        (again,) = from_json(text)
+        assert math.isnan(again.validation_loss)
+        assert replace(again, validation_loss=1.5) == replace(diverged, validation_loss=1.5)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", "[[1]]", '[{"unknown": 1}]', '[{"seed": 1}]'])
 def test_other_json_is_refused(text):
-    with pytest.raises((ValueError, TypeError)):
+    with pytest.raises(ValueError, match="validation error"):
         from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("unknown", 1),
+        ("seed", "1"),
+        ("accuracy", "0.5"),
+        ("state", "running"),
+        ("curve", [[1.0, 2.0]]),
+        ("versions", []),
+        ("seconds", None),
+    ],
+)
+def test_a_measurement_with_a_field_that_is_unknown_or_of_another_type_is_refused(field, value):
+    with pytest.raises(ValueError, match=field):
+        from_json(json.dumps([asdict(MEASUREMENT) | {field: value}]))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -134,3 +169,13 @@ def test_a_table_of_an_older_version_gets_the_columns_that_it_lacks(tmp_path):
     tested = replace(MEASUREMENT, seed=3, test_accuracy=0.25)
     store.add(tested)
     assert store.find(tested.training) == tested
+
+
+def test_a_row_that_is_no_measurement_is_refused(tmp_path):
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    store = Store(url)
+    store.add(MEASUREMENT)
+    with sa.create_engine(url).begin() as connection:
+        connection.execute(sa.text("UPDATE measurement SET curve = '[1, 2]'"))
+    with pytest.raises(ValueError, match="curve"):
+        store.all()
