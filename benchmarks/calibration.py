@@ -137,7 +137,7 @@ def simulate(design: Design, truth: Truth, claim: Claim, studies: int, seed: int
         if truth.collapsing is not None:
             collapses = rng.random(design.confirmation) < COLLAPSE_RATE
             confirmation[truth.collapsing] += COLLAPSE * (COLLAPSE_RATE - collapses)
-        judged = {name: runs for name, runs in confirmation.items() if name in confirmed}
+        judged = {name: trainings for name, trainings in confirmation.items() if name in confirmed}
         counts[judge(screening, judged, claim).outcome] += 1
     return counts
 
@@ -160,8 +160,8 @@ def design_of(folder: Path) -> tuple[Design, Claim]:
     if found.verdict is None:
         raise typer.BadParameter(f"{folder}: {found.reason}")
     judged = sorted(found.verdict.against_best_end)
-    runs = results.of_stage("confirmation").of(judged)
-    noise, shared = noise_components(list(runs.accuracies().values()))
+    trainings = results.of_stage("confirmation").of(judged)
+    noise, shared = noise_components(list(trainings.accuracies().values()))
     ends = len(found.verdict.claim.ends)
     design = Design(
         ends=ends,
@@ -170,7 +170,7 @@ def design_of(folder: Path) -> tuple[Design, Claim]:
         noise=noise,
         shared=shared,
         screening=results.plans[-1].plan.screening_seeds,
-        confirmation=len(runs.common_seeds),
+        confirmation=len(trainings.common_seeds),
     )
     return design, found.verdict.claim
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 WARM_UPS = 5
-RUNS = 30
+PASSES = 30
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Latency:
     """Of one forward pass, in milliseconds.
 
     Attributes:
-        median_ms: over all runs.
+        median_ms: over all passes.
         spread_ms: between the first and the third quartile.
     """
 
@@ -44,7 +44,7 @@ def measure_latency(
     for _ in range(WARM_UPS):
         network(images)
     times_ms = []
-    for _ in range(RUNS):
+    for _ in range(PASSES):
         started = now(device)
         network(images)
         times_ms.append((now(device) - started) * 1e3)

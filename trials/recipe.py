@@ -103,7 +103,7 @@ RECIPES: dict[str, Recipe] = {
         polyak=0.9999,
         flip=True,
     ),
-    # Chollet 2016, section 4.1: JFT, with the weight decay of the ImageNet runs.
+    # Chollet 2016, section 4.1: JFT, with the weight decay of the ImageNet trainings.
     "jft": Recipe(
         name="jft",
         epochs=100,

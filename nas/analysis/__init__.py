@@ -1,1 +1,1 @@
-"""From a study's runs to its answer."""
+"""From a study's trainings to its answer."""

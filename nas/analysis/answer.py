@@ -27,11 +27,11 @@ class Answer:
         verdict: None where there is none; ``reason`` then says why.
         test: the chosen point minus the best end on the test split; no part of the verdict.
         plan: the first one that was written down.
-        planned_after: runs that had ended by then; none, unless the study is of an older version.
+        planned_after: trainings that had ended by then; none, unless an old version made the study.
         changes: what was changed since then, or for this answer.
         looks: how often confirmation seeds were added after some had given results. Each time the
             level is halved, so all looks together are wrong with less than twice alpha.
-        failed: runs without a result.
+        failed: trainings without a result.
         set_aside: confirmed arms that cost more or less than the chosen one, or that failed in
             screening: they are not judged.
         volume: interval of the confirmed front's hypervolume, as a share of the rectangle up to the
@@ -54,14 +54,14 @@ class Answer:
 
 
 def answer(results: StudyResults, delta: float | None = None, alpha: float | None = None) -> Answer:
-    """Answer the question of a study by its runs.
+    """Answer the question of a study by its trainings.
 
     Args:
         delta: another one than the study's plan has; listed as a change.
         alpha: another one than the study's plan has; listed as a change.
 
     Raises:
-        NoVerdict: the study has no plan, or no complete run.
+        NoVerdict: the study has no plan, or no complete training.
         ValueError: delta or alpha is out of range.
     """
     question = Question.of(results, delta, alpha)
@@ -84,7 +84,7 @@ def answer(results: StudyResults, delta: float | None = None, alpha: float | Non
         looks=question.looks,
         rows=tuple(arm_rows(question, verdict, screened, confirmed)),
         controls=tuple(judge_controls(question)),
-        failed=sum(run.measurement.state == "failed" for run in results.runs),
+        failed=sum(training.measurement.state == "failed" for training in results.trainings),
         set_aside=not_judged(question),
         volume=costly.volume_interval(question.alpha) if costly else None,
     )
@@ -104,7 +104,7 @@ def _on_test(question: Question, verdict: Verdict) -> Interval | None:
     """The chosen point minus the best end on the test split; None where it was not read."""
     pair = [question.confirmation[name] for name in (verdict.chosen, verdict.best_end)]
     seeds = sorted(pair[0].keys() & pair[1].keys())
-    chosen, end = ([runs[seed].test_accuracy for seed in seeds] for runs in pair)
+    chosen, end = ([trainings[seed].test_accuracy for seed in seeds] for trainings in pair)
     if None in chosen or None in end:
         return None
     comparison = Comparison.of(np.array(chosen, float), np.array(end, float))
@@ -114,19 +114,19 @@ def _on_test(question: Question, verdict: Verdict) -> Interval | None:
 def _changes(question: Question) -> Iterator[str]:
     """What is not as it was planned, and how many results were there by then."""
     for before, after in pairwise(question.results.plans):
-        when = f"{after.at}, after {sum(after.results.values())} runs"
+        when = f"{after.at}, after {sum(after.results.values())} trainings"
         yield from (f"{change} ({when})" for change in before.plan.changes(after.plan))
     asked = replace(question.plan, delta=question.delta, alpha=question.alpha)
     yield from (f"{change} (for this answer alone)" for change in question.plan.changes(asked))
 
 
 def _machines(question: Question) -> Iterator[str]:
-    """A line where the runs that judge are not all of one kind of machine."""
+    """A line where the trainings that judge are not all of one kind of machine."""
     machines = {
         f"{m.device}, {m.threads} {'thread' if m.threads == 1 else 'threads'}, torch "
         f"{m.versions.get('torch', '?')}"
-        for runs in question.confirmation.values()
-        for m in runs.values()
+        for trainings in question.confirmation.values()
+        for m in trainings.values()
     }
     if len(machines) > 1:
         yield f"confirmed on different machines: {'; '.join(sorted(machines))}"

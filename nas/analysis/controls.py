@@ -33,25 +33,25 @@ class Control:
 
 def judge_controls(question: Question) -> Iterator[Control]:
     """Compare each control with its original, by the confirmation where it was confirmed."""
-    for name, run in question.results.arms.items():
+    for name, training in question.results.arms.items():
         stage = question.confirmation if name in question.confirmation else question.screening
-        pair = stage.of((name, run.control_of))
-        if run.control_of and pair.common_seeds:
+        pair = stage.of((name, training.control_of))
+        if training.control_of and pair.common_seeds:
             control, original = pair.accuracies().values()
-            yield _control(question, run, Comparison.of(control, original))
+            yield _control(question, training, Comparison.of(control, original))
 
 
-def _control(question: Question, run: ArmRun, comparison: Comparison) -> Control:
-    worse = run.role == "handicapped"
+def _control(question: Question, training: ArmRun, comparison: Comparison) -> Control:
+    worse = training.role == "handicapped"
     below, above = comparison.p_less(0.0), comparison.p_greater(0.0)
     p_value = below if worse else min(1.0, 2 * min(below, above))
     smallest = 2.0**-comparison.seeds * (1 if worse else 2)
     twins = sum(arm.role == "twin" for arm in question.results.arms.values())
     level = question.alpha if worse else question.alpha / twins
     return Control(
-        run.arm,
-        run.control_of,
-        run.role,
+        training.arm,
+        training.control_of,
+        training.role,
         comparison.interval(question.alpha / 2),
         p_value,
         passed=(p_value <= level) == worse if smallest <= level else None,

@@ -40,8 +40,8 @@ class ArmFront:
 
 def confirmed_front(question: Question) -> ArmFront | None:
     """By the confirmation seeds, among the confirmed arms; None where the noise is not known."""
-    runs = question.results.of_stage("confirmation", controls=False)
-    return _front(question, runs.accuracies())
+    trainings = question.results.of_stage("confirmation", controls=False)
+    return _front(question, trainings.accuracies())
 
 
 def screened_front(question: Question, confirmed: ArmFront | None) -> ArmFront | None:

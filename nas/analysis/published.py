@@ -33,19 +33,21 @@ _MEASUREMENT = TypeAdapter(Measurement)
 
 def write_results(results: StudyResults, folder: Path) -> None:
     """Write the files that are published."""
-    atomic_write_text(folder / MEASUREMENTS, measurements_csv(results.runs))
+    atomic_write_text(folder / MEASUREMENTS, measurements_csv(results.trainings))
     atomic_write_text(folder / PLAN, registrations_to_json(results.plans) + "\n")
 
 
-def measurements_csv(runs: tuple[ArmRun, ...]) -> str:
-    """A row for each run."""
+def measurements_csv(trainings: tuple[ArmRun, ...]) -> str:
+    """A row for each training."""
     out = io.StringIO()
     columns = [field.name for field in fields(Measurement)]
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["stage", "arm", "role", "of", *columns])
-    for run in runs:
-        values = (getattr(run.measurement, column) for column in columns)
-        writer.writerow([run.stage, run.arm, run.role, run.control_of, *map(_cell, values)])
+    for training in trainings:
+        values = (getattr(training.measurement, column) for column in columns)
+        writer.writerow(
+            [training.stage, training.arm, training.role, training.control_of, *map(_cell, values)]
+        )
     return out.getvalue()
 
 
@@ -78,13 +80,15 @@ def published_results(folder: Path) -> StudyResults:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _unreadable(folder / PLAN, error) from None
     csv.field_size_limit(2**31 - 1)  # a curve of thousands of epochs is one field
-    runs: list[ArmRun] = []
+    trainings: list[ArmRun] = []
     try:
         with (folder / MEASUREMENTS).open(newline="", encoding="utf-8") as file:
-            runs.extend(map(_run, csv.DictReader(file)))
+            trainings.extend(map(_training, csv.DictReader(file)))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error) as error:
-        raise _unreadable(folder / MEASUREMENTS, error, f", run {len(runs) + 1}") from None
-    return StudyResults(space.name, space, plans, tuple(runs))
+        raise _unreadable(
+            folder / MEASUREMENTS, error, f", training {len(trainings) + 1}"
+        ) from None
+    return StudyResults(space.name, space, plans, tuple(trainings))
 
 
 def _unreadable(file: Path, error: Exception, where: str = "") -> InputError:
@@ -92,7 +96,7 @@ def _unreadable(file: Path, error: Exception, where: str = "") -> InputError:
     return InputError.of("--published", f"{file}{where} is not what was published: {reason}")
 
 
-def _run(row: dict[str, str]) -> ArmRun:
+def _training(row: dict[str, str]) -> ArmRun:
     cells = {field.name: row[field.name] for field in fields(Measurement)}
     values: dict[str, Any] = {name: cell for name, cell in cells.items() if cell != ""}
     for name in ("curve", "versions"):

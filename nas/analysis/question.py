@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from nas.analysis.results import StageRuns, StudyResults, accuracy_of
+from nas.analysis.results import StageTrainings, StudyResults, accuracy_of
 from nas.architecture.cost import count_cost
 from nas.architecture.position import position
 from nas.space.objectives import OBJECTIVES
@@ -16,7 +16,7 @@ from nas.study.plan import Plan
 
 
 class NoVerdict(ValueError):
-    """The runs do not answer the question; the message says what is missing."""
+    """The trainings do not answer the question; the message says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Question:
         """The question as it was planned, unless another delta or alpha is given.
 
         Raises:
-            NoVerdict: the study has no plan, or no complete run.
+            NoVerdict: the study has no plan, or no complete training.
             ValueError: delta or alpha is out of range.
         """
         if not results.plans:
-            raise NoVerdict(f"study {results.name} has no plan: it was run by an older version")
-        if not any(run.is_complete for run in results.runs):
-            raise NoVerdict(f"study {results.name} has no complete run")
+            raise NoVerdict(f"study {results.name} has no plan: it was made by an older version")
+        if not any(training.is_complete for training in results.trainings):
+            raise NoVerdict(f"study {results.name} has no complete training")
         plan = results.plans[-1].plan
         delta = plan.delta if delta is None else delta
         alpha = plan.alpha if alpha is None else alpha
@@ -54,7 +54,7 @@ class Question:
 
     @property
     def first_plan(self) -> Plan:
-        """The plan that was written down before the first run."""
+        """The plan that was written down before the first training."""
         return self.results.plans[0].plan
 
     @property
@@ -63,39 +63,42 @@ class Question:
         return self.results.plans[-1].plan
 
     @cached_property
-    def screening(self) -> StageRuns:
-        """Complete runs of the seeds that choose."""
+    def screening(self) -> StageTrainings:
+        """Complete trainings of the seeds that choose."""
         return self.results.of_stage("screening")
 
     @cached_property
-    def confirmation(self) -> StageRuns:
-        """Complete runs of the fresh seeds that judge."""
+    def confirmation(self) -> StageTrainings:
+        """Complete trainings of the fresh seeds that judge."""
         return self.results.of_stage("confirmation")
 
     @cached_property
     def screened(self) -> dict[str, list[float]]:
         """Screening accuracies of each arm that is no control: of a design on the seeds that chose.
 
-        Those are the seeds that were planned when the first confirmation run ended; what is added
-        later, with confirmed accuracies in view, chooses nothing. An arm that failed with one of
-        them is not chosen.
+        Those are the seeds that were planned when the first confirmation training ended; what is
+        added later, with confirmed accuracies in view, chooses nothing. An arm that failed with
+        one of them is not chosen.
         """
         arms = self.results.of_stage("screening", controls=False)
         if not self.results.is_design:
-            return {arm: [accuracy_of(run) for run in runs.values()] for arm, runs in arms.items()}
+            return {
+                arm: list(map(accuracy_of, trainings.values())) for arm, trainings in arms.items()
+            }
         plans = self.results.plans
         before = [e.plan for e in plans if not e.results.get("confirmation")] or [self.first_plan]
-        ran = [run.measurement.seed for run in self.results.runs if run.stage == "screening"]
+        trained = self.results.trainings
+        ran = [t.measurement.seed for t in trained if t.stage == "screening"]
         seeds = list(dict.fromkeys(ran))[: before[-1].screening_seeds]
-        return arms.of(arm for arm, runs in arms.items() if set(seeds) <= set(runs)).accuracies(
-            seeds
-        )
+        return arms.of(
+            arm for arm, trainings in arms.items() if set(seeds) <= set(trainings)
+        ).accuracies(seeds)
 
     @cached_property
     def confirmed_arms(self) -> list[str]:
-        """Arms with a confirmation run, a failed one too."""
-        runs = (run.arm for run in self.results.runs if run.stage == "confirmation")
-        return list(dict.fromkeys(runs))
+        """Arms with a confirmation training, a failed one too."""
+        confirmed = (t.arm for t in self.results.trainings if t.stage == "confirmation")
+        return list(dict.fromkeys(confirmed))
 
     @cached_property
     def looks(self) -> int:

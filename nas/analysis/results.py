@@ -1,4 +1,4 @@
-"""What a study measured: every training of every arm, and the plan that it was run by."""
+"""What a study measured: every training of every arm, and the plan that it followed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trials.store import Store
 
 
 def accuracy_of(measurement: Measurement) -> float:
-    """Validation accuracy of a complete run.
+    """Validation accuracy of a complete training.
 
     Raises:
         ValueError: it has failed.
@@ -29,22 +29,25 @@ def accuracy_of(measurement: Measurement) -> float:
     return measurement.accuracy
 
 
-class StageRuns(dict[str, dict[int, Measurement]]):
-    """Complete runs of a stage, by arm and seed."""
+class StageTrainings(dict[str, dict[int, Measurement]]):
+    """Complete trainings of a stage, by arm and seed."""
 
-    def of(self, arms: Iterable[str]) -> StageRuns:
-        """The runs of some arms; of one that has none, none."""
-        return StageRuns({arm: self.get(arm, {}) for arm in arms})
+    def of(self, arms: Iterable[str]) -> StageTrainings:
+        """The trainings of some arms; of one that has none, none."""
+        return StageTrainings({arm: self.get(arm, {}) for arm in arms})
 
     @property
     def common_seeds(self) -> list[int]:
-        """Seeds with which every arm has a run, smallest first."""
+        """Seeds with which every arm has a training, smallest first."""
         return sorted(set.intersection(*map(set, self.values()))) if self else []
 
     def accuracies(self, seeds: Sequence[int] | None = None) -> dict[str, list[float]]:
         """Of each arm, by the common seeds unless others that it was trained with are given."""
         chosen = self.common_seeds if seeds is None else seeds
-        return {arm: [accuracy_of(runs[seed]) for seed in chosen] for arm, runs in self.items()}
+        return {
+            arm: [accuracy_of(trainings[seed]) for seed in chosen]
+            for arm, trainings in self.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -75,37 +78,41 @@ class ArmRun:
 
 @dataclass(frozen=True)
 class StudyResults:
-    """All runs of a study, and what it set out to answer.
+    """All trainings of a study, and what it set out to answer.
 
     Attributes:
         file: the search space as searched.
-        plans: oldest first; the first one was written before the first run.
+        plans: oldest first; the first one was written before the first training.
     """
 
     name: str
     file: SpaceFile
     plans: tuple[Registration, ...]
-    runs: tuple[ArmRun, ...]
+    trainings: tuple[ArmRun, ...]
 
     @property
     def is_design(self) -> bool:
         """Whether arms were planned; otherwise they were searched for."""
         return self.file.design is not None
 
-    def of_stage(self, stage: Stage, controls: bool = True) -> StageRuns:
-        """Complete runs of a stage, those of controls where they are wanted."""
-        found = StageRuns()
-        for run in self.runs:
-            if run.stage == stage and run.is_complete and (controls or not run.control_of):
-                found.setdefault(run.arm, {})[run.measurement.seed] = run.measurement
+    def of_stage(self, stage: Stage, controls: bool = True) -> StageTrainings:
+        """Complete trainings of a stage, those of controls where they are wanted."""
+        found = StageTrainings()
+        for training in self.trainings:
+            if (
+                training.stage == stage
+                and training.is_complete
+                and (controls or not training.control_of)
+            ):
+                found.setdefault(training.arm, {})[training.measurement.seed] = training.measurement
         return found
 
     @cached_property
     def arms(self) -> dict[str, ArmRun]:
-        """The first run of each arm, for what is the same in all of them."""
+        """The first training of each arm, for what is the same in all of them."""
         first: dict[str, ArmRun] = {}
-        for run in self.runs:
-            first.setdefault(run.arm, run)
+        for training in self.trainings:
+            first.setdefault(training.arm, training)
         return first
 
 
@@ -126,13 +133,13 @@ def read_results(url: URL, name: str) -> StudyResults:
 def results_of(records: Records, measurements: Iterable[Measurement]) -> StudyResults:
     """The results of a study as it was read, by what was measured."""
     measured = {measurement.training: measurement for measurement in measurements}
-    runs = list(_runs(records, "screening", measured))
+    trainings = list(_trainings(records, "screening", measured))
     if records.confirmation is not None:
-        runs += _runs(records.confirmation, "confirmation", measured)
-    return StudyResults(records.name, records.file, records.plans, tuple(runs))
+        trainings += _trainings(records.confirmation, "confirmation", measured)
+    return StudyResults(records.name, records.file, records.plans, tuple(trainings))
 
 
-def _runs(
+def _trainings(
     records: Records, stage: Stage, measured: dict[TrainingKey, Measurement]
 ) -> Iterator[ArmRun]:
     for trial in records.trials:
@@ -152,7 +159,7 @@ def _runs(
 
 
 def _lost(trial: TrialRecord, training: TrainingKey) -> Measurement:
-    """Of a run whose workers died before they could leave anything."""
+    """Of a training whose workers died before they could leave anything."""
     return Measurement(
         architecture_key=training.architecture,
         architecture=trial.architecture.to_json(),

@@ -24,7 +24,7 @@ class ArmRow:
         position: on the spectrum; see `nas.architecture.position`.
         screening: accuracies by which arms were chosen.
         confirmation: accuracies by which they are judged; empty where they were not confirmed.
-        test: accuracies of the confirmation runs on the test split.
+        test: accuracies of the confirmation trainings on the test split.
         shrinkage: by how much screening was too optimistic, the winner's curse; in a design, whose
             stages have seeds that are common to all arms, compared with the ends.
         against_best_end: uncorrected; None of the best end itself and of what is not judged.
@@ -32,8 +32,8 @@ class ArmRow:
             is not known.
         p_confirmed: the same by the confirmation seeds, among the confirmed arms.
         label: by the confirmation where there is one.
-        images_per_second: of training, median of the runs.
-        steps_per_second: of training, median of the runs.
+        images_per_second: of training, median of the trainings.
+        steps_per_second: of training, median of the trainings.
         peak_memory_bytes: of the GPU, the largest.
     """
 
@@ -67,9 +67,9 @@ def arm_rows(
     for name, first in question.results.arms.items():
         screening = list(question.screening.get(name, {}).values())
         confirmation = list(question.confirmation.get(name, {}).values())
-        runs = (*screening, *confirmation)
-        rates = [run.images_per_second for run in runs if run.images_per_second]
-        peaks = [run.peak_memory_bytes for run in runs if run.peak_memory_bytes]
+        measured = (*screening, *confirmation)
+        rates = [m.images_per_second for m in measured if m.images_per_second]
+        peaks = [m.peak_memory_bytes for m in measured if m.peak_memory_bytes]
         by_screening = screened.place(name) if screened else None
         by_confirmation = confirmed.place(name) if confirmed else None
         labelled = by_confirmation or by_screening
@@ -110,5 +110,5 @@ def _raw_shrinkage(question: Question, name: str) -> float | None:
     return fmean(screening) - fmean(confirmation)
 
 
-def _accuracies(runs: Sequence[Measurement]) -> tuple[float, ...]:
-    return tuple(map(accuracy_of, runs))
+def _accuracies(trainings: Sequence[Measurement]) -> tuple[float, ...]:
+    return tuple(map(accuracy_of, trainings))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import fmean
 
 from nas.analysis.question import NoVerdict, Question
-from nas.analysis.results import StageRuns
+from nas.analysis.results import StageTrainings
 from nas.statistics.decision import Claim, Verdict, judge
 
 COMPARABLE = 0.02
@@ -27,12 +27,12 @@ def judge_claim(question: Question) -> Verdict:
     ):
         if missing:
             raise NoVerdict(f"no {kind} end of the same cost as {chosen} was confirmed")
-    runs = _judging_runs(question, judged)
+    trainings = _judging_trainings(question, judged)
     # Each time that seeds were added with results in view the level is halved.
     claim = Claim(ends, question.delta, question.alpha / 2**question.looks)
     return judge(
         {name: question.screened[name] for name in judged if name in question.screened},
-        runs.accuracies(),
+        trainings.accuracies(),
         claim,
     )
 
@@ -55,11 +55,11 @@ def _chosen(question: Question) -> str:
             "add confirm: {seeds: 8}"
         )
     if not question.confirmation:
-        raise NoVerdict("no run of the confirmation is complete yet")
+        raise NoVerdict("no training of the confirmation is complete yet")
     screened, confirmed = question.screened, question.confirmed_arms
     interior = [name for name in screened if question.role(name) == "interior"]
     if not interior:
-        raise NoVerdict("no interior point has all screening runs")
+        raise NoVerdict("no interior point has all screening trainings")
     if not question.results.is_design:  # of a search the front is confirmed
         interior = [name for name in interior if name in confirmed] or interior
     chosen = max(interior, key=lambda name: fmean(screened[name]))
@@ -85,21 +85,21 @@ def _judged(question: Question, chosen: str) -> list[str]:
     ]
 
 
-def _judging_runs(question: Question, judged: list[str]) -> StageRuns:
+def _judging_trainings(question: Question, judged: list[str]) -> StageTrainings:
     """The confirmation, all of whose seeds every judged arm has to have come through.
 
     A seed that is missing in one arm could be left out of all, but it may be missing because of
     what it would have shown: that the network diverges.
     """
-    for run in question.results.runs:
-        failed = run.stage == "confirmation" and run.measurement.state == "failed"
-        if failed and run.arm in judged:
+    for training in question.results.trainings:
+        failed = training.stage == "confirmation" and training.measurement.state == "failed"
+        if failed and training.arm in judged:
             raise NoVerdict(
-                f"{run.arm} failed with confirmation seed {run.measurement.seed}: "
-                f"{run.measurement.reason}"
+                f"{training.arm} failed with confirmation seed {training.measurement.seed}: "
+                f"{training.measurement.reason}"
             )
-    runs, planned = question.confirmation.of(judged), question.plan.confirmation_seeds
-    complete = len(runs.common_seeds)
+    trainings, planned = question.confirmation.of(judged), question.plan.confirmation_seeds
+    complete = len(trainings.common_seeds)
     if complete < planned:
         raise NoVerdict(f"{complete} of {planned} confirmation seeds are complete in all arms")
-    return runs
+    return trainings

@@ -118,7 +118,7 @@ def _match(
     All stages are scaled by one factor first. One factor is too coarse for small networks, so
     single stages are then moved by single channels, in order of increasing distance from the
     uniform scaling (relative, squared, summed over stages), until the cost is within the tolerance.
-    A stage is a run of convolutions of equal width, together with those at the other end of an
+    A stage is consecutive convolutions of equal width, together with those at the other end of an
     identity shortcut; it stays equally wide, and projections stay projections.
 
     Args:

@@ -1,4 +1,4 @@
-"""Where a search ran: everything that another run has to be compared with."""
+"""Where a search ran: everything that another search has to be compared with."""
 
 from __future__ import annotations
 

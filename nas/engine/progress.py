@@ -27,7 +27,7 @@ class SearchProgress:
     """Listens to a driver and shows how far it is.
 
     Args:
-        complete: trials that earlier runs completed.
+        complete: trials that earlier drivers completed.
         quiet: show nothing.
         callbacks: called with every trial that is complete or has failed, once it is shown.
     """
@@ -122,7 +122,7 @@ class SearchProgress:
             *(OBJECTIVES[name].in_words(value) for name, value in values.items()),
             f"{record.seconds:.1f} s",
         ]
-        if record.number in self.front and not record.arm:  # one run of an arm is no front
+        if record.number in self.front and not record.arm:  # one training of an arm is no front
             parts.append("on the front")
         return "  ".join(parts)
 

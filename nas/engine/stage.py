@@ -213,7 +213,7 @@ class StageRunner:
                 f"{driver.failures_in_row[-1]}"
             )
         if driver.exhausted and driver.complete < driver.wanted:
-            why = "some runs have failed" if driver.design else _NO_OTHER
+            why = "some trainings have failed" if driver.design else _NO_OTHER
             message = f"{why}: {self.count(driver)}"
             if not driver.complete:
                 return message

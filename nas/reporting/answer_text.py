@@ -40,7 +40,11 @@ def _outcome(verdict: Verdict) -> str:
 
 def facts(answer: Answer) -> Iterator[tuple[str, str]]:
     """What the verdict rests on."""
-    after = f"after {answer.planned_after} runs" if answer.planned_after else "before the first run"
+    after = (
+        f"after {answer.planned_after} trainings"
+        if answer.planned_after
+        else "before the first training"
+    )
     yield f"planned {after}", _plan(answer.plan)
     for change in answer.changes:
         yield "not as planned", change
@@ -49,7 +53,7 @@ def facts(answer: Answer) -> Iterator[tuple[str, str]]:
     for line in answer.plan.unreachable_verdicts():
         yield "note", line
     if answer.failed:
-        yield "failed runs", str(answer.failed)
+        yield "failed trainings", str(answer.failed)
     if answer.set_aside:
         yield "not judged: another cost, or failed in screening", ", ".join(answer.set_aside)
     if answer.volume is not None:

@@ -35,7 +35,7 @@ def points_interval(interval: Interval | None) -> str:
 
 
 def mean_and_deviation(accuracies: Sequence[float]) -> str:
-    """Mean and standard deviation in percent, and of how many runs."""
+    """Mean and standard deviation in percent, and of how many trainings."""
     if not accuracies:
         return ""
     spread = f" ± {100 * stdev(accuracies):.2f}" if len(accuracies) > 1 else ""

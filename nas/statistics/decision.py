@@ -112,12 +112,12 @@ def judge(
     Raises:
         ValueError: an end or every interior point is missing, or the seeds are not paired.
     """
-    runs = {name: _checked(name, values) for name, values in confirmation.items()}
-    chosen = _best_interior(screening, runs, claim)
-    best_end = max(claim.ends, key=lambda end: runs[end].mean())
-    against = {end: Comparison.of(runs[chosen], runs[end]) for end in claim.ends}
+    fresh = {name: _checked(name, values) for name, values in confirmation.items()}
+    chosen = _best_interior(screening, fresh, claim)
+    best_end = max(claim.ends, key=lambda end: fresh[end].mean())
+    against = {end: Comparison.of(fresh[chosen], fresh[end]) for end in claim.ends}
     p_value = max(comparison.p_greater(claim.delta) for comparison in against.values())
-    p_refuted = max(_p_not_better(runs, name, claim) for name in runs if name not in claim.ends)
+    p_refuted = max(_p_not_better(fresh, name, claim) for name in fresh if name not in claim.ends)
     outcome: Outcome = "inconclusive"
     if p_value <= claim.alpha:
         outcome = "supported"
@@ -137,17 +137,17 @@ def judge(
         p_refuted=p_refuted,
         detectable=detectable,
         more_seeds=more if outcome == "inconclusive" else 0,
-        against_best_end=_intervals(runs, best_end, claim.alpha),
+        against_best_end=_intervals(fresh, best_end, claim.alpha),
     )
 
 
 def _best_interior(
-    screening: Mapping[str, ArrayLike], runs: Mapping[str, NDArray[np.float64]], claim: Claim
+    screening: Mapping[str, ArrayLike], fresh: Mapping[str, NDArray[np.float64]], claim: Claim
 ) -> str:
     """The interior point that screening puts first, of those that are confirmed."""
     screened = {name: float(_checked(name, values).mean()) for name, values in screening.items()}
-    missing = [end for end in claim.ends if end not in runs]
-    interior = [name for name in runs if name not in claim.ends]
+    missing = [end for end in claim.ends if end not in fresh]
+    interior = [name for name in fresh if name not in claim.ends]
     if missing or not interior:
         raise ValueError(f"not confirmed: {', '.join(missing) or 'any interior point'}")
     unscreened = [name for name in interior if name not in screened]
@@ -173,23 +173,23 @@ def _sensitivity(
     return detectable, None if needed is None else max(1, needed - seeds)
 
 
-def _p_not_better(runs: Mapping[str, NDArray[np.float64]], name: str, claim: Claim) -> float:
+def _p_not_better(fresh: Mapping[str, NDArray[np.float64]], name: str, claim: Claim) -> float:
     """Of the hypothesis that an interior point beats every end by at least delta.
 
     One end that it does not beat is enough, and which one is not known before: Bonferroni.
     """
-    least = min(Comparison.of(runs[name], runs[end]).p_less(claim.delta) for end in claim.ends)
+    least = min(Comparison.of(fresh[name], fresh[end]).p_less(claim.delta) for end in claim.ends)
     return min(1.0, len(claim.ends) * least)
 
 
 def _intervals(
-    runs: Mapping[str, NDArray[np.float64]], best_end: str, alpha: float
+    fresh: Mapping[str, NDArray[np.float64]], best_end: str, alpha: float
 ) -> dict[str, Interval | None]:
     return {
         name: None
         if name == best_end
-        else Comparison.of(values, runs[best_end]).interval(alpha / 2)
-        for name, values in runs.items()
+        else Comparison.of(values, fresh[best_end]).interval(alpha / 2)
+        for name, values in fresh.items()
     }
 
 

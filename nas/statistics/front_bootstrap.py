@@ -85,7 +85,7 @@ def bootstrap_front(
             these was trained with seeds of its own, one perhaps.
 
     Raises:
-        ValueError: an architecture without a run, or none with two and no noise given.
+        ValueError: an architecture without a training, or none with two and no noise given.
     """
     values, prices = np.asarray(accuracies, dtype=np.float64), np.asarray(costs, dtype=np.float64)
     known = _known(values, prices, noise)
@@ -110,10 +110,10 @@ def _known(
     if values.ndim != 2 or prices.shape[:1] != values.shape[:1]:
         raise ValueError(f"got accuracies of shape {values.shape} and costs of {prices.shape}")
     known = np.isfinite(values)
-    runs = known.sum(axis=1)
-    if (runs == 0).any():
-        raise ValueError(f"architecture {int(np.argmin(runs))} was never trained")
-    if noise is None and (runs < 2).all():
+    trainings = known.sum(axis=1)
+    if (trainings == 0).any():
+        raise ValueError(f"architecture {int(np.argmin(trainings))} was never trained")
+    if noise is None and (trainings < 2).all():
         raise ValueError("the noise is unknown: no architecture was trained with two seeds")
     return known
 
@@ -186,12 +186,12 @@ class _Errors:
     def of(
         cls, values: NDArray[np.float64], known: NDArray[np.bool_], noise: float | None
     ) -> _Errors:
-        runs = known.sum(axis=1)
+        trainings = known.sum(axis=1)
         means = np.nanmean(values, axis=1)
         residuals = np.where(known, values - means[:, None], 0.0)
         if noise is not None:
             return cls(residuals, known, noise, 0.0, noise)
-        noise = float(np.sqrt((residuals**2).sum() / (runs - 1).sum()))
+        noise = float(np.sqrt((residuals**2).sum() / (trainings - 1).sum()))
         own, shared = noise, 0.0
         if known.all() and min(values.shape) > 1:
             own, shared = noise_components(values)
@@ -201,13 +201,13 @@ class _Errors:
         """Errors (n,) that one draw of seeds would give."""
         seeds = self.residuals.shape[1]
         columns = rng.integers(0, seeds, seeds)
-        runs = self.known.sum(axis=1)
+        trainings = self.known.sum(axis=1)
         counts = self.known[:, columns].sum(axis=1)
         sums = self.residuals[:, columns].sum(axis=1)
-        # sqrt(n / (n - 1)), and the mean of `counts` drawn runs stands for that of n of them.
-        scale = np.sqrt(counts / np.maximum(runs - 1, 1))
+        # sqrt(n / (n - 1)), and the mean of `counts` drawn trainings stands for that of n of them.
+        scale = np.sqrt(counts / np.maximum(trainings - 1, 1))
         resampled = sums / np.maximum(counts, 1) * scale
         common = rng.normal(0, self.shared) / np.sqrt(seeds)
-        pooled = rng.normal(0, self.own, len(runs)) / np.sqrt(runs) + common
-        drawn: NDArray[np.float64] = np.where((runs < FEW) | (counts == 0), pooled, resampled)
+        pooled = rng.normal(0, self.own, len(trainings)) / np.sqrt(trainings) + common
+        drawn: NDArray[np.float64] = np.where((trainings < FEW) | (counts == 0), pooled, resampled)
         return drawn

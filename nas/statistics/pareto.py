@@ -62,7 +62,7 @@ def attainment_surface(fronts: Sequence[ArrayLike], percentile: float) -> NDArra
     """What at least so many percent of several fronts attain (weakly dominate).
 
     Args:
-        fronts: (n, m) each, as for `pareto_front`: of repeated runs, such as one for each seed.
+        fronts: (n, m) each, as for `pareto_front`: of repetitions, such as one for each seed.
         percentile: above 0, up to 100.
 
     Returns:

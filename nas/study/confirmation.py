@@ -36,14 +36,14 @@ def arms_to_confirm(
     that cost what that point does.
 
     Args:
-        records: of the study, whose arms have all been run.
+        records: of the study, whose arms have all been trained.
         arms: of the design; empty for a search.
         say: told of an end that cannot be had.
     """
     if not arms:
         return _of_search(records, space, say)
-    runs = _complete_runs(records)
-    trained = [arm for arm in arms if arm.name in runs]
+    trainings = _complete_trainings(records)
+    trained = [arm for arm in arms if arm.name in trainings]
     if space.file.confirm is not None and space.file.confirm.arms == "all":
         return tuple(trained)
     candidates = [arm for arm in trained if not arm.control_of]
@@ -54,7 +54,9 @@ def arms_to_confirm(
         chosen = [candidates[i] for i in (*front.undecided, *certain)]
     interior = [arm for arm in candidates if arm.role == "interior"]
     if interior:  # the claim is about the best of them, however far behind it is
-        best = max(interior, key=lambda arm: fmean(t.validation_accuracy for t in runs[arm.name]))
+        best = max(
+            interior, key=lambda arm: fmean(t.validation_accuracy for t in trainings[arm.name])
+        )
         chosen = chosen if best in chosen else [*chosen, best]
     originals = {arm.control_of for arm in trained}
     rest = [
@@ -66,26 +68,26 @@ def arms_to_confirm(
 
 
 def screened_front(records: Records, arms: Sequence[Arm]) -> FrontBootstrap | None:
-    """P(on the front) of a design's arms; None where no arm has two runs to tell the noise by."""
-    runs = _complete_runs(records)
-    seeds = sorted({trial.seeds[0] for arm in arms for trial in runs[arm.name]})
+    """P(on the front) of a design's arms; None where none was trained twice: no noise is known."""
+    trainings = _complete_trainings(records)
+    seeds = sorted({trial.seeds[0] for arm in arms for trial in trainings[arm.name]})
     table = np.full((len(arms), len(seeds)), np.nan)
     for row, arm in enumerate(arms):
-        for trial in runs[arm.name]:
+        for trial in trainings[arm.name]:
             table[row, seeds.index(trial.seeds[0])] = trial.accuracy
     if not arms or np.isfinite(table).sum(axis=1).max() < 2:
         return None
-    costs = [runs[arm.name][0].values[1:] or (1.0,) for arm in arms]
+    costs = [trainings[arm.name][0].values[1:] or (1.0,) for arm in arms]
     return bootstrap_front(table, costs, reference_point(costs))
 
 
-def _complete_runs(records: Records) -> dict[str, list[TrialRecord]]:
-    """Complete runs of a design, by arm."""
-    runs: dict[str, list[TrialRecord]] = {}
+def _complete_trainings(records: Records) -> dict[str, list[TrialRecord]]:
+    """Complete trainings of a design, by arm."""
+    trainings: dict[str, list[TrialRecord]] = {}
     for trial in records.trials:
         if trial.state == "complete" and trial.arm:
-            runs.setdefault(trial.arm, []).append(trial)
-    return runs
+            trainings.setdefault(trial.arm, []).append(trial)
+    return trainings
 
 
 def _of_search(records: Records, space: SearchSpace, say: Callable[[str], None]) -> tuple[Arm, ...]:

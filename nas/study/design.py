@@ -1,6 +1,6 @@
 """A planned experiment: arms, each trained with the same seeds.
 
-Runs with the same seed are paired: it fixes the order of the images, the augmentation and the
+Trainings with the same seed are paired: it fixes the order of the images, the augmentation and the
 stream of random numbers that the weights are initialised from.
 """
 

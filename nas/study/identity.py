@@ -1,4 +1,4 @@
-"""What makes two runs the same study, and how to say what differs."""
+"""What makes two searches the same study, and how to say what differs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ MAY_CHANGE = frozenset({"study.trials", "data.source"})
 same. Resources may change where no latency is measured on them."""
 
 PLAN = frozenset({"design", "confirm", "claim"})
-"""Sections of what is asked, not of what a run gives. They may change, and each change is kept: see
-`nas.study.plan`."""
+"""Sections of what is asked, not of what a training gives. They may change, and each change is
+kept: see `nas.study.plan`."""
 
 
 class SpaceChanged(ValueError):

@@ -102,7 +102,7 @@ class Registration:
 
     Attributes:
         at: time in UTC, ISO 8601.
-        results: runs of each stage that had ended by then.
+        results: trainings of each stage that had ended by then.
     """
 
     at: str

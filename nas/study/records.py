@@ -120,7 +120,7 @@ class Records:
         objectives: their names, accuracy first; `OBJECTIVES` has their directions.
         arms: of a design.
         plans: what the study set out to answer, oldest first.
-        confirmation: the runs on fresh seeds, where there are any yet.
+        confirmation: the trainings on fresh seeds, where there are any yet.
     """
 
     name: str
@@ -153,7 +153,7 @@ class Records:
         return tuple(self.complete[i] for i in pareto_front(self.points))
 
     def confirmation_of(self, trial: TrialRecord) -> TrialRecord | None:
-        """The mean of the confirmation runs of a trial's architecture, if there are any."""
+        """The mean of the confirmation trainings of a trial's architecture, if there are any."""
         key = trial.architecture.key
         arms = self.confirmation.complete if self.confirmation else ()
         return next((arm for arm in arms if arm.architecture.key == key), None)
@@ -266,7 +266,7 @@ def read_records(url: str | URL, name: str) -> Records:
 
 
 def confirmation_name(study: str) -> str:
-    """Of the Optuna study, next to the study's own, that holds the confirmation runs."""
+    """Of the Optuna study, next to the study's own, that holds the confirmation trainings."""
     return f"{study}:confirmation"  # no name of a study has a colon
 
 

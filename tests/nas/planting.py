@@ -91,21 +91,21 @@ class Planted:
 
     Attributes:
         effects: by arm, or by a part of the architecture's JSON, added to the level.
-        stop_after: runs after which Ctrl-C is pressed.
-        runs: what was run, in order: (study, arm, seed).
-        tested: runs that were evaluated on the test split.
+        stop_after: trainings after which Ctrl-C is pressed.
+        trainings: what was trained, in order: (study, arm, seed).
+        tested: trainings that were evaluated on the test split.
     """
 
     effects: Mapping[str, float] = field(default_factory=dict)
     stop_after: int | None = None
-    runs: list[tuple[str, str, int]] = field(default_factory=list)
+    trainings: list[tuple[str, str, int]] = field(default_factory=list)
     tested: int = 0
 
     def run(self, driver, data, test=None, keep_weights=True) -> None:
         while (spec := driver.next()) is not None:
-            if len(self.runs) == self.stop_after:
+            if len(self.trainings) == self.stop_after:
                 raise KeyboardInterrupt
-            self.runs.append((driver.study.study_name, spec.arm, spec.seeds[0]))
+            self.trainings.append((driver.study.study_name, spec.arm, spec.seeds[0]))
             self.tested += test is not None
             driver.record(spec.trial, self.measurements(driver, spec, test))
 
@@ -168,9 +168,9 @@ def publish(results: StudyResults, folder: Path) -> None:
 
 
 def failing(results: StudyResults, arm: str, stage: str) -> StudyResults:
-    """One run of an arm diverged."""
+    """One training of an arm diverged."""
     seed = design_seeds("planted", 0, stage, 8)[2]
-    runs = tuple(
+    trainings = tuple(
         replace(
             r,
             measurement=replace(
@@ -179,9 +179,9 @@ def failing(results: StudyResults, arm: str, stage: str) -> StudyResults:
         )
         if (r.arm, r.stage, r.measurement.seed) == (arm, stage, seed)
         else r
-        for r in results.runs
+        for r in results.trainings
     )
-    return replace(results, runs=runs)
+    return replace(results, trainings=trainings)
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def test_the_command_trains_longer_and_compares(monkeypatch):
     longer = Longer(EFFECTS)
     result = fidelity(monkeypatch, longer, "--sample", "5", "--epochs", "4x")
     assert result.exit_code == 0, result.stderr
-    assert len(longer.runs) == 5 * 2
+    assert len(longer.trainings) == 5 * 2
     assert longer.tested == 0
     assert "5 architectures, 2 epochs against 8" in result.stdout
     found = json.loads(Path("runs/planted/fidelity.json").read_text())
@@ -130,7 +130,7 @@ def test_the_command_trains_longer_and_compares(monkeypatch):
 
     again = Longer(EFFECTS)
     assert fidelity(monkeypatch, again, "--sample", "5").stdout == result.stdout
-    assert again.runs == []
+    assert again.trainings == []
 
 
 @pytest.mark.usefixtures("planted")
@@ -141,7 +141,7 @@ def test_an_interrupted_comparison_goes_on(monkeypatch):
     assert "goes on" in result.stderr
     rest = Longer(EFFECTS)
     assert fidelity(monkeypatch, rest).exit_code == 0
-    assert len(cut.runs) + len(rest.runs) == 6 * 2
+    assert len(cut.trainings) + len(rest.trainings) == 6 * 2
 
 
 @pytest.mark.usefixtures("planted")

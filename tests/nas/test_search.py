@@ -28,7 +28,7 @@ def test_a_finished_search_started_again_trains_nothing(monkeypatch):
     before = Store(URL).all()
     again = Planted()
     assert search(monkeypatch, again, text=SHORT).exit_code == 0
-    assert again.runs == []
+    assert again.trainings == []
     assert Store(URL).all() == before
 
 
@@ -42,7 +42,7 @@ def test_a_changed_space_is_refused_with_what_changed(monkeypatch):
         "search.segments: was [1, 2, C/4, C], is now [1, C]",
         "hint: give the study another name with --study, or undo the change",
     ]
-    assert changed.runs == []
+    assert changed.trainings == []
 
 
 def test_a_folder_with_another_studys_results_is_left_alone(monkeypatch):
@@ -68,7 +68,7 @@ def test_a_confirmation_without_a_test_split_is_refused_before_the_first_trial(m
     assert result.exit_code == 2, result.output
     assert "data.source: data has no test split; it has train and validation" in result.stderr
     assert "hint: a confirmation reads it: add a test split, or leave confirm out" in result.stderr
-    assert planted.runs == []
+    assert planted.trainings == []
 
 
 class Failing(Planted):
@@ -85,7 +85,7 @@ def test_a_search_in_which_every_trial_fails_ends_and_says_why(monkeypatch):
     assert f"error: {FAILURES} trials in a row have failed, the last one: not finite: loss nan" in (
         result.stderr
     )
-    assert len(failing.runs) == FAILURES
+    assert len(failing.trainings) == FAILURES
     assert not Path("runs/planted/report.html").exists()  # there is nothing to report
 
 

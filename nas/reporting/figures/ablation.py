@@ -60,21 +60,21 @@ class AblationInfo:
 def ablation_info(results: StudyResults, axis: Axis) -> AblationInfo | None:
     """What the figure shows; None where no arms differ in this choice alone."""
     groups: dict[object, dict[str, str]] = {}
-    for name, run in uniform_arms(results):
-        level, rest = _split(run.architecture, axis)
+    for name, training in uniform_arms(results):
+        level, rest = _split(training.architecture, axis)
         groups.setdefault(rest, {})[level] = name
     levels = list(dict.fromkeys(level for group in groups.values() for level in group))
     full = [group for group in groups.values() if len(group) == len(levels)]
     if len(levels) < 2 or not full:
         return None
-    runs = results.of_stage("screening").of(name for group in full for name in group.values())
-    seeds = runs.common_seeds
+    trainings = results.of_stage("screening").of(name for group in full for name in group.values())
+    seeds = trainings.common_seeds
     if not seeds:
         return None
     # (levels, arms, seeds, epochs), then the mean over the arms, for one seed at a time.
     curves = np.array(
         [
-            [[_curve(runs[group[level]][seed]) for seed in seeds] for group in full]
+            [[_curve(trainings[group[level]][seed]) for seed in seeds] for group in full]
             for level in levels
         ]
     ).mean(axis=1)
@@ -96,10 +96,10 @@ def _levels(names: Iterable[str], curves: NDArray[np.float64]) -> Iterator[Level
 def uniform_arms(results: StudyResults) -> Iterator[tuple[str, ArmRun]]:
     """Arms with a result whose blocks are all at the same point; no controls."""
     screening = results.of_stage("screening")
-    for name, run in results.arms.items():
-        points = {(block.point, block.residual) for block in run.architecture.blocks}
-        if len(points) == 1 and not run.control_of and name in screening:
-            yield name, run
+    for name, training in results.arms.items():
+        points = {(block.point, block.residual) for block in training.architecture.blocks}
+        if len(points) == 1 and not training.control_of and name in screening:
+            yield name, training
 
 
 def _split(architecture: Architecture, axis: Axis) -> tuple[str, object]:

@@ -41,18 +41,21 @@ class ArmCurvesInfo:
 def arm_curves_info(results: StudyResults) -> ArmCurvesInfo:
     """What the figure shows."""
     curves: dict[str, list[tuple[float, ...]]] = {}
-    for run in results.runs:
-        if run.stage == "screening" and run.is_complete and not run.control_of:
-            curve = tuple(accuracy for _, _, accuracy in run.measurement.curve)
-            curves.setdefault(run.arm, []).append(curve)
+    for training in results.trainings:
+        if training.stage == "screening" and training.is_complete and not training.control_of:
+            curve = tuple(accuracy for _, _, accuracy in training.measurement.curve)
+            curves.setdefault(training.arm, []).append(curve)
     arms = [
         ArmCurve(
             arm,
-            len(runs),
-            tuple(fmean(epoch) for epoch in zip(*runs, strict=True)),
-            tuple(stdev(epoch) if len(runs) > 1 else 0.0 for epoch in zip(*runs, strict=True)),
+            len(trainings),
+            tuple(fmean(epoch) for epoch in zip(*trainings, strict=True)),
+            tuple(
+                stdev(epoch) if len(trainings) > 1 else 0.0
+                for epoch in zip(*trainings, strict=True)
+            ),
         )
-        for arm, runs in curves.items()
+        for arm, trainings in curves.items()
     ]
     return ArmCurvesInfo(tuple(sorted(arms, key=lambda curve: -curve.mean[-1])))
 

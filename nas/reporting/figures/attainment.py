@@ -31,12 +31,12 @@ class AttainmentInfo:
 
 def attainment_info(results: StudyResults) -> AttainmentInfo | None:
     """What the figure shows; None where one seed is all there is, or all arms cost the same."""
-    runs = results.of_stage("confirmation", controls=False)
-    seeds = runs.common_seeds
+    trainings = results.of_stage("confirmation", controls=False)
+    seeds = trainings.common_seeds
     if results.file.matched is not None or len(seeds) < 2:
         return None
-    costs = [results.arms[name].measurement.macs for name in runs]
-    by_seed = zip(*runs.accuracies().values(), strict=True)
+    costs = [results.arms[name].measurement.macs for name in trainings]
+    by_seed = zip(*trainings.accuracies().values(), strict=True)
     fronts = [list(zip(accuracies, costs, strict=True)) for accuracies in by_seed]
     return AttainmentInfo(
         len(seeds),

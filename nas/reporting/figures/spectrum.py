@@ -86,13 +86,13 @@ def spectrum_info(results: StudyResults) -> SpectrumInfo:
 
 
 def _series(results: StudyResults, stage: Stage) -> Iterator[SpectrumSeries]:
-    runs = results.of_stage(stage, controls=False)
-    seeds = runs.common_seeds
+    trainings = results.of_stage(stage, controls=False)
+    seeds = trainings.common_seeds
     if not seeds:
         return
-    table = list(runs.accuracies().values())
+    table = list(trainings.accuracies().values())
     lower, upper = paired_intervals(table)
-    networks = {name: results.arms[name].architecture for name in runs}
+    networks = {name: results.arms[name].architecture for name in trainings}
     varying = [p for p in _IN_WORDS if _varies(networks.values(), p)]
     families: dict[str, list[SpectrumPlace]] = {}
     for index, (name, network) in enumerate(networks.items()):

@@ -38,8 +38,8 @@ class WidthsInfo:
 def widths_info(results: StudyResults) -> WidthsInfo | None:
     """What the figure shows; None where activation and segments do not both vary."""
     cells: dict[tuple[str, str], list[str]] = {}
-    for name, run in uniform_arms(results):
-        point = run.architecture.blocks[0].point
+    for name, training in uniform_arms(results):
+        point = training.architecture.blocks[0].point
         if point.order != "plain":
             cells.setdefault((point.activation, str(point.segments)), []).append(name)
     activations = list(dict.fromkeys(activation for activation, _ in cells))
@@ -48,10 +48,10 @@ def widths_info(results: StudyResults) -> WidthsInfo | None:
         return None
     if len({len(names) for names in cells.values()}) > 1:
         return None  # some combination is missing: cells would be means of different things
-    runs = results.of_stage("screening").of(name for names in cells.values() for name in names)
-    if not runs.common_seeds:
+    trainings = results.of_stage("screening").of(name for names in cells.values() for name in names)
+    if not trainings.common_seeds:
         return None
-    accuracies = runs.accuracies()
+    accuracies = trainings.accuracies()
     table = [  # (cells, seeds), each the mean over the cell's arms
         [fmean(of_seed) for of_seed in zip(*(accuracies[name] for name in names), strict=True)]
         for names in cells.values()

@@ -1,4 +1,4 @@
-"""The question answered from a study's runs: planted effects and what is shown of them."""
+"""The question answered from a study's trainings: planted effects and what is shown of them."""
 
 from __future__ import annotations
 
@@ -41,18 +41,21 @@ def test_ends_that_win_refute_the_claim():
 
 
 def test_the_paired_design_finds_what_an_unpaired_one_does_not():
-    """The same accuracies, but each end's runs said to be of other seeds."""
+    """The same accuracies, but each end's trainings said to be of other seeds."""
     results = planted_results({WINNER: 0.012})
     assert answer(results).verdict.outcome == "supported"
     seeds = design_seeds("planted", 0, "confirmation", 8)
     moved = dict(zip(seeds, seeds[3:] + seeds[:3], strict=True))
     unpaired = tuple(
-        replace(run, measurement=replace(run.measurement, seed=moved[run.measurement.seed]))
-        if run.role == "end" and run.stage == "confirmation"
-        else run
-        for run in results.runs
+        replace(
+            training,
+            measurement=replace(training.measurement, seed=moved[training.measurement.seed]),
+        )
+        if training.role == "end" and training.stage == "confirmation"
+        else training
+        for training in results.trainings
     )
-    shuffled = answer(replace(results, runs=unpaired))
+    shuffled = answer(replace(results, trainings=unpaired))
     assert shuffled.verdict.estimate == pytest.approx(answer(results).verdict.estimate)
     paired, rotated = answer(results).verdict, shuffled.verdict
     assert rotated.p_value > paired.p_value
@@ -64,20 +67,20 @@ def test_it_is_chosen_by_screening_and_judged_by_confirmation():
     """An arm that was lucky in screening is the one that is judged."""
     results = planted_results({WINNER: 0.02})
     lucky = "C/8, spatial first"
-    runs = tuple(
-        replace(run, measurement=replace(run.measurement, accuracy=0.99))
-        if run.arm == lucky and run.stage == "screening"
-        else run
-        for run in results.runs
+    trainings = tuple(
+        replace(training, measurement=replace(training.measurement, accuracy=0.99))
+        if training.arm == lucky and training.stage == "screening"
+        else training
+        for training in results.trainings
     )
     confirmed = [
-        replace(run, arm=lucky, measurement=replace(run.measurement, accuracy=0.6))
-        for run in runs
-        if run.arm == WINNER and run.stage == "confirmation"
+        replace(training, arm=lucky, measurement=replace(training.measurement, accuracy=0.6))
+        for training in trainings
+        if training.arm == WINNER and training.stage == "confirmation"
     ]
-    without = answer(replace(results, runs=runs))
+    without = answer(replace(results, trainings=trainings))
     assert without.reason == f"{lucky}, which screening chose, was not confirmed"
-    found = answer(replace(results, runs=(*runs, *confirmed)))
+    found = answer(replace(results, trainings=(*trainings, *confirmed)))
     assert found.verdict.chosen == lucky
     assert found.verdict.outcome == "inconclusive"  # the winner was not chosen
     (row,) = [row for row in found.rows if row.name == lucky]
@@ -109,9 +112,9 @@ def test_the_difference_on_the_test_split_is_shown_and_judges_nothing():
     assert mean == pytest.approx(found.verdict.estimate)  # planted: one point less in all arms
     assert low < mean < high
     untested = tuple(
-        replace(run, measurement=replace(run.measurement, test_accuracy=None))
-        for run in results.runs
+        replace(training, measurement=replace(training.measurement, test_accuracy=None))
+        for training in results.trainings
     )
-    without = answer(replace(results, runs=untested))
+    without = answer(replace(results, trainings=untested))
     assert without.test is None
     assert without.verdict == found.verdict

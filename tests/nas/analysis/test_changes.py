@@ -1,4 +1,4 @@
-"""The plan is registered before the first run, and whatever is not as planned is shown."""
+"""The plan is registered before the first training, and whatever is not as planned is shown."""
 
 from __future__ import annotations
 
@@ -62,31 +62,31 @@ def test_another_study_has_other_seeds(monkeypatch):
     text = MATCHED.replace("confirm:", "#")
     search(monkeypatch, first := Planted(), text=text)
     search(monkeypatch, again := Planted(), "--study", "second", "--storage", str(URL), text=text)
-    assert len(again.runs) == len(first.runs)  # nothing was known already
-    assert not {s for *_, s in again.runs} & {s for *_, s in first.runs}
+    assert len(again.trainings) == len(first.trainings)  # nothing was known already
+    assert not {s for *_, s in again.trainings} & {s for *_, s in first.trainings}
 
 
 def test_a_changed_plan_is_no_obstacle_and_is_shown(monkeypatch):
     results_by_command(monkeypatch, {WINNER: 0.02})
     results = results_by_command(monkeypatch, {WINNER: 0.02}, "--set", "claim.delta=0.1%")
     found = answer(results, alpha=0.01)
-    runs = 3 * len(ARMS) + len([r for r in results.runs if r.stage == "confirmation"])
+    trainings = 3 * len(ARMS) + len([r for r in results.trainings if r.stage == "confirmation"])
     assert found.plan.delta == 0.005
     assert found.verdict.claim.delta == 0.001
     first, second = found.changes
     assert first.startswith("delta: 0.5 percentage points, then 0.1 percentage points (")
-    assert first.endswith(f"after {runs} runs)")
+    assert first.endswith(f"after {trainings} trainings)")
     assert second == "alpha: 0.05, then 0.01 (for this answer alone)"
     shown = list(facts(found))
-    assert shown[0][0] == "planned before the first run"
+    assert shown[0][0] == "planned before the first training"
     assert "0.5 percentage points" in shown[0][1]
     assert [text for name, text in shown if name == "not as planned"] == [first, second]
 
 
 def planned_before(first: StudyResults, later: StudyResults) -> StudyResults:
-    """Results of a study that had been run by another plan when its present one was made."""
+    """Results of a study that had been made by another plan when its present one was made."""
     (entry,) = later.plans
-    return replace(later, plans=(*first.plans, register_at(len(first.runs), entry.plan)))
+    return replace(later, plans=(*first.plans, register_at(len(first.trainings), entry.plan)))
 
 
 def test_adding_seeds_after_the_results_is_shown():
@@ -106,12 +106,12 @@ def test_screening_seeds_that_are_added_after_the_confirmation_choose_nothing():
     results = planned_before(first, planted_results({WINNER: 0.02}, "design.seeds=5"))
     added = set(design_seeds("planted", 0, "screening", 5)[3:])
     lucky = tuple(
-        replace(run, measurement=replace(run.measurement, accuracy=1.0))
-        if run.arm == "2, spatial first" and run.measurement.seed in added
-        else run
-        for run in results.runs
+        replace(training, measurement=replace(training.measurement, accuracy=1.0))
+        if training.arm == "2, spatial first" and training.measurement.seed in added
+        else training
+        for training in results.trainings
     )
-    found = answer(replace(results, runs=lucky))
+    found = answer(replace(results, trainings=lucky))
     assert found.verdict.chosen == before.verdict.chosen
     assert "screening seeds: 3, then 5" in found.changes[0]
 
@@ -119,10 +119,10 @@ def test_screening_seeds_that_are_added_after_the_confirmation_choose_nothing():
 def test_runs_on_different_machines_are_said_to_be():
     results = planted_results({})
     moved = tuple(
-        replace(run, measurement=replace(run.measurement, threads=2))
-        if run.arm == "plain" and run.stage == "confirmation"
-        else run
-        for run in results.runs
+        replace(training, measurement=replace(training.measurement, threads=2))
+        if training.arm == "plain" and training.stage == "confirmation"
+        else training
+        for training in results.trainings
     )
-    (change,) = answer(replace(results, runs=moved)).changes
+    (change,) = answer(replace(results, trainings=moved)).changes
     assert change.startswith("confirmed on different machines: ")

@@ -73,12 +73,14 @@ def test_the_ends_of_a_search_have_what_else_its_best_one_has():
     text = SEARCH.replace("training:", "  kernel: [5]\n  residual: [false]\ntraining:")
     text = text.replace("  order:", "  activation: [relu]\n  order:")
     results = planted_results({}, text=text)
-    ends = [run for run in results.arms.values() if " at " in run.arm]
+    ends = [training for training in results.arms.values() if " at " in training.arm]
     assert len(ends) == 3
-    for run in ends:
-        for block in run.architecture.blocks:
+    for training in ends:
+        for block in training.architecture.blocks:
             assert (block.point.kernel, block.residual) == (5, False)
-            assert block.point.activation == ("none" if run.arm.startswith("plain") else "relu")
+            assert block.point.activation == (
+                "none" if training.arm.startswith("plain") else "relu"
+            )
 
 
 def test_a_study_of_another_name_is_no_stage_of_this_one(monkeypatch):

@@ -34,12 +34,17 @@ def test_controls_come_out_as_they_must():
 
 def test_controls_that_come_out_wrong_are_said_to():
     results = planted_results({}, CONTROLS)
-    runs = tuple(
-        replace(run, measurement=replace(run.measurement, accuracy=run.measurement.accuracy + gain))
-        for run in results.runs
-        for gain in [{"twin": 0.05, "handicapped": 0.3}.get(run.role, 0.0)]
+    trainings = tuple(
+        replace(
+            training,
+            measurement=replace(
+                training.measurement, accuracy=training.measurement.accuracy + gain
+            ),
+        )
+        for training in results.trainings
+        for gain in [{"twin": 0.05, "handicapped": 0.3}.get(training.role, 0.0)]
     )
-    found = answer(replace(results, runs=runs))
+    found = answer(replace(results, trainings=trainings))
     assert [control.passed for control in found.controls] == [False] * 3
     assert all(row[-1] == "NOT as it must" for row in controls_table(found.controls).rows)
 

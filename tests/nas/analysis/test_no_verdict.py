@@ -40,7 +40,7 @@ def test_a_judged_arm_that_failed_is_no_winner_of_the_other_seeds(arm):
     found = answer(results)
     assert found.verdict is None
     assert found.reason.startswith(f"{arm} failed with confirmation seed")
-    assert ("failed runs", "1") in list(facts(found))
+    assert ("failed trainings", "1") in list(facts(found))
 
 
 def test_a_run_whose_workers_died_is_among_the_failed(monkeypatch):
@@ -57,14 +57,18 @@ def test_a_run_whose_workers_died_is_among_the_failed(monkeypatch):
     assert result.exit_code == 0, result.stderr
     results = read_results(URL, "planted")
     assert answer(results).failed == 1
-    (lost,) = [run.measurement for run in results.runs if run.measurement.state == "failed"]
+    (lost,) = [
+        training.measurement
+        for training in results.trainings
+        if training.measurement.state == "failed"
+    ]
     assert lost.reason.startswith("its worker died 3 times")
 
 
 def test_an_interrupted_confirmation_has_no_verdict_yet():
     """A look at the seeds so far, and stopping where they please, would be no test."""
     results = planted_results({WINNER: 0.02})
-    found = answer(replace(results, runs=results.runs[: 18 + 25]))
+    found = answer(replace(results, trainings=results.trainings[: 18 + 25]))
     assert found.verdict is None
     assert found.reason.endswith("of 8 confirmation seeds are complete in all arms")
 
@@ -77,11 +81,11 @@ def test_a_verdict_needs_both_kinds_of_end():
 
 def test_a_study_without_runs_has_no_answer(monkeypatch):
     search(monkeypatch, Planted(stop_after=0))
-    with pytest.raises(NoVerdict, match="no complete run"):
+    with pytest.raises(NoVerdict, match="no complete training"):
         answer(read_results(URL, "planted"))
     result = CliRunner().invoke(verdict_command, ["--study", "planted"])
     assert result.exit_code == 2
-    assert "no complete run" in result.stderr
+    assert "no complete training" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_what_is_published_gives_the_same_answer_without_the_database(monkeypatc
     for name in ("measurements.csv", "plan.json", "space.yaml"):
         Path("published", name).write_bytes(Path("runs/planted", name).read_bytes())
     published = published_results(Path("published"))
-    assert published.runs == results.runs
+    assert published.trainings == results.trainings
     assert published.plans == results.plans
     assert answer(published) == answer(results)
     outputs = [

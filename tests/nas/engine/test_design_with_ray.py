@@ -50,19 +50,21 @@ def test_a_killed_design_goes_on_and_ends_with_its_verdict():
 
     # Every arm with every seed, once; nothing twice.
     results = read_results(make_url(URL), "design")
-    runs = [(run.stage, run.arm, run.measurement.seed) for run in results.runs]
-    assert len(runs) == len(set(runs))
-    screening = [(arm, seed) for stage, arm, seed in runs if stage == "screening"]
+    trainings = [
+        (training.stage, training.arm, training.measurement.seed) for training in results.trainings
+    ]
+    assert len(trainings) == len(set(trainings))
+    screening = [(arm, seed) for stage, arm, seed in trainings if stage == "screening"]
     assert len(screening) == (3 + 3) * 2
     fresh = set(design_seeds("design", 0, "confirmation", 6))
-    assert {seed for stage, _, seed in runs if stage == "confirmation"} == fresh
+    assert {seed for stage, _, seed in trainings if stage == "confirmation"} == fresh
     assert all(
-        (run.measurement.test_accuracy is not None) == (run.stage == "confirmation")
-        for run in results.runs
+        (training.measurement.test_accuracy is not None) == (training.stage == "confirmation")
+        for training in results.trainings
     )
 
     # The same seed gives the same result; a twin is another training of the same network.
-    table = {(r.stage, r.arm, r.measurement.seed): r.measurement for r in results.runs}
+    table = {(r.stage, r.arm, r.measurement.seed): r.measurement for r in results.trainings}
     seed = design_seeds("design", 0, "screening", 1)[0]
     plain, twin = (table["screening", arm, seed] for arm in ("plain", "twin of plain"))
     assert plain.architecture_key == twin.architecture_key
@@ -76,5 +78,5 @@ def test_a_killed_design_goes_on_and_ends_with_its_verdict():
     assert answer(published_results(Path("runs/design"))) == found
     command = [sys.executable, "-m", "nas.verdict", "--published", "runs/design"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "planned before the first run" in shown
+    assert "planned before the first training" in shown
     assert json.loads(Path("runs/design/plan.json").read_text())[0]["results"]["screening"] == 0

@@ -74,8 +74,8 @@ def test_learning_curves_are_the_mean_and_spread_of_the_seeds_that_all_arms_have
     results = planted_results({"C/4, spatial first": 0.05})
     best, *others = figures.arm_curves_info(results).curves
     assert (best.arm, best.seeds) == ("C/4, spatial first", 3)
-    runs = results.of_stage("screening")["C/4, spatial first"].values()
-    finals = [run.accuracy for run in runs]
+    trainings = results.of_stage("screening")["C/4, spatial first"].values()
+    finals = [training.accuracy for training in trainings]
     assert best.mean == pytest.approx((fmean(finals) / 2, fmean(finals)))
     assert best.deviation == pytest.approx((stdev(finals) / 2, stdev(finals)))
     assert {curve.arm for curve in others} == set(ARMS) - {best.arm}
@@ -103,8 +103,10 @@ def test_a_choice_is_compared_over_arms_that_differ_in_it_alone():
 
 def test_arms_without_a_counterpart_are_left_out():
     results = planted_results({}, text=ABLATION)
-    without = tuple(run for run in results.runs if run.arm != "C, relu, no residual")
-    residual = figures.ablation_info(replace(results, runs=without), "residual")
+    without = tuple(
+        training for training in results.trainings if training.arm != "C, relu, no residual"
+    )
+    residual = figures.ablation_info(replace(results, trainings=without), "residual")
     assert residual.arms == 3
 
 

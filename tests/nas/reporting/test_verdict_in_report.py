@@ -22,7 +22,7 @@ def test_the_report_has_the_box_the_arms_and_the_controls(monkeypatch):
     assert f"Supported: {WINNER}" in result.stdout
     page = Path("runs/planted/report.html").read_text()
     assert f'<div class="verdict supported"><p>Supported: {WINNER}' in page
-    assert "planned before the first run" in page
+    assert "planned before the first training" in page
     assert "handicapped plain" in page
     for name in ("spectrum", "arms"):
         assert f'id="{name}"' in page

@@ -155,10 +155,10 @@ def test_pairing_finds_what_unpaired_runs_do_not():
     rng = np.random.default_rng(2)
     paired = unpaired = 0
     for _ in range(200):
-        runs = study({"4": 0.012}, 8, 0.004, rng)
-        paired += Comparison.of(runs["4"], runs["regular"]).p_greater(0) <= 0.05
-        shuffled = rng.permutation(runs["regular"])
-        unpaired += Comparison.of(runs["4"], shuffled).p_greater(0) <= 0.05
+        accuracies = study({"4": 0.012}, 8, 0.004, rng)
+        paired += Comparison.of(accuracies["4"], accuracies["regular"]).p_greater(0) <= 0.05
+        shuffled = rng.permutation(accuracies["regular"])
+        unpaired += Comparison.of(accuracies["4"], shuffled).p_greater(0) <= 0.05
     assert paired > 190
     assert unpaired < 100
 
@@ -166,10 +166,10 @@ def test_pairing_finds_what_unpaired_runs_do_not():
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000))
 def test_twin_arms_are_no_difference(seed):
-    """The same runs under two names."""
-    runs = study({}, 8, 0.004, np.random.default_rng(seed))
-    runs |= dict.fromkeys(INTERIOR, runs["regular"])
-    verdict = judge(runs, runs, CLAIM)
+    """The same accuracies under two names."""
+    accuracies = study({}, 8, 0.004, np.random.default_rng(seed))
+    accuracies |= dict.fromkeys(INTERIOR, accuracies["regular"])
+    verdict = judge(accuracies, accuracies, CLAIM)
     assert verdict.outcome != "supported"
     assert verdict.estimate <= 0
 
@@ -185,10 +185,12 @@ def test_the_chosen_point_is_the_one_that_screening_puts_first():
 
 @pytest.mark.parametrize("without", ["regular", "interior"])
 def test_a_verdict_needs_both_ends_and_an_interior_point(without):
-    runs = study({}, 5, 0.01, np.random.default_rng(0))
-    kept = {n: v for n, v in runs.items() if n != without and (without != "interior" or n in ENDS)}
+    accuracies = study({}, 5, 0.01, np.random.default_rng(0))
+    kept = {
+        n: v for n, v in accuracies.items() if n != without and (without != "interior" or n in ENDS)
+    }
     with pytest.raises(ValueError, match=r"not confirmed: (regular|any interior point)"):
-        judge(runs, kept, CLAIM)
+        judge(accuracies, kept, CLAIM)
 
 
 def test_noise_is_told_apart_from_what_a_seed_does_to_all():
@@ -216,9 +218,9 @@ def test_the_detectable_advantage_over_all_ends_is_found_in_four_of_five_studies
 
     def simulated(effect: float):
         shared = rng.normal(0, 0.02, 8)
-        runs = {name: 0.7 + shared + rng.normal(0, 0.004, 8) for name in (*ends, "4")}
-        runs["4"] = runs["4"] + effect
-        return judge({"4": [0.7]}, runs, Claim(ends, 0.005))
+        accuracies = {name: 0.7 + shared + rng.normal(0, 0.004, 8) for name in (*ends, "4")}
+        accuracies["4"] = accuracies["4"] + effect
+        return judge({"4": [0.7]}, accuracies, Claim(ends, 0.005))
 
     detectable = 0.005 + smallest_detectable_effect(0.004 * 2**0.5, 8, 0.05, 1 - 0.2 / 5)
     assert 0.8 <= share([simulated(detectable) for _ in range(300)], "supported") <= 0.98

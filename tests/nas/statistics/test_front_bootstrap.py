@@ -23,12 +23,12 @@ def test_what_is_far_apart_is_decided():
 
 def test_the_probability_is_that_of_the_means_being_in_another_order():
     """Two architectures of equal cost: the better one is the front."""
-    noise, runs = 0.01, 40
+    noise, trainings = 0.01, 40
     rng = np.random.default_rng(1)
-    residuals = rng.normal(0, noise, (2, runs))
+    residuals = rng.normal(0, noise, (2, trainings))
     residuals -= residuals.mean(axis=1, keepdims=True)
     accuracies = np.array([[0.70], [0.702]]) + residuals
-    spread = np.sqrt((accuracies[1] - accuracies[0]).var(ddof=1) / runs)
+    spread = np.sqrt((accuracies[1] - accuracies[0]).var(ddof=1) / trainings)
     front = bootstrap_front(accuracies, [5, 5], REFERENCE)
     assert front.probabilities[1] == pytest.approx(stats.norm.cdf(0.002 / spread), abs=0.05)
     assert front.probabilities.sum() == pytest.approx(1)
@@ -53,7 +53,7 @@ def test_one_seed_has_the_noise_of_the_others():
 
 
 def test_the_bootstrap_is_as_wide_as_the_noise():
-    """With three seeds, too: deviations from three runs' own mean are too small by themselves."""
+    """With three seeds, too: deviations from three trainings' own mean are too small by themselves."""
     accuracies = np.array([[0.69, 0.70, 0.71]])
     volumes = bootstrap_front(accuracies, [50], REFERENCE).volumes
     assert (volumes / 50).std() == pytest.approx(0.01 / np.sqrt(3), rel=0.05)

@@ -103,7 +103,7 @@ def test_nothing_reads_the_test_split_before_the_confirmation(monkeypatch):
     text = NPZ.replace("confirm:", "#")
     result = search(monkeypatch, without, text=text, results=True)
     assert result.exit_code == 0, result.stderr
-    assert len(without.runs) == 3 * len(ARMS)
+    assert len(without.trainings) == 3 * len(ARMS)
     assert Path("runs/planted/report.html").is_file()
 
     result = search(monkeypatch, Planted(), text=NPZ, results=True)
@@ -119,12 +119,14 @@ def test_the_whole_test_split_is_read_by_the_confirmation_alone(monkeypatch):
 
     load_test = runner.load_test
     monkeypatch.setattr(
-        runner, "load_test", lambda *a: reads.append(len(planted.runs)) or load_test(*a)
+        runner, "load_test", lambda *a: reads.append(len(planted.trainings)) or load_test(*a)
     )
     planted = Planted()
     assert search(monkeypatch, planted, *TWO_FRESH_SEEDS).exit_code == 0
-    assert reads == [3 * len(ARMS)]  # after the last screening run, once
-    confirmed = [run for run in planted.runs if run[0] == confirmation_name("planted")]
+    assert reads == [3 * len(ARMS)]  # after the last screening training, once
+    confirmed = [
+        training for training in planted.trainings if training[0] == confirmation_name("planted")
+    ]
     assert planted.tested == len(confirmed)
     measured = Store(URL).all()
     fresh = set(design_seeds("planted", 0, "confirmation", 2))
@@ -136,7 +138,7 @@ def test_an_unconfirmed_study_is_confirmed_later(monkeypatch):
     screened(monkeypatch, {WINNER: 0.05})
     later = Planted({WINNER: 0.05})
     assert search(monkeypatch, later, *TWO_FRESH_SEEDS).exit_code == 0
-    assert {name for name, _, _ in later.runs} == {confirmation_name("planted")}
+    assert {name for name, _, _ in later.trainings} == {confirmation_name("planted")}
     plans = read_records(URL, "planted").plans
     assert [entry.plan.confirmation_seeds for entry in plans] == [0, 2]
     assert plans[1].results == {"screening": 3 * len(ARMS), "confirmation": 0}

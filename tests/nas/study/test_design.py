@@ -102,7 +102,7 @@ def test_controls_are_trained_as_what_they_are():
     twin, handicapped = controls["twin"].recipe(proxy), controls["handicapped"].recipe(proxy)
     assert twin == replace(proxy, initialisation=1)
     assert handicapped == replace(proxy, learning_rate=proxy.learning_rate / HANDICAP)
-    # Three recipes: no run of one is taken for a run of another.
+    # Three recipes: no training of one is taken for one of another.
     assert len({proxy.key, twin.key, handicapped.key}) == 3
 
 
@@ -151,7 +151,7 @@ def test_controls_need_a_design(monkeypatch):
     assert "--controls: error: adds arms to a design, and planted.yaml has none" in result.stderr
 
 
-# Runs.
+# Trainings.
 
 
 def test_seeds_are_those_of_the_stage_whatever_the_arms(monkeypatch):
@@ -162,7 +162,7 @@ def test_seeds_are_those_of_the_stage_whatever_the_arms(monkeypatch):
         (confirmation_name("planted"), "confirmation", 2),
     ):
         seeds: dict[str, list[int]] = {}
-        for name, arm, seed in planted.runs:
+        for name, arm, seed in planted.trainings:
             if name == study:
                 seeds.setdefault(arm, []).append(seed)
         assert set(map(tuple, seeds.values())) == {design_seeds("planted", 0, stage, count)}
@@ -175,12 +175,12 @@ def test_seeds_are_those_of_the_stage_whatever_the_arms(monkeypatch):
 def test_an_interrupted_design_is_balanced_and_goes_on(monkeypatch):
     cut = Planted(stop_after=8)
     assert search(monkeypatch, cut, text=UNCONFIRMED).exit_code == 130
-    arms = [arm for _, arm, _ in cut.runs]
+    arms = [arm for _, arm, _ in cut.trainings]
     counts = [arms.count(arm) for arm in ARMS]
     assert max(counts) - min(counts) <= 1
     rest = Planted()
     assert search(monkeypatch, rest, text=UNCONFIRMED).exit_code == 0
-    assert sorted(cut.runs + rest.runs) == sorted(
+    assert sorted(cut.trainings + rest.trainings) == sorted(
         ("planted", arm, seed)
         for arm, seed in itertools.product(ARMS, design_seeds("planted", 0, "screening", 3))
     )
@@ -191,14 +191,18 @@ def test_an_interrupted_confirmation_goes_on_with_the_same_arms(monkeypatch):
     assert search(monkeypatch, cut, *TWO_FRESH_SEEDS).exit_code == 130
     rest = Planted()
     assert search(monkeypatch, rest, *TWO_FRESH_SEEDS).exit_code == 0
-    assert {name for name, _, _ in rest.runs} == {"planted:confirmation"}
-    confirmed = [run for run in cut.runs + rest.runs if run[0] == "planted:confirmation"]
+    assert {name for name, _, _ in rest.trainings} == {"planted:confirmation"}
+    confirmed = [
+        training
+        for training in cut.trainings + rest.trainings
+        if training[0] == "planted:confirmation"
+    ]
     arms = {arm for _, arm, _ in confirmed}
     assert set(ENDS) < arms
     assert len(confirmed) == len(set(confirmed)) == 2 * len(arms)
     again = Planted()
     assert search(monkeypatch, again, *TWO_FRESH_SEEDS).exit_code == 0
-    assert again.runs == []
+    assert again.trainings == []
 
 
 def test_more_seeds_and_controls_are_added_to_what_is_there(monkeypatch):
@@ -207,9 +211,11 @@ def test_more_seeds_and_controls_are_added_to_what_is_there(monkeypatch):
     options = ("--set", "design.seeds=4", "--controls")
     result = search(monkeypatch, more, *options, text=UNCONFIRMED)
     assert result.exit_code == 0, result.stderr
-    screened = [(arm, seed) for _, arm, seed in more.runs]
+    screened = [(arm, seed) for _, arm, seed in more.trainings]
     new = design_seeds("planted", 0, "screening", 4)
-    assert [run for run in screened if run[0] in ARMS] == [(arm, new[3]) for arm in ARMS]
+    assert [training for training in screened if training[0] in ARMS] == [
+        (arm, new[3]) for arm in ARMS
+    ]
     assert len(screened) == len(ARMS) + 3 * 4  # three controls with all four seeds
 
 

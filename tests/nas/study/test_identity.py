@@ -1,4 +1,4 @@
-"""What makes two runs the same study, and two trainings the same one."""
+"""What makes two searches the same study, and two trainings the same one."""
 
 from __future__ import annotations
 
