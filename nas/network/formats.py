@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from nas.network.source import Provenance
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 Run = Callable[[Tensor], Tensor]
 """From the images that a file takes to logits (N, classes)."""
@@ -32,6 +36,7 @@ class Format:
         load: what was written, on one thread of the CPU.
         packages: that have to be there.
         extra: of this project, which has them.
+        takes_stored: whether a file takes images as they are stored, (N, H, W, C) uint8.
     """
 
     name: str
@@ -41,6 +46,7 @@ class Format:
     load: Callable[[Path], Run]
     packages: tuple[str, ...] = ()
     extra: str = ""
+    takes_stored: Callable[[Path], bool] = lambda _path: False
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -97,12 +103,21 @@ def _write_onnx(network: nn.Module, images: Tensor, path: Path, provenance: Prov
 
 
 def _load_onnx(path: Path) -> Run:
+    session = _onnx_session(path)
+    return lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+
+
+def _onnx_takes_stored(path: Path) -> bool:
+    (images,) = _onnx_session(path).get_inputs()
+    return bool(images.type == "tensor(uint8)")
+
+
+def _onnx_session(path: Path) -> onnxruntime.InferenceSession:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def _metadata(provenance: Provenance) -> dict[str, object]:
@@ -123,6 +138,7 @@ FORMATS = {
         Format(
             "onnx", "model.onnx", 1e-5, _write_onnx, _load_onnx,
             packages=("onnx", "onnxscript", "onnxruntime"), extra="onnx",
+            takes_stored=_onnx_takes_stored,
         ),
     )
 }  # fmt: skip

@@ -1,0 +1,108 @@
+"""An exported folder as its user has it: a network that predicts the classes of pictures."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from nas.network.formats import FORMATS, Run, quiet_exporters
+
+_BATCH = 64
+
+
+class NoModel(LookupError):
+    """A folder has no exported network of a format."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network says of a picture.
+
+    Attributes:
+        error: why the picture could not be read; there are no probabilities then.
+        probabilities: of each class, the most probable first.
+    """
+
+    file: Path
+    probabilities: dict[str, float]
+    error: str = ""
+
+
+class ExportedModel:
+    """``model.py`` with the network of one of its formats.
+
+    Args:
+        folder: of an export; its ``model.py`` is run.
+        format_name: ``pytorch``, or one of `FORMATS`.
+
+    Raises:
+        NoModel: the folder has none, or what reads it is not installed.
+    """
+
+    def __init__(self, folder: Path, format_name: str = "pytorch") -> None:
+        self.module = _module(folder)
+        self.classes: Sequence[str] = self.module.CLASSES
+        self.takes_stored = False
+        self.run: Run
+        if format_name == "pytorch":
+            self.run = self.module.load()
+            return
+        format_ = FORMATS[format_name]
+        file = folder / format_.file
+        if format_.missing:
+            packages = ", ".join(format_.missing)
+            raise NoModel(f"{format_name} needs {packages}: the extra {format_.extra}")
+        if not file.is_file():
+            raise NoModel(f"{folder} has no {format_.file}: export it with --format {format_name}")
+        with quiet_exporters():
+            self.run = format_.load(file)
+            self.takes_stored = format_.takes_stored(file)
+
+    def predict(self, files: Sequence[Path]) -> Iterator[Prediction]:
+        """Probabilities for each picture, in order."""
+        for start in range(0, len(files), _BATCH):
+            some = files[start : start + _BATCH]
+            images, errors = self._read(some)
+            found = iter(self._probabilities(torch.cat(images)) if images else ())
+            for file in some:
+                error = errors.get(file, "")
+                yield Prediction(file, {} if error else next(found), error)
+
+    def _read(self, files: Sequence[Path]) -> tuple[list[Tensor], dict[Path, str]]:
+        images, errors = [], {}
+        for file in files:
+            try:
+                images.append(self.module.read_image(file))
+            except Exception as error:  # of Pillow's many readers, or a size that is refused
+                errors[file] = str(error).removeprefix(f"{file}: ")
+        return images, errors
+
+    @torch.inference_mode()
+    def _probabilities(self, images: Tensor) -> list[dict[str, float]]:
+        inputs = images if self.takes_stored else self.module.preprocess(images).contiguous()
+        rows = self.run(inputs).softmax(dim=1)
+        order = rows.argsort(dim=1, descending=True).tolist()
+        return [
+            {self.classes[index]: float(row[index]) for index in indices}
+            for row, indices in zip(rows, order, strict=True)
+        ]
+
+
+def _module(folder: Path) -> ModuleType:
+    file = folder / "model.py"
+    if not file.is_file():
+        raise NoModel(f"{folder} has no model.py: name the folder of an export")
+    spec = importlib.util.spec_from_file_location("exported_model", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "read_image"):
+        raise NoModel(f"{file} does not read pictures: it is of an older version or other images")
+    return module
