@@ -55,12 +55,12 @@ class Design:
 
     @property
     def end_names(self) -> tuple[str, ...]:
-        """Of the arms at the ends."""
+        """Names of the arms at the ends."""
         return tuple(f"end {index}" for index in range(self.ends))
 
     @property
     def interior_names(self) -> tuple[str, ...]:
-        """Of the arms between them."""
+        """Names of the arms between them."""
         return tuple(f"interior {index}" for index in range(self.interior))
 
 
@@ -178,15 +178,17 @@ def design_of(folder: Path) -> tuple[Design, Claim]:
 def main(
     studies: Annotated[int, typer.Option(min=1, help="Simulated studies for each row.")] = 4000,
     noise: Annotated[
-        float, typer.Option(min=0, help="Of one training, standard deviation.")
+        float, typer.Option(min=0, help="Standard deviation of one training.")
     ] = 0.006,
-    shared: Annotated[float, typer.Option(min=0, help="Of a seed, in all arms alike.")] = 0.006,
-    seeds: Annotated[int, typer.Option(min=1, help="That judge.")] = 8,
+    shared: Annotated[
+        float, typer.Option(min=0, help="Standard deviation of a seed, the same in all arms.")
+    ] = 0.006,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds that judge.")] = 8,
     screening: Annotated[int, typer.Option(min=1, help="Seeds that choose.")] = 3,
     delta: Annotated[
-        float, typer.Option(min=0, max=20, help="Of the claim, in percentage points.")
+        float, typer.Option(min=0, max=20, help="Delta of the claim, in percentage points.")
     ] = 0.5,
-    alpha: Annotated[float, typer.Option(min=0.001, max=0.4, help="Of the claim.")] = 0.05,
+    alpha: Annotated[float, typer.Option(min=0.001, max=0.4, help="Alpha of the claim.")] = 0.05,
     published: Annotated[
         Path | None, typer.Option(help="A study whose arms, seeds, noise and claim are taken.")
     ] = None,

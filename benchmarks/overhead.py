@@ -108,7 +108,9 @@ def measure(trials: int, sampler: str) -> list[float]:
 
 
 def main(
-    trials: Annotated[list[int] | None, typer.Option(help="Of a search; repeatable.")] = None,
+    trials: Annotated[
+        list[int] | None, typer.Option(help="Trials of a search; repeatable.")
+    ] = None,
     sampler: Annotated[list[str] | None, typer.Option(help="Sampler; repeatable.")] = None,
 ) -> None:
     """Print milliseconds per trial, over the whole search and in its parts."""

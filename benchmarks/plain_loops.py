@@ -24,7 +24,7 @@ from trials.data.images import Split
 from trials.recipe import Recipe
 
 Batches = Iterable[tuple[Tensor, Tensor]]
-"""Of a `DataLoader`: images and labels."""
+"""What a `DataLoader` gives: images and labels."""
 
 
 class PlainImages(Dataset[tuple[Tensor, int]]):
@@ -175,6 +175,6 @@ def bare_training(
 
 @contextmanager
 def autocast(device: torch.device) -> Iterator[None]:
-    """As the trials have it: bfloat16 on GPUs."""
+    """The precision that trials have: bfloat16 on GPUs."""
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
         yield

@@ -46,7 +46,7 @@ from trials.train import Resident, train
 from trials.trial import prepare_process
 
 SIZES = (8, 32)
-"""Of the images of the searches, in pixels."""
+"""Sides of the searches' images, in pixels."""
 
 SPACE = """
 name: throughput
@@ -221,12 +221,14 @@ def compare_widths(
 
 
 def main(
-    rounds: Annotated[int, typer.Option(help="Of which the median is taken.")] = 5,
-    images: Annotated[int, typer.Option(help="To train and validate with.")] = 1500,
-    epochs: Annotated[int, typer.Option(help="Of each trial.")] = 3,
-    trials: Annotated[int, typer.Option(help="In each round.")] = 24,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    batch_size: Annotated[int, typer.Option(help="Of the training-loop comparison.")] = 64,
+    rounds: Annotated[int, typer.Option(help="Rounds, of which the median is taken.")] = 5,
+    images: Annotated[int, typer.Option(help="Images to train and validate with.")] = 1500,
+    epochs: Annotated[int, typer.Option(help="Epochs of each trial.")] = 3,
+    trials: Annotated[int, typer.Option(help="Trials in each round.")] = 24,
+    device: Annotated[str, typer.Option(help="Device: cpu or cuda.")] = "cpu",
+    batch_size: Annotated[
+        int, typer.Option(help="Batch size of the comparison of training loops.")
+    ] = 64,
 ) -> None:
     """Print rates, ratios and the machine."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -20,23 +20,26 @@ from nas.study.records import STORAGE_ERRORS, NoStudy
 from nas.study.selection import NoSuchTrial
 from trials.data import DataError
 
-StudyOption = Annotated[str, typer.Option(help="Name under runs/, or a study's folder.")]
+_STUDY = typer.Option(help="Name of a study under runs/, or its folder.")
+StudyOption = Annotated[str, _STUDY]
+OptionalStudyOption = Annotated[str | None, _STUDY]
 StorageOption = Annotated[
     str | None,
     typer.Option(help="Database URL; default: $NAS_STORAGE, or SQLite in the study's folder."),
 ]
 TrialOption = Annotated[int | None, typer.Option(help="Number of the trial.")]
 BestOption = Annotated[
-    str, typer.Option(help="Where no trial is named: knee, accuracy or macs<=300K.")
+    str, typer.Option(help="Choice where no trial is named: knee, accuracy or macs<=300K.")
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Any value of the space, such as training.epochs=3."),
+    typer.Option(
+        "--set", help="Any value of the space, such as training.epochs=3; may be repeated."
+    ),
 ]
 RayOption = Annotated[
-    str | None, typer.Option(help="A running Ray cluster; default: this machine.")
+    str | None, typer.Option(help="Address of a running Ray cluster; default: this machine.")
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="Print the result and errors only.")]
 
 
 def command() -> typer.Typer:

@@ -34,7 +34,7 @@ def describe(
         ),
     ],
     overrides: SetOption = None,
-    seed: Annotated[int, typer.Option(help="Of the architecture sampled from a space.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the architecture sampled from a space.")] = 0,
 ) -> None:
     """Show layers with shapes, segments, parameters and MACs; of a space also size and costs."""
     console = terminal.console()

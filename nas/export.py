@@ -17,8 +17,8 @@ from nas.study.location import locate_study
 from nas.study.records import read_records
 from nas.study.selection import choose
 
-FORMAT_HELP = "Of pytorch, pt2 and onnx, with commas; default: all that can be written here."
-RAW_HELP = "Let ONNX take images as they are stored: (N, H, W, C) uint8."
+FORMAT_HELP = "Formats, with commas: pytorch, pt2, onnx; default: all that can be written here."
+RAW_HELP = "Images as they are stored, (N, H, W, C) uint8, as the input of ONNX."
 
 app = command()
 
@@ -26,7 +26,7 @@ app = command()
 @app.command()
 def export(
     study: StudyOption,
-    output: Annotated[Path, typer.Option(help="Folder to write.")],
+    output: Annotated[Path, typer.Option(help="Folder of the exported network.")],
     trial: TrialOption = None,
     best: BestOption = "knee",
     formats: Annotated[str | None, typer.Option("--format", help=FORMAT_HELP)] = None,

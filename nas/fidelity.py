@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from nas.analysis.fidelity import compare_with_longer, spread_sample
-from nas.cli import QuietOption, RayOption, StorageOption, StudyOption, cli_errors, command, fail
+from nas.cli import RayOption, StorageOption, StudyOption, cli_errors, command, fail
 from nas.engine import terminal
 from nas.engine.lock import DriverLock
 from nas.engine.stage import INTERRUPTED, StageRunner
@@ -31,7 +31,9 @@ from nas.study.trained_network import recipe_of
 from trials.atomic_file import atomic_write_text
 
 LONG_SEEDS = 2
-"""Of each architecture: one to be compared with, a second one for the ceiling."""
+"""Each architecture has one to be compared with, and a second one for the ceiling."""
+
+QUIET = "Print the result and errors only."
 
 app = command()
 
@@ -39,11 +41,15 @@ app = command()
 @app.command()
 def fidelity(
     study: StudyOption,
-    sample: Annotated[int, typer.Option(min=3, help="Architectures that are trained longer.")] = 12,
-    epochs: Annotated[str, typer.Option(help="Longer budget: 40, or 4x the study's.")] = "4x",
+    sample: Annotated[
+        int, typer.Option(min=3, help="Number of architectures trained longer.")
+    ] = 12,
+    epochs: Annotated[
+        str, typer.Option(help="Epochs of the longer trainings: 40, or 4x the study's.")
+    ] = "4x",
     storage: StorageOption = None,
     ray_address: RayOption = None,
-    quiet: QuietOption = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help=QUIET)] = False,
 ) -> None:
     """Rank agreement between the study's trainings and longer ones, against its ceiling."""
     with cli_errors():

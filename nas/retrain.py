@@ -26,14 +26,16 @@ app = command()
 @app.command()
 def retrain(
     study: StudyOption,
-    output: Annotated[Path, typer.Option(help="Folder to export the trained network to.")],
+    output: Annotated[Path, typer.Option(help="Folder of the exported network.")],
     trial: TrialOption = None,
     best: BestOption = "knee",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Default: the study's.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs; default: the study's.")] = None,
     recipe: Annotated[
-        str | None, typer.Option(help=f"Default: the study's; or {', '.join(RECIPES)}.")
+        str | None, typer.Option(help=f"Recipe: {', '.join(RECIPES)}; default: the study's.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Default: the trial's.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the training; default: the trial's.")
+    ] = None,
     storage: StorageOption = None,
 ) -> None:
     """Train one network of a study from scratch and export it."""

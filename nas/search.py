@@ -15,15 +15,15 @@ from typing import Annotated
 import typer
 
 from nas.api.run_search import run_search
-from nas.cli import QuietOption, RayOption, SetOption, StorageOption, cli_errors, command
+from nas.cli import RayOption, SetOption, StorageOption, cli_errors, command
 from nas.engine.stage import INTERRUPTED
 from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.load import build_space, read_document
 from nas.study.location import shown_url, storage_url
 
-SAMPLERS = "tpe, nsga2, nsga3, gp, random or grid."
-CONTROLS = "Add negative (twin) and positive (handicapped) controls to a design."
+SAMPLERS = "Sampler: tpe, nsga2, nsga3, gp, random or grid."
+CONTROLS = "Negative (twin) and positive (handicapped) controls, added to a design."
 
 app = command()
 
@@ -31,19 +31,25 @@ app = command()
 @app.command()
 def search(
     space: Annotated[Path, typer.Option(help="Search-space file (YAML).")],
-    trials: Annotated[int | None, typer.Option(help="Complete trials wanted.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Number of complete trials.")] = None,
     storage: StorageOption = None,
-    study: Annotated[str | None, typer.Option(help="Name of the study.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder; default: runs/STUDY.")] = None,
-    cpus_per_trial: Annotated[float | None, typer.Option(help="CPU cores of each.")] = None,
-    gpus_per_trial: Annotated[float | None, typer.Option(help="Of each; 0.5 is half.")] = None,
+    study: Annotated[
+        str | None, typer.Option(help="Name of the study; default: the file's.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the results; default: runs/STUDY.")
+    ] = None,
+    cpus_per_trial: Annotated[float | None, typer.Option(help="CPU cores per trial.")] = None,
+    gpus_per_trial: Annotated[
+        float | None, typer.Option(help="GPUs per trial; may be a fraction.")
+    ] = None,
     ray_address: RayOption = None,
-    seed: Annotated[int | None, typer.Option(help="Of the whole study.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Of each trial.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the whole study.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of each training.")] = None,
     sampler: Annotated[str | None, typer.Option(help=SAMPLERS)] = None,
     overrides: SetOption = None,
     controls: Annotated[bool, typer.Option("--controls", help=CONTROLS)] = False,
-    quiet: QuietOption = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
 ) -> None:
     """Search the separability spectrum; the same command again resumes."""
     options = {

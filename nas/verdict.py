@@ -11,36 +11,35 @@ from nas.analysis.answer import answer
 from nas.analysis.published import published_results
 from nas.analysis.question import NoVerdict
 from nas.analysis.results import StudyResults, read_results
-from nas.cli import StorageOption, cli_errors, command, fail
+from nas.cli import OptionalStudyOption, StorageOption, cli_errors, command, fail
 from nas.engine import terminal
 from nas.reporting.answer_console import print_answer
 from nas.space.errors import InputError
 from nas.study.location import locate_study
+
+DELTA = "Advantage that the claim asks for, in percentage points; default: as planned."
+ALPHA = "Accepted probability of a wrong verdict; default: as planned."
 
 app = command()
 
 
 @app.command()
 def verdict(
-    study: Annotated[
-        str | None, typer.Option(help="Name under runs/, or a study's folder.")
-    ] = None,
+    study: OptionalStudyOption = None,
     published: Annotated[
         Path | None,
         typer.Option(help="Folder with published measurements, instead of a study's database."),
     ] = None,
-    delta: Annotated[
-        float | None, typer.Option(help="Percentage points; default: as planned.")
-    ] = None,
-    alpha: Annotated[float | None, typer.Option(help="Default: as planned.")] = None,
+    delta: Annotated[float | None, typer.Option(help=DELTA)] = None,
+    alpha: Annotated[float | None, typer.Option(help=ALPHA)] = None,
     figures: Annotated[
-        Path | None, typer.Option(help="Folder to draw the figures into, as PNG and SVG.")
+        Path | None, typer.Option(help="Folder for the figures, as PNG and SVG.")
     ] = None,
     storage: StorageOption = None,
 ) -> None:
-    """Judge a study's pre-registered claim: a paired comparison at matched MACs.
+    """Judge a study's pre-registered claim by a paired comparison at matched MACs.
 
-    Of the best point between the ends of the spectrum with all ends, on fresh seeds.
+    The best point between the ends of the spectrum is compared with all ends, on fresh seeds.
     """
     with cli_errors():
         if (study is None) == (published is None):
@@ -54,7 +53,7 @@ def verdict(
             found = answer(results, None if delta is None else delta / 100, alpha)
         except (NoVerdict, ValueError) as error:
             raise fail(error) from None
-        print_answer(found, terminal.console(width=180))
+        print_answer(found, terminal.console())
         if figures is not None:
             draw(results, figures)
 

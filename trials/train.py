@@ -18,7 +18,7 @@ from trials.measure import now
 from trials.recipe import Recipe
 
 EVALUATION_PIXELS = 2**20
-"""In one batch, which has no gradients to keep: a thousand images of 32 x 32."""
+"""Pixels of a batch without gradients to keep: a thousand images of 32 x 32."""
 
 
 class Diverged(ArithmeticError):

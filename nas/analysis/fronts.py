@@ -39,13 +39,13 @@ class ArmFront:
 
 
 def confirmed_front(question: Question) -> ArmFront | None:
-    """By the confirmation seeds, among the confirmed arms; None where the noise is not known."""
+    """The confirmed arms' front by the confirmation seeds; None where no noise is known."""
     trainings = question.results.of_stage("confirmation", controls=False)
     return _front(question, trainings.accuracies())
 
 
 def screened_front(question: Question, confirmed: ArmFront | None) -> ArmFront | None:
-    """By the screening seeds, which all arms of a design have.
+    """The front by the screening seeds, which all arms of a design have.
 
     Trials of a search have their own, mostly one; their noise is that of the confirmation.
     """

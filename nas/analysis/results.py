@@ -42,7 +42,7 @@ class StageTrainings(dict[str, dict[int, Measurement]]):
         return sorted(set.intersection(*map(set, self.values()))) if self else []
 
     def accuracies(self, seeds: Sequence[int] | None = None) -> dict[str, list[float]]:
-        """Of each arm, by the common seeds unless others that it was trained with are given."""
+        """Accuracies of each arm, by the common seeds unless others are given."""
         chosen = self.common_seeds if seeds is None else seeds
         return {
             arm: [accuracy_of(trainings[seed]) for seed in chosen]
@@ -159,7 +159,7 @@ def _trainings(
 
 
 def _lost(trial: TrialRecord, training: TrainingKey) -> Measurement:
-    """Of a training whose workers died before they could leave anything."""
+    """The measurement of a training whose workers died before they could leave one."""
     return Measurement(
         architecture_key=training.architecture,
         architecture=trial.architecture.to_json(),

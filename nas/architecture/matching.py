@@ -19,18 +19,18 @@ MAX_CANDIDATES = 5_000
 """Width combinations tried around the uniform scaling before giving up."""
 
 MAX_DEVIATION = 0.5
-"""Of a stage from the uniform scaling, relative (or two channels, where that is more): a network
-farther from it would not have the proportions that were asked for."""
+"""How far a stage may be from the uniform scaling, relative (or two channels, where that is more):
+a network farther from it would not have the proportions that were asked for."""
 
 
 MAX_MEASURED = 100
 """Width combinations whose latency is measured before giving up."""
 
 MAX_MEASURED_PARAMS = 200_000_000
-"""Of a network whose latency is measured: a wider one may not fit into memory."""
+"""Parameters of a network whose latency is measured: a wider one may not fit into memory."""
 
 ONE_CHANNEL = 1e-6
-"""Of the widest stage: the factor is known when its widths are known to this part of a channel."""
+"""The factor is known when the widest stage's widths are known to this part of a channel."""
 
 
 class MatchError(ArchitectureError):

@@ -281,7 +281,7 @@ def dropout() -> Step:
 
 
 def linear(classes: int) -> Step:
-    """With a bias: (C,) -> (classes,)."""
+    """A linear layer with a bias: (C,) -> (classes,)."""
 
     def at(shape: Shape) -> Layer:
         macs = shape[0] * classes

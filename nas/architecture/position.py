@@ -25,7 +25,7 @@ def block_position(block: Block, in_channels: int) -> float:
 
 
 def position(architecture: Architecture) -> float:
-    """Mean over the blocks."""
+    """Mean position of the blocks."""
     return fmean(block_position(*block) for block in architecture.blocks_with_input())
 
 
@@ -36,7 +36,7 @@ def is_end(architecture: Architecture) -> bool:
 
 
 def end_names(orders: Sequence[str]) -> tuple[str, ...]:
-    """Of the ends: regular convolutions, and one segment per channel in each of the orders."""
+    """Names of the ends: regular convolutions, and one segment per channel in each order."""
     return ("plain", *(f"C, {order.replace('_', ' ')}" for order in orders))
 
 

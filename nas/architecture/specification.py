@@ -99,7 +99,7 @@ PLAIN_VALUES: dict[str, Any] = {
     "pointwise_groups": 1,
     "norm_between": False,
 }
-"""Of the fields that say something of a 1x1 step, in a convolution that has none."""
+"""Values of the fields that say something of a 1x1 step, in a convolution that has none."""
 
 
 @dataclass(frozen=True)

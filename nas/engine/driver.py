@@ -169,7 +169,7 @@ class Driver:
         return None
 
     def _known_result(self, spec: TrialSpec) -> tuple[Measurement, ...] | None:
-        """Of the same trainings; what depends on the machine is measured in every study."""
+        """What the same trainings gave; what depends on the machine is measured in every study."""
         if any(OBJECTIVES[name].of_machine for name in self.objectives):
             return None
         return result_in_store(self.store, spec, self.data.fingerprint)

@@ -39,7 +39,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Of the checkout that this file belongs to; nothing where it was installed from a package."""
+    """The commit of the checkout that this file is in; nothing where a package was installed."""
     folder = Path(__file__).parent
     try:
         _git(folder, "ls-files", "--error-unmatch", Path(__file__).name)

@@ -24,7 +24,7 @@ from trials.store import engine_options
 
 _PREFIX = "nas "
 _NAME_LENGTH = 63
-"""Of an application name in PostgreSQL."""
+"""Characters of an application name that PostgreSQL keeps."""
 
 
 class StudyLocked(RuntimeError):
@@ -90,7 +90,7 @@ def _me() -> str:
 
 
 def _key(what: str) -> int:
-    """Of an advisory lock."""
+    """The number of an advisory lock."""
     return int.from_bytes(hashlib.sha256(f"nas: {what}".encode()).digest()[:8], signed=True)
 
 

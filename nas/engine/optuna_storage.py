@@ -52,7 +52,7 @@ class StudyTrials:
 
     @cached_property
     def study_id(self) -> int:
-        """Of the study in the database."""
+        """The number of the study in the database."""
         return self.storage.get_study_id_from_name(self.study)
 
     def _id(self, number: int) -> int:

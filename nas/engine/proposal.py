@@ -60,7 +60,7 @@ class Proposer(Protocol):
 
 
 def directions(objectives: Sequence[str]) -> list[Direction]:
-    """Of each objective, as Optuna names them."""
+    """The direction of each objective, as Optuna names it."""
     return [OBJECTIVES[name].direction for name in objectives]
 
 

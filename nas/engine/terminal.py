@@ -7,19 +7,19 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
+WIDTH = 200
+"""Columns of text where there is no terminal to fit into, so that no column of a table is cut."""
 
-def console(
-    quiet: bool = False, width: int = 200, soft_wrap: bool = False, stderr: bool = False
-) -> Console:
+
+def console(quiet: bool = False, soft_wrap: bool = False, stderr: bool = False) -> Console:
     """A console for this program's output.
 
     Args:
-        width: where there is no terminal to fit into, so that no column is cut.
         stderr: for what is no result, such as progress.
     """
     made = Console(quiet=quiet, highlight=False, soft_wrap=soft_wrap, stderr=stderr)
     if not made.is_terminal:
-        made.width = width
+        made.width = WIDTH
     return made
 
 

@@ -15,7 +15,7 @@ from trials.measurement import Measurement
 def complete_record(
     spec: TrialSpec, measurements: Sequence[Measurement], objectives: Sequence[str]
 ) -> TrialRecord:
-    """The mean over a trial's seeds."""
+    """The record of a trial: the mean over its seeds."""
     tested = [m.test_accuracy for m in measurements if m.test_accuracy is not None]
     epochs = zip(*(m.curve for m in measurements), strict=True)
     return replace(
@@ -29,7 +29,7 @@ def complete_record(
 
 
 def failed_record(spec: TrialSpec, reason: str) -> TrialRecord:
-    """Of a trial that has no result."""
+    """The record of a trial that has no result."""
     return replace(_record(spec, "failed"), reason=reason)
 
 

@@ -108,7 +108,7 @@ def compare(run: Run, trained: Run, samples: Samples, tolerance: float, raw: boo
 
 @torch.inference_mode()
 def accuracy_of(run: Run, samples: Samples, raw: bool) -> float | None:
-    """On all samples; None where they have no labels."""
+    """Accuracy on all samples; None where they have no labels."""
     if samples.labels is None:
         return None
     found = [

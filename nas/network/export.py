@@ -30,7 +30,8 @@ from nas.network.source import Provenance, model_source
 TOLERANCE = 1e-5
 
 FILES = ("weights.safetensors", "architecture.json", "README.md", "model.py")
-"""In the order in which they are replaced: a source comes after the weights that it loads."""
+"""Files of an export, in the order in which they are replaced: a source comes after the weights it
+loads."""
 
 Card = Callable[[Sequence[ExportedFile]], str]
 """The text of a model card, of the files that were compared."""
@@ -196,7 +197,7 @@ def _renamed(network: nn.Module, exported: nn.Module) -> dict[str, torch.Tensor]
 
 
 def _as_exported(tensor: torch.Tensor) -> torch.Tensor:
-    """On the CPU and, if it holds fractions, in float32."""
+    """The tensor on the CPU and, if it holds fractions, in float32."""
     tensor = tensor.detach().cpu().contiguous()
     return tensor.float() if tensor.is_floating_point() else tensor
 

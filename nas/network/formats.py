@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 Run = Callable[[Tensor], Tensor]
-"""From the images that a file takes to logits (N, classes)."""
+"""What a file computes: from the images that it takes, logits (N, classes)."""
 
 
 @dataclass(frozen=True)

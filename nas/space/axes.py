@@ -73,7 +73,7 @@ class AxisSpec:
 
     @property
     def valid_values(self) -> str:
-        """In words, separated by commas."""
+        """What a file may say, in words separated by commas."""
         if self.values:
             return self.values
         item = TypeAdapter(self.choices).json_schema()["items"]
@@ -170,5 +170,5 @@ AXES = {
         AxisSpec("pointwise_groups", Choices[Channels], misfits=_group_misfits),
     )
 }
-"""By name, in the order in which they are drawn: the order of the two steps first, for whether
-other axes have an effect depends on it."""
+"""All axes by name, as they are drawn: the order of the two steps first, for whether others have an
+effect depends on it."""

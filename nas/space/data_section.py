@@ -33,6 +33,6 @@ class DataSection(Section):
 
     @property
     def config(self) -> DataConfig:
-        """For `trials.data.load`."""
+        """The section as `trials.data.load` takes it."""
         resize = Resize(self.resize.size, self.resize.mode) if self.resize else None
         return DataConfig(**self.model_dump(exclude={"resize"}), resize=resize)

@@ -21,7 +21,7 @@ Direction = Literal["maximize", "minimize"]
 
 @dataclass(frozen=True)
 class Objective:
-    """One of them.
+    """One objective.
 
     Attributes:
         name: in a file, and of the study's metric.
@@ -52,7 +52,7 @@ class Objective:
 
     @property
     def heading(self) -> str:
-        """Of a table's column: ``MACs``, ``latency, ms``."""
+        """Heading of a table's column: ``MACs``, ``latency, ms``."""
         return self.noun if self.unit in ("", self.noun) else f"{self.noun}, {self.unit}"
 
     def in_words(self, value: float) -> str:
@@ -61,12 +61,12 @@ class Objective:
         return f"{amount} {self.unit}" if self.unit else f"{self.noun} {amount}"
 
     def count(self, cost: Cost) -> float:
-        """What it is of a network, without running it; of those that are counted."""
+        """Its value for a network, which is not run; of an objective that is counted."""
         counted: float = getattr(cost, self.counted)
         return counted
 
     def value(self, cost: Cost, measurements: Sequence[Measurement]) -> float:
-        """What it is of a trial with one complete measurement or several."""
+        """Its value for a trial with one complete measurement or several."""
         if self.counted:
             return float(self.count(cost))
         return fmean(getattr(measurement, self.measured) for measurement in measurements)
@@ -131,7 +131,7 @@ OBJECTIVES = {
         ),
     )
 }
-"""By name."""
+"""All objectives, by the names that they have in a file."""
 
 MAXIMIZED = tuple(name for name, o in OBJECTIVES.items() if o.direction == "maximize")
 MINIMIZED = tuple(name for name, o in OBJECTIVES.items() if o.direction == "minimize")

@@ -190,7 +190,7 @@ class TrainingSection(Section):
 
     @property
     def full_recipe(self) -> Recipe:
-        """For `trials.train.train`; without momentum there is no Nesterov momentum either."""
+        """The recipe with the file's changes; without momentum there is no Nesterov momentum."""
         changes = self.model_dump(exclude={"recipe"}, exclude_none=True)
         recipe = replace(RECIPES[self.recipe], **changes)
         return replace(recipe, nesterov=recipe.nesterov and recipe.momentum > 0)

@@ -96,7 +96,7 @@ def _note(document: Document, section: str, detail: ErrorDetails) -> None:
 
 
 _RULES = {"model_type": "must be a mapping", "tuple_type": "must be a list"}
-"""In the words of YAML; pydantic's own words name Python's types and our classes."""
+"""Problems in the words of YAML; pydantic's own name Python's types and our classes."""
 
 
 def _shown(given: object) -> str:

@@ -13,7 +13,7 @@ from nas.space.yaml_document import Document
 GRID_LIMIT = 1_000_000
 
 MAX_ARMS = 1_000
-"""Of a design: beyond that a search is what is wanted."""
+"""Arms of a design: who has more than that wants a search."""
 
 
 def check_images(document: Document, space: SearchSpace) -> bool:

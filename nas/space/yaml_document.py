@@ -47,7 +47,7 @@ class Document:
     keys: dict[Path, Place] = field(default_factory=dict)
 
     def place(self, path: Path, of_key: bool = False) -> Place:
-        """Of a value or of its key; of the nearest enclosing one where the path does not exist."""
+        """Place of a value or its key; of the nearest enclosing one where there is no such path."""
         while path:
             if of_key and path in self.keys:
                 return self.keys[path]

@@ -174,7 +174,7 @@ def _sensitivity(
 
 
 def _p_not_better(fresh: Mapping[str, NDArray[np.float64]], name: str, claim: Claim) -> float:
-    """Of the hypothesis that an interior point beats every end by at least delta.
+    """P-value of the hypothesis that an interior point beats every end by at least delta.
 
     One end that it does not beat is enough, and which one is not known before: Bonferroni.
     """

@@ -95,12 +95,12 @@ class Comparison:
         return float(self.differences.std(ddof=1)) if self.seeds > 1 else float("nan")
 
     def p_greater(self, shift: float) -> float:
-        """Of the hypothesis that the true mean is at most ``shift``."""
+        """P-value of the hypothesis that the true mean is at most ``shift``."""
         extreme = int(np.searchsorted(self.subset_means, shift + TIE, side="right"))
         return (1 + extreme) / (1 + len(self.subset_means))
 
     def p_less(self, shift: float) -> float:
-        """Of the hypothesis that the true mean is at least ``shift``."""
+        """P-value of the hypothesis that the true mean is at least ``shift``."""
         below = int(np.searchsorted(self.subset_means, shift - TIE, side="left"))
         return (1 + len(self.subset_means) - below) / (1 + len(self.subset_means))
 

@@ -42,8 +42,8 @@ def arms_to_confirm(
     """
     if not arms:
         return _of_search(records, space, say)
-    trainings = _complete_trainings(records)
-    trained = [arm for arm in arms if arm.name in trainings]
+    by_arm = _complete_trainings(records)
+    trained = [arm for arm in arms if arm.name in by_arm]
     if space.file.confirm is not None and space.file.confirm.arms == "all":
         return tuple(trained)
     candidates = [arm for arm in trained if not arm.control_of]
@@ -54,9 +54,7 @@ def arms_to_confirm(
         chosen = [candidates[i] for i in (*front.undecided, *certain)]
     interior = [arm for arm in candidates if arm.role == "interior"]
     if interior:  # the claim is about the best of them, however far behind it is
-        best = max(
-            interior, key=lambda arm: fmean(t.validation_accuracy for t in trainings[arm.name])
-        )
+        best = max(interior, key=lambda arm: fmean(t.validation_accuracy for t in by_arm[arm.name]))
         chosen = chosen if best in chosen else [*chosen, best]
     originals = {arm.control_of for arm in trained}
     rest = [

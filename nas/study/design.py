@@ -138,7 +138,7 @@ def _arm(
 
 
 def role_of(architecture: Architecture) -> Role:
-    """Of an arm that is no control."""
+    """The role that an architecture has in a design, unless it is a control."""
     return "end" if is_end(architecture) else "interior"
 
 
@@ -166,7 +166,7 @@ _ARMS = TypeAdapter(tuple[Arm, ...])
 
 
 def arms_to_json(arms: Sequence[Arm]) -> str:
-    """For the study's database."""
+    """Arms as the study's database keeps them."""
     return _ARMS.dump_json(tuple(arms), by_alias=True).decode()
 
 

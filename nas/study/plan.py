@@ -128,7 +128,7 @@ def registrations(attributes: dict[str, Any]) -> tuple[Registration, ...]:
 
 
 def registrations_to_json(entries: tuple[Registration, ...]) -> str:
-    """As it is kept and published."""
+    """Plans as they are kept and published."""
     return _REGISTRATIONS.dump_json(entries, indent=1).decode()
 
 

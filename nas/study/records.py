@@ -90,7 +90,7 @@ class TrialRecord:
 
     @cached_property
     def cost(self) -> Cost:
-        """In closed form."""
+        """Its cost, in closed form."""
         return count_cost(self.architecture)
 
     @property
@@ -266,7 +266,7 @@ def read_records(url: str | URL, name: str) -> Records:
 
 
 def confirmation_name(study: str) -> str:
-    """Of the Optuna study, next to the study's own, that holds the confirmation trainings."""
+    """Name of the Optuna study, beside the study's own, with the confirmation trainings."""
     return f"{study}:confirmation"  # no name of a study has a colon
 
 

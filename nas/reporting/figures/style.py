@@ -23,11 +23,11 @@ class Bounded(Protocol):
 
     @property
     def lower(self) -> float:
-        """Of the interval."""
+        """Lower bound of the interval."""
 
     @property
     def upper(self) -> float:
-        """Of the interval."""
+        """Upper bound of the interval."""
 
 
 def error_bars(means: Sequence[Bounded]) -> dict[str, object]:
