@@ -11,13 +11,15 @@ import typer
 
 from nas.cli import BestOption, StorageOption, StudyOption, TrialOption, cli_errors, command
 from nas.network.formats import FORMATS
-from nas.reporting.export_trial import export_trial
+from nas.reporting.export_trial import FormatOptions, export_trial
 from nas.space.errors import InputError
 from nas.study.location import locate_study
 from nas.study.records import read_records
 from nas.study.selection import choose
 
-FORMAT_HELP = "Formats, with commas: pytorch, pt2, onnx; default: all that can be written here."
+FORMAT_HELP = "Any of pytorch, pt2, onnx and int8, with commas; default: all but int8."
+CALIBRATION_HELP = "Training images that int8 finds the ranges of activations by."
+LOSS_HELP = "Percentage points of accuracy that int8 may lose."
 RAW_HELP = "Images as they are stored, (N, H, W, C) uint8, as the input of ONNX."
 
 app = command()
@@ -31,23 +33,27 @@ def export(
     best: BestOption = "knee",
     formats: Annotated[str | None, typer.Option("--format", help=FORMAT_HELP)] = None,
     with_preprocess: Annotated[bool, typer.Option("--with-preprocess", help=RAW_HELP)] = False,
+    calibration: Annotated[int, typer.Option(min=1, help=CALIBRATION_HELP)] = 512,
+    max_loss: Annotated[float, typer.Option(min=0, max=100, help=LOSS_HELP)] = 1.0,
     storage: StorageOption = None,
 ) -> None:
     """Write model.py, weights.safetensors, architecture.json, a model card, and other formats."""
     with cli_errors():
-        wanted = _formats(formats)
+        options = FormatOptions(_formats(formats), with_preprocess, calibration, max_loss)
         place = locate_study(study, storage)
         records = read_records(place.url, place.name)
         record = choose(records, best, trial)
         say = partial(print, file=sys.stderr)
-        export_trial(records, record, place.folder, output, say, wanted, with_preprocess)
+        export_trial(records, record, place.folder, output, say, options)
         print(f"trial {record.number} is in {output}")
 
 
 def _formats(names: str | None) -> tuple[str, ...]:
     """The formats beside ``pytorch``: those that are named, or that can be written here."""
     if names is None:
-        return tuple(name for name, format_ in FORMATS.items() if not format_.missing)
+        return tuple(
+            n for n, format_ in FORMATS.items() if format_.by_default and not format_.missing
+        )
     wanted = tuple(dict.fromkeys(name.strip() for name in names.split(",")))
     known = ("pytorch", *FORMATS)
     for name in wanted:

@@ -33,12 +33,14 @@ class Samples:
         labels: (N,), int64; None of random images.
         mean: of each channel (C,), in units of 0 to 255.
         std: of each channel (C,), in the same units.
+        calibration: (M, H, W, C), uint8: others, to find the ranges of activations by.
     """
 
     images: Tensor
     labels: Tensor | None
     mean: Tensor
     std: Tensor
+    calibration: Tensor
 
     @classmethod
     def random(cls, shape: tuple[int, int, int], mean: Tensor, std: Tensor) -> Samples:
@@ -49,7 +51,8 @@ class Samples:
         """
         channels, height, width = shape
         pixels = np.random.default_rng(0).integers(0, 256, (32, height, width, channels), np.uint8)
-        return cls(torch.from_numpy(pixels), None, mean, std)
+        images = torch.from_numpy(pixels)
+        return cls(images, None, mean, std, images)
 
     def normalised(self, images: Tensor) -> Tensor:
         """(N, H, W, C) uint8 as the network's input (N, C, H, W)."""
@@ -58,6 +61,20 @@ class Samples:
     def batches(self, size: int) -> Iterator[Tensor]:
         """All images, so many at once."""
         yield from torch.split(self.images, size)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Of accuracy, in percentage points, paired over images, with an interval of 95%.
+
+    Attributes:
+        images: of the comparison.
+    """
+
+    points: float
+    low: float
+    high: float
+    images: int
 
 
 @dataclass(frozen=True)
@@ -70,6 +87,7 @@ class ExportedFile:
         size: in bytes.
         deviation: largest difference of an output.
         accuracy: on the whole validation split; None without it.
+        loss: of accuracy against the trained network, where outputs may differ.
         latency_ms: of one image on one thread of this machine's CPU, median.
     """
 
@@ -79,6 +97,7 @@ class ExportedFile:
     deviation: float
     accuracy: float | None
     latency_ms: float
+    loss: Loss | None = None
 
 
 @torch.inference_mode()
@@ -106,16 +125,33 @@ def compare(run: Run, trained: Run, samples: Samples, tolerance: float, raw: boo
     return largest
 
 
-@torch.inference_mode()
 def accuracy_of(run: Run, samples: Samples, raw: bool) -> float | None:
-    """Accuracy on all samples; None where they have no labels."""
-    if samples.labels is None:
-        return None
+    """On all samples; None where they have no labels."""
+    return None if samples.labels is None else float(_right(run, samples, raw).mean())
+
+
+def loss_of(run: Run, trained: Run, samples: Samples, raw: bool) -> Loss:
+    """How much less accurate a file is than the trained network, on the same images.
+
+    Normal approximation to the mean of the paired differences, each -1, 0 or 1.
+
+    Args:
+        samples: with labels.
+    """
+    lost = 100 * (_right(trained, samples, raw=False) - _right(run, samples, raw))
+    mean, half = float(lost.mean()), 1.96 * float(lost.std()) / len(lost) ** 0.5
+    return Loss(mean, mean - half, mean + half, len(lost))
+
+
+@torch.inference_mode()
+def _right(run: Run, samples: Samples, raw: bool) -> Tensor:
+    """1 for each image whose class is the most probable one, else 0: (N,), float."""
+    assert samples.labels is not None  # as callers have seen to
     found = [
         run(images if raw else samples.normalised(images)).argmax(dim=1)
         for images in samples.batches(_BATCH)
     ]
-    return float((torch.cat(found) == samples.labels).float().mean())
+    return (torch.cat(found) == samples.labels).double()
 
 
 @torch.inference_mode()

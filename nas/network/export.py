@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import math
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from nas.network.comparison import (
     accuracy_of,
     compare,
     latency_of,
+    loss_of,
 )
 from nas.network.formats import FORMATS, Format, Run, WithPreprocessing, quiet_exporters
 from nas.network.source import Provenance, model_source
@@ -46,6 +48,7 @@ def export_network(
     formats: Sequence[str] = (),
     samples: Samples | None = None,
     with_preprocessing: bool = False,
+    max_loss: float = 1.0,
 ) -> Path:
     """Write a trained network's source, weights, architecture and card: `FILES`.
 
@@ -57,6 +60,7 @@ def export_network(
         formats: names of `FORMATS` to write, too.
         samples: real images to compare them on; noise where there are none.
         with_preprocessing: let ONNX take images as they are stored, (N, H, W, C) uint8.
+        max_loss: of accuracy by int8, in percentage points.
 
     Raises:
         ExportError: a file computes something else; then none is written.
@@ -70,7 +74,7 @@ def export_network(
         if formats:
             samples = samples or _noise(architecture, provenance)
             compared = _Comparison(
-                draft, exported, _on_cpu(network), samples, provenance, with_preprocessing
+                draft, exported, _on_cpu(network), samples, provenance, with_preprocessing, max_loss
             )
             files = [compared.source(), *(compared.file(FORMATS[name]) for name in formats)]
         text = card if isinstance(card, str) else card(files)
@@ -110,6 +114,7 @@ class _Comparison:
     Attributes:
         exported: what ``model.py`` loads.
         with_preprocessing: whether formats that can take images as they are stored.
+        max_loss: of accuracy, in percentage points, where outputs may differ.
     """
 
     draft: Path
@@ -118,6 +123,7 @@ class _Comparison:
     samples: Samples
     provenance: Provenance
     with_preprocessing: bool
+    max_loss: float
 
     def source(self) -> ExportedFile:
         """What there is to say of ``model.py`` and its weights."""
@@ -133,22 +139,32 @@ class _Comparison:
             network = WithPreprocessing(network, self.samples.mean, self.samples.std).eval()
         with quiet_exporters():
             inputs = images if raw else self.samples.normalised(images)
-            format_.write(network, inputs, path, self.provenance)
+            calibration = self.samples.calibration
+            calibration = calibration if raw else self.samples.normalised(calibration)
+            format_.write(network, inputs, path, self.provenance, calibration)
             run = format_.load(path)
         size = path.stat().st_size
         return self._judged(format_.name, format_.file, size, run, format_.tolerance, raw)
 
     def _judged(
-        self, name: str, file: str, size: int, run: Run, tolerance: float, raw: bool
+        self, name: str, file: str, size: int, run: Run, tolerance: float | None, raw: bool
     ) -> ExportedFile:
+        samples, loss = self.samples, None
+        if tolerance is None and samples.labels is None:
+            raise ExportError(f"{file}: there are no labelled images to judge it by")
+        if tolerance is None:
+            loss = loss_of(run, self.trained, samples, raw)
+            if loss.points > self.max_loss:
+                raise ExportError(
+                    f"{file} loses {loss.points:.2f} percentage points of accuracy on "
+                    f"{loss.images:,} images, more than {self.max_loss:g}"
+                )
         try:
-            deviation = compare(run, self.trained, self.samples, tolerance, raw)
+            deviation = compare(run, self.trained, samples, tolerance or math.inf, raw)
         except ExportError as error:
             raise ExportError(f"{file}: {error}") from None
-        accuracy = accuracy_of(run, self.samples, raw)
-        return ExportedFile(
-            name, file, size, deviation, accuracy, latency_of(run, self.samples, raw)
-        )
+        accuracy, latency_ms = accuracy_of(run, samples, raw), latency_of(run, samples, raw)
+        return ExportedFile(name, file, size, deviation, accuracy, latency_ms, loss)
 
 
 def _write(path: Path, text: str) -> None:

@@ -31,22 +31,26 @@ class Format:
     Attributes:
         name: as ``--format`` takes it.
         file: that it is written to.
-        tolerance: of an output, relative where that is above one.
-        write: a network in evaluation mode, for any number of images like the given ones.
+        tolerance: of an output, relative where that is above one; None where outputs may differ,
+            and the loss of accuracy is what counts.
+        write: a network in evaluation mode, for any number of images like the first; the last are
+            images to find the ranges of activations by.
         load: what was written, on one thread of the CPU.
         packages: that have to be there.
         extra: of this project, which has them.
         takes_stored: whether a file takes images as they are stored, (N, H, W, C) uint8.
+        by_default: whether it is written where no format is named.
     """
 
     name: str
     file: str
-    tolerance: float
-    write: Callable[[nn.Module, Tensor, Path, Provenance], None]
+    tolerance: float | None
+    write: Callable[[nn.Module, Tensor, Path, Provenance, Tensor], None]
     load: Callable[[Path], Run]
     packages: tuple[str, ...] = ()
     extra: str = ""
     takes_stored: Callable[[Path], bool] = lambda _path: False
+    by_default: bool = True
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -77,7 +81,9 @@ class WithPreprocessing(nn.Module):
         return logits
 
 
-def _write_pt2(network: nn.Module, images: Tensor, path: Path, provenance: Provenance) -> None:
+def _write_pt2(
+    network: nn.Module, images: Tensor, path: Path, provenance: Provenance, _calibration: Tensor
+) -> None:
     batch = torch.export.Dim("batch")
     program = torch.export.export(network, (images,), dynamic_shapes=({0: batch},))
     metadata = {"metadata.json": json.dumps(_metadata(provenance))}
@@ -89,7 +95,9 @@ def _load_pt2(path: Path) -> Run:
     return run
 
 
-def _write_onnx(network: nn.Module, images: Tensor, path: Path, provenance: Provenance) -> None:
+def _write_onnx(
+    network: nn.Module, images: Tensor, path: Path, provenance: Provenance, _calibration: Tensor
+) -> None:
     batch = torch.export.Dim("batch")
     program = torch.onnx.export(
         network, (images,), dynamo=True, dynamic_shapes=({0: batch},), verbose=False,
@@ -100,6 +108,33 @@ def _write_onnx(network: nn.Module, images: Tensor, path: Path, provenance: Prov
         {name: json.dumps(value) for name, value in _metadata(provenance).items()}
     )
     program.save(path, external_data=False)
+
+
+def _write_int8(
+    network: nn.Module, images: Tensor, path: Path, provenance: Provenance, calibration: Tensor
+) -> None:
+    """Static quantisation of convolutions and the linear head, weights per channel.
+
+    Of these alone: a pool that pads as TensorFlow does takes in minus infinity, and the range of
+    that would leave nothing of the others.
+    """
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+
+    class Batches(CalibrationDataReader):  # type: ignore[misc]  # it comes without types
+        def __init__(self) -> None:
+            self.batches = iter(torch.split(calibration, 32))
+
+        def get_next(self) -> dict[str, object] | None:
+            batch = next(self.batches, None)
+            return None if batch is None else {"images": batch.numpy()}
+
+    floats = path.with_name("float.onnx")
+    _write_onnx(network, images, floats, provenance, calibration)
+    quantize_static(
+        floats, path, Batches(), quant_format=QuantFormat.QDQ, per_channel=True,
+        op_types_to_quantize=["Conv", "Gemm"],
+    )  # fmt: skip
+    floats.unlink()
 
 
 def _load_onnx(path: Path) -> Run:
@@ -140,6 +175,11 @@ FORMATS = {
             packages=("onnx", "onnxscript", "onnxruntime"), extra="onnx",
             takes_stored=_onnx_takes_stored,
         ),
+        Format(
+            "int8", "model.int8.onnx", None, _write_int8, _load_onnx,
+            packages=("onnx", "onnxscript", "onnxruntime"), extra="onnx",
+            takes_stored=_onnx_takes_stored, by_default=False,
+        ),
     )
 }  # fmt: skip
 """Beside ``pytorch``, which is `nas.network.source`; by name."""
@@ -148,12 +188,11 @@ FORMATS = {
 @contextmanager
 def quiet_exporters() -> Iterator[None]:
     """PyTorch's exporters speak of packages that nobody asked for, and of their own future."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        logging.disable(disabled)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from nas.network.comparison import Samples
 from nas.network.export import export_network
+from nas.network.formats import FORMATS
 from nas.reporting.model_card import Trained, model_card, provenance_of
 from nas.study.records import Records, TrialRecord
 from nas.study.trained_network import (
@@ -20,14 +22,30 @@ from nas.study.trained_network import (
 from trials.data import DataError
 
 
+@dataclass(frozen=True)
+class FormatOptions:
+    """What is written beside ``model.py``.
+
+    Attributes:
+        names: of `nas.network.formats.FORMATS`.
+        with_preprocessing: let ONNX take images as they are stored.
+        calibration: training images that int8 finds the ranges of activations by.
+        max_loss: of accuracy by int8, in percentage points.
+    """
+
+    names: tuple[str, ...] = ()
+    with_preprocessing: bool = False
+    calibration: int = 512
+    max_loss: float = 1.0
+
+
 def export_trial(
     records: Records,
     record: TrialRecord,
     study_folder: Path,
     output: Path,
     say: Callable[[str], None] = lambda _message: None,
-    formats: Sequence[str] = (),
-    with_preprocessing: bool = False,
+    formats: FormatOptions = FormatOptions(),
 ) -> Path:
     """Export a trial's network as it was trained.
 
@@ -35,7 +53,7 @@ def export_trial(
     compared on the validation images, or on noise where these are not there.
 
     Args:
-        formats: names of `nas.network.formats.FORMATS` to write, too.
+        formats: that are written beside ``model.py``.
 
     Raises:
         ExportError: the exported files compute something else.
@@ -56,15 +74,20 @@ def export_trial(
         output,
         provenance_of(records, record, trained),
         partial(model_card, records, record, trained),
-        formats,
-        _samples(records, say) if formats else None,
-        with_preprocessing,
+        formats.names,
+        _samples(records, formats, say) if formats.names else None,
+        formats.with_preprocessing,
+        formats.max_loss,
     )
 
 
-def _samples(records: Records, say: Callable[[str], None]) -> Samples | None:
+def _samples(
+    records: Records, formats: FormatOptions, say: Callable[[str], None]
+) -> Samples | None:
     try:
-        return validation_samples(records)
+        return validation_samples(records, formats.calibration)
     except DataError as error:
+        if any(FORMATS[name].tolerance is None for name in formats.names):
+            raise  # there is no noise to judge an accuracy by
         say(f"formats are compared on noise: {error}")
         return None

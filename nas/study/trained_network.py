@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
@@ -81,18 +82,23 @@ def data_of(records: Records) -> ImageData:
     return data
 
 
-def validation_samples(records: Records) -> Samples:
+def validation_samples(records: Records, calibration: int) -> Samples:
     """The validation split of a study, to compare exported files on.
+
+    Args:
+        calibration: so many training images, always the same, for the ranges of activations.
 
     Raises:
         DataError: the images are not there.
     """
     data = data_of(records)
+    chosen = np.random.default_rng(0).permutation(len(data.train))[:calibration]
     return Samples(
         torch.from_numpy(data.validation.images),
         torch.from_numpy(data.validation.labels),
         torch.tensor(data.mean),
         torch.tensor(data.std),
+        torch.from_numpy(data.train.images[chosen]),
     )
 
 
