@@ -22,6 +22,9 @@ from nas.space.errors import InputError
 from nas.space.load import build_space, read_document
 from nas.study.location import shown_url, storage_url
 
+STUDY = "Name of the study; default: the file's."
+OUTPUT = "Folder of the results; default: runs/STUDY."
+GPUS = "GPUs per trial; may be a fraction."
 SAMPLERS = "Sampler: tpe, nsga2, nsga3, gp, random or grid."
 CONTROLS = "Negative (twin) and positive (handicapped) controls, added to a design."
 
@@ -33,16 +36,10 @@ def search(
     space: Annotated[Path, typer.Option(help="Search-space file (YAML).")],
     trials: Annotated[int | None, typer.Option(help="Number of complete trials.")] = None,
     storage: StorageOption = None,
-    study: Annotated[
-        str | None, typer.Option(help="Name of the study; default: the file's.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Folder of the results; default: runs/STUDY.")
-    ] = None,
+    study: Annotated[str | None, typer.Option(help=STUDY)] = None,
+    output: Annotated[Path | None, typer.Option(help=OUTPUT)] = None,
     cpus_per_trial: Annotated[float | None, typer.Option(help="CPU cores per trial.")] = None,
-    gpus_per_trial: Annotated[
-        float | None, typer.Option(help="GPUs per trial; may be a fraction.")
-    ] = None,
+    gpus_per_trial: Annotated[float | None, typer.Option(help=GPUS)] = None,
     ray_address: RayOption = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the whole study.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of each training.")] = None,
