@@ -60,9 +60,6 @@ Step = Callable[[Shape], Layer]
 Steps = Mapping[str, Step]
 
 
-# Modules that hold others.
-
-
 def _holding(
     module: str, shape: Shape, output: Shape, children: Mapping[str, Layer], row: Row | None = None
 ) -> Layer:
@@ -75,7 +72,7 @@ def _holding(
 
 
 def sequential(steps: Steps, row: Row | None = None) -> Step:
-    """One after the other; with a row where they are one layer together."""
+    """Modules one after the other; with a row where they are one layer together."""
 
     def at(shape: Shape) -> Layer:
         children, output = {}, shape
@@ -88,7 +85,7 @@ def sequential(steps: Steps, row: Row | None = None) -> Step:
 
 
 def residual(branch: Step, shortcut: Step) -> Step:
-    """The sum of two."""
+    """The sum of two modules over the same input."""
 
     def at(shape: Shape) -> Layer:
         children = {"branch": branch(shape), "shortcut": shortcut(shape)}
@@ -98,16 +95,13 @@ def residual(branch: Step, shortcut: Step) -> Step:
 
 
 def concatenation(*towers: Step) -> Step:
-    """Side by side over the same input, as in Inception modules (Chollet 2016, figure 1)."""
+    """Modules side by side over one input, as in Inception modules (Chollet 2016, figure 1)."""
     return lambda shape: _concatenated("Concatenation", shape, [tower(shape) for tower in towers])
 
 
 def _concatenated(module: str, shape: Shape, layers: list[Layer]) -> Layer:
     output = (sum(layer.output[0] for layer in layers), *layers[0].output[1:])
     return _holding(module, shape, output, {str(i): layer for i, layer in enumerate(layers)})
-
-
-# Convolutions, without biases: batch norm follows.
 
 
 class SegmentGroup(NamedTuple):
@@ -138,7 +132,7 @@ def convolution(
     dilation: int = 1,
     groups: int = 1,
 ) -> Step:
-    """PyTorch's own, with a square kernel."""
+    """PyTorch's own, with a square kernel and without a bias: batch norm follows."""
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     options["bias"] = False
     row = Row("convolution", kernel, stride, groups)
@@ -185,7 +179,7 @@ def segmented_convolution(
 
 
 def pointwise_convolution(out_channels: int, stride: int = 1) -> Step:
-    """1 x 1; a strided one drops positions first and convolves what is left.
+    """A 1 x 1 convolution; a strided one drops positions first and convolves what is left.
 
     A strided 1 x 1 in oneDNN has wrong weight gradients on CPU in `channels_last` with fewer than
     eight input channels (uxlfoundation/oneDNN#6035, PyTorch 2.13).
@@ -193,9 +187,6 @@ def pointwise_convolution(out_channels: int, stride: int = 1) -> Step:
     steps = {"subsample": _subsample(stride)} if stride > 1 else {}
     steps["conv"] = convolution(out_channels)
     return sequential(steps, Row("convolution", 1, stride))
-
-
-# Padding, and what moves or drops positions and channels.
 
 
 def _padding(
@@ -229,18 +220,15 @@ def channel_shuffle(groups: int) -> Step:
     return lambda shape: Layer("Interleave", shape, shape, (shape[0], groups))
 
 
-# Pooling.
-
-
 def max_pool(stride: int, padding: Padding = "symmetric") -> Step:
-    """3 x 3: (C, H, W) -> (C, ceil(H / stride), ceil(W / stride))."""
+    """Max pooling, 3 x 3: (C, H, W) -> (C, ceil(H / stride), ceil(W / stride))."""
     pad, steps = _padding(3, stride, 1, padding, value=float("-inf"))
     row = Row("max pool", 3, stride)
     return sequential({**steps, "pool": _pool("MaxPool2d", stride, pad)}, row)
 
 
 def average_pool() -> Step:
-    """3 x 3 with stride 1, as in Inception modules; PyTorch counts the padding in the mean."""
+    """Average pooling, 3 x 3 with stride 1, as in Inception modules; padding counts in the mean."""
     return sequential({"pool": _pool("AvgPool2d", 1, 1)}, Row("average pool", 3))
 
 
@@ -254,11 +242,8 @@ def _pool(module: str, stride: int, padding: int) -> Step:
     return at
 
 
-# What works on single values, and the head.
-
-
 def batch_norm(epsilon: float = 1e-5) -> Step:
-    """One scale and one shift a channel."""
+    """Batch norm: one scale and one shift a channel."""
     options, row = {"eps": epsilon}, Row("batch norm")
     return lambda shape: Layer(
         "BatchNorm2d", shape, shape, shape[:1], options, {}, 2 * shape[0], row=row
@@ -276,7 +261,7 @@ def global_mean() -> Step:
 
 
 def dropout() -> Step:
-    """Off until a recipe turns it on."""
+    """Dropout, off until a recipe turns it on."""
     return lambda shape: Layer("Dropout", shape, shape, options={"p": 0.0})
 
 

@@ -32,7 +32,8 @@ from nas.space.objectives import OBJECTIVES
 from nas.study.design import Design, unique_key
 from nas.study.records import Records, TrialRecord, open_storage, records_of
 from trials.data import DataSummary
-from trials.measurement import Measurement, Outbox
+from trials.measurement import Measurement
+from trials.outbox import Outbox
 from trials.store import Store, use_write_ahead_log
 
 FAILURES = 10
@@ -150,8 +151,6 @@ class Driver:
         driver.recover(earlier)
         return driver
 
-    # Handing out.
-
     def next(self) -> TrialSpec | None:
         """The next trial to run, or nothing: all are running, or the search is over."""
         while self._wants_more:
@@ -202,8 +201,6 @@ class Driver:
         """Whether so many trials have failed in a row that the others would, too."""
         return len(self.failures_in_row) >= FAILURES
 
-    # Recording.
-
     def record(self, trial: int, measurements: Sequence[Measurement]) -> None:
         """Record the result of a trial.
 
@@ -246,8 +243,6 @@ class Driver:
     def _is_planned(self, key: str) -> bool:
         """Whether a trial is of the design, whose arms and seeds may have been more before."""
         return self.planned is None or key in self.planned
-
-    # Recovering.
 
     def recover(self, earlier: Sequence[FrozenTrial]) -> None:
         """Adopt results that an earlier driver did not record; queue what it did not finish."""
@@ -297,8 +292,6 @@ class Driver:
 
     def _spec_of(self, trial: FrozenTrial) -> TrialSpec:
         return spec_of(trial, self.space.file.training.full_recipe)
-
-    # The study as a whole.
 
     def records(self) -> Records:
         """The study as the database has it."""

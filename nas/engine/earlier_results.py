@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from nas.engine.trial_spec import TrialSpec
-from trials.measurement import Measurement, Outbox
+from trials.measurement import Measurement
+from trials.outbox import Outbox
 from trials.store import Store
 
 

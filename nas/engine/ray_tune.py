@@ -24,7 +24,8 @@ from ray.tune.search import Searcher
 from nas.engine.trial_spec import TrialSpec
 from nas.network.build import build_network
 from trials.data import ImageData, Split
-from trials.measurement import Measurement, Outbox, from_json, to_json
+from trials.measurement import Measurement, from_json, to_json
+from trials.outbox import Outbox
 from trials.train import Resident
 from trials.trial import Subject, prepare_process, run_trial
 
