@@ -107,6 +107,18 @@ def test_the_loss_is_paired_over_images():
     assert loss.images == 100
 
 
+def test_no_difference_in_a_hundred_images_may_be_three():
+    pixels = torch.zeros(100, 1, 1, 1, dtype=torch.uint8)
+    labels = torch.zeros(100, dtype=torch.int64)
+    samples = Samples(pixels, labels, torch.zeros(1), torch.ones(1), pixels)
+
+    def run(images):
+        return torch.zeros(len(images), 2)
+
+    loss = loss_of(run, run, samples, raw=False)
+    assert (loss.points, loss.low, loss.high) == (0, -3, 3)
+
+
 def test_without_labels_there_is_nothing_to_judge_it_by(trained, tmp_path):
     architecture, network = trained["symmetric"]
     with pytest.raises(ExportError, match=r"model.int8.onnx: there are no labelled images"):
