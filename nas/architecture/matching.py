@@ -74,6 +74,32 @@ def match_cost(
     return _match(architecture, wanted, tolerance, lambda a: of(count_cost(a)), unit)
 
 
+def cost_range(architecture: Architecture, of: Callable[[Cost], float]) -> tuple[float, float]:
+    """Lowest and highest cost of a network whose widths are scaled by one factor.
+
+    As far as it stays the network it is: at least one channel for each segment, and projections
+    remain projections.
+
+    Args:
+        of: the part of a network's cost that is meant.
+    """
+    widths = widths_of(architecture)
+    scales = [width / max(widths) for width in range(1, MAX_CHANNELS + 1)]
+    valid = (a for a in (_scaled(architecture, widths, scale) for scale in scales) if a)
+    lowest = next(valid, architecture)
+    highest = _scaled(architecture, widths, scales[-1]) or architecture
+    return of(count_cost(lowest)), of(count_cost(highest))
+
+
+def _scaled(
+    architecture: Architecture, widths: tuple[int, ...], scale: float
+) -> Architecture | None:
+    """The same network at other widths, or nothing where there is none."""
+    scaled = _at_widths(architecture, _rounded([scale * width for width in widths]))
+    same = scaled is not None and _shortcuts(scaled) == _shortcuts(architecture)
+    return scaled if same else None
+
+
 def match_latency(
     architecture: Architecture,
     latency_ms: float,

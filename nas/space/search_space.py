@@ -214,6 +214,14 @@ class SearchSpace:
                 found.append((combination, error))
         return tuple(found)
 
+    def unmatched(self, combination: Mapping[str, Choice]) -> Architecture:
+        """A combination at the declared widths, whatever it costs.
+
+        Raises:
+            ArchitectureError: it cannot exist.
+        """
+        return self._at([s.draw(lambda p: combination[p.name]) for s in self.point_spaces])
+
     def _chosen(self, combination: Mapping[str, Choice]) -> Architecture:
         return self.decode(lambda parameter: combination[parameter.name])
 

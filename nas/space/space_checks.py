@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from nas.architecture.matching import MatchError, cost_range
 from nas.architecture.specification import ArchitectureError
+from nas.space.axes import Choice
 from nas.space.errors import Path
 from nas.space.objectives import COUNTED, OBJECTIVES
 from nas.space.quantities import format_count
@@ -75,13 +79,47 @@ def _check_arms(document: Document, space: SearchSpace) -> None:
             of_key=True,
         )
         return
+    unmatched = []
     for combination, found in space.architectures:
-        if not isinstance(found, ArchitectureError):
-            continue
-        place, hint = _matched(space), _OTHER_COST
         if isinstance(found, Infeasible):
-            place, hint = (found.limit, "at_most"), "allow more, or leave the arm out"
-        document.add_problem(place, f"the arm {space.name_of(combination)}: {found}", hint)
+            message = f"the arm {space.name_of(combination)}: {found}"
+            hint = "allow more, or leave the arm out"
+            document.add_problem((found.limit, "at_most"), message, hint)
+        elif isinstance(found, MatchError):
+            unmatched.append(combination)
+        elif isinstance(found, ArchitectureError):
+            message = f"the arm {space.name_of(combination)}: {found}"
+            document.add_problem(_matched(space), message, _OTHER_COST)
+    if unmatched:
+        _say_what_can_be_matched(document, space, unmatched)
+
+
+def _say_what_can_be_matched(
+    document: Document, space: SearchSpace, unmatched: Sequence[Mapping[str, Choice]]
+) -> None:
+    """Once for all arms: what those that cannot have the cost can have, and what all can."""
+    matched = space.file.matched
+    assert matched is not None  # or nothing would have been matched
+    objective = OBJECTIVES[matched.cost]
+    ranges = {
+        space.name_of(combination): cost_range(space.unmatched(combination), objective.count)
+        for combination, _ in space.architectures
+    }
+    shown = [
+        f"{name} ({ranges[name][0]:,.0f} to {format_count(ranges[name][1])})"
+        for name in map(space.name_of, unmatched)
+    ]
+    more = f"; and {len(shown) - 6} more" if len(shown) > 6 else ""
+    low, high = max(r[0] for r in ranges.values()), min(r[1] for r in ranges.values())
+    inside = low <= matched.wanted <= high
+    document.add_problem(
+        _matched(space),
+        f"no widths cost {matched.wanted:,.0f} {objective.unit} within {matched.tolerance:.2%} in "
+        f"{len(unmatched)} of {len(ranges)} arms: {'; '.join(shown[:6])}{more}",
+        "a larger tolerance, or other widths"
+        if inside
+        else f"all arms can cost from {low:,.0f} to {format_count(high)} {objective.unit}",
+    )
 
 
 def check_plan(document: Document, file: SpaceFile) -> None:
