@@ -30,7 +30,8 @@ class Style(StrEnum):
 
 
 FILES = "Pictures, or folders of them."
-FORMAT = "pytorch, pt2 or onnx."
+FORMAT = "Format of the model: pytorch, pt2 or onnx."
+STYLE = "Style of the output."
 
 app = command()
 
@@ -41,7 +42,7 @@ def predict(
     model: Annotated[Path, typer.Option(help="Folder of an exported network.")],
     format_name: Annotated[str, typer.Option("--format", help=FORMAT)] = "pytorch",
     top: Annotated[int, typer.Option(min=1, help="Classes for each picture.")] = 5,
-    style: Annotated[Style, typer.Option("--as", help="How to print them.")] = Style.table,
+    style: Annotated[Style, typer.Option("--as", help=STYLE)] = Style.table,
 ) -> None:
     """Print the most probable classes of pictures."""
     with cli_errors():
