@@ -25,7 +25,7 @@ from nas.engine.driver import Driver
 from nas.engine.environment import describe_environment
 from nas.engine.trial_spec import TrialSpec
 from nas.space.load import build_space, read_document
-from nas.study.records import TrialRecord
+from nas.study.trial_record import TrialRecord
 from trials.data import load
 from trials.measurement import Measurement
 from trials.recipe import Recipe

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from nas.cli import BestOption, StorageOption, StudyOption, TrialOption, cli_errors, command
-from nas.network.formats import FORMATS
-from nas.reporting.export_trial import FormatOptions, export_trial
+from nas.network.formats import FORMATS, FormatOptions
+from nas.reporting.export_trial import export_trial
 from nas.space.errors import InputError
 from nas.study.location import locate_study
 from nas.study.records import read_records

@@ -26,8 +26,9 @@ from nas.space.load import build_space
 from nas.space.yaml_document import Document
 from nas.study.design import Arm, Design, design_seeds, role_of
 from nas.study.location import StudyPlace, locate_study
-from nas.study.records import Records, TrialRecord, quiet_optuna, read_records
+from nas.study.records import Records, quiet_optuna, read_records
 from nas.study.trained_network import recipe_of
+from nas.study.trial_record import TrialRecord
 from trials.atomic_file import atomic_write_text
 
 LONG_SEEDS = 2

@@ -40,6 +40,9 @@ class Measurement:
         reason: why it failed; empty where it is complete.
         accuracy: on the validation split, after the last epoch.
         test_accuracy: of the same network on the test split, where a confirmation read it.
+        balanced_accuracy: mean over the classes of the accuracy on their images.
+        macro_f1: mean over the classes of F1.
+        top5_accuracy: share of images whose class is among the five best guesses.
         curve: (training loss, validation loss, accuracy) of each epoch.
         latency_ms: of one image, median; ``latency_spread_ms`` is between the quartiles.
         peak_memory_bytes: of the GPU while it trained, the data set included; None on CPU.
@@ -66,6 +69,9 @@ class Measurement:
     accuracy: float | None = None
     test_accuracy: float | None = None
     validation_loss: float | None = None
+    balanced_accuracy: float | None = None
+    macro_f1: float | None = None
+    top5_accuracy: float | None = None
     curve: tuple[tuple[float, float, float], ...] = ()
     latency_ms: float | None = None
     latency_spread_ms: float | None = None

@@ -26,6 +26,7 @@ class Recipe:
         polyak: decay of the averaged weights that are evaluated; 0 evaluates the last weights.
         crop: pixels of zero padding before a random crop to the image's size.
         flip: random horizontal flips.
+        class_weights: ``balanced`` weighs the loss by one over the images of each class.
         initialisation: which stream of random numbers of the seed the weights are drawn from; the
             order of the images and the augmentation are the same in all.
     """
@@ -48,6 +49,7 @@ class Recipe:
     polyak: float = 0.0
     crop: int = 0
     flip: bool = False
+    class_weights: Literal["balanced"] | None = None
     initialisation: int = 0
 
     def learning_rate_at(self, step: int, total_steps: int, images_per_epoch: int) -> float:
@@ -68,11 +70,14 @@ class Recipe:
     def key(self) -> str:
         """Sixteen hexadecimal digits over everything but the name and the epochs.
 
-        The usual initialisation counts for nothing, so that the others change no key but theirs.
+        The usual initialisation and equal weights count for nothing, so that others change no key
+        but theirs.
         """
         fields = {k: v for k, v in asdict(self).items() if k not in ("name", "epochs")}
         if self.initialisation == 0:
             del fields["initialisation"]
+        if self.class_weights is None:
+            del fields["class_weights"]
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
 
 

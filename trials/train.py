@@ -60,6 +60,7 @@ class Resident:
 
     def __init__(self, data: ImageData, device: torch.device, test: Split | None = None) -> None:
         self.device = device
+        self.classes = len(data.classes)
         self.train = ResidentSplit(data.train, data, device)
         self.validation = ResidentSplit(data.validation, data, device)
         self.test = ResidentSplit(test, data, device) if test is not None else None
@@ -85,22 +86,22 @@ def train(
     Raises:
         Diverged: the loss of an epoch is not finite.
     """
-    device = data.device
-    _prepare(network, device, recipe.dropout)
+    _prepare(network, data.device, recipe.dropout)
     optimizer = _optimizer(network, recipe)
     averaged = _polyak(network, recipe) if recipe.polyak else None
+    weights = _class_weights(data.train) if recipe.class_weights else None
     evaluated: nn.Module = averaged.module if averaged else network
     # Streams of their own: the initialisation has drawn from the one of the seed itself.
     order = torch.Generator().manual_seed(seed + 1)
-    augmentation = torch.Generator(device).manual_seed(seed + 2)
+    augmentation = torch.Generator(data.device).manual_seed(seed + 2)
     curve: list[Epoch] = []
     seconds = 0.0
     rates = _learning_rates(recipe, len(data.train))
     for epoch_rates in rates:
-        started = now(device)
+        started = now(data.device)
         batches = _shuffled_batches(data.train, recipe, order, augmentation)
-        loss = _train_epoch(network, averaged, optimizer, recipe, batches, epoch_rates)
-        seconds += now(device) - started
+        loss = _train_epoch(network, averaged, optimizer, recipe, weights, batches, epoch_rates)
+        seconds += now(data.device) - started
         curve.append(Epoch(loss, *evaluate(evaluated, data.validation)))
         _check_finite(curve, recipe)
         after_epoch(curve[-1])
@@ -124,6 +125,7 @@ def _train_epoch(
     averaged: AveragedModel | None,
     optimizer: torch.optim.Optimizer,
     recipe: Recipe,
+    weights: Tensor | None,
     batches: Iterable[tuple[Tensor, Tensor]],
     rates: Sequence[float],
 ) -> float:
@@ -134,7 +136,9 @@ def _train_epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate
         with _autocast(images.device):
-            loss = F.cross_entropy(network(images), labels, label_smoothing=recipe.label_smoothing)
+            loss = F.cross_entropy(
+                network(images), labels, weights, label_smoothing=recipe.label_smoothing
+            )
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -142,6 +146,16 @@ def _train_epoch(
             averaged.update_parameters(network)
         losses += loss.detach()
     return float(losses) / len(rates)
+
+
+def _class_weights(split: ResidentSplit) -> Tensor:
+    """One over the images of each class, so that all classes count alike: (C,), mean 1.
+
+    A class without images, which a training split never has, would weigh nothing.
+    """
+    counts = torch.bincount(split.labels).float()
+    weights = torch.where(counts > 0, len(split) / counts.clamp(min=1), 0.0)
+    return weights / weights.mean()
 
 
 def _check_finite(curve: Sequence[Epoch], recipe: Recipe) -> None:
@@ -162,19 +176,26 @@ def seed_weights(recipe: Recipe, seed: int) -> None:
 @torch.no_grad()
 def evaluate(network: nn.Module, split: ResidentSplit) -> tuple[float, float]:
     """Mean cross-entropy and accuracy of a network in evaluation mode."""
-    network.eval()
     device = split.labels.device
     loss = torch.zeros((), dtype=torch.float64, device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
+    for logits, labels in outputs(network, split):
+        loss += F.cross_entropy(logits.float(), labels, reduction="sum")
+        correct += (logits.argmax(dim=1) == labels).sum()
+    return float(loss) / len(split), float(correct) / len(split)
+
+
+def outputs(network: nn.Module, split: ResidentSplit) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logits (B, classes) and labels (B,) of a whole split, in evaluation mode."""
+    network.eval()
+    device = split.labels.device
     height, width = split.images.shape[1:3]
     batch = max(1, EVALUATION_PIXELS // (height * width))
     for indices in torch.split(torch.arange(len(split), device=device), batch):
         images, labels = split.batch(indices)
         with _autocast(device):
             logits = network(images)
-        loss += F.cross_entropy(logits.float(), labels, reduction="sum")
-        correct += (logits.argmax(dim=1) == labels).sum()
-    return float(loss) / len(split), float(correct) / len(split)
+        yield logits, labels
 
 
 def _shuffled_batches(

@@ -21,6 +21,7 @@ from trials.atomic_file import atomic_write
 from trials.measure import measure_latency
 from trials.measurement import NOT_FINITE, Measurement, TrainingKey
 from trials.recipe import Recipe
+from trials.scores import confusion_of
 from trials.train import Diverged, Resident, Training, evaluate, seed_weights, train
 
 
@@ -139,9 +140,9 @@ def _train_and_measure(
     if data.test is not None:
         _, test_accuracy = evaluate(training.network, data.test)
         measurement = replace(measurement, test_accuracy=test_accuracy)
-    for name, measured in ON_DEMAND.items():
-        if name in measure:
-            measurement = replace(measurement, **measured(training.network, subject, data))
+    wanted = [measured for name, measured in ON_DEMAND.items() if name in measure]
+    for measured in dict.fromkeys(wanted):
+        measurement = replace(measurement, **measured(training.network, subject, data))
     if weights:
         save_weights(training.network, weights, started.training)
     return measurement
@@ -152,8 +153,17 @@ def _latency(network: nn.Module, subject: Subject, data: Resident) -> dict[str, 
     return {"latency_ms": timing.median_ms, "latency_spread_ms": timing.spread_ms}
 
 
+def _scores(network: nn.Module, _subject: Subject, data: Resident) -> dict[str, Any]:
+    confusion = confusion_of(network, data.validation, data.classes)
+    return {name: getattr(confusion, name) for name in SCORES}
+
+
+SCORES = ("balanced_accuracy", "macro_f1", "top5_accuracy")
+"""Fields of `Measurement` that one pass over the validation images gives together."""
+
 ON_DEMAND: dict[str, Callable[[nn.Module, Subject, Resident], dict[str, Any]]] = {
     "latency_ms": _latency,
+    **dict.fromkeys(SCORES, _scores),
 }
 """By field of `Measurement`: what measures it of a trained network, with what else it learns."""
 

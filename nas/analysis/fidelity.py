@@ -10,8 +10,9 @@ from sqlalchemy.engine import URL
 from nas.analysis.results import accuracy_of
 from nas.space.errors import InputError
 from nas.statistics.rank_agreement import Fidelity, measure_fidelity
-from nas.study.records import Records, TrialRecord
+from nas.study.records import Records
 from nas.study.trained_network import recipe_of
+from nas.study.trial_record import TrialRecord
 from trials.measurement import Measurement, TrainingKey
 from trials.store import Store
 

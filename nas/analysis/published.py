@@ -97,7 +97,8 @@ def _unreadable(file: Path, error: Exception, where: str = "") -> InputError:
 
 
 def _training(row: dict[str, str]) -> ArmRun:
-    cells = {field.name: row[field.name] for field in fields(Measurement)}
+    # Earlier versions published fewer columns; what has no default is there, or it is an error.
+    cells = {field.name: row[field.name] for field in fields(Measurement) if field.name in row}
     values: dict[str, Any] = {name: cell for name, cell in cells.items() if cell != ""}
     for name in ("curve", "versions"):
         values[name] = json.loads(values[name])

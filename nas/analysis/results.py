@@ -13,7 +13,8 @@ from nas.architecture.specification import Architecture
 from nas.space.schema import SpaceFile
 from nas.study.design import Role, Stage, recipe_of_role, role_of
 from nas.study.plan import Registration
-from nas.study.records import Records, TrialRecord, read_records
+from nas.study.records import Records, read_records
+from nas.study.trial_record import TrialRecord
 from trials.measurement import Measurement, TrainingKey
 from trials.store import Store
 

@@ -25,7 +25,7 @@ from nas.space.yaml_document import Document, assign, document_of
 from nas.study.design import Arm
 from nas.study.identity import SpaceChanged
 from nas.study.location import RUNS, StudyPlace, storage_url
-from nas.study.records import TrialRecord
+from nas.study.trial_record import TrialRecord
 from trials.data import DataConfig, DataError
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.study.location import StudyPlace, locate_study
-from nas.study.records import Records, TrialRecord, read_records
+from nas.study.records import Records, read_records
 from nas.study.selection import choose
+from nas.study.trial_record import TrialRecord
 
 if TYPE_CHECKING:  # each loads for a second, and is needed for some of this alone
     import pandas as pd

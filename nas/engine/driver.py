@@ -28,9 +28,10 @@ from nas.engine.study_setup import open_study
 from nas.engine.trial_result import complete_record, failed_record
 from nas.engine.trial_spec import TrialSpec, names_architecture, spec_of, unique_key_of
 from nas.space import SearchSpace
-from nas.space.objectives import OBJECTIVES
+from nas.space.objectives import OBJECTIVES, measured_fields
 from nas.study.design import Design, unique_key
-from nas.study.records import Records, TrialRecord, open_storage, records_of
+from nas.study.records import Records, open_storage, records_of
+from nas.study.trial_record import TrialRecord
 from trials.data import DataSummary
 from trials.measurement import Measurement
 from trials.outbox import Outbox
@@ -171,7 +172,8 @@ class Driver:
         """What the same trainings gave; what depends on the machine is measured in every study."""
         if any(OBJECTIVES[name].of_machine for name in self.objectives):
             return None
-        return result_in_store(self.store, spec, self.data.fingerprint)
+        measure = measured_fields(self.objectives)
+        return result_in_store(self.store, spec, self.data.fingerprint, measure)
 
     def prepare(self) -> None:
         """Propose a trial for the next worker that is free, while none is: it waits until then."""
@@ -223,8 +225,10 @@ class Driver:
         record = complete_record(spec, measurements, self.objectives)
         self.trials.set_attribute(spec.trial, "curve", json.dumps(record.curve))
         self.trials.set_attribute(spec.trial, "seconds", record.seconds)
-        if record.test_accuracy is not None:
-            self.trials.set_attribute(spec.trial, "test_accuracy", record.test_accuracy)
+        kept = {"accuracy", "balanced_accuracy", "test_accuracy"} - set(self.objectives)
+        for name in sorted(kept):
+            if (value := getattr(record, name)) is not None:
+                self.trials.set_attribute(spec.trial, name, value)
         self.trials.set_state(spec.trial, TrialState.COMPLETE, record.values)
         self.complete += self._is_planned(spec.unique_key)
         self.failures_in_row.clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from nas.engine.trial_spec import TrialSpec
 from trials.measurement import Measurement
 from trials.outbox import Outbox
@@ -26,9 +28,13 @@ def result_in_outbox(
 
 
 def result_in_store(
-    store: Store, spec: TrialSpec, fingerprint: str
+    store: Store, spec: TrialSpec, fingerprint: str, measure: Collection[str]
 ) -> tuple[Measurement, ...] | None:
     """Measurements of the same trainings in this database, by another study perhaps.
+
+    Args:
+        fingerprint: of the data.
+        measure: fields of `Measurement` that are needed; another study may not have wanted them.
 
     Of failures only those that would happen again: memory or a disk may be free the next time.
     """
@@ -36,6 +42,8 @@ def result_in_store(
     for training in spec.trainings(fingerprint):
         found = store.find(training)
         if found is None or (found.state == "failed" and not found.repeatable):
+            return None
+        if found.state == "complete" and any(getattr(found, name) is None for name in measure):
             return None
         measurements.append(found)
         if found.state == "failed":

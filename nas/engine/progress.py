@@ -20,7 +20,7 @@ from rich.progress import (
 from nas.engine.trial_spec import TrialSpec
 from nas.space.objectives import OBJECTIVES
 from nas.statistics.pareto import pareto_front
-from nas.study.records import TrialRecord
+from nas.study.trial_record import TrialRecord
 
 
 class SearchProgress:
@@ -109,8 +109,9 @@ class SearchProgress:
         self.front = (
             {self.records[i].number for i in pareto_front(values)} if len(values) else set()
         )
-        best = max((r.validation_accuracy for r in self.records), default=0.0)
-        status = f"running {self.running}  front {len(self.front)}  best {best:.4f}"
+        best = max((r.values[0] for r in self.records), default=None)
+        shown = "" if best is None else f"  best {best:.4f}"
+        status = f"running {self.running}  front {len(self.front)}{shown}"
         self.bar.update(self.task, completed=len(self.records), status=status)
 
     def _line(self, record: TrialRecord) -> str:

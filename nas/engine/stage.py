@@ -19,7 +19,8 @@ from nas.space.objectives import measured_fields
 from nas.space.quantities import format_count
 from nas.study.design import Design
 from nas.study.location import StudyPlace
-from nas.study.records import TrialRecord, quiet_optuna
+from nas.study.records import quiet_optuna
+from nas.study.trial_record import TrialRecord
 from trials.data import (
     DataError,
     ImageData,
@@ -31,6 +32,7 @@ from trials.data import (
     load_test,
     missing_classes,
 )
+from trials.trial import SCORES
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -182,7 +184,8 @@ class StageRunner:
         resources = self.space.file.resources
         return ray_tune.Job(
             fingerprint=data.summary.fingerprint,
-            measure=measured_fields(driver.objectives),
+            measure=measured_fields(driver.objectives)
+            | frozenset(SCORES if data.imbalanced else ()),
             outbox=driver.outbox.folder.absolute(),
             weights=(self.place.folder / "weights").absolute() if keep_weights else None,
             threads=resources.threads,

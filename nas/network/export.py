@@ -26,7 +26,15 @@ from nas.network.comparison import (
     latency_of,
     loss_of,
 )
-from nas.network.formats import FORMATS, Format, Run, WithPreprocessing, quiet_exporters
+from nas.network.formats import (
+    FORMATS,
+    SOURCE_ALONE,
+    Format,
+    FormatOptions,
+    Run,
+    WithPreprocessing,
+    quiet_exporters,
+)
 from nas.network.source import Provenance, model_source
 
 TOLERANCE = 1e-5
@@ -45,10 +53,8 @@ def export_network(
     folder: str | Path,
     provenance: Provenance | None = None,
     card: str | Card = "",
-    formats: Sequence[str] = (),
+    formats: FormatOptions = SOURCE_ALONE,
     samples: Samples | None = None,
-    with_preprocessing: bool = False,
-    max_loss: float = 1.0,
 ) -> Path:
     """Write a trained network's source, weights, architecture and card: `FILES`.
 
@@ -57,10 +63,8 @@ def export_network(
         folder: is made where it does not exist; an earlier export in it is replaced.
         provenance: what the source says of classes, normalisation and origin.
         card: text of the model card, or what makes it of the files that were compared.
-        formats: names of `FORMATS` to write, too.
+        formats: that are written, too.
         samples: real images to compare them on; noise where there are none.
-        with_preprocessing: let ONNX take images as they are stored, (N, H, W, C) uint8.
-        max_loss: of accuracy by int8, in percentage points.
 
     Raises:
         ExportError: a file computes something else; then none is written.
@@ -71,12 +75,10 @@ def export_network(
         draft = Path(scratch)
         exported = _write_source(draft, architecture, network, provenance)
         files: list[ExportedFile] = []
-        if formats:
+        if formats.names:
             samples = samples or _noise(architecture, provenance)
-            compared = _Comparison(
-                draft, exported, _on_cpu(network), samples, provenance, with_preprocessing, max_loss
-            )
-            files = [compared.source(), *(compared.file(FORMATS[name]) for name in formats)]
+            compared = _Comparison(draft, exported, _on_cpu(network), samples, provenance, formats)
+            files = [compared.source(), *(compared.file(FORMATS[n]) for n in formats.names)]
         text = card if isinstance(card, str) else card(files)
         _write(draft / "README.md", text or f"# {provenance.title}\n")
         _replace(draft, folder)
@@ -113,8 +115,6 @@ class _Comparison:
 
     Attributes:
         exported: what ``model.py`` loads.
-        with_preprocessing: whether formats that can take images as they are stored.
-        max_loss: of accuracy, in percentage points, where outputs may differ.
     """
 
     draft: Path
@@ -122,8 +122,7 @@ class _Comparison:
     trained: Run
     samples: Samples
     provenance: Provenance
-    with_preprocessing: bool
-    max_loss: float
+    options: FormatOptions
 
     def source(self) -> ExportedFile:
         """What there is to say of ``model.py`` and its weights."""
@@ -132,7 +131,7 @@ class _Comparison:
 
     def file(self, format_: Format) -> ExportedFile:
         """Write a format, load it back and compare it."""
-        raw = self.with_preprocessing and format_.name != "pt2"
+        raw = self.options.with_preprocessing and format_.name != "pt2"
         path = self.draft / format_.file
         images, network = self.samples.images[:4], self.exported
         if raw:
@@ -154,10 +153,10 @@ class _Comparison:
             raise ExportError(f"{file}: there are no labelled images to judge it by")
         if tolerance is None:
             loss = loss_of(run, self.trained, samples, raw)
-            if loss.points > self.max_loss:
+            if loss.points > self.options.max_loss:
                 raise ExportError(
                     f"{file} loses {loss.points:.2f} percentage points of accuracy on "
-                    f"{loss.images:,} images, more than {self.max_loss:g}"
+                    f"{loss.images:,} images, more than {self.options.max_loss:g}"
                 )
         try:
             deviation = compare(run, self.trained, samples, tolerance or math.inf, raw)

@@ -185,6 +185,27 @@ FORMATS = {
 """Beside ``pytorch``, which is `nas.network.source`; by name."""
 
 
+@dataclass(frozen=True)
+class FormatOptions:
+    """What is written beside ``model.py``.
+
+    Attributes:
+        names: of `FORMATS`.
+        with_preprocessing: let ONNX take images as they are stored.
+        calibration: training images that int8 finds the ranges of activations by.
+        max_loss: of accuracy by int8, in percentage points.
+    """
+
+    names: tuple[str, ...] = ()
+    with_preprocessing: bool = False
+    calibration: int = 512
+    max_loss: float = 1.0
+
+
+SOURCE_ALONE = FormatOptions()
+"""Nothing beside ``model.py``."""
+
+
 @contextmanager
 def quiet_exporters() -> Iterator[None]:
     """PyTorch's exporters speak of packages that nobody asked for, and of their own future."""

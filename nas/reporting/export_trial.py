@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from nas.network.comparison import Samples
 from nas.network.export import export_network
-from nas.network.formats import FORMATS
+from nas.network.formats import FORMATS, SOURCE_ALONE, FormatOptions
 from nas.reporting.model_card import Trained, model_card, provenance_of
-from nas.study.records import Records, TrialRecord
+from nas.study.records import Records
 from nas.study.trained_network import (
     MissingWeights,
     load_trained,
@@ -19,24 +18,8 @@ from nas.study.trained_network import (
     train_again,
     validation_samples,
 )
+from nas.study.trial_record import TrialRecord
 from trials.data import DataError
-
-
-@dataclass(frozen=True)
-class FormatOptions:
-    """What is written beside ``model.py``.
-
-    Attributes:
-        names: of `nas.network.formats.FORMATS`.
-        with_preprocessing: let ONNX take images as they are stored.
-        calibration: training images that int8 finds the ranges of activations by.
-        max_loss: of accuracy by int8, in percentage points.
-    """
-
-    names: tuple[str, ...] = ()
-    with_preprocessing: bool = False
-    calibration: int = 512
-    max_loss: float = 1.0
 
 
 def export_trial(
@@ -45,7 +28,7 @@ def export_trial(
     study_folder: Path,
     output: Path,
     say: Callable[[str], None] = lambda _message: None,
-    formats: FormatOptions = FormatOptions(),
+    formats: FormatOptions = SOURCE_ALONE,
 ) -> Path:
     """Export a trial's network as it was trained.
 
@@ -74,10 +57,8 @@ def export_trial(
         output,
         provenance_of(records, record, trained),
         partial(model_card, records, record, trained),
-        formats.names,
+        formats,
         _samples(records, formats, say) if formats.names else None,
-        formats.with_preprocessing,
-        formats.max_loss,
     )
 
 

@@ -13,14 +13,10 @@ def front_csv(records: Records) -> str:
     """A row for each trial of the front, cheapest first."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    # A column of every study where the value could be had on any machine, so that fronts of studies
-    # with other objectives have the same columns.
-    names = [
-        name
-        for name, objective in OBJECTIVES.items()
-        if name in records.objectives or not objective.needs_gpu
-    ]
-    known = {*COUNTED, *records.objectives}
+    # Some columns of every study, so that fronts of studies with other objectives can be compared.
+    shown = {"accuracy", *COUNTED, "latency_ms", *records.objectives}
+    names = [name for name in OBJECTIVES if name in shown]
+    known = {"accuracy", *COUNTED, *records.objectives}
     writer.writerow(["trial", *names, "seconds", "key", "architecture"])
     for trial in records.front:
         architecture = trial.architecture

@@ -12,7 +12,8 @@ from nas.network.ptflops import compare_with_ptflops
 from nas.network.source import Provenance
 from nas.reporting.rendering import render_markdown
 from nas.space.quantities import format_count
-from nas.study.records import Records, TrialRecord
+from nas.study.records import Records
+from nas.study.trial_record import TrialRecord
 from trials.recipe import Recipe
 
 
@@ -106,6 +107,8 @@ def _training(recipe: Recipe) -> Iterator[str]:
             yield f"{name.replace('_', ' ')} {value:g}"
     if recipe.flip:
         yield "flips"
+    if recipe.class_weights:
+        yield f"{recipe.class_weights} class weights"
 
 
 def _schedule(recipe: Recipe) -> str:

@@ -25,8 +25,9 @@ from nas.space.objectives import OBJECTIVES
 from nas.space.yaml_document import dump_yaml
 from nas.study.importances import parameter_importances
 from nas.study.location import StudyPlace
-from nas.study.records import Records, TrialRecord, read_records
+from nas.study.records import Records, read_records
 from nas.study.selection import choose
+from nas.study.trial_record import TrialRecord
 from trials.atomic_file import atomic_write_text
 
 
@@ -112,9 +113,13 @@ def _summary(records: Records) -> Iterator[tuple[str, str]]:
     train, validation = records.data.images
     yield "trials", f"{states.count('complete')} complete, {states.count('failed')} failed"
     yield "images", f"{train:,} to train, {validation:,} to validate"
+    if records.data.majority is not None:
+        yield "most frequent class", f"{records.data.majority:.4f} of the images to validate"
     yield "objectives", ", ".join(records.objectives)
     if records.complete:
         yield "most accurate", _in_short(records, choose(records, "accuracy"))
+        if (goal := records.objectives[0]) != "accuracy":
+            yield f"best {OBJECTIVES[goal].noun}", _in_short(records, choose(records, goal))
         yield "knee of the front", _in_short(records, choose(records, "knee"))
     failed = [trial for trial in records.trials if trial.state == "failed"]
     yield from (("failed", f"trial {trial.number}: {trial.reason}") for trial in failed[:5])
@@ -131,7 +136,9 @@ def _in_short(records: Records, trial: TrialRecord) -> str:
 
 def _front(records: Records) -> AnswerTable:
     columns = {"trial": [str(trial.number) for trial in records.front]}
-    for name in dict.fromkeys(("accuracy", "macs", "params", *records.objectives)):
+    balanced = all(trial.balanced_accuracy is not None for trial in records.front)
+    names = ("accuracy", *(("balanced_accuracy",) if balanced else ()), "macs", "params")
+    for name in dict.fromkeys((*names, *records.objectives)):
         objective = OBJECTIVES[name]
         columns[objective.heading] = [
             objective.cell(records.value(trial, name)) for trial in records.front

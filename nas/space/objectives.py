@@ -91,6 +91,23 @@ OBJECTIVES = {
             direction="maximize",
             measured="accuracy",
         ),
+        *(
+            Objective(
+                name,
+                noun=noun,
+                unit="",
+                title=f"validation {noun}",
+                amount="{:.4f}".format,
+                cell="{:.4f}".format,
+                direction="maximize",
+                measured=measured,
+            )
+            for name, noun, measured in (
+                ("balanced_accuracy", "balanced accuracy", "balanced_accuracy"),
+                ("macro_f1", "macro F1", "macro_f1"),
+                ("top5", "top-5 accuracy", "top5_accuracy"),
+            )
+        ),
         Objective(
             "macs",
             noun="MACs",

@@ -187,6 +187,7 @@ class TrainingSection(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     crop: Annotated[int, Field(ge=0, le=64)] | None = None
     flip: bool | None = None
+    class_weights: Literal["balanced"] | None = None
 
     @property
     def full_recipe(self) -> Recipe:

@@ -20,7 +20,8 @@ from nas.space.objectives import COUNTED, OBJECTIVES
 from nas.statistics.front_bootstrap import FrontBootstrap, bootstrap_front
 from nas.statistics.pareto import reference_point
 from nas.study.design import Arm, role_of
-from nas.study.records import Records, TrialRecord
+from nas.study.records import Records
+from nas.study.trial_record import TrialRecord
 
 
 def arms_to_confirm(

@@ -10,35 +10,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import optuna
 import sqlalchemy as sa
 from numpy.typing import NDArray
-from optuna.trial import FrozenTrial, TrialState
 from pydantic import TypeAdapter
 from sqlalchemy.engine import URL, make_url
 
-from nas.architecture.cost import Cost, count_cost
-from nas.architecture.specification import Architecture
 from nas.space.load import space_file
 from nas.space.objectives import OBJECTIVES
 from nas.space.schema import SpaceFile
 from nas.statistics.pareto import pareto_front
 from nas.study.design import Arm, arms_from_json
 from nas.study.plan import Registration, registrations
+from nas.study.trial_record import NotMeasured, TrialRecord, record_of
 from trials.data import DataSummary
 from trials.store import engine_options
-
-State = Literal["complete", "failed", "running", "waiting"]
-_STATES: dict[TrialState, State] = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "failed",
-    TrialState.FAIL: "failed",
-    TrialState.RUNNING: "running",
-    TrialState.WAITING: "waiting",
-}
 
 DATA = TypeAdapter(DataSummary)
 """Reads and writes, as JSON, what a study was trained on."""
@@ -49,65 +38,6 @@ STORAGE_ERRORS = (sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError
 
 class NoStudy(LookupError):
     """The database has no such study."""
-
-
-class NotMeasured(LookupError):
-    """Something was not measured in a study."""
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """One trial of a study.
-
-    Attributes:
-        values: of the objectives, in their order; empty unless complete.
-        accuracy: mean over the trial's seeds.
-        curve: validation accuracy after each epoch, mean over the seeds.
-        choices: what was drawn, by the parameters' names.
-        reason: why it failed.
-        arm: of a design; empty in a search.
-        role: of the arm: an end, interior or a control.
-        control_of: the arm that a control repeats.
-        test_accuracy: mean over the seeds, where the test split was read.
-    """
-
-    number: int
-    state: State
-    architecture: Architecture
-    macs: int
-    params: int
-    values: tuple[float, ...] = ()
-    accuracy: float | None = None
-    seconds: float = 0.0
-    curve: tuple[float, ...] = ()
-    seeds: tuple[int, ...] = ()
-    choices: tuple[tuple[str, str | int | bool], ...] = ()
-    reason: str = ""
-    arm: str = ""
-    role: str = ""
-    control_of: str = ""
-    test_accuracy: float | None = None
-
-    @cached_property
-    def cost(self) -> Cost:
-        """Its cost, in closed form."""
-        return count_cost(self.architecture)
-
-    @property
-    def validation_accuracy(self) -> float:
-        """The accuracy of a complete trial.
-
-        Raises:
-            NotMeasured: it has none.
-        """
-        if self.accuracy is None:
-            raise NotMeasured(f"trial {self.number} is {self.state}: it has no accuracy")
-        return self.accuracy
-
-    @property
-    def is_control(self) -> bool:
-        """Whether it says something of the study, not of its architecture."""
-        return self.role in ("twin", "handicapped")
 
 
 @dataclass(frozen=True)
@@ -167,9 +97,12 @@ class Records:
         known = OBJECTIVES[objective]
         if known.counted:
             return known.count(trial.cost)
-        if objective not in self.objectives:
+        if objective in self.objectives:
+            return trial.values[self.objectives.index(objective)]
+        kept: float | None = getattr(trial, objective, None)  # accuracies are kept in any case
+        if kept is None:
             raise NotMeasured(f"{known.noun} was not measured; it is no objective of {self.name}")
-        return trial.values[self.objectives.index(objective)]
+        return kept
 
     @property
     def points(self) -> NDArray[np.float64]:
@@ -316,30 +249,3 @@ def records_of(study: optuna.Study) -> Records:
         arms=arms_from_json(attrs.get("arms", "[]")),
         plans=registrations(attrs),
     )
-
-
-_TRIAL = TypeAdapter(TrialRecord)
-_ATTRIBUTES = ("macs", "params", "seconds", "reason", "arm", "role", "test_accuracy")
-"""Those that a trial has under the names of the record's fields, and as they are there."""
-
-
-def record_of(trial: FrozenTrial, objectives: tuple[str, ...]) -> TrialRecord:
-    """A trial as the database has it.
-
-    Raises:
-        ValueError: something of it is not as a driver writes it.
-    """
-    attrs = trial.user_attrs
-    values = dict(zip(objectives, trial.values or (), strict=False))
-    read = {
-        "number": trial.number,
-        "state": _STATES[trial.state],
-        "architecture": Architecture.from_json(attrs["architecture"]),
-        "values": tuple(values.values()),
-        "accuracy": values.get("accuracy"),
-        "choices": tuple(trial.params.items()),
-        "control_of": attrs.get("of", ""),
-    }
-    read |= {name: json.loads(attrs[name]) for name in ("curve", "seeds") if name in attrs}
-    read |= {name: attrs[name] for name in _ATTRIBUTES if name in attrs}
-    return _TRIAL.validate_python(read)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from nas.space.objectives import MINIMIZED, OBJECTIVES
+from collections.abc import Sequence
+
+from nas.space.objectives import MAXIMIZED, MINIMIZED, OBJECTIVES
 from nas.statistics.pareto import knee
-from nas.study.records import NotMeasured, Records, TrialRecord
+from nas.study.records import Records
+from nas.study.trial_record import NotMeasured, TrialRecord
 
 
 class NoSuchTrial(LookupError):
@@ -15,8 +18,9 @@ def choose(records: Records, best: str = "knee", trial: int | None = None) -> Tr
     """A complete trial.
 
     Args:
-        best: ``knee`` (the best compromise of the front), ``accuracy``, or the most accurate one
-            inside a budget such as ``macs<=300K``, ``params<=20K`` or ``latency_ms<=5``.
+        best: ``knee`` (the best compromise of the front), what is maximized, such as ``accuracy``,
+            or the best one inside a budget such as ``macs<=300K``, ``params<=20K`` or
+            ``latency_ms<=5``.
         trial: its number; then ``best`` does not count.
 
     Raises:
@@ -34,9 +38,20 @@ def choose(records: Records, best: str = "knee", trial: int | None = None) -> Tr
         raise NoSuchTrial(f"study {records.name} has no complete trial")
     if best == "knee":
         return records.complete[knee(records.points)]
-    candidates = records.complete if best == "accuracy" else _inside(records, best)
-    # Of equally accurate ones the cheapest, by the study's own costs in their order.
-    return min(candidates, key=lambda t: (-t.validation_accuracy, *t.values[1:], t.macs))
+    if best in MAXIMIZED:
+        return _cheapest_of_the_best(records, records.complete, best)
+    return _cheapest_of_the_best(records, _inside(records, best), records.objectives[0])
+
+
+def _cheapest_of_the_best(
+    records: Records, candidates: Sequence[TrialRecord], what: str
+) -> TrialRecord:
+    """Of equally good trials the cheapest, by the study's own costs in their order."""
+    try:
+        good = {trial.number: records.value(trial, what) for trial in candidates}
+    except NotMeasured as error:
+        raise NoSuchTrial(f"--best {what}: {error}") from None
+    return min(candidates, key=lambda t: (-good[t.number], *t.values[1:], t.macs))
 
 
 def _inside(records: Records, budget: str) -> tuple[TrialRecord, ...]:

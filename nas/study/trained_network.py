@@ -13,7 +13,8 @@ from torch import nn
 from nas.network.build import build_network
 from nas.network.comparison import Samples
 from nas.study.design import recipe_of_role
-from nas.study.records import Records, TrialRecord
+from nas.study.records import Records
+from nas.study.trial_record import TrialRecord
 from trials.data import DataError, ImageData, check_batch_size, load
 from trials.measurement import TrainingKey
 from trials.recipe import Recipe

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from nas import Architecture, Block, SpectrumPoint, Stem, count_cost
 from nas.space.load import space_file
-from nas.study.records import Records, TrialRecord
+from nas.study.records import Records
+from nas.study.trial_record import TrialRecord
 from trials.data import DataSummary
 
 

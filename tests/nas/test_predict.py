@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nas.network.export import export_network
+from nas.network.formats import FormatOptions
 from nas.network.source import Provenance
 from nas.predict import app
 from tests.nas.exporting import SMALL, with_statistics
@@ -29,7 +30,7 @@ def model(tmp_path_factory):
     provenance = Provenance("x", classes=CLASSES, mean=(90.0,) * 3, std=(60.0,) * 3, resize="crop")
     export_network(
         architecture, with_statistics(architecture), folder, provenance,
-        formats=("pt2", "onnx"), with_preprocessing=True,
+        formats=FormatOptions(("pt2", "onnx"), with_preprocessing=True),
     )  # fmt: skip
     spec = importlib.util.spec_from_file_location("its_model", folder / "model.py")
     module = importlib.util.module_from_spec(spec)

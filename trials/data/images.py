@@ -97,6 +97,8 @@ class DataSummary:
         mean: of each channel of the training images, in units of 0 to 255.
         std: standard deviation of each channel, in the same units.
         images: in the training and in the validation split.
+        majority: share of the most frequent class in the validation split; None in studies of
+            versions that did not keep it.
     """
 
     fingerprint: str
@@ -104,6 +106,7 @@ class DataSummary:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     images: tuple[int, int]
+    majority: float | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,24 @@ class ImageData:
     notes: tuple[str, ...] = ()
 
     @property
+    def class_counts(self) -> NDArray[np.int64]:
+        """Training images of each class, (C,)."""
+        return np.bincount(self.train.labels, minlength=len(self.classes))
+
+    @property
+    def imbalanced(self) -> bool:
+        """Whether a class has more than three times another's images: accuracy tells less then."""
+        return bool(self.class_counts.max() > 3 * self.class_counts.min())
+
+    @property
+    def majority(self) -> float:
+        """Share of the validation images that are of their most frequent class.
+
+        What a network is right on that has learnt nothing but that.
+        """
+        return float(np.bincount(self.validation.labels).max()) / len(self.validation)
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """(channels, height, width)."""
         _, height, width, channels = self.train.images.shape
@@ -143,4 +164,5 @@ class ImageData:
             self.mean,
             self.std,
             (len(self.train), len(self.validation)),
+            self.majority,
         )

@@ -92,11 +92,13 @@ def describe(data: ImageData) -> str:
 
 
 def _described(data: ImageData) -> Iterator[str]:
-    counts = np.bincount(data.train.labels, minlength=len(data.classes))
-    low, high = int(counts.min()), int(counts.max())
+    low, high = int(data.class_counts.min()), int(data.class_counts.max())
     each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     shape = " x ".join(map(str, data.input_shape))
     yield f"{len(data.classes)} classes of {each} training images, {shape}"
+    if data.imbalanced:
+        share = f"{data.majority:.1%} of the validation images are of one class"
+        yield f"{share}: balanced accuracy is measured, too"
     yield from data.notes
     if missing := missing_classes(data.validation, data):
         yield f"no validation images of {missing}"

@@ -14,7 +14,8 @@ from nas.space.objectives import OBJECTIVES
 from nas.statistics.pareto import knee
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
-    from nas.study.records import Records, TrialRecord
+    from nas.study.records import Records
+    from nas.study.trial_record import TrialRecord
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,12 @@ class FrontInfo:
     """All complete trials, those of the front by increasing cost, and the front's knee.
 
     Attributes:
-        cost: name of the objective that is minimized; MACs where only accuracy counts.
+        goal: name of the objective that is maximized.
+        cost: name of the objective that is minimized; MACs where only the goal counts.
         second_cost: of the other one that is minimized; None where there is none.
     """
 
+    goal: str
     cost: str
     second_cost: str | None
     dominated: tuple[FrontPoint, ...]
@@ -59,6 +62,7 @@ def front_info(records: Records) -> FrontInfo:
     front = [trial.number for trial in records.front]
     chosen = records.complete[knee(records.points)].number if records.complete else None
     return FrontInfo(
+        records.objectives[0],
         costs[0],
         costs[1] if len(costs) > 1 else None,
         tuple(point for number, point in points.items() if number not in front),
@@ -72,7 +76,7 @@ def _point(records: Records, trial: TrialRecord) -> FrontPoint:
     told = dict.fromkeys(("accuracy", "macs", "params", *records.objectives))
     return FrontPoint(
         trial.number,
-        trial.validation_accuracy,
+        trial.values[0],
         costs[0],
         costs[1] if len(costs) > 1 else None,
         ", ".join(OBJECTIVES[name].in_words(records.value(trial, name)) for name in told),
@@ -112,7 +116,8 @@ def plot_front(info: FrontInfo) -> go.Figure:
         hoverinfo="skip",
     )
     title = OBJECTIVES[info.cost].title
-    styled(figure, "Accuracy against cost", title, OBJECTIVES["accuracy"].title)
+    goal = OBJECTIVES[info.goal]
+    styled(figure, f"{goal.noun.capitalize()} against cost", title, goal.title)
     figure.update_xaxes(type="log")
     return figure
 

@@ -150,3 +150,16 @@ def test_a_program_may_use_ray_itself():
         [sys.executable, "-c", OWN_RAY, str(SMOKE)], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
+
+
+def test_balanced_accuracy_is_measured_where_classes_are_imbalanced(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (200, 8, 8, 3), dtype=np.uint8)
+    np.savez("data.npz", images=images, labels=np.repeat([0, 1, 2], [150, 30, 20]))
+    shown = search("--trials", "2", "--set", f"data={{source: 'npz:{tmp_path / 'data.npz'}'}}")
+    assert (
+        "data: 3 classes of 16 to 120 training images, 3 x 8 x 8; "
+        "75.0% of the validation images are of one class: balanced accuracy is measured, too"
+    ) in shown
+    records = read_records(url_of(), "smoke")
+    assert all(0 < trial.balanced_accuracy < 1 for trial in records.complete)
+    assert records.data.majority == 0.75

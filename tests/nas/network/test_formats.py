@@ -14,7 +14,7 @@ import torch
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 from nas.network.comparison import ExportError, Samples
 from nas.network.export import export_network
-from nas.network.formats import FORMATS
+from nas.network.formats import FORMATS, FormatOptions
 from nas.network.source import Provenance
 from tests.nas.network.test_export import SMALL, with_statistics
 
@@ -45,10 +45,14 @@ def folder(tmp_path_factory):
     reports = []
     export_network(
         ALL_AT_ONCE, network, root / "normalised", ABOUT,
-        card=lambda files: reports.extend(files) or "", formats=("pt2", "onnx"),
+        card=lambda files: reports.extend(files) or "", formats=FormatOptions(("pt2", "onnx")),
     )  # fmt: skip
     export_network(
-        ALL_AT_ONCE, network, root / "raw", ABOUT, formats=("onnx",), with_preprocessing=True
+        ALL_AT_ONCE,
+        network,
+        root / "raw",
+        ABOUT,
+        formats=FormatOptions(("onnx",), with_preprocessing=True),
     )
     return root, network, reports
 
@@ -122,7 +126,9 @@ def test_files_say_what_their_outputs_and_inputs_are(folder):
 def test_either_padding_is_written(padding, tmp_path):
     pytest.importorskip("onnxruntime")
     architecture = replace(ALL_AT_ONCE, padding=padding)
-    export_network(architecture, with_statistics(architecture), tmp_path, formats=("onnx",))
+    export_network(
+        architecture, with_statistics(architecture), tmp_path, formats=FormatOptions(("onnx",))
+    )
 
 
 def test_accuracy_is_that_of_the_validation_images(tmp_path):
@@ -137,7 +143,7 @@ def test_accuracy_is_that_of_the_validation_images(tmp_path):
         expected = float((network(samples.normalised(pixels)).argmax(1) == 0).float().mean())
     found = []
     export_network(SMALL, network, tmp_path, card=lambda files: found.extend(files) or "",
-                   formats=("pt2",), samples=samples)  # fmt: skip
+                   formats=FormatOptions(("pt2",)), samples=samples)  # fmt: skip
     assert [report.accuracy for report in found] == [expected, expected]
 
 
@@ -146,12 +152,14 @@ def test_a_format_that_computes_something_else_is_not_kept(tmp_path, monkeypatch
     wrong = replace(pt2, load=lambda path: lambda images: pt2.load(path)(images) + 1e-3)
     monkeypatch.setitem(FORMATS, "pt2", wrong)
     with pytest.raises(ExportError, match=r"model.pt2: outputs differ by 1.0.*e-03 for 1 images"):
-        export_network(SMALL, with_statistics(SMALL), tmp_path / "out", formats=("pt2",))
+        export_network(
+            SMALL, with_statistics(SMALL), tmp_path / "out", formats=FormatOptions(("pt2",))
+        )
     assert not (tmp_path / "out").exists()
 
 
 def test_the_formats_of_an_earlier_export_do_not_stay_beside_another_network(tmp_path):
-    export_network(SMALL, with_statistics(SMALL), tmp_path, formats=("pt2",))
+    export_network(SMALL, with_statistics(SMALL), tmp_path, formats=FormatOptions(("pt2",)))
     assert (tmp_path / "model.pt2").exists()
     export_network(SMALL, with_statistics(SMALL), tmp_path)
     assert not (tmp_path / "model.pt2").exists()

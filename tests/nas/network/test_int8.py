@@ -13,6 +13,7 @@ from nas.architecture.specification import Architecture, Block, SpectrumPoint, S
 from nas.network.comparison import ExportedFile, ExportError, Samples, loss_of
 from nas.network.export import export_network
 from nas.network.exported_model import ExportedModel
+from nas.network.formats import FormatOptions
 from trials.data import DataConfig, load
 from trials.recipe import RECIPES
 from trials.train import Resident, seed_weights, train
@@ -62,7 +63,7 @@ def test_its_classes_are_those_of_the_trained_network(trained, samples, padding,
     found: list[ExportedFile] = []
     export_network(
         architecture, network, tmp_path, card=lambda files: found.extend(files) or "",
-        formats=("int8",), samples=samples, with_preprocessing=stored, max_loss=5,
+        formats=FormatOptions(("int8",), stored, max_loss=5), samples=samples,
     )  # fmt: skip
     source, int8 = found
     assert source.accuracy > 0.8
@@ -82,7 +83,7 @@ def test_one_that_loses_too_much_is_not_kept(trained, samples, tmp_path):
     black = replace(samples, calibration=torch.zeros_like(samples.calibration))
     with pytest.raises(ExportError, match=r"model.int8.onnx loses [0-9.]+ percentage points"):
         export_network(
-            architecture, network, tmp_path / "out", formats=("int8",), samples=black
+            architecture, network, tmp_path / "out", formats=FormatOptions(("int8",)), samples=black
         )  # fmt: skip
     assert not (tmp_path / "out").exists()
 
@@ -122,4 +123,4 @@ def test_no_difference_in_a_hundred_images_may_be_three():
 def test_without_labels_there_is_nothing_to_judge_it_by(trained, tmp_path):
     architecture, network = trained["symmetric"]
     with pytest.raises(ExportError, match=r"model.int8.onnx: there are no labelled images"):
-        export_network(architecture, network, tmp_path / "out", formats=("int8",))
+        export_network(architecture, network, tmp_path / "out", formats=FormatOptions(("int8",)))

@@ -10,7 +10,8 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from nas.study.plan import Plan, Registration, registrations_from_json, registrations_to_json
-from nas.study.records import DATA, TrialRecord, record_of
+from nas.study.records import DATA
+from nas.study.trial_record import TrialRecord, record_of
 from tests.nas.records import network, study
 
 ARCHITECTURE = network()

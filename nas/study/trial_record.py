@@ -1,0 +1,115 @@
+"""One trial of a study, and how the database has it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from optuna.trial import FrozenTrial, TrialState
+from pydantic import TypeAdapter
+
+from nas.architecture.cost import Cost, count_cost
+from nas.architecture.specification import Architecture
+
+State = Literal["complete", "failed", "running", "waiting"]
+_STATES: dict[TrialState, State] = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "failed",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+
+
+class NotMeasured(LookupError):
+    """Something was not measured in a study."""
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial of a study.
+
+    Attributes:
+        values: of the objectives, in their order; empty unless complete.
+        accuracy: mean over the trial's seeds.
+        curve: validation accuracy after each epoch, mean over the seeds.
+        choices: what was drawn, by the parameters' names.
+        reason: why it failed.
+        arm: of a design; empty in a search.
+        role: of the arm: an end, interior or a control.
+        control_of: the arm that a control repeats.
+        test_accuracy: mean over the seeds, where the test split was read.
+        balanced_accuracy: mean over the seeds, where it was measured.
+    """
+
+    number: int
+    state: State
+    architecture: Architecture
+    macs: int
+    params: int
+    values: tuple[float, ...] = ()
+    accuracy: float | None = None
+    seconds: float = 0.0
+    curve: tuple[float, ...] = ()
+    seeds: tuple[int, ...] = ()
+    choices: tuple[tuple[str, str | int | bool], ...] = ()
+    reason: str = ""
+    arm: str = ""
+    role: str = ""
+    control_of: str = ""
+    test_accuracy: float | None = None
+    balanced_accuracy: float | None = None
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Its cost, in closed form."""
+        return count_cost(self.architecture)
+
+    @property
+    def validation_accuracy(self) -> float:
+        """The accuracy of a complete trial.
+
+        Raises:
+            NotMeasured: it has none.
+        """
+        if self.accuracy is None:
+            raise NotMeasured(f"trial {self.number} is {self.state}: it has no accuracy")
+        return self.accuracy
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it says something of the study, not of its architecture."""
+        return self.role in ("twin", "handicapped")
+
+
+_TRIAL = TypeAdapter(TrialRecord)
+_ATTRIBUTES = (
+    *("accuracy", "balanced_accuracy", "test_accuracy", "macs", "params", "seconds"),
+    *("reason", "arm", "role"),
+)
+"""Those that a trial has under the names of the record's fields, and as they are there."""
+
+
+def record_of(trial: FrozenTrial, objectives: tuple[str, ...]) -> TrialRecord:
+    """A trial as the database has it.
+
+    Raises:
+        ValueError: something of it is not as a driver writes it.
+    """
+    attrs = trial.user_attrs
+    values = dict(zip(objectives, trial.values or (), strict=False))
+    read = {
+        "number": trial.number,
+        "state": _STATES[trial.state],
+        "architecture": Architecture.from_json(attrs["architecture"]),
+        "values": tuple(values.values()),
+        "accuracy": values.get("accuracy"),
+        "balanced_accuracy": values.get("balanced_accuracy"),
+        "choices": tuple(trial.params.items()),
+        "control_of": attrs.get("of", ""),
+    }
+    read |= {name: json.loads(attrs[name]) for name in ("curve", "seeds") if name in attrs}
+    read |= {name: attrs[name] for name in _ATTRIBUTES if name in attrs}
+    return _TRIAL.validate_python(read)

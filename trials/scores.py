@@ -1,0 +1,59 @@
+"""How good a classifier is where its classes have different numbers of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from trials.data.resident import ResidentSplit
+from trials.train import outputs
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts of a classifier's guesses.
+
+    Attributes:
+        counts: (C, C), int64: images of each class (rows) by the class that was guessed (columns).
+        in_top5: images whose class is among the five best guesses.
+    """
+
+    counts: Tensor
+    in_top5: int
+
+    @property
+    def recalls(self) -> Tensor:
+        """Accuracy on the images of each class, (C,); not a number where there are none."""
+        return self.counts.diag().double() / self.counts.sum(dim=1)
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean of the classes' accuracies, of those that have images."""
+        return float(self.recalls.nanmean())
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean of the classes' F1, of those that have images or guesses (as scikit-learn's)."""
+        right = 2 * self.counts.diag().double()
+        seen = self.counts.sum(dim=0) + self.counts.sum(dim=1)
+        return float((right / seen).nanmean())
+
+    @property
+    def top5_accuracy(self) -> float:
+        """Share of images whose class is among the five best guesses."""
+        return self.in_top5 / int(self.counts.sum())
+
+
+@torch.no_grad()
+def confusion_of(network: nn.Module, split: ResidentSplit, classes: int) -> Confusion:
+    """Guesses of a network, in evaluation mode, for all images of a split."""
+    counts = torch.zeros(classes * classes, dtype=torch.int64, device=split.labels.device)
+    in_top5 = torch.zeros((), dtype=torch.int64, device=split.labels.device)
+    for logits, labels in outputs(network, split):
+        best = logits.topk(min(5, classes), dim=1).indices
+        in_top5 += (best == labels[:, None]).sum()
+        guesses = labels * classes + logits.argmax(dim=1)
+        counts += torch.bincount(guesses, minlength=classes * classes)
+    return Confusion(counts.reshape(classes, classes).cpu(), int(in_top5))
