@@ -37,6 +37,10 @@ def records(study):
     return read_records(f"sqlite:///{study / 'study.db'}", "small")
 
 
+SOURCE_ALONE = ("--format", "pytorch")
+"""The other formats take seconds: `tests/nas/network/test_formats.py` is about them."""
+
+
 def run(app, *arguments: object, status: int = 0):
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == status, f"{result.output}\n{result.exception!r}"
@@ -109,7 +113,7 @@ def test_a_trial_that_is_not_there_is_named(records, options, message):
 
 
 def test_export_by_trial_and_by_budget(study, records):
-    result = run(export_app, "--study", study, "--trial", 2, "--output", "out")
+    result = run(export_app, *SOURCE_ALONE, "--study", study, "--trial", 2, "--output", "out")
     assert result.stdout == "trial 2 is in out\n"
     card = Path("out/README.md").read_text()
     record = choose(records, trial=2)
@@ -117,17 +121,19 @@ def test_export_by_trial_and_by_budget(study, records):
     assert f"| multiply-accumulates (MACs) of an image | {record.macs:,} (" in card
     assert f"validation accuracy {record.accuracy:.4f}" in Path("out/model.py").read_text()
     most = max(t.macs for t in records.complete)
-    result = run(export_app, "--study", study, "--best", f"macs<={most}", "--output", "out")
+    result = run(
+        export_app, *SOURCE_ALONE, "--study", study, "--best", f"macs<={most}", "--output", "out"
+    )
     assert result.stdout == f"trial {choose(records, 'accuracy').number} is in out\n"
 
 
 def test_weights_that_are_gone_are_trained_again_from_the_seed(study):
     weights = study / "weights" / "1.safetensors"
-    run(export_app, "--study", study, "--trial", 1, "--output", "kept")
+    run(export_app, *SOURCE_ALONE, "--study", study, "--trial", 1, "--output", "kept")
     content = weights.read_bytes()
     weights.unlink()
     try:
-        result = run(export_app, "--study", study, "--trial", 1, "--output", "again")
+        result = run(export_app, *SOURCE_ALONE, "--study", study, "--trial", 1, "--output", "again")
     finally:
         weights.write_bytes(content)
     assert "training it again" in result.stderr
@@ -140,7 +146,7 @@ def test_weights_of_another_training_are_not_exported(study, records):
     content = second.read_bytes()
     second.write_bytes(first.read_bytes())
     try:
-        result = run(export_app, "--study", study, "--trial", 2, "--output", "copy")
+        result = run(export_app, *SOURCE_ALONE, "--study", study, "--trial", 2, "--output", "copy")
     finally:
         second.write_bytes(content)
     assert "2.safetensors are of another training; training it again" in result.stderr
@@ -171,7 +177,16 @@ def test_the_export_computes_what_the_trained_network_does_without_this_project(
 
     record = max(records.complete, key=unevenness)
     assert unevenness(record)
-    run(export_app, "--study", study, "--trial", record.number, "--output", "exported")
+    run(
+        export_app,
+        *SOURCE_ALONE,
+        "--study",
+        study,
+        "--trial",
+        record.number,
+        "--output",
+        "exported",
+    )
     images = np.random.default_rng(0).normal(size=(16, 3, 8, 8)).astype(np.float32)
     np.save("images.npy", images)
     subprocess.run([sys.executable, "-c", WITHOUT_THE_PROJECT], check=True)
@@ -306,7 +321,7 @@ def test_a_space_is_described_with_its_size_costs_and_an_architecture():
 
 
 def test_an_architecture_is_described_layer_by_layer(study, records):
-    run(export_app, "--study", study, "--trial", 0, "--output", "out")
+    run(export_app, *SOURCE_ALONE, "--study", study, "--trial", 0, "--output", "out")
     out = run(describe_app, "out/architecture.json").output
     record = choose(records, trial=0)
     assert f"{record.params:,} parameters, {record.macs:,} MACs ({2 * record.macs:,} FLOPs)" in out

@@ -56,8 +56,9 @@ def trained(data):
     return networks
 
 
-@pytest.mark.parametrize("padding", ["symmetric", "tensorflow"])
-@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize(
+    ("padding", "stored"), [("symmetric", False), ("tensorflow", False), ("tensorflow", True)]
+)
 def test_its_classes_are_those_of_the_trained_network(trained, samples, padding, stored, tmp_path):
     architecture, network = trained[padding]
     found: list[ExportedFile] = []
