@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ from nas.engine import terminal
 from nas.engine.driver import Driver, Silent
 from nas.engine.progress import SearchProgress
 from nas.engine.ray_cluster import RayCluster
+from nas.engine.signals import stop_requests
 from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.objectives import measured_fields
@@ -226,24 +225,3 @@ class StageRunner:
     def count(self, driver: Driver) -> str:
         """How far a driver is."""
         return f"{driver.complete} of {driver.wanted} trials are complete"
-
-
-@contextmanager
-def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed or the process was asked to end; pressed again, end at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False  # no other thread hears signals
-        return
-    requests: list[int] = []
-
-    def request(number: int, _frame: object) -> None:
-        requests.append(number)
-        if len(requests) > 1:
-            raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(requests)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
