@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from nas.architecture.cost import count_cost
+from nas.architecture.drawing import draw_architecture
 from nas.architecture.layers import network_layers, tabulated
 from nas.architecture.modules import Layer, Row
 from nas.architecture.presets import PRESETS, preset
@@ -21,6 +22,7 @@ from nas.space.errors import InputError
 from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
 from nas.study.design import arms_of
+from trials.atomic_file import atomic_write_text
 
 app = command()
 
@@ -35,6 +37,7 @@ def describe(
     ],
     overrides: SetOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the architecture sampled from a space.")] = 0,
+    svg: Annotated[Path | None, typer.Option(help="File to draw the architecture in.")] = None,
 ) -> None:
     """Show layers with shapes, segments, parameters and MACs; of a space also size and costs."""
     console = terminal.console()
@@ -53,6 +56,8 @@ def describe(
             architecture = space.sample(seed)
             console.print(f"\nAn architecture of it (--seed {seed}):\n")
         _describe_architecture(architecture, console)
+        if svg is not None:
+            atomic_write_text(svg, draw_architecture(architecture) + "\n")
 
 
 def _read_architecture(path: Path) -> Architecture:

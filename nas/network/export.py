@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from nas.architecture.drawing import draw_architecture
 from nas.architecture.specification import Architecture
 from nas.network.comparison import (
     ExportedFile,
@@ -39,7 +40,7 @@ from nas.network.source import Provenance, model_source
 
 TOLERANCE = 1e-5
 
-FILES = ("weights.safetensors", "architecture.json", "README.md", "model.py")
+FILES = ("weights.safetensors", "architecture.json", "architecture.svg", "README.md", "model.py")
 """Files of an export, in the order in which they are replaced: a source comes after the weights it
 loads."""
 
@@ -56,7 +57,7 @@ def export_network(
     formats: FormatOptions = SOURCE_ALONE,
     samples: Samples | None = None,
 ) -> Path:
-    """Write a trained network's source, weights, architecture and card: `FILES`.
+    """Write a trained network's source, weights, architecture, drawing and card: `FILES`.
 
     Args:
         network: from `nas.build_network`, with trained weights.
@@ -99,6 +100,7 @@ def _write_source(
     exported: nn.Module = module.load()
     _compare(architecture, network, exported)
     _write(draft / "architecture.json", architecture.to_json() + "\n")
+    _write(draft / "architecture.svg", draw_architecture(architecture) + "\n")
     return exported
 
 

@@ -16,6 +16,7 @@ from nas.analysis.answer import Answer, answer_of
 from nas.analysis.published import write_results
 from nas.analysis.results import StudyResults, read_results
 from nas.architecture.description import describe_architecture
+from nas.architecture.drawing import draw_architecture
 from nas.reporting import answer_text
 from nas.reporting.answer_tables import AnswerTable, answer_tables
 from nas.reporting.figures import arm_figures, study_figures
@@ -29,6 +30,9 @@ from nas.study.records import Records, read_records
 from nas.study.selection import choose
 from nas.study.trial_record import TrialRecord
 from trials.atomic_file import atomic_write_text
+
+MOST_DRAWINGS = 20
+"""Of the front, cheapest first: a page of hundreds would be read by nobody."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,10 @@ def render(
         summary=_summary(records),
         front=_front(records),
         figures=[_plot(name, figure) for name, figure in drawn.items()],
+        drawings=[
+            (_in_short(records, trial), Markup(draw_architecture(trial.architecture)))
+            for trial in records.front[:MOST_DRAWINGS]
+        ],
         space=dump_yaml(records.document),
         environment=dump_yaml(dict(environment)),
     )

@@ -322,7 +322,8 @@ def test_a_space_is_described_with_its_size_costs_and_an_architecture():
 
 def test_an_architecture_is_described_layer_by_layer(study, records):
     run(export_app, *SOURCE_ALONE, "--study", study, "--trial", 0, "--output", "out")
-    out = run(describe_app, "out/architecture.json").output
+    out = run(describe_app, "out/architecture.json", "--svg", "drawn.svg").output
+    assert Path("drawn.svg").read_text() == Path("out/architecture.svg").read_text()
     record = choose(records, trial=0)
     assert f"{record.params:,} parameters, {record.macs:,} MACs ({2 * record.macs:,} FLOPs)" in out
     table = [line for line in out.splitlines() if re.match(r"(stem|blocks|linear)", line)]

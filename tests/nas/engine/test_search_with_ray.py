@@ -69,7 +69,7 @@ def test_a_search_ends_with_all_its_results():
     assert not re.search(r"<[^>]*\b(src|href)=", page)  # needs no network
     assert all(f'id="{name}"' in report for name in ("front", "hypervolume", "segments", "curves"))
     assert sorted(file.name for file in (folder / "best").iterdir()) == [
-        "README.md", "architecture.json", "model.py", "weights.safetensors",
+        "README.md", "architecture.json", "architecture.svg", "model.py", "weights.safetensors",
     ]  # fmt: skip
 
     # Two workers did it all, each holding its process for many trials.

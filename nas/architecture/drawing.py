@@ -1,0 +1,150 @@
+"""An architecture as a picture: a strip for each block, its segments as stripes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+
+from nas.architecture.description import describe_block
+from nas.architecture.specification import Architecture, Block
+
+WIDTH = 720
+"""Of the picture, in pixels."""
+
+_STRIP = 300
+"""Of the widest convolution; the others in proportion to their channels."""
+
+_LEFT, _TEXT = 60, 400
+_KERNEL, _POINTWISE, _GAP = 14, 5, 4
+_MOST_STRIPES = 75
+"""More of them could not be told apart; the text says how many there are."""
+
+_COLOURS = ("#0072b2", "#56b4e9")
+_PLAIN, _ONE_BY_ONE, _INK, _LINE = "#004a75", "#e69f00", "#24292f", "#8c959f"
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A block, or the stem, with what is drawn of it.
+
+    Attributes:
+        top: of its first bar, in pixels.
+        bars: kind (``kernel`` or ``pointwise``), segments and channels, from top to bottom.
+    """
+
+    top: int
+    bars: tuple[tuple[str, int, int], ...]
+    text: str
+    shortcut: str
+
+    @property
+    def height(self) -> int:
+        """In pixels, without the space below."""
+        heights = [_KERNEL if kind == "kernel" else _POINTWISE for kind, _, _ in self.bars]
+        return sum(heights) + _GAP * (len(heights) - 1)
+
+
+def draw_architecture(architecture: Architecture) -> str:
+    """An SVG, from the stem at the top to the last block.
+
+    A bar is a convolution, as wide as it has channels: blue the k x k step, in a stripe for each
+    segment; dark a plain convolution; yellow the 1x1 step, before or after it by its order. The
+    line at the left is the shortcut, dashed where it is a projection.
+    """
+    rows = list(_rows(architecture))
+    widest = max(channels for row in rows for _, _, channels in row.bars)
+    height = rows[-1].top + rows[-1].height + 16
+    parts = [part for row in rows for part in _row(row, _STRIP / widest)]
+    title = f"{len(rows) - 1} blocks: {'; '.join(row.text for row in rows)}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+        f'width="{WIDTH}" height="{height}" role="img" font-family="system-ui, sans-serif" '
+        f'font-size="11"><title>{escape(title)}</title>{"".join(parts)}</svg>'
+    )
+
+
+def _rows(architecture: Architecture) -> Iterator[_Row]:
+    stem = architecture.stem.channels
+    row = _Row(14, tuple(("kernel", 0, channels) for channels in stem), "stem", "none")
+    yield row
+    for index, (block, in_channels) in enumerate(architecture.blocks_with_input()):
+        about = f"{index}: {describe_block(block, in_channels)}"
+        if block.stride > 1:
+            about += f", stride {block.stride}"
+        row = _Row(
+            row.top + max(row.height, 26) + 16,
+            tuple(_bars(block, in_channels)),
+            about,
+            block.shortcut(in_channels),
+        )
+        yield row
+
+
+def _bars(block: Block, in_channels: int) -> Iterator[tuple[str, int, int]]:
+    counts = block.segment_counts(in_channels)
+    pairs = block.convolution_channels(in_channels)
+    for (c_in, c_out), segments in zip(pairs, counts, strict=True):
+        if block.point.order == "plain":
+            yield "kernel", 0, c_out
+            continue
+        kernel = ("kernel", segments, block.point.spatial_channels(c_in, c_out))
+        pointwise = ("pointwise", 1, c_out)
+        first = block.point.order == "spatial_first"
+        yield from (kernel, pointwise) if first else (pointwise, kernel)
+
+
+def _row(row: _Row, scale: float) -> Iterator[str]:
+    top = row.top
+    for kind, segments, channels in row.bars:
+        width = max(2.0, channels * scale)
+        left = _LEFT + (_STRIP - width) / 2
+        height = _KERNEL if kind == "kernel" else _POINTWISE
+        if kind == "pointwise":
+            yield _rectangle(left, top, width, height, _ONE_BY_ONE)
+        elif segments == 0:
+            yield _rectangle(left, top, width, height, _PLAIN)
+        else:
+            yield from _stripes(left, top, width, height, min(segments, _MOST_STRIPES))
+        top += height + _GAP
+    if row.shortcut != "none":
+        yield _shortcut(row)
+    yield from _words(row)
+
+
+def _stripes(left: float, top: int, width: float, height: int, count: int) -> Iterator[str]:
+    each = width / count
+    for index in range(count):
+        colour = _COLOURS[index % 2]
+        yield _rectangle(left + index * each, top, each, height, colour)
+
+
+def _shortcut(row: _Row) -> str:
+    dashes = ' stroke-dasharray="3 3"' if row.shortcut == "projection" else ""
+    top, bottom, side = row.top - 5, row.top + row.height + 5, _LEFT - 22
+    return (
+        f'<path d="M {_LEFT} {top} H {side} V {bottom} H {_LEFT}" fill="none" '
+        f'stroke="{_LINE}" stroke-width="1.5"{dashes}/>'
+    )
+
+
+def _words(row: _Row) -> Iterator[str]:
+    """The text beside a strip, in lines of what fits."""
+    lines: list[str] = [""]
+    for part in row.text.split(", "):
+        longer = f"{lines[-1]}, {part}" if lines[-1] else part
+        if len(longer) > 52:
+            lines[-1] += ","
+            lines.append(part)
+        else:
+            lines[-1] = longer
+    middle = row.top + row.height / 2 - 6.5 * (len(lines) - 1) + 4
+    for index, line in enumerate(lines):
+        y = middle + 13 * index
+        yield f'<text x="{_TEXT}" y="{y:.1f}" fill="{_INK}">{escape(line)}</text>'
+
+
+def _rectangle(x: float, y: float, width: float, height: float, colour: str) -> str:
+    return (
+        f'<rect x="{x:.2f}" y="{y:.2f}" width="{width:.2f}" height="{height:.2f}" fill="{colour}"/>'
+    )
