@@ -108,7 +108,7 @@ def _row(row: _Row, scale: float) -> Iterator[str]:
             yield from _stripes(left, top, width, height, min(segments, _MOST_STRIPES))
         top += height + _GAP
     if row.shortcut != "none":
-        yield _shortcut(row)
+        yield _shortcut(row, scale)
     yield from _words(row)
 
 
@@ -119,11 +119,15 @@ def _stripes(left: float, top: int, width: float, height: int, count: int) -> It
         yield _rectangle(left + index * each, top, each, height, colour)
 
 
-def _shortcut(row: _Row) -> str:
+def _shortcut(row: _Row, scale: float) -> str:
+    """Around the bars, from where their input comes to where it is added again."""
     dashes = ' stroke-dasharray="3 3"' if row.shortcut == "projection" else ""
     top, bottom, side = row.top - 5, row.top + row.height + 5, _LEFT - 22
+    middle = _LEFT + _STRIP / 2
+    widest = max(channels for _, _, channels in row.bars) * scale
+    inside = middle - widest / 2 + min(12.0, widest / 2)
     return (
-        f'<path d="M {_LEFT} {top} H {side} V {bottom} H {_LEFT}" fill="none" '
+        f'<path d="M {inside:.1f} {top} H {side} V {bottom} H {inside:.1f}" fill="none" '
         f'stroke="{_LINE}" stroke-width="1.5"{dashes}/>'
     )
 
@@ -133,7 +137,7 @@ def _words(row: _Row) -> Iterator[str]:
     lines: list[str] = [""]
     for part in row.text.split(", "):
         longer = f"{lines[-1]}, {part}" if lines[-1] else part
-        if len(longer) > 52:
+        if len(longer) > 50:
             lines[-1] += ","
             lines.append(part)
         else:
