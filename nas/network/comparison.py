@@ -88,6 +88,7 @@ class ExportedFile:
         deviation: largest difference of an output.
         accuracy: on the whole validation split; None without it.
         loss: of accuracy against the trained network, where outputs may differ.
+        confusion: images of each class (rows) by the class that was guessed (columns).
         latency_ms: of one image on one thread of this machine's CPU, median.
     """
 
@@ -98,6 +99,7 @@ class ExportedFile:
     accuracy: float | None
     latency_ms: float
     loss: Loss | None = None
+    confusion: tuple[tuple[int, ...], ...] = ()
 
 
 @torch.inference_mode()
@@ -145,15 +147,29 @@ def loss_of(run: Run, trained: Run, samples: Samples, raw: bool) -> Loss:
     return Loss(mean, mean - half, mean + half, len(lost))
 
 
-@torch.inference_mode()
+def confusion_of(run: Run, samples: Samples, classes: int) -> tuple[tuple[int, ...], ...]:
+    """Images of each class (rows) by the class that was guessed; nothing without labels."""
+    if samples.labels is None:
+        return ()
+    pairs = samples.labels * classes + _guesses(run, samples, raw=False)
+    counts = torch.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+    return tuple(map(tuple, counts.tolist()))
+
+
 def _right(run: Run, samples: Samples, raw: bool) -> Tensor:
     """1 for each image whose class is the most probable one, else 0: (N,), float."""
     assert samples.labels is not None  # as callers have seen to
+    return _guesses(run, samples, raw).eq(samples.labels).double()
+
+
+@torch.inference_mode()
+def _guesses(run: Run, samples: Samples, raw: bool) -> Tensor:
+    """The most probable class of each image, (N,)."""
     found = [
         run(images if raw else samples.normalised(images)).argmax(dim=1)
         for images in samples.batches(_BATCH)
     ]
-    return (torch.cat(found) == samples.labels).double()
+    return torch.cat(found)
 
 
 @torch.inference_mode()

@@ -8,7 +8,7 @@ import math
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -24,6 +24,7 @@ from nas.network.comparison import (
     Samples,
     accuracy_of,
     compare,
+    confusion_of,
     latency_of,
     loss_of,
 )
@@ -78,7 +79,8 @@ def export_network(
         files: list[ExportedFile] = []
         if formats.names:
             samples = samples or _noise(architecture, provenance)
-            compared = _Comparison(draft, exported, _on_cpu(network), samples, provenance, formats)
+            trained, classes = _on_cpu(network), architecture.classes
+            compared = _Comparison(draft, exported, trained, samples, provenance, formats, classes)
             files = [compared.source(), *(compared.file(FORMATS[n]) for n in formats.names)]
         text = card if isinstance(card, str) else card(files)
         _write(draft / "README.md", text or f"# {provenance.title}\n")
@@ -125,11 +127,13 @@ class _Comparison:
     samples: Samples
     provenance: Provenance
     options: FormatOptions
+    classes: int
 
     def source(self) -> ExportedFile:
         """What there is to say of ``model.py`` and its weights."""
         size = sum((self.draft / n).stat().st_size for n in ("model.py", "weights.safetensors"))
-        return self._judged("pytorch", "model.py", size, self.exported, TOLERANCE, raw=False)
+        judged = self._judged("pytorch", "model.py", size, self.exported, TOLERANCE, raw=False)
+        return replace(judged, confusion=confusion_of(self.exported, self.samples, self.classes))
 
     def file(self, format_: Format) -> ExportedFile:
         """Write a format, load it back and compare it."""

@@ -109,6 +109,8 @@ STD = {_list(map(repr, std))}
 SIZE = ({height}, {width})  # height, width
 # How pictures of other sizes are given this one: crop, pad or stretch; None: they are refused.
 RESIZE = {_quoted(provenance.resize) if provenance.resize else None}
+# Of what `Network.features` returns: name, channels, and pixels of the image to a step.
+FEATURES = {_list(_features(architecture))}
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
 # Names the network; its weights carry it, too.
 ARCHITECTURE = "{architecture.key}"'''
@@ -130,7 +132,22 @@ def _network(architecture: Architecture, layers: Mapping[str, Layer]) -> str:
     lines += ["", "    def forward(self, x: Tensor) -> Tensor:", "        x = self.stem(x)"]
     lines += [f"        x = self.block{index}(x)" for index in range(len(blocks.children))]
     lines += ["        logits: Tensor = self.head(x)", "        return logits"]
+    lines += ["", "    def features(self, x: Tensor) -> list[Tensor]:"]
+    lines += ['        """Feature maps (N, C, H, W), as FEATURES lists them, for a detector."""']
+    lines += ["        maps = [self.stem(x)]"]
+    for index in range(len(blocks.children)):
+        lines.append(f"        maps.append(self.block{index}(maps[-1]))")
+    lines.append("        return maps")
     return "\n".join(lines)
+
+
+def _features(architecture: Architecture) -> Iterator[str]:
+    """Name, channels and stride of each feature map, as a tuple in the source."""
+    stride = architecture.stem.stride
+    yield f'("stem", {architecture.stem.channels[-1]}, {stride})'
+    for index, block in enumerate(architecture.blocks):
+        stride *= block.stride
+        yield f'("block{index}", {block.channels[-1]}, {stride})'
 
 
 def _expression(layer: Layer) -> str:

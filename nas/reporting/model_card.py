@@ -76,6 +76,7 @@ def model_card(
         record=record,
         trained=trained,
         files=files,
+        by_class=list(_by_class(files, records.data.classes)),
         # Of a network that was trained otherwise the confirmation says nothing.
         confirmed=records.confirmation_of(record) if trained.recipe == usual else None,
         architecture=architecture,
@@ -92,6 +93,24 @@ def model_card(
             for block, in_channels in architecture.blocks_with_input()
         ],
     )
+
+
+MOST_CLASSES = 100
+"""In the card's table; of more, those with the lowest accuracy."""
+
+
+def _by_class(
+    files: Sequence[ExportedFile], names: Sequence[str]
+) -> Iterator[tuple[str, int, float, str]]:
+    """Class, images, accuracy, and what it is most often taken for; the worst class first."""
+    rows: list[tuple[str, int, float, str]] = []
+    for name, counts in zip(names, files[0].confusion if files else (), strict=False):
+        images, place = sum(counts), len(rows)
+        mistakes = [count if other != place else 0 for other, count in enumerate(counts)]
+        worst = max(range(len(counts)), key=mistakes.__getitem__)
+        taken_for = f"{names[worst]} ({mistakes[worst]})" if mistakes[worst] else ""
+        rows.append((name, images, counts[place] / images if images else 0.0, taken_for))
+    yield from sorted((row for row in rows if row[1]), key=lambda row: row[2])[:MOST_CLASSES]
 
 
 def _training(recipe: Recipe) -> Iterator[str]:

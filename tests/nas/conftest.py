@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 from nas import build_network
 from nas.engine.driver import Driver
 from nas.space.load import build_space, read_document
+from nas.study.records import read_records
 from trials.data import load
 from trials.train import Resident
 from trials.trial import Subject, run_trial
@@ -84,3 +85,8 @@ def url(request, tmp_path):
 @pytest.fixture
 def sqlite(tmp_path):
     return make_url(f"sqlite:///{tmp_path / 'study.db'}")
+
+
+@pytest.fixture
+def records(study):
+    return read_records(f"sqlite:///{study / 'study.db'}", "small")

@@ -15,36 +15,22 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from typer.testing import CliRunner
 
 from nas.describe import app as describe_app
 from nas.export import app as export_app
-from nas.network.formats import FORMATS
 from nas.report import app as report_app
 from nas.reporting import figures
 from nas.reporting.export_trial import export_trial
 from nas.reporting.figures import study_figures
 from nas.retrain import app as retrain_app
 from nas.space.load import build_space, read_document
-from nas.study.records import read_records
 from nas.study.selection import NoSuchTrial, choose
 from nas.study.trained_network import load_trained
+from tests.nas.commands import run
 from tests.nas.conftest import SPACE
-
-
-@pytest.fixture
-def records(study):
-    return read_records(f"sqlite:///{study / 'study.db'}", "small")
-
 
 SOURCE_ALONE = ("--format", "pytorch")
 """The other formats take seconds: `tests/nas/network/test_formats.py` is about them."""
-
-
-def run(app, *arguments: object, status: int = 0):
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert result.exit_code == status, f"{result.output}\n{result.exception!r}"
-    return result
 
 
 # Which trial.
@@ -61,38 +47,6 @@ def test_the_best_trial_is_chosen_by_knee_accuracy_or_budget(records):
     assert budget.macs <= costs[3]
     assert budget.accuracy == max(t.accuracy for t in records.complete if t.macs <= costs[3])
     assert choose(records, trial=3).number == 3
-
-
-def test_formats_are_compared_on_the_validation_images(study, records):
-    run(export_app, "--study", study, "--trial", 2, "--output", "out", "--format", "pytorch,pt2")
-    assert Path("out/model.pt2").is_file()
-    assert not Path("out/model.onnx").exists()
-    card = Path("out/README.md").read_text()
-    accuracy = choose(records, trial=2).accuracy
-    row = next(line for line in card.splitlines() if line.startswith("| pt2 | model.pt2 |"))
-    assert f"| {accuracy:.4f} |" in row
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("tflite", "--format: error: no such format: tflite\nhint: any of pytorch, pt2, onnx"),
-        ("pytorch,odd", "no such format: odd"),
-    ],
-)
-def test_a_format_that_there_is_not_is_refused(study, name, message):
-    arguments = ("--study", study, "--output", "out", "--format", name)
-    assert message in run(export_app, *arguments, status=2).stderr
-    assert not Path("out").exists()
-
-
-def test_what_a_format_needs_is_named(study, monkeypatch):
-    onnx = replace(FORMATS["onnx"], packages=("onnx", "not_installed"))
-    monkeypatch.setitem(FORMATS, "onnx", onnx)
-    arguments = ("--study", study, "--output", "out", "--format", "onnx")
-    message = run(export_app, *arguments, status=2).stderr
-    assert "--format: error: onnx needs not_installed" in message
-    assert "hint: pip install 'separability-nas[onnx]'" in message
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ import ast
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -172,3 +174,20 @@ def test_files_are_utf_8_whatever_the_locale():
     )
     assert imported(Path("out")).CLASSES == ["é", "b"]
     assert Path("out/README.md").read_text(encoding="utf-8") == "é"
+
+
+def test_feature_maps_are_those_that_are_listed(tmp_path):
+    """Of an image whose sides the strides divide; the last one is what the head receives."""
+    architecture = replace(SMALL, input_shape=(3, 32, 32))
+    export_network(architecture, with_statistics(architecture), tmp_path)
+    module = imported(tmp_path)
+    network = module.load()
+    images = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        maps = network.features(images)
+        torch.testing.assert_close(network.head(maps[-1]), network(images))
+    assert [name for name, _, _ in module.FEATURES] == ["stem"] + [
+        f"block{index}" for index in range(len(architecture.blocks))
+    ]
+    for (_, channels, stride), found in zip(module.FEATURES, maps, strict=True):
+        assert found.shape == (2, channels, 32 // stride, 32 // stride)
