@@ -38,7 +38,7 @@ app = command()
 
 @app.command()
 def predict(
-    files: Annotated[list[Path], typer.Argument(help=FILES)],
+    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help=FILES)],
     model: Annotated[Path, typer.Option(help="Folder of an exported network.")],
     format_name: Annotated[str, typer.Option("--format", help=FORMAT)] = "pytorch",
     top: Annotated[int, typer.Option(min=1, help="Classes for each picture.")] = 5,
