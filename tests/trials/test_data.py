@@ -279,3 +279,13 @@ def test_cifar10_as_it_is_published(cifar10):
     assert len(open_source(config).read("train").labels) == 50_000
     # Published statistics of the whole training split: 125.3, 123.0, 113.9.
     np.testing.assert_allclose(data.mean, (125.3, 123.0, 113.9), atol=4)
+
+
+def test_more_images_than_memory_holds_are_refused_before_they_are_decoded(monkeypatch):
+    np.savez("data.npz", images=np.zeros((6, 6, 6, 3), np.uint8), labels=np.arange(6) % 2)
+    sizes = {"SC_PAGE_SIZE": 1, "SC_PHYS_PAGES": 6 * 6 * 6 * 3 * 2 - 1}
+    monkeypatch.setattr("os.sysconf", sizes.__getitem__)
+    with pytest.raises(DataError, match="GB once they are decoded, more than half of this machine"):
+        load(DataConfig("npz:data.npz"))
+    sizes["SC_PHYS_PAGES"] += 1
+    load(DataConfig("npz:data.npz"))

@@ -329,8 +329,8 @@ def test_what_was_left_out_is_said():
     Path("data/empty").mkdir()
     write("data/readme.md", "data/cat/.DS_Store", content=b"x")
     assert describe(load(DataConfig("images:data"))) == (
-        "2 classes of 2 to 3 training images, 3 x 6 x 6; 1 hidden files left out; "
-        "1 files left out that are no images in the folder of a class; no images in empty"
+        "2 classes of 2 to 3 training images, 3 x 6 x 6; 1 hidden file left out; "
+        "1 file left out, no images in the folder of a class; no images in empty"
     )
 
 

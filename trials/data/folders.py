@@ -65,11 +65,15 @@ class _Found:
     def notes(self) -> Iterator[str]:
         """What was left out, in words."""
         if self.hidden:
-            yield f"{self.hidden:,} hidden files left out"
+            yield f"{_files(self.hidden, 'hidden ')} left out"
         if self.others:
-            yield f"{self.others:,} files left out that are no images in the folder of a class"
+            yield f"{_files(self.others)} left out, no images in the folder of a class"
         if self.empty:
             yield f"no images in {', '.join(self.empty)}"
+
+
+def _files(count: int, kind: str = "") -> str:
+    return f"{count:,} {kind}{'file' if count == 1 else 'files'}"
 
 
 class FolderSource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -221,6 +222,7 @@ def _decode_all(
                     f"(channels, height, width); {expected} {list(shape)}",
                     "shape" if expected.startswith("got") else "source",
                 )
+            _check_memory(len(indices) * image.size)
             images = np.empty((len(indices), *image.shape), dtype=np.uint8)
         if image.shape != images.shape[1:]:
             raise DataError(
@@ -231,3 +233,14 @@ def _decode_all(
         images[position] = image
     assert images is not None  # `class_names` has seen to it that there are some
     return images
+
+
+def _check_memory(size: int) -> None:
+    """Raise `DataError` where images are too many bytes to be held: nothing would be said later."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > memory / 2:
+        raise DataError(
+            f"the images are {size / 1e9:,.1f} GB once they are decoded, more than half of this "
+            f"machine's {memory / 1e9:,.1f} GB of memory",
+            hint="use fewer (data.limit) or make them smaller (data.resize)",
+        )
