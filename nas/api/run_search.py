@@ -122,11 +122,16 @@ def _keeping(
     try:
         yield
     except (InputError, SpaceChanged, StudyLocked):
-        if kept is not None:
+        if kept is not None and not _names(kept.parent / "space.yaml", kept):
             kept.unlink()
             with suppress(OSError):  # there is more in the folder
                 kept.parent.rmdir()
         raise
+
+
+def _names(space: Path, data: Path) -> bool:
+    """Whether a study has begun with this data: its space, as searched, names it."""
+    return space.is_file() and data.name in space.read_text(encoding="utf-8")
 
 
 def _keep_data(document: Document, data: PythonData, output: str | Path | None) -> Path | None:
@@ -154,9 +159,12 @@ def _keep_data(document: Document, data: PythonData, output: str | Path | None) 
         hint = "leave confirm out, or give {'train': ..., 'test': ...}"
         raise InputError.of("data", message, hint)
     archive, new = write_archive(arrays, _folder(sections["name"], output))
-    section = {"source": f"npz:{archive}", "validation": own.validation}
-    layout = layout_of(arrays)
-    assign(document, ("data",), section | ({"layout": layout} if layout else {}), "data")
+    section: dict[str, object] = {"source": f"npz:{archive}", "validation": own.validation}
+    if (layout := layout_of(arrays)) is not None:
+        section["layout"] = layout
+    if own.resize is not None:  # what reads pictures for the network has to do the same
+        section["resize"] = {"size": list(own.resize.size), "mode": own.resize.mode}
+    assign(document, ("data",), section, "data")
     return archive if new else None
 
 

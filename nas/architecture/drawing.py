@@ -16,7 +16,7 @@ _STRIP = 300
 """Of the widest convolution; the others in proportion to their channels."""
 
 _LEFT, _TEXT = 60, 400
-_KERNEL, _POINTWISE, _GAP = 14, 5, 4
+_KERNEL, _POINTWISE, _GAP, _LINE_HEIGHT = 14, 5, 4, 13
 _MOST_STRIPES = 75
 """More of them could not be told apart; the text says how many there are."""
 
@@ -29,20 +29,43 @@ class _Row:
     """A block, or the stem, with what is drawn of it.
 
     Attributes:
-        top: of its first bar, in pixels.
+        start: of the room that it has, in pixels from the top.
         bars: kind (``kernel`` or ``pointwise``), segments and channels, from top to bottom.
     """
 
-    top: int
+    start: int
     bars: tuple[tuple[str, int, int], ...]
     text: str
     shortcut: str
 
     @property
     def height(self) -> int:
-        """In pixels, without the space below."""
+        """Of all bars, in pixels."""
         heights = [_KERNEL if kind == "kernel" else _POINTWISE for kind, _, _ in self.bars]
         return sum(heights) + _GAP * (len(heights) - 1)
+
+    @property
+    def lines(self) -> list[str]:
+        """The text, as much in a line as fits beside the bars."""
+        lines = [""]
+        for part in self.text.split(", "):
+            longer = f"{lines[-1]}, {part}" if lines[-1] else part
+            if len(longer) > 50 and lines[-1]:
+                lines[-1] += ","
+                lines.append(part)
+            else:
+                lines[-1] = longer
+        return lines
+
+    @property
+    def room(self) -> int:
+        """Height of the bars or of the text, whichever needs more."""
+        return max(self.height, _LINE_HEIGHT * len(self.lines))
+
+    @property
+    def top(self) -> float:
+        """Of the first bar: bars and text have the same middle."""
+        return self.start + (self.room - self.height) / 2
 
 
 def draw_architecture(architecture: Architecture) -> str:
@@ -54,7 +77,7 @@ def draw_architecture(architecture: Architecture) -> str:
     """
     rows = list(_rows(architecture))
     widest = max(channels for row in rows for _, _, channels in row.bars)
-    height = rows[-1].top + rows[-1].height + 16
+    height = rows[-1].start + rows[-1].room + 14
     parts = [part for row in rows for part in _row(row, _STRIP / widest)]
     title = f"{len(rows) - 1} blocks: {'; '.join(row.text for row in rows)}"
     return (
@@ -73,7 +96,7 @@ def _rows(architecture: Architecture) -> Iterator[_Row]:
         if block.stride > 1:
             about += f", stride {block.stride}"
         row = _Row(
-            row.top + max(row.height, 26) + 16,
+            row.start + row.room + 16,
             tuple(_bars(block, in_channels)),
             about,
             block.shortcut(in_channels),
@@ -112,7 +135,7 @@ def _row(row: _Row, scale: float) -> Iterator[str]:
     yield from _words(row)
 
 
-def _stripes(left: float, top: int, width: float, height: int, count: int) -> Iterator[str]:
+def _stripes(left: float, top: float, width: float, height: int, count: int) -> Iterator[str]:
     each = width / count
     for index in range(count):
         colour = _COLOURS[index % 2]
@@ -127,24 +150,15 @@ def _shortcut(row: _Row, scale: float) -> str:
     widest = max(channels for _, _, channels in row.bars) * scale
     inside = middle - widest / 2 + min(12.0, widest / 2)
     return (
-        f'<path d="M {inside:.1f} {top} H {side} V {bottom} H {inside:.1f}" fill="none" '
+        f'<path d="M {inside:.1f} {top:.1f} H {side} V {bottom:.1f} H {inside:.1f}" fill="none" '
         f'stroke="{_LINE}" stroke-width="1.5"{dashes}/>'
     )
 
 
 def _words(row: _Row) -> Iterator[str]:
-    """The text beside a strip, in lines of what fits."""
-    lines: list[str] = [""]
-    for part in row.text.split(", "):
-        longer = f"{lines[-1]}, {part}" if lines[-1] else part
-        if len(longer) > 50:
-            lines[-1] += ","
-            lines.append(part)
-        else:
-            lines[-1] = longer
-    middle = row.top + row.height / 2 - 6.5 * (len(lines) - 1) + 4
-    for index, line in enumerate(lines):
-        y = middle + 13 * index
+    first = row.start + (row.room - _LINE_HEIGHT * len(row.lines)) / 2 + 10
+    for index, line in enumerate(row.lines):
+        y = first + _LINE_HEIGHT * index
         yield f'<text x="{_TEXT}" y="{y:.1f}" fill="{_INK}">{escape(line)}</text>'
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -51,7 +51,7 @@ class ExportedModel:
         self.takes_stored = False
         self.run: Run
         if format_name == "pytorch":
-            self.run = self.module.load()
+            self.run = self._load(folder / "weights.safetensors", self.module.load)
             return
         format_ = FORMATS[format_name]
         file = folder / format_.file
@@ -61,8 +61,15 @@ class ExportedModel:
         if not file.is_file():
             raise NoModel(f"{folder} has no {format_.file}: export it with --format {format_name}")
         with quiet_exporters():
-            self.run = format_.load(file)
+            self.run = self._load(file, format_.load)
             self.takes_stored = format_.takes_stored(file)
+
+    def _load(self, file: Path, load: Callable[[Path], Run]) -> Run:
+        try:
+            return load(file)
+        except Exception as error:  # of three libraries, for files that are damaged or others'
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise NoModel(f"{file} cannot be loaded: {reason}") from None
 
     def predict(self, files: Sequence[Path]) -> Iterator[Prediction]:
         """Probabilities for each picture, in order."""

@@ -116,11 +116,13 @@ def _mean(trials: list[TrialRecord]) -> TrialRecord:
     if len(trials) == 1:
         return trials[0]
     test = [t.test_accuracy for t in trials if t.test_accuracy is not None]
+    balanced = [t.balanced_accuracy for t in trials if t.balanced_accuracy is not None]
     return replace(
         trials[0],
         values=tuple(fmean(values) for values in zip(*(t.values for t in trials), strict=True)),
         accuracy=fmean(t.validation_accuracy for t in trials),
         test_accuracy=fmean(test) if test else None,
+        balanced_accuracy=fmean(balanced) if balanced else None,
         seconds=fmean(t.seconds for t in trials),
         curve=tuple(fmean(epoch) for epoch in zip(*(t.curve for t in trials), strict=True)),
         seeds=tuple(seed for t in trials for seed in t.seeds),

@@ -73,7 +73,14 @@ class ArchiveSource:
                 hint=_conversion(images),
             )
         images = channels_last(images, self.config.layout, f"{self.path}: {names[0]}")
-        labels = labels.reshape(-1) if labels.size == len(labels) else labels
+        if self.config.resize and images.shape[1:3] != self.config.resize.size:
+            height, width = images.shape[1:3]
+            raise DataError(
+                f"{self.path}: {names[0]} are {height} x {width}; arrays are not resized, only "
+                "pictures: resize says how these were",
+                "resize",
+            )
+        labels = labels.reshape(-1) if labels.ndim > 1 and labels.size == len(labels) else labels
         if labels.shape != (len(images),):
             raise DataError(
                 f"{self.path}: {names[1]} must be {len(images)} labels; "
@@ -91,7 +98,7 @@ class ArchiveSource:
             return None
         names = self._array("classes")
         if names.ndim != 1 or names.dtype.kind != "U" or len(np.unique(names)) < len(names):
-            raise DataError(f"{self.path}: classes must be different names")
+            return None  # something of the user's own
         return tuple(map(str, names))
 
     def _names(self, split: SplitName) -> tuple[str, str] | None:

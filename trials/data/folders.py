@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,12 +17,14 @@ from trials.data.raw_split import Indices, RawSplit, SplitName, require
 
 SPLIT_NAMES: dict[str, SplitName] = {
     "train": "train",
+    "training": "train",
     "val": "validation",
     "valid": "validation",
     "validation": "validation",
     "test": "test",
+    "testing": "test",
 }
-"""Folders at the top that are splits; any other is a class."""
+"""Folders at the top that are splits, in small letters or capitals; any other is a class."""
 
 SUFFIXES = frozenset(
     [
@@ -80,8 +81,8 @@ class FolderSource:
     """``DIR/CLASS/...`` or ``DIR/{train,val,test}/CLASS/...``, as torchvision's `ImageFolder`.
 
     The first folder is the class, however deep a picture lies in it. The folders at the top are
-    splits where all of them have the names of splits; one called ``train`` beside others is a class
-    where it holds pictures, and an error where it holds folders.
+    splits where all that have pictures have the names of splits; one called ``train`` beside others
+    is a class where it holds pictures, and an error where it holds folders.
     """
 
     def __init__(self, location: str, config: DataConfig) -> None:
@@ -123,13 +124,13 @@ class FolderSource:
     @cached_property
     def _folders(self) -> dict[SplitName, Path]:
         """The folder of each split; the whole is the training split where there are none."""
-        tops = [path for path in _listed(self.root) if path.is_dir() and not _is_hidden(path)]
-        named = [path for path in tops if path.name in SPLIT_NAMES]
-        with_classes = [path for path in named if any(p.is_dir() for p in _listed(path))]
+        tops = [path for path in _subfolders(self.root) if any(_pictures_below(path))]
+        named = [path for path in tops if path.name.lower() in SPLIT_NAMES]
+        with_classes = [path for path in named if _subfolders(path)]
         if not with_classes:
             return {"train": self.root}
         others = [path.name for path in tops if path not in with_classes]
-        if flat := [name for name in others if name in SPLIT_NAMES]:
+        if flat := [name for name in others if name.lower() in SPLIT_NAMES]:
             raise DataError(
                 f"{self.root / flat[0]} has no folders of classes, as {with_classes[0].name} has",
                 hint="images of every split need labels: move those without elsewhere",
@@ -140,11 +141,22 @@ class FolderSource:
                 f"{', '.join(path.name for path in with_classes)}, which has folders of its own",
                 hint="splits stand alone: a class goes into the folder of each split",
             )
-        twice = Counter(SPLIT_NAMES[path.name] for path in named)
-        if repeated := [split for split, count in twice.items() if count > 1]:
-            folders = " and ".join(p.name for p in named if SPLIT_NAMES[p.name] == repeated[0])
-            raise DataError(f"{self.root} has {folders}: two {repeated[0]} splits")
-        return {SPLIT_NAMES[path.name]: path for path in named}
+        found: dict[SplitName, Path] = {}
+        for path in named:
+            split = SPLIT_NAMES[path.name.lower()]
+            if split in found:
+                both = f"{found[split].name} and {path.name}"
+                raise DataError(f"{self.root} has {both}: two {split} splits")
+            found[split] = path
+        return found
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return [path for path in _listed(folder) if path.is_dir() and not _is_hidden(path)]
+
+
+def _pictures_below(folder: Path) -> Iterator[Path]:
+    return (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
 
 
 def _pictures_in(split: Path, root: Path) -> _Found:
@@ -157,7 +169,7 @@ def _pictures_in(split: Path, root: Path) -> _Found:
             others += 1
         else:
             files.append((file, name))
-    folders = {path.name for path in _listed(split) if path.is_dir() and not _is_hidden(path)}
+    folders = {path.name for path in _subfolders(split)}
     empty = folders - {name for _, name in files}
     return _Found(tuple(sorted(files)), hidden, others, tuple(sorted(empty)))
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from trials.atomic_file import atomic_write
 from trials.data.archives import ARRAYS, certain_layout
@@ -171,7 +171,10 @@ def _items(data: MapDataset, config: DataConfig) -> tuple[Images, NDArray[Any]]:
 def _image(image: object, name: str, config: DataConfig) -> Images:
     """One image, (H, W, C)."""
     if isinstance(image, Image.Image):
-        picture = image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
+        if image.mode.startswith(("I", "F")):
+            raise DataError(f"{name}: {image.mode} images are not supported, only 8-bit")
+        upright = ImageOps.exif_transpose(image)
+        picture = upright.convert("L" if upright.mode in ("1", "L", "LA") else "RGB")
         image = np.asarray(resized(picture, config.resize) if config.resize else picture)
     elif config.resize is not None:
         raise DataError(f"{name}: arrays are not resized, only pictures", "resize")

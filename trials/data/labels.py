@@ -29,8 +29,10 @@ def checked_labels(values: NDArray[Any], what: str) -> NDArray[Any]:
             return values.astype(np.int64)
         if not all(isinstance(value, str | bytes) for value in values):
             raise DataError(f"{what} must hold integers or names, all of one kind")
-        values = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values])
-    if values.dtype.kind in "Sb":
+        values = np.array([_decoded(v, what) if isinstance(v, bytes) else str(v) for v in values])
+    if values.dtype.kind == "S":
+        values = np.array([_decoded(value, what) for value in values], dtype=np.str_)
+    if values.dtype.kind == "b":
         values = values.astype(np.str_)
     if values.dtype.kind == "f" and np.isnan(values).any():
         missing = int(np.isnan(values).sum())
@@ -38,6 +40,13 @@ def checked_labels(values: NDArray[Any], what: str) -> NDArray[Any]:
     if values.dtype.kind not in "iuU":
         raise DataError(f"{what} must hold integers or names; it holds {values.dtype}")
     return values.astype(np.int64) if values.dtype.kind in "iu" else values
+
+
+def _decoded(name: bytes, what: str) -> str:
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        raise DataError(f"{what}: {bytes(name)!r} is not UTF-8") from None
 
 
 def class_names(raw: RawSplit, config: DataConfig) -> tuple[str, ...]:
@@ -101,6 +110,12 @@ def numbered(raw: RawSplit, names: tuple[str, ...], config: DataConfig) -> Label
     own = raw.classes
     if labels.dtype.kind == "i":
         _check_range(raw, len(own or names), config)
+        if own is None and names != tuple(map(str, range(len(names)))):
+            raise DataError(
+                f"{raw.name(0)}: the label {labels[0]} is a number, and the training images have "
+                f"names for labels, such as {names[0]}",
+                hint="label all splits alike",
+            )
         if own is None or own == names:
             return labels
         labels, own = np.asarray(own)[labels], None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +14,9 @@ from trials.data.images import DataConfig, DataError, ImageData, Images, Labels,
 from trials.data.labels import class_names, numbered
 from trials.data.raw_split import Indices, RawSplit, SplitName, require
 from trials.data.sources import open_source, stratified
+
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+"""Bytes that the processes of a container may have together."""
 
 SPLIT_SEED = 0
 """Of the validation split and of ``limit``: the same images in every study of a data set."""
@@ -238,6 +243,8 @@ def _decode_all(
 def _check_memory(size: int) -> None:
     """Raise `DataError` where images are too many bytes to be held: nothing would be said later."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(OSError, ValueError):  # no limit is the word max, or no file
+        memory = min(memory, int(CONTAINER_LIMIT.read_text()))
     if size > memory / 2:
         raise DataError(
             f"the images are {size / 1e9:,.1f} GB once they are decoded, more than half of this "

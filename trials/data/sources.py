@@ -47,7 +47,7 @@ def open_source(config: DataConfig) -> Source:
             f"no such source: {config.source}",
             hint="digits, synthetic, parquet:DIR, hub:NAME, images:DIR or npz:FILE",
         )
-    if config.resize and kind not in ("parquet", "hub", "images"):
+    if config.resize and kind not in ("parquet", "hub", "images", "npz"):
         raise DataError("only pictures are resized: parquet:DIR, hub:NAME, images:DIR", "resize")
     if config.layout and kind != "npz":
         raise DataError("only the arrays of npz:FILE have a layout", "layout")

@@ -92,7 +92,6 @@ def split_of_table(
     """A table of `datasets` as a split.
 
     Args:
-        location: for messages.
         folder: where files may be that the table names.
 
     Raises:
@@ -101,6 +100,7 @@ def split_of_table(
     import datasets
 
     datasets.disable_progress_bars()
+    table = table.with_format(None)  # without a transform, which would see encoded pictures
     image_column = _column("image", table, _image_columns(table), location, config)
     label_column = _column("label", table, _label_columns(table), location, config)
     # Through the table's order of rows, which is another one where it was shuffled.

@@ -115,6 +115,50 @@ def test_pictures_of_mixed_sizes_are_resized_where_the_space_says_so():
     assert arrays_of(pictures, config)["images"].shape == (8, 6, 7, 3)
 
 
+def test_pictures_in_memory_are_read_as_those_of_a_folder_are():
+    """Upright as Exif says; of 16 bits not at all."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying = Image.new("RGB", (6, 4))
+    lying.info["exif"] = exif.tobytes()
+    lying.getexif().update({0x0112: 6})
+    assert arrays_of([(lying, i % 2) for i in range(4)])["images"].shape == (4, 6, 4, 3)
+    deep = Image.fromarray(np.full((8, 8), 60_000, np.uint16))
+    with pytest.raises(DataError, match=r"data\[0\]: I;16 images are not supported, only 8-bit"):
+        arrays_of([(deep, 0), (deep, 1)])
+
+
+def test_a_tables_own_transform_and_format_are_left_out():
+    table = as_table()
+    expected = arrays_of(table)["labels"].tolist()
+    transformed = table.with_transform(
+        lambda batch: {"img": [i.convert("L") for i in batch["img"]]}
+    )
+    assert arrays_of(transformed)["labels"].tolist() == expected
+    assert arrays_of(table.with_format("torch", columns=["label"]))["labels"].tolist() == expected
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_how_pictures_were_resized_goes_along_with_the_study():
+    pictures = [(Image.new("RGB", (20 + i, 30), (9 * i, 0, 0)), i % 2) for i in range(24)]
+    resize = {"resize": {"size": 8, "mode": "pad"}}
+    study = nas.run_search(WITHOUT_DATA | {"data": resize}, data=pictures, trials=1)
+    assert study.records.file.data.resize.mode == "pad"
+    assert study.trials[0].architecture.input_shape == (3, 8, 8)
+    nas.run_search(WITHOUT_DATA | {"data": resize}, data=pictures, trials=2)  # resumes
+
+
+def test_data_of_a_study_that_has_begun_is_kept_whatever_ends_the_search(monkeypatch):
+    def refuse(*_, **__):
+        raise InputError.of("data", "found later")
+
+    monkeypatch.setattr("nas.engine.stage.StageRunner.run", refuse)
+    with pytest.raises(InputError, match="found later"):
+        nas.run_search(WITHOUT_DATA, data=(np.zeros((40, 8, 8), np.uint8), [0, 1] * 20))
+    (kept,) = Path("runs/mine").glob("data-*.npz")
+    assert kept.name in Path("runs/mine/space.yaml").read_text()
+
+
 @pytest.mark.usefixtures("without_ray")
 def test_data_of_a_search_that_is_refused_is_not_left_behind():
     data = (np.zeros((20, 8, 8), np.uint8), [0, 1] * 10)

@@ -71,7 +71,7 @@ def test_it_is_described_for_who_does_not_see_it():
     assert "1 plain convolution" in words
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(architectures())
 def test_any_architecture_is_drawn_inside_its_picture(architecture):
     picture = drawn(architecture)

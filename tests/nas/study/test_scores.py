@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from nas.reporting.figures.front import front_info, plot_front
@@ -10,6 +12,7 @@ from nas.reporting.page import render
 from nas.study.records import read_records
 from nas.study.selection import NoSuchTrial, choose
 from tests.nas.driving import measured, open_driver
+from tests.nas.records import network, study, trial
 
 
 def balanced(spec) -> float:
@@ -76,3 +79,13 @@ def test_trainings_without_the_score_are_made_again(sqlite):
     trained = run(open_driver(sqlite, *same, name="other"), balanced_accuracy=balanced)
     assert trained == 6
     assert run(open_driver(sqlite, *same, name="third")) == 0  # now they are there
+
+
+def test_an_arms_balanced_accuracy_is_the_mean_over_its_seeds():
+    one, two = (
+        replace(trial(number, accuracy, network()), arm="plain", balanced_accuracy=accuracy - 0.2)
+        for number, accuracy in ((0, 0.6), (1, 0.8))
+    )
+    (arm,) = study(one, two).complete
+    assert arm.accuracy == pytest.approx(0.7)
+    assert arm.balanced_accuracy == pytest.approx(0.5)
