@@ -225,7 +225,7 @@ def records_of(study: optuna.Study) -> Records:
     """All of a study that a reader needs.
 
     Raises:
-        NoStudy: its search space is not as this version writes it.
+        NoStudy: its search space or a trial is not as this version writes it.
     """
     attrs = study.user_attrs
     with warnings.catch_warnings():
@@ -243,11 +243,19 @@ def records_of(study: optuna.Study) -> Records:
         document=document,
         data=DATA.validate_json(attrs["data"]),
         objectives=objectives,
-        trials=tuple(
-            record_of(trial, objectives)
-            for trial in study.get_trials(deepcopy=False)
-            if "architecture" in trial.user_attrs
-        ),
+        trials=tuple(_trials(study, objectives)),
         arms=arms_from_json(attrs.get("arms", "[]")),
         plans=registrations(attrs),
     )
+
+
+def _trials(study: optuna.Study, objectives: tuple[str, ...]) -> Iterator[TrialRecord]:
+    for trial in study.get_trials(deepcopy=False):
+        if "architecture" not in trial.user_attrs:
+            continue
+        try:
+            yield record_of(trial, objectives)
+        except ValueError as error:
+            reason = " ".join(str(error).split())
+            message = f"trial {trial.number} of study {study.study_name} cannot be read: {reason}"
+            raise NoStudy(message) from None
