@@ -18,7 +18,7 @@ from nas.engine import terminal
 from nas.network.exported_model import ExportedModel, NoModel, Prediction
 from nas.network.formats import FORMATS
 from nas.space.errors import InputError
-from trials.data.folders import SUFFIXES
+from trials.data.folders import pictures_below
 
 
 class Style(StrEnum):
@@ -66,7 +66,7 @@ def _pictures(paths: Sequence[Path]) -> Iterator[Path]:
     """Files as they are named; of folders the pictures in them, in the order of their names."""
     for path in paths:
         if path.is_dir():
-            found = [file for file in sorted(path.rglob("*")) if _is_picture(file, path)]
+            found = sorted(pictures_below(path))
             if not found:
                 raise InputError.of(str(path), "there are no pictures in it")
             yield from found
@@ -74,12 +74,6 @@ def _pictures(paths: Sequence[Path]) -> Iterator[Path]:
             yield path
         else:
             raise InputError.of(str(path), "no such file")
-
-
-def _is_picture(file: Path, folder: Path) -> bool:
-    """By its suffix; hidden files and folders are left out, as where a search reads a folder."""
-    hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return file.is_file() and file.suffix.lower() in SUFFIXES and not hidden
 
 
 def _print(predictions: Sequence[Prediction], top: int, style: Style) -> None:

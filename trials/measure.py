@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 WARM_UPS = 5
 PASSES = 30
@@ -49,18 +50,23 @@ def now(device: torch.device) -> float:
 def measure_latency(
     network: nn.Module, input_shape: tuple[int, int, int], device: torch.device, batch: int = 1
 ) -> Latency:
-    """Time forward passes over random images (batch, C, H, W) in evaluation mode.
-
-    In rounds, until one is steady or `MOST_ROUNDS` are over: then the one with the least spread.
-    """
+    """Time forward passes over random images (batch, C, H, W) in evaluation mode."""
     network = network.eval().to(device)
     images = torch.randn(batch, *input_shape, device=device)
     images = images.contiguous(memory_format=torch.channels_last)
+    return time_passes(lambda: network(images), device)
+
+
+def time_passes(run: Callable[[], object], device: torch.device) -> Latency:
+    """Time something after a warm-up.
+
+    In rounds, until one is steady or `MOST_ROUNDS` are over: then the one with the least spread.
+    """
     for _ in range(WARM_UPS):
-        network(images)
+        run()
     best: Latency | None = None
     for _ in range(MOST_ROUNDS):
-        found = _round(network, images, device)
+        found = _round(run, device)
         if best is None or found.spread < best.spread:
             best = found
         if best.spread <= STEADY:
@@ -69,11 +75,11 @@ def measure_latency(
     return best
 
 
-def _round(network: nn.Module, images: Tensor, device: torch.device) -> Latency:
+def _round(run: Callable[[], object], device: torch.device) -> Latency:
     times_ms = []
     for _ in range(PASSES):
         started = now(device)
-        network(images)
+        run()
         times_ms.append((now(device) - started) * 1e3)
     first, median, third = statistics.quantiles(times_ms, n=4)
     return Latency(median, third - first)

@@ -49,11 +49,16 @@ class Confusion:
 @torch.no_grad()
 def confusion_of(network: nn.Module, split: ResidentSplit, classes: int) -> Confusion:
     """Guesses of a network, in evaluation mode, for all images of a split."""
-    counts = torch.zeros(classes * classes, dtype=torch.int64, device=split.labels.device)
+    counts = torch.zeros((classes, classes), dtype=torch.int64, device=split.labels.device)
     in_top5 = torch.zeros((), dtype=torch.int64, device=split.labels.device)
     for logits, labels in outputs(network, split):
         best = logits.topk(min(5, classes), dim=1).indices
         in_top5 += (best == labels[:, None]).sum()
-        guesses = labels * classes + logits.argmax(dim=1)
-        counts += torch.bincount(guesses, minlength=classes * classes)
-    return Confusion(counts.reshape(classes, classes).cpu(), int(in_top5))
+        counts += count_guesses(labels, logits.argmax(dim=1), classes)
+    return Confusion(counts.cpu(), int(in_top5))
+
+
+def count_guesses(labels: Tensor, guesses: Tensor, classes: int) -> Tensor:
+    """Images of each class (rows) by the class that was guessed (columns): (C, C), int64."""
+    pairs = torch.bincount(labels * classes + guesses, minlength=classes * classes)
+    return pairs.reshape(classes, classes)

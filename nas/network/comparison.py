@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +11,13 @@ import torch
 from torch import Tensor
 
 from nas.network.formats import Run
+from trials.measure import time_passes
+from trials.scores import count_guesses
 
 BATCHES = (1, 4, 17)
 """Images at once in a comparison: a file has to take any number."""
 
-_BATCH, _WARM_UPS, _RUNS = 64, 5, 30
+_BATCH = 64
 
 
 class ExportError(RuntimeError):
@@ -151,8 +151,7 @@ def confusion_of(run: Run, samples: Samples, classes: int) -> tuple[tuple[int, .
     """Images of each class (rows) by the class that was guessed; nothing without labels."""
     if samples.labels is None:
         return ()
-    pairs = samples.labels * classes + _guesses(run, samples, raw=False)
-    counts = torch.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+    counts = count_guesses(samples.labels, _guesses(run, samples, raw=False), classes)
     return tuple(map(tuple, counts.tolist()))
 
 
@@ -174,18 +173,11 @@ def _guesses(run: Run, samples: Samples, raw: bool) -> Tensor:
 
 @torch.inference_mode()
 def latency_of(run: Run, samples: Samples, raw: bool) -> float:
-    """Milliseconds for one image on one thread, median after a warm-up."""
+    """Milliseconds for one image on one thread, median."""
     images = samples.images[:1]
     images = images if raw else samples.normalised(images)
-    times_ms = []
     with _one_thread():
-        for _ in range(_WARM_UPS):
-            run(images)
-        for _ in range(_RUNS):
-            started = time.perf_counter()
-            run(images)
-            times_ms.append((time.perf_counter() - started) * 1e3)
-    return statistics.median(times_ms)
+        return time_passes(lambda: run(images), torch.device("cpu")).median_ms
 
 
 @contextmanager

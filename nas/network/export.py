@@ -137,7 +137,7 @@ class _Comparison:
 
     def file(self, format_: Format) -> ExportedFile:
         """Write a format, load it back and compare it."""
-        raw = self.options.with_preprocessing and format_.name != "pt2"
+        raw = self.options.with_preprocessing and format_.takes_stored is not None
         path = self.draft / format_.file
         images, network = self.samples.images[:4], self.exported
         if raw:

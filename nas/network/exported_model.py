@@ -62,7 +62,8 @@ class ExportedModel:
             raise NoModel(f"{folder} has no {format_.file}: export it with --format {format_name}")
         with quiet_exporters():
             self.run = self._load(file, format_.load)
-            self.takes_stored = format_.takes_stored(file)
+            if format_.takes_stored is not None:
+                self.takes_stored = format_.takes_stored(file)
 
     def _load(self, file: Path, load: Callable[[Path], Run]) -> Run:
         try:

@@ -38,7 +38,8 @@ class Format:
         load: what was written, on one thread of the CPU.
         packages: that have to be there.
         extra: of this project, which has them.
-        takes_stored: whether a file takes images as they are stored, (N, H, W, C) uint8.
+        takes_stored: whether a file takes images as they are stored, (N, H, W, C) uint8; None of a
+            format that never does.
         by_default: whether it is written where no format is named.
     """
 
@@ -49,7 +50,7 @@ class Format:
     load: Callable[[Path], Run]
     packages: tuple[str, ...] = ()
     extra: str = ""
-    takes_stored: Callable[[Path], bool] = lambda _path: False
+    takes_stored: Callable[[Path], bool] | None = None
     by_default: bool = True
 
     @property

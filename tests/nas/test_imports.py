@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "trials": set(),
     "nas.statistics": set(),
     "nas.architecture": set(),
-    "nas.network": {"nas.architecture"},
+    "nas.network": {"nas.architecture", "trials"},
     "nas.space": {"nas.architecture", "nas.network", "trials"},
     "nas.study": {"nas.space", "nas.network", "nas.architecture", "nas.statistics", "trials"},
     "nas.analysis": {"nas.study", "nas.space", "nas.architecture", "nas.statistics", "trials"},

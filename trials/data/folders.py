@@ -26,23 +26,10 @@ SPLIT_NAMES: dict[str, SplitName] = {
 }
 """Folders at the top that are splits, in small letters or capitals; any other is a class."""
 
-SUFFIXES = frozenset(
-    [
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".bmp",
-        ".gif",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-    ]
-)
+SUFFIXES = frozenset({
+    ".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm",
+    ".pbm", ".pnm",
+})  # fmt: skip
 """Of files that are read, in any case; others are left out."""
 
 
@@ -124,7 +111,7 @@ class FolderSource:
     @cached_property
     def _folders(self) -> dict[SplitName, Path]:
         """The folder of each split; the whole is the training split where there are none."""
-        tops = [path for path in _subfolders(self.root) if any(_pictures_below(path))]
+        tops = [path for path in _subfolders(self.root) if any(pictures_below(path))]
         named = [path for path in tops if path.name.lower() in SPLIT_NAMES]
         with_classes = [path for path in named if _subfolders(path)]
         if not with_classes:
@@ -155,8 +142,12 @@ def _subfolders(folder: Path) -> list[Path]:
     return [path for path in _listed(folder) if path.is_dir() and not _is_hidden(path)]
 
 
-def _pictures_below(folder: Path) -> Iterator[Path]:
-    return (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
+def pictures_below(folder: Path) -> Iterator[Path]:
+    """Pictures by their suffix, however deep; nothing that is hidden, or in a hidden folder."""
+    for file in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+        if not hidden and file.suffix.lower() in SUFFIXES and file.is_file():
+            yield file
 
 
 def _pictures_in(split: Path, root: Path) -> _Found:

@@ -17,7 +17,7 @@ from trials.atomic_file import atomic_write
 from trials.data.archives import ARRAYS, certain_layout
 from trials.data.images import DataConfig, DataError, Images
 from trials.data.labels import checked_labels, numbered
-from trials.data.pictures import resized
+from trials.data.pictures import is_grey, resized
 from trials.data.raw_split import RawSplit, SplitName
 from trials.data.tables import split_of_table
 
@@ -174,7 +174,7 @@ def _image(image: object, name: str, config: DataConfig) -> Images:
         if image.mode.startswith(("I", "F")):
             raise DataError(f"{name}: {image.mode} images are not supported, only 8-bit")
         upright = ImageOps.exif_transpose(image)
-        picture = upright.convert("L" if upright.mode in ("1", "L", "LA") else "RGB")
+        picture = upright.convert("L" if is_grey(upright) else "RGB")
         image = np.asarray(resized(picture, config.resize) if config.resize else picture)
     elif config.resize is not None:
         raise DataError(f"{name}: arrays are not resized, only pictures", "resize")

@@ -12,7 +12,7 @@ import numpy as np
 
 from trials.data.images import DataConfig, DataError, ImageData, Images, Labels, Split
 from trials.data.labels import class_names, numbered
-from trials.data.raw_split import Indices, RawSplit, SplitName, require
+from trials.data.raw_split import Indices, RawSplit, SplitName, no_split
 from trials.data.sources import open_source, stratified
 
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -85,11 +85,9 @@ def check_test_split(config: DataConfig) -> None:
         DataError: there is none.
     """
     source = open_source(config)
-    try:
-        require(source, "test")
-    except DataError as error:
+    if "test" not in source.splits():
         hint = "a confirmation reads it: add a test split, or leave confirm out"
-        raise DataError(str(error), hint=hint) from None
+        raise no_split(source, "test", hint)
 
 
 def describe(data: ImageData) -> str:
@@ -156,9 +154,7 @@ def _whole_split(
     if len(raw.labels) == 0:
         raise DataError(f"the {split} split of {source.location} has no images")
     labels = numbered(raw, names, config)
-    return Split(
-        _decode_all(raw, np.arange(len(labels)), shape, "the training images have"), labels
-    )
+    return Split(_decode_all(raw, np.arange(len(labels)), shape, of_training=True), labels)
 
 
 def _statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -205,13 +201,13 @@ def _decode_all(
     raw: RawSplit,
     indices: Indices,
     shape: tuple[int, int, int] | None,
-    expected: str = "got shape:",
+    of_training: bool = False,
 ) -> Images:
     """(N, H, W, C), all of the shape of the first.
 
     Args:
         shape: (channels, height, width) that they have to have.
-        expected: who says so.
+        of_training: whether it is that of the training images, not the one that is configured.
     """
 
     def name(position: int) -> str:
@@ -222,10 +218,11 @@ def _decode_all(
         height, width, channels = image.shape
         if images is None:
             if shape and shape != (channels, height, width):
+                expected = "the training images have" if of_training else "got shape:"
                 raise DataError(
                     f"{name(position)}: the image has {channels} x {height} x {width} "
                     f"(channels, height, width); {expected} {list(shape)}",
-                    "shape" if expected.startswith("got") else "source",
+                    "source" if of_training else "shape",
                 )
             _check_memory(len(indices) * image.size)
             images = np.empty((len(indices), *image.shape), dtype=np.uint8)

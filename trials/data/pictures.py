@@ -47,14 +47,14 @@ class Pictures:
                 whether it has colours.
         """
         first = self._open(0)
-        grey = self.shape[0] == 1 if self.shape else _is_grey(first)
+        grey = self.shape[0] == 1 if self.shape else is_grey(first)
         size = upright_size(first)
         for index, content in zip(indices, self.contents(indices), strict=True):
             name = self.name(int(index))
             image = open_picture(content, name)
             if self.resize is None and upright_size(image) != size:
                 raise self._mixed_sizes(name, upright_size(image), size, indices)
-            if grey and not self.shape and not _is_grey(image):
+            if grey and not self.shape and not is_grey(image):
                 raise DataError(
                     f"{name}: an image in colour, and the first one is grey",
                     hint="say which: data.shape: [1, H, W] or [3, H, W]",
@@ -163,7 +163,8 @@ def read_picture(file: Path, folder: Path, name: str) -> bytes:
         raise DataError(f"{name}: {file} cannot be read: {error}") from None
 
 
-def _is_grey(image: Image.Image) -> bool:
+def is_grey(image: Image.Image) -> bool:
+    """Whether a picture has no colours to lose."""
     return image.mode in ("1", "L", "LA")
 
 

@@ -60,7 +60,7 @@ def require(source: Source, split: SplitName) -> None:
         raise no_split(source, split)
 
 
-def no_split(source: Source, split: SplitName) -> DataError:
+def no_split(source: Source, split: SplitName, hint: str = "") -> DataError:
     """That a source has no such split, and which it has; to be raised."""
     there = " and ".join(source.splits()) or "no other"
-    return DataError(f"{source.location} has no {split} split; it has {there}")
+    return DataError(f"{source.location} has no {split} split; it has {there}", hint=hint)
