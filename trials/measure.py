@@ -1,4 +1,4 @@
-"""Latency of a network: warmed up, synchronised, median and spread."""
+"""Latency of a network: alone on its device, warmed up, synchronised, median and spread."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+
+from trials.device_lock import DeviceLock
 
 WARM_UPS = 5
 PASSES = 30
@@ -58,19 +60,20 @@ def measure_latency(
 
 
 def time_passes(run: Callable[[], object], device: torch.device) -> Latency:
-    """Time something after a warm-up.
+    """Time something after a warm-up, while no training of this user computes on the device.
 
     In rounds, until one is steady or `MOST_ROUNDS` are over: then the one with the least spread.
     """
-    for _ in range(WARM_UPS):
-        run()
     best: Latency | None = None
-    for _ in range(MOST_ROUNDS):
-        found = _round(run, device)
-        if best is None or found.spread < best.spread:
-            best = found
-        if best.spread <= STEADY:
-            break
+    with DeviceLock.of(device).alone():
+        for _ in range(WARM_UPS):
+            run()
+        for _ in range(MOST_ROUNDS):
+            found = _round(run, device)
+            if best is None or found.spread < best.spread:
+                best = found
+            if best.spread <= STEADY:
+                break
     assert best is not None  # there is a round
     return best
 

@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from trials.data.images import ImageData, Split
 from trials.data.resident import ResidentSplit
+from trials.device_lock import DeviceLock
 from trials.measure import now
 from trials.recipe import Recipe
 
@@ -54,16 +55,22 @@ class Training:
 class Resident:
     """A data set on a device, ready for any number of trainings.
 
+    Each of its batches makes way for a latency that is to be measured on the device.
+
     Args:
         test: the test split, where this is the one time that it is read.
     """
 
     def __init__(self, data: ImageData, device: torch.device, test: Split | None = None) -> None:
         self.device = device
+        self.lock = DeviceLock.of(device)
         self.classes = len(data.classes)
-        self.train = ResidentSplit(data.train, data, device)
-        self.validation = ResidentSplit(data.validation, data, device)
-        self.test = ResidentSplit(test, data, device) if test is not None else None
+
+        def resident(split: Split) -> ResidentSplit:
+            return ResidentSplit(split, data, device, self.lock.make_way)
+
+        self.train, self.validation = resident(data.train), resident(data.validation)
+        self.test = resident(test) if test is not None else None
 
 
 def train(
@@ -94,17 +101,17 @@ def train(
     # Streams of their own: the initialisation has drawn from the one of the seed itself.
     order = torch.Generator().manual_seed(seed + 1)
     augmentation = torch.Generator(data.device).manual_seed(seed + 2)
-    curve: list[Epoch] = []
-    seconds = 0.0
+    curve, seconds = list[Epoch](), 0.0
     rates = _learning_rates(recipe, len(data.train))
-    for epoch_rates in rates:
-        started = now(data.device)
-        batches = _shuffled_batches(data.train, recipe, order, augmentation)
-        loss = _train_epoch(network, averaged, optimizer, recipe, weights, batches, epoch_rates)
-        seconds += now(data.device) - started
-        curve.append(Epoch(loss, *evaluate(evaluated, data.validation)))
-        _check_finite(curve, recipe)
-        after_epoch(curve[-1])
+    with data.lock.training():
+        for epoch_rates in rates:
+            started = now(data.device)
+            batches = _shuffled_batches(data.train, recipe, order, augmentation)
+            loss = _train_epoch(network, averaged, optimizer, recipe, weights, batches, epoch_rates)
+            seconds += now(data.device) - started
+            curve.append(Epoch(loss, *evaluate(evaluated, data.validation)))
+            _check_finite(curve, recipe)
+            after_epoch(curve[-1])
     return Training(evaluated, tuple(curve), seconds, sum(map(len, rates)) * recipe.batch_size)
 
 

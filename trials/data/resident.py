@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -16,9 +17,19 @@ class ResidentSplit:
 
     On CPU the tensors share the memory of the arrays, which may belong to several processes: they
     are only ever read.
+
+    Args:
+        before_batch: called before each batch.
     """
 
-    def __init__(self, split: Split, data: ImageData, device: torch.device) -> None:
+    def __init__(
+        self,
+        split: Split,
+        data: ImageData,
+        device: torch.device,
+        before_batch: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.before_batch = before_batch
         with warnings.catch_warnings():
             # Arrays shared between workers are read-only, which PyTorch cannot express.
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
@@ -46,6 +57,7 @@ class ResidentSplit:
             flip: random horizontal flips.
             generator: on the device; draws the crops and flips.
         """
+        self.before_batch()
         pixels = self.images.index_select(0, indices)  # (B, H, W, C)
         if crop or flip:
             pixels = _crop_and_flip(pixels, crop, flip, generator)
