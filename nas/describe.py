@@ -101,8 +101,10 @@ def _budget(space: SearchSpace) -> str:
         solved = f"{file.matched.wanted:,.10g} {objective.unit} within {file.matched.tolerance:.2%}"
         when = "" if objective.counted else ", measured when the search starts"
         return f"{solved}: widths are solved{when}"
-    if file.limits:
-        limits = (f"at most {most:,} {OBJECTIVES[name].unit}" for name, most in file.limits.items())
+    limits = [f"at most {most:,} {OBJECTIVES[name].unit}" for name, most in file.limits.items()]
+    if file.latency_ms is not None:
+        limits.append(f"at most {file.latency_ms.at_most:g} ms, measured")
+    if limits:
         return f"{', '.join(limits)}; architectures above are rejected before training"
     return "none"
 

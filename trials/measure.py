@@ -11,13 +11,11 @@ import torch
 from torch import nn
 
 from trials.device_lock import DeviceLock
+from trials.measurement import STEADY
 
 WARM_UPS = 5
 PASSES = 30
 """Forward passes in a round."""
-
-STEADY = 0.05
-"""Spread between the quartiles, as a share of the median, that is small enough."""
 
 MOST_ROUNDS = 10
 """Until a round is steady: on a busy machine none may be."""
@@ -54,8 +52,9 @@ def measure_latency(
 ) -> Latency:
     """Time forward passes over random images (batch, C, H, W) in evaluation mode."""
     network = network.eval().to(device)
-    images = torch.randn(batch, *input_shape, device=device)
-    images = images.contiguous(memory_format=torch.channels_last)
+    # A generator of its own: what is drawn here shall change no training that follows.
+    images = torch.randn(batch, *input_shape, generator=torch.Generator().manual_seed(0))
+    images = images.to(device).contiguous(memory_format=torch.channels_last)
     return time_passes(lambda: network(images), device)
 
 

@@ -8,6 +8,9 @@ from typing import Literal, NamedTuple
 
 from pydantic import ConfigDict, TypeAdapter
 
+STEADY = 0.05
+"""Spread between the quartiles of a latency, as a share of its median, that is small enough."""
+
 NOT_FINITE = "not finite"
 """Begins the reason of a failure that comes from the network and its recipe alone."""
 
@@ -37,7 +40,8 @@ class Measurement:
         architecture: its JSON.
         data: fingerprint of the data set.
         recipe: key of everything about the training but its epochs.
-        reason: why it failed; empty where it is complete.
+        state: ``rejected`` where a limit that had to be measured left it untrained.
+        reason: why it failed or was rejected; empty where it is complete.
         accuracy: on the validation split, after the last epoch.
         test_accuracy: of the same network on the test split, where a confirmation read it.
         balanced_accuracy: mean over the classes of the accuracy on their images.
@@ -64,7 +68,7 @@ class Measurement:
     seed: int
     macs: int
     params: int
-    state: Literal["complete", "failed"] = "complete"
+    state: Literal["complete", "failed", "rejected"] = "complete"
     reason: str = ""
     accuracy: float | None = None
     test_accuracy: float | None = None

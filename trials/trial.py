@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,12 @@ def run_trial(
     seeds: Sequence[int],
     measure: Collection[str] = (),
     weights: Path | None = None,
+    latency_at_most_ms: float | None = None,
 ) -> tuple[Measurement, ...]:
     """Train with each seed until one fails. An error is a failed measurement.
 
-    Where the data has its test split, each network is also evaluated on it.
+    Where the data has its test split, each network is also evaluated on it. With a limit
+    the latency of one image is measured before the first training, and no network above is trained.
 
     Args:
         fingerprint: of the data.
@@ -83,21 +86,46 @@ def run_trial(
         torch.AcceleratorError: the GPU is of no use to this process any more, which has to end.
     """
     measurements: list[Measurement] = []
+    latency: dict[str, Any] = {}
+    if latency_at_most_ms is not None:
+        first = _started(subject, data, fingerprint, recipe, seeds[0])
+        timed = _attempt(first, data, lambda: _timed(first, subject, data, latency_at_most_ms))
+        if timed.state != "complete":
+            return (timed,)
+        latency = {"latency_ms": timed.latency_ms, "latency_spread_ms": timed.latency_spread_ms}
     for seed in seeds:
-        started = _started(subject, data, fingerprint, recipe, seed)
-        kept = weights if not measurements else None
-        try:
-            measurement = _train_and_measure(started, subject, data, recipe, measure, kept)
-        except Exception as error:
-            if isinstance(error, torch.AcceleratorError) and not _out_of_memory(error):
-                raise
-            measurement = _failed(started, error)
-        measurements.append(measurement)
-        if measurement.state == "failed":
-            if data.device.type == "cuda":  # only now: the error's traceback held the tensors
-                torch.cuda.empty_cache()
+        started = replace(_started(subject, data, fingerprint, recipe, seed), **latency)
+        kept = None if measurements else weights
+        run = partial(_train_and_measure, started, subject, data, recipe, measure, kept)
+        measurements.append(_attempt(started, data, run))
+        if measurements[-1].state == "failed":
             break
     return tuple(measurements)
+
+
+def _attempt(started: Measurement, data: Resident, run: Callable[[], Measurement]) -> Measurement:
+    """What something gives, or a failed measurement where it raises an error."""
+    try:
+        return run()
+    except Exception as error:
+        if isinstance(error, torch.AcceleratorError) and not _out_of_memory(error):
+            raise
+        failed = _failed(started, error)
+    if data.device.type == "cuda":  # only now: the error's traceback held the tensors
+        torch.cuda.empty_cache()
+    return failed
+
+
+def _timed(
+    started: Measurement, subject: Subject, data: Resident, at_most_ms: float
+) -> Measurement:
+    """With the latency of the untrained network, and rejected where that is over the limit."""
+    timed = replace(started, **_latency(subject.build(), subject, data))
+    assert timed.latency_ms is not None  # it was just measured
+    if timed.latency_ms <= at_most_ms:
+        return timed
+    reason = f"its latency of {timed.latency_ms:.3g} ms is more than {at_most_ms:g} ms"
+    return replace(timed, state="rejected", reason=reason)
 
 
 def _started(
@@ -140,8 +168,8 @@ def _train_and_measure(
     if data.test is not None:
         _, test_accuracy = evaluate(training.network, data.test)
         measurement = replace(measurement, test_accuracy=test_accuracy)
-    wanted = [measured for name, measured in ON_DEMAND.items() if name in measure]
-    for measured in dict.fromkeys(wanted):
+    missing = [name for name in measure if getattr(measurement, name) is None]
+    for measured in dict.fromkeys(ON_DEMAND[name] for name in sorted(missing) if name in ON_DEMAND):
         measurement = replace(measurement, **measured(training.network, subject, data))
     if weights:
         save_weights(training.network, weights, started.training)

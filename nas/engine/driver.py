@@ -12,26 +12,26 @@ import json
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
 
 from nas.engine.earlier_results import result_in_outbox, result_in_store
+from nas.engine.listener import Listener, Silent
 from nas.engine.lock import creating_tables
 from nas.engine.new_trials import NewTrials
 from nas.engine.optuna_storage import StudyTrials
 from nas.engine.proposal import Proposer
 from nas.engine.proposers import DesignProposer, make_proposer
 from nas.engine.study_setup import open_study
-from nas.engine.trial_result import complete_record, failed_record
+from nas.engine.trial_result import complete_record, record_without_result
 from nas.engine.trial_spec import TrialSpec, names_architecture, spec_of, unique_key_of
 from nas.space import SearchSpace
 from nas.space.objectives import OBJECTIVES, measured_fields
 from nas.study.design import Design, unique_key
 from nas.study.records import Records, open_storage, records_of
-from nas.study.trial_record import TrialRecord
+from nas.study.trial_record import MEASURED, TrialRecord
 from trials.data import DataSummary
 from trials.measurement import Measurement
 from trials.outbox import Outbox
@@ -40,34 +40,11 @@ from trials.store import Store, use_write_ahead_log
 FAILURES = 10
 """Failed trials in a row after which there is something wrong with more than the architectures."""
 
+REJECTIONS = 100
+"""Trials in a row over a limit that has to be measured, after which none may be below it."""
+
 LOSSES = 3
 """Workers that may die over one trial."""
-
-
-class Listener(Protocol):
-    """Hears what happens to trials."""
-
-    def started(self, spec: TrialSpec) -> None:
-        """A trial was handed out."""
-
-    def finished(self, record: TrialRecord) -> None:
-        """A trial is complete or has failed."""
-
-    def returned(self, trial: int, reason: str) -> None:
-        """A trial lost its worker and will run again."""
-
-
-class Silent:
-    """Hears nothing."""
-
-    def started(self, spec: TrialSpec) -> None:
-        pass
-
-    def finished(self, record: TrialRecord) -> None:
-        pass
-
-    def returned(self, trial: int, reason: str) -> None:
-        pass
 
 
 class Driver:
@@ -109,6 +86,7 @@ class Driver:
         self.running: dict[int, TrialSpec] = {}
         self.queue: deque[TrialSpec] = deque()
         self.failures_in_row: list[str] = []
+        self.rejections_in_row: list[str] = []
 
     @classmethod
     def open(
@@ -170,7 +148,8 @@ class Driver:
 
     def _known_result(self, spec: TrialSpec) -> tuple[Measurement, ...] | None:
         """What the same trainings gave; what depends on the machine is measured in every study."""
-        if any(OBJECTIVES[name].of_machine for name in self.objectives):
+        of_machine = any(OBJECTIVES[name].of_machine for name in self.objectives)
+        if of_machine or self.space.file.latency_ms is not None:
             return None
         measure = measured_fields(self.objectives)
         return result_in_store(self.store, spec, self.data.fingerprint, measure)
@@ -191,7 +170,8 @@ class Driver:
     def finished(self) -> bool:
         """Whether no trial will be handed out any more."""
         used_up = self.exhausted and not self.queue and not self.running
-        return self.complete >= self.wanted or used_up or self.too_many_failures
+        given_up = self.too_many_failures or self.too_many_rejections
+        return self.complete >= self.wanted or used_up or given_up
 
     @property
     def exhausted(self) -> bool:
@@ -203,6 +183,11 @@ class Driver:
         """Whether so many trials have failed in a row that the others would, too."""
         return len(self.failures_in_row) >= FAILURES
 
+    @property
+    def too_many_rejections(self) -> bool:
+        """Whether so many trials in a row were over the limit that there may be none below it."""
+        return len(self.rejections_in_row) >= REJECTIONS
+
     def record(self, trial: int, measurements: Sequence[Measurement]) -> None:
         """Record the result of a trial.
 
@@ -210,13 +195,17 @@ class Driver:
         the dashboard shows; the trial's state comes last.
         """
         spec = self.running[trial]
-        for measurement in measurements:
-            self.store.add(measurement)
-        failed = next((m for m in measurements if m.state == "failed"), None)
-        if failed is not None:
-            record = self._fail(spec, failed.reason, failed.traceback)
-        else:
-            record = self._complete(spec, measurements)
+        last = measurements[-1]  # those before it are complete
+        if last.state != "rejected":  # or it was not trained
+            for measurement in measurements:
+                self.store.add(measurement)
+        match last.state:
+            case "complete":
+                record = self._complete(spec, measurements)
+            case "failed":
+                record = self._fail(spec, last.reason, last.traceback)
+            case "rejected":
+                record = self._reject(spec, last.reason)
         del self.running[trial]
         self.outbox.discard(trial)
         self.listener.finished(record)  # last, for it may raise
@@ -225,13 +214,13 @@ class Driver:
         record = complete_record(spec, measurements, self.objectives)
         self.trials.set_attribute(spec.trial, "curve", json.dumps(record.curve))
         self.trials.set_attribute(spec.trial, "seconds", record.seconds)
-        kept = {"accuracy", "balanced_accuracy", "test_accuracy"} - set(self.objectives)
-        for name in sorted(kept):
+        for name in (name for name in MEASURED if name not in self.objectives):
             if (value := getattr(record, name)) is not None:
                 self.trials.set_attribute(spec.trial, name, value)
         self.trials.set_state(spec.trial, TrialState.COMPLETE, record.values)
         self.complete += self._is_planned(spec.unique_key)
         self.failures_in_row.clear()
+        self.rejections_in_row.clear()
         self.new.tell(record.number, record.values)
         return record
 
@@ -242,7 +231,14 @@ class Driver:
         self.trials.set_state(spec.trial, TrialState.FAIL)
         self.failures_in_row.append(reason)
         self.new.tell(spec.trial, ())
-        return failed_record(spec, reason)
+        return record_without_result(spec, "failed", reason)
+
+    def _reject(self, spec: TrialSpec, reason: str) -> TrialRecord:
+        self.trials.set_attribute(spec.trial, "reason", reason)
+        self.trials.set_state(spec.trial, TrialState.PRUNED)
+        self.rejections_in_row.append(reason)
+        self.new.reject(spec.trial)
+        return record_without_result(spec, "rejected", reason)
 
     def _is_planned(self, key: str) -> bool:
         """Whether a trial is of the design, whose arms and seeds may have been more before."""
@@ -321,5 +317,5 @@ def _proposer(
         return DesignProposer(space, design)
     # Another seed in every driver of a study.
     digest = hashlib.sha256(f"{space.file.study.seed}/{len(earlier)}".encode()).digest()
-    complete = [trial for trial in earlier if trial.state == TrialState.COMPLETE]
-    return make_proposer(space, int.from_bytes(digest[:4]), complete, sampler)
+    known = [t for t in earlier if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    return make_proposer(space, int.from_bytes(digest[:4]), known, sampler)

@@ -22,7 +22,7 @@ def result_in_outbox(
     if not measurements:
         return None
     trainings = spec.trainings(fingerprint)
-    if measurements[-1].state == "failed":  # the seeds after it were not tried
+    if measurements[-1].state != "complete":  # the seeds after it were not tried
         trainings = trainings[: len(measurements)]
     return measurements if [m.training for m in measurements] == trainings else None
 

@@ -71,6 +71,12 @@ class NewTrials:
         elif values:  # an earlier driver proposed it
             self.proposer.learn(self.trials.get(number))
 
+    def reject(self, number: int) -> None:
+        """A trial was over a limit that had to be measured."""
+        ticket = self.tickets.pop(number, None)
+        if ticket is not None:
+            self.proposer.reject(ticket)
+
     def _propose(self) -> Proposal | None:
         """A proposal that is inside the budget and new to this study."""
         for _ in range(REJECTIONS):

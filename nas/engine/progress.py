@@ -82,13 +82,15 @@ class SearchProgress:
         self._refresh()
 
     def finished(self, record: TrialRecord) -> None:
-        """A trial is complete or has failed."""
+        """A trial has ended."""
         self.running = max(0, self.running - 1)
         if record.state == "complete":
             self.records.append(record)
         self._refresh()
         if record.state == "failed":
             self._say(f"trial {record.number} failed: {record.reason}")
+        elif record.state == "rejected":
+            self._say(f"trial {record.number} is not trained: {record.reason}")
         elif not self.has_bar:
             self._say(self._line(record))
         for callback in self.callbacks:

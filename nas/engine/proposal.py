@@ -55,8 +55,11 @@ class Proposer(Protocol):
     def tell(self, ticket: int, values: Sequence[float] | None) -> None:
         """The objectives' values of a proposal, or None where it came to nothing."""
 
+    def reject(self, ticket: int) -> None:
+        """A proposal is over a limit that had to be measured."""
+
     def learn(self, finished: FrozenTrial) -> None:
-        """A complete trial that an earlier driver proposed."""
+        """A complete or rejected trial that an earlier driver proposed."""
 
 
 def directions(objectives: Sequence[str]) -> list[Direction]:

@@ -68,6 +68,9 @@ class GridProposer:
     def tell(self, ticket: int, values: Sequence[float] | None) -> None:
         """A grid learns nothing."""
 
+    def reject(self, ticket: int) -> None:
+        """A grid learns nothing."""
+
     def learn(self, finished: FrozenTrial) -> None:
         """A grid learns nothing."""
 
@@ -102,6 +105,9 @@ class DesignProposer:
         return None
 
     def tell(self, ticket: int, values: Sequence[float] | None) -> None:
+        """A design is fixed before its first result."""
+
+    def reject(self, ticket: int) -> None:
         """A design is fixed before its first result."""
 
     def learn(self, finished: FrozenTrial) -> None:

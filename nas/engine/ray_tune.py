@@ -47,6 +47,7 @@ class Job:
         outbox: folder for results; each trial's file is there before the trial is reported.
         weights: folder for the trained weights; None where they are not wanted.
         threads: of PyTorch on the CPU.
+        latency_at_most_ms: above which a network is not trained.
         run: what a worker does for a trial; with the arguments of `trials.trial.run_trial`.
     """
 
@@ -56,6 +57,7 @@ class Job:
     weights: Path | None
     threads: int
     gpu: bool
+    latency_at_most_ms: float | None = None
     run: Callable[..., tuple[Measurement, ...]] = run_trial
 
 
@@ -160,6 +162,7 @@ class _TrialActor(tune.Trainable):
             spec.seeds,
             measure=self.job.measure,
             weights=weights,
+            latency_at_most_ms=self.job.latency_at_most_ms,
         )
         Outbox(self.job.outbox).put(spec.trial, measurements)
         return {"measurements": to_json(measurements), "done": True}

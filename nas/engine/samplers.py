@@ -137,6 +137,10 @@ class OptunaProposer:
             self.memory.tell(number, list(values))
         self._forget()
 
+    def reject(self, ticket: int) -> None:
+        self.memory.tell(self.running.pop(ticket), state=TrialState.PRUNED)
+        self._forget()
+
     def learn(self, finished: FrozenTrial) -> None:
         self.memory.add_trial(finished)
 

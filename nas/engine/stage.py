@@ -8,7 +8,8 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from nas.engine import terminal
-from nas.engine.driver import Driver, Silent
+from nas.engine.driver import Driver
+from nas.engine.listener import Silent
 from nas.engine.progress import SearchProgress
 from nas.engine.ray_cluster import RayCluster
 from nas.engine.signals import stop_requests
@@ -180,7 +181,7 @@ class StageRunner:
     def _job(self, driver: Driver, data: ImageData, keep_weights: bool) -> ray_tune.Job:
         from nas.engine import ray_tune
 
-        resources = self.space.file.resources
+        resources, limit = self.space.file.resources, self.space.file.latency_ms
         return ray_tune.Job(
             fingerprint=data.summary.fingerprint,
             measure=measured_fields(driver.objectives)
@@ -189,6 +190,7 @@ class StageRunner:
             weights=(self.place.folder / "weights").absolute() if keep_weights else None,
             threads=resources.threads,
             gpu=resources.gpus_per_trial > 0,
+            latency_at_most_ms=limit.at_most if limit else None,
         )
 
     def _progress(self, driver: Driver) -> SearchProgress:
@@ -213,6 +215,11 @@ class StageRunner:
             return (
                 f"{len(driver.failures_in_row)} trials in a row have failed, the last one: "
                 f"{driver.failures_in_row[-1]}"
+            )
+        if driver.too_many_rejections:
+            return (
+                f"{len(driver.rejections_in_row)} networks in a row are too slow: "
+                f"{self.count(driver)}; of the last one {driver.rejections_in_row[-1]}"
             )
         if driver.exhausted and driver.complete < driver.wanted:
             why = "some trainings have failed" if driver.design else _NO_OTHER

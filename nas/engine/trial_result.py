@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import fmean
+from typing import Any
 
 from nas.engine.trial_spec import TrialSpec
 from nas.space.objectives import OBJECTIVES
-from nas.study.trial_record import State, TrialRecord
+from nas.study.trial_record import MEASURED, State, TrialRecord
 from trials.measurement import Measurement
 
 
@@ -17,12 +18,13 @@ def complete_record(
 ) -> TrialRecord:
     """The record of a trial: the mean over its seeds."""
     epochs = zip(*(m.curve for m in measurements), strict=True)
+    means: dict[str, Any] = {
+        name: _mean(getattr(m, name) for m in measurements) for name in MEASURED
+    }
     return replace(
         _record(spec, "complete"),
         values=tuple(OBJECTIVES[name].value(spec.cost, measurements) for name in objectives),
-        accuracy=OBJECTIVES["accuracy"].value(spec.cost, measurements),
-        test_accuracy=_mean(m.test_accuracy for m in measurements),
-        balanced_accuracy=_mean(m.balanced_accuracy for m in measurements),
+        **means,
         seconds=sum(m.seconds for m in measurements),
         curve=tuple(fmean(accuracy for _, _, accuracy in epoch) for epoch in epochs),
     )
@@ -34,9 +36,9 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return fmean(measured) if measured else None
 
 
-def failed_record(spec: TrialSpec, reason: str) -> TrialRecord:
-    """The record of a trial that has no result."""
-    return replace(_record(spec, "failed"), reason=reason)
+def record_without_result(spec: TrialSpec, state: State, reason: str) -> TrialRecord:
+    """The record of a trial that has failed or was rejected."""
+    return replace(_record(spec, state), reason=reason)
 
 
 def _record(spec: TrialSpec, state: State) -> TrialRecord:

@@ -31,9 +31,10 @@ def note(records: Records) -> str:
     ]
     if records.complete:
         knee = choose(records)
+        latency = f", {knee.latency_in_words}" if knee.latency_ms is not None else ""
         lines.append(
             f"Knee of the front: trial {knee.number}, accuracy {knee.accuracy:.4f}, "
-            f"{knee.macs:,} MACs."
+            f"{knee.macs:,} MACs{latency}."
         )
     return "\n\n".join(lines)
 

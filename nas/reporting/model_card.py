@@ -12,6 +12,7 @@ from nas.network.ptflops import compare_with_ptflops
 from nas.network.source import Provenance
 from nas.reporting.rendering import render_markdown
 from nas.space.quantities import format_count
+from nas.space.schema import ResourcesSection
 from nas.study.records import Records
 from nas.study.trial_record import TrialRecord
 from trials.recipe import Recipe
@@ -87,6 +88,7 @@ def model_card(
         height=height,
         width=width,
         source=records.file.data.source,
+        device=_device(records.file.resources),
         training=_training(trained.recipe),
         blocks=[
             f"{describe_block(block, in_channels)}, stride {block.stride}"
@@ -111,6 +113,12 @@ def _by_class(
         taken_for = f"{names[worst]} ({mistakes[worst]})" if mistakes[worst] else ""
         rows.append((name, images, counts[place] / images if images else 0.0, taken_for))
     yield from sorted((row for row in rows if row[1]), key=lambda row: row[2])[:MOST_CLASSES]
+
+
+def _device(resources: ResourcesSection) -> str:
+    if resources.gpus_per_trial:
+        return "a GPU"
+    return "one CPU thread" if resources.threads == 1 else f"{resources.threads} CPU threads"
 
 
 def _training(recipe: Recipe) -> Iterator[str]:

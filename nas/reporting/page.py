@@ -119,7 +119,9 @@ def _plot(name: str, figure: go.Figure) -> Markup:
 def _summary(records: Records) -> Iterator[tuple[str, str]]:
     states = [trial.state for trial in records.trials]
     train, validation = records.data.images
-    yield "trials", f"{states.count('complete')} complete, {states.count('failed')} failed"
+    counted = f"{states.count('complete')} complete, {states.count('failed')} failed"
+    rejected = states.count("rejected")
+    yield "trials", counted + (f", {rejected} too slow to be trained" if rejected else "")
     yield "images", f"{train:,} to train, {validation:,} to validate"
     if records.data.majority is not None:
         yield "most frequent class", f"{records.data.majority:.4f} of the images to validate"

@@ -21,9 +21,11 @@ def write_study_files(place: StudyPlace, say: Callable[[str], None]) -> None:
     publish(place.url, records, report.figures)
     best = choose(records)
     export_trial(records, best, place.folder, place.folder / "best", say)
+    latency = f" and {best.latency_in_words}" if best.latency_ms is not None else ""
     say(
         f"front of {len(records.front)}; its knee, trial {best.number} with accuracy "
-        f"{best.accuracy:.4f} at {format_count(best.macs)} MACs, is in {place.folder / 'best'}\n"
+        f"{best.accuracy:.4f} at {format_count(best.macs)} MACs{latency}, is in "
+        f"{place.folder / 'best'}\n"
         f"report: {place.folder / 'report.html'}\n"
         f"dashboard: optuna-dashboard {shown_url(place.url)}"
     )

@@ -28,6 +28,7 @@ from nas.space.section import Section
 from nas.space.value_types import (
     Count,
     Fraction,
+    Milliseconds,
     Name,
     NonNegative,
     Stride,
@@ -147,13 +148,19 @@ class ParamsSection(Section):
     at_most: Count
 
 
+class LatencySection(Section):
+    """A bound that architectures are rejected above: measured before they would be trained."""
+
+    at_most: Milliseconds
+
+
 class MatchSection(Section):
     """A cost that the widths of every architecture are solved for: exactly one of the three."""
 
     COSTS: ClassVar = ("macs", "params", "latency_ms")
     macs: Count | None = None
     params: Count | None = None
-    latency_ms: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    latency_ms: Milliseconds | None = None
     tolerance: Fraction = 0.01
 
     @model_validator(mode="after")
@@ -276,6 +283,7 @@ class SpaceFile(Section):
     search: SearchSection = SearchSection()
     macs: MacsSection | None = None
     params: ParamsSection | None = None
+    latency_ms: LatencySection | None = None
     training: TrainingSection = TrainingSection()
     objectives: ObjectivesSection | None = None
     match: MatchSection | None = None
@@ -287,7 +295,7 @@ class SpaceFile(Section):
 
     @property
     def limits(self) -> dict[str, int]:
-        """Costs that architectures are rejected above, before they are trained."""
+        """Costs that are counted, and that architectures are rejected above when they are drawn."""
         sections = {"macs": self.macs, "params": self.params}
         return {name: s.at_most for name, s in sections.items() if s and s.at_most is not None}
 
@@ -302,7 +310,9 @@ class SpaceFile(Section):
     def times_networks(self) -> bool:
         """Whether results depend on how fast the machine is."""
         matched = (self.matched.cost,) if self.matched is not None else ()
-        return any(OBJECTIVES[name].of_machine for name in (*matched, *self.objective_names))
+        limited = ("latency_ms",) if self.latency_ms is not None else ()
+        names = (*matched, *limited, *self.objective_names)
+        return any(OBJECTIVES[name].of_machine for name in names)
 
     @property
     def objective_names(self) -> tuple[str, ...]:

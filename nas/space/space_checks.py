@@ -145,6 +145,13 @@ def check_plan(document: Document, file: SpaceFile) -> None:
         )
     _check_objectives(document, file)
     if file.design is not None:
+        if file.latency_ms is not None:
+            document.add_problem(
+                ("latency_ms",),
+                "a search leaves out what is slower; of a design no arm may be missing",
+                "match: {latency_ms: ...} gives all arms the same latency",
+                of_key=True,
+            )
         for key in ("trials", "sampler", "seeds_per_trial"):
             if key in file.study.model_fields_set:
                 document.add_problem(

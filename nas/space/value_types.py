@@ -110,6 +110,7 @@ Stride = Annotated[int, Field(ge=1, le=MAX_STRIDE)]
 Count = Annotated[int, BeforeValidator(parse_count)]
 Fraction = Annotated[float, BeforeValidator(parse_fraction)]
 NonNegative = Annotated[float, Field(ge=0, le=1e6)]
+Milliseconds = Annotated[float, Field(gt=0, le=1e6)]
 Name = Annotated[str, AfterValidator(_named)]
 Widths = Annotated[
     tuple[Channels, ...], Field(min_length=1, max_length=64), BeforeValidator(listed)

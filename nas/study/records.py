@@ -25,7 +25,7 @@ from nas.space.schema import SpaceFile
 from nas.statistics.pareto import pareto_front
 from nas.study.design import Arm, arms_from_json
 from nas.study.plan import Registration, registrations
-from nas.study.trial_record import NotMeasured, TrialRecord, record_of
+from nas.study.trial_record import MEASURED, NotMeasured, TrialRecord, record_of
 from trials.data import DataSummary
 from trials.store import engine_options
 
@@ -115,17 +115,17 @@ def _mean(trials: list[TrialRecord]) -> TrialRecord:
     """The mean of one arm's trials, under the number of the first, whose weights are kept."""
     if len(trials) == 1:
         return trials[0]
-    test = [t.test_accuracy for t in trials if t.test_accuracy is not None]
-    balanced = [t.balanced_accuracy for t in trials if t.balanced_accuracy is not None]
+    means: dict[str, Any] = {}
+    for name in MEASURED:
+        values = [value for t in trials if (value := getattr(t, name)) is not None]
+        means[name] = fmean(values) if values else None
     return replace(
         trials[0],
         values=tuple(fmean(values) for values in zip(*(t.values for t in trials), strict=True)),
-        accuracy=fmean(t.validation_accuracy for t in trials),
-        test_accuracy=fmean(test) if test else None,
-        balanced_accuracy=fmean(balanced) if balanced else None,
         seconds=fmean(t.seconds for t in trials),
         curve=tuple(fmean(epoch) for epoch in zip(*(t.curve for t in trials), strict=True)),
         seeds=tuple(seed for t in trials for seed in t.seeds),
+        **means,
     )
 
 

@@ -12,11 +12,12 @@ from pydantic import TypeAdapter
 
 from nas.architecture.cost import Cost, count_cost
 from nas.architecture.specification import Architecture
+from trials.measurement import STEADY
 
-State = Literal["complete", "failed", "running", "waiting"]
+State = Literal["complete", "failed", "rejected", "running", "waiting"]
 _STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "failed",
+    TrialState.PRUNED: "rejected",
     TrialState.FAIL: "failed",
     TrialState.RUNNING: "running",
     TrialState.WAITING: "waiting",
@@ -36,12 +37,14 @@ class TrialRecord:
         accuracy: mean over the trial's seeds.
         curve: validation accuracy after each epoch, mean over the seeds.
         choices: what was drawn, by the parameters' names.
-        reason: why it failed.
+        reason: why it failed or was rejected.
         arm: of a design; empty in a search.
         role: of the arm: an end, interior or a control.
         control_of: the arm that a control repeats.
         test_accuracy: mean over the seeds, where the test split was read.
         balanced_accuracy: mean over the seeds, where it was measured.
+        latency_ms: of one image, where it was measured; ``latency_spread_ms`` is between the
+            quartiles. Means over the seeds.
     """
 
     number: int
@@ -61,6 +64,8 @@ class TrialRecord:
     control_of: str = ""
     test_accuracy: float | None = None
     balanced_accuracy: float | None = None
+    latency_ms: float | None = None
+    latency_spread_ms: float | None = None
 
     @cached_property
     def cost(self) -> Cost:
@@ -79,16 +84,25 @@ class TrialRecord:
         return self.accuracy
 
     @property
+    def latency_in_words(self) -> str:
+        """``0.44 ms``, marked where it was not steady; empty where it was not measured."""
+        if self.latency_ms is None:
+            return ""
+        spread = (self.latency_spread_ms or 0.0) / self.latency_ms
+        mark = f" (not steady: quartiles {spread:.0%} apart)" if spread > STEADY else ""
+        return f"{self.latency_ms:.3g} ms{mark}"
+
+    @property
     def is_control(self) -> bool:
         """Whether it says something of the study, not of its architecture."""
         return self.role in ("twin", "handicapped")
 
 
+MEASURED = ("accuracy", "balanced_accuracy", "test_accuracy", "latency_ms", "latency_spread_ms")
+"""Fields that are means over a trial's seeds, or None; the database keeps those that are known."""
+
 _TRIAL = TypeAdapter(TrialRecord)
-_ATTRIBUTES = (
-    *("accuracy", "balanced_accuracy", "test_accuracy", "macs", "params", "seconds"),
-    *("reason", "arm", "role"),
-)
+_ATTRIBUTES = (*MEASURED, "macs", "params", "seconds", "reason", "arm", "role")
 """Those that a trial has under the names of the record's fields, and as they are there."""
 
 
@@ -107,6 +121,7 @@ def record_of(trial: FrozenTrial, objectives: tuple[str, ...]) -> TrialRecord:
         "values": tuple(values.values()),
         "accuracy": values.get("accuracy"),
         "balanced_accuracy": values.get("balanced_accuracy"),
+        "latency_ms": values.get("latency_ms"),
         "choices": tuple(trial.params.items()),
         "control_of": attrs.get("of", ""),
     }

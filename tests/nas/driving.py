@@ -77,13 +77,13 @@ def measured(driver: Driver, spec, **changes) -> tuple[Measurement, ...]:
 FAILED = {"state": "failed", "reason": "not finite: loss nan", "accuracy": None, "curve": ()}
 
 
-def finish(driver: Driver) -> list[str]:
-    """Run all that is left; returns the keys in order."""
+def finish(driver: Driver, **changes) -> list[str]:
+    """Run all that is left, each with these changes of its result; returns the keys in order."""
     keys = []
     while (spec := driver.next()) is not None:
         keys.append(spec.architecture.key)
         driver.prepare()
-        driver.record(spec.trial, measured(driver, spec))
+        driver.record(spec.trial, measured(driver, spec, **changes))
     return keys
 
 

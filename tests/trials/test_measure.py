@@ -53,3 +53,11 @@ def test_where_no_round_is_steady_the_steadiest_counts(monkeypatch):
     assert rounds == MOST_ROUNDS
     assert found.median_ms == pytest.approx(2.2)
     assert found.spread == pytest.approx(0.4 / 2.2, rel=0.01)
+
+
+def test_a_measurement_draws_nothing_from_the_generator_of_the_trainings():
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    measure_latency(torch.nn.Identity(), (1, 2, 2), torch.device("cpu"))
+    assert torch.equal(torch.rand(1), expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tests.trials.training import CPU, EXPLODING, QUICK, needs_gpu, network
+from trials.measure import Latency
 from trials.train import Resident, evaluate
 from trials.trial import ON_DEMAND, Subject, run_trial
 
@@ -50,6 +52,25 @@ def test_the_test_split_is_evaluated_where_it_is_there(data):
     assert measured.test_accuracy == measured.accuracy
     (untested,) = run_trial(subject(network), Resident(data, CPU), "f", QUICK, (1,))
     assert untested.test_accuracy is None
+
+
+def test_a_network_over_the_latency_limit_is_not_trained(resident, monkeypatch):
+    monkeypatch.setattr("trials.trial.measure_latency", lambda *_: Latency(7.25, 0.1))
+    limited = partial(run_trial, subject(network), resident, "f", QUICK, (1, 2))
+    (rejected,) = limited(latency_at_most_ms=5.0)
+    assert (rejected.state, rejected.curve, rejected.latency_ms) == ("rejected", (), 7.25)
+    assert rejected.reason == "its latency of 7.25 ms is more than 5 ms"
+    inside = limited(latency_at_most_ms=7.25)
+    assert [(m.state, m.latency_ms) for m in inside] == [("complete", 7.25)] * 2
+    assert [m.accuracy for m in inside] == [m.accuracy for m in limited()]  # nothing else changes
+
+
+def test_an_error_while_the_limit_is_checked_is_a_failure(resident):
+    def broken():
+        raise ValueError("no such layer")
+
+    (failed,) = run_trial(subject(broken), resident, "f", QUICK, (1, 2), latency_at_most_ms=5.0)
+    assert (failed.state, failed.reason) == ("failed", "ValueError: no such layer")
 
 
 def test_what_takes_time_of_its_own_is_measured_only_where_it_is_wanted(resident):

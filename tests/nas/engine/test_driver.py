@@ -11,9 +11,10 @@ from pathlib import Path
 import optuna
 import pytest
 
-from nas.engine.driver import FAILURES
+from nas.engine.driver import FAILURES, REJECTIONS
 from nas.engine.trial_spec import trial_seed
 from nas.study.records import NoStudy, read_records
+from nas.study.selection import NoSuchTrial, choose
 from tests.nas.driving import FAILED, finish, measured, open_driver, states
 from trials.store import Store
 
@@ -62,6 +63,48 @@ def test_a_search_in_which_everything_fails_ends(sqlite):
     assert driver.next() is None
     assert driver.too_many_failures
     driver.close()
+
+
+LIMIT = "latency_ms.at_most=5"
+SLOW = {"state": "rejected", "reason": "its latency of 7 ms is more than 5 ms"}
+
+
+def test_what_is_over_the_latency_limit_is_kept_but_neither_counts_nor_comes_again(url):
+    driver = open_driver(url, LIMIT)
+    slow = driver.next()
+    driver.record(slow.trial, measured(driver, slow, **SLOW, accuracy=None, curve=())[:1])
+    driver.close()
+    driver = open_driver(url, LIMIT)
+    keys = finish(driver, latency_ms=4.0, latency_spread_ms=0.1)
+    assert slow.architecture.key not in keys
+    assert states(url) == {"COMPLETE": 6, "PRUNED": 1}
+    assert len(Store(url).all()) == 6  # nothing of what was not trained
+    driver.close()
+    records = read_records(url, "tiny")
+    assert (records.trials[0].state, records.trials[0].reason) == ("rejected", SLOW["reason"])
+    assert choose(records, "latency_ms<=4").latency_in_words == "4 ms"
+    with pytest.raises(NoSuchTrial, match="trial 0 is rejected: its latency of 7 ms is more than"):
+        choose(records, trial=0)
+
+
+def test_a_search_in_which_everything_is_too_slow_ends(sqlite):
+    driver = open_driver(sqlite, LIMIT, "study.sampler=random")
+    for _ in range(REJECTIONS):
+        spec = driver.next()
+        driver.record(spec.trial, measured(driver, spec, **SLOW, accuracy=None, curve=()))
+    assert driver.next() is None
+    assert driver.too_many_rejections
+    driver.close()
+
+
+def test_a_latency_limit_trains_again_what_another_study_has_trained(sqlite):
+    """Its latency was not measured there, or on another machine."""
+    first = open_driver(sqlite)
+    finish(first)
+    first.close()
+    limited = open_driver(sqlite, LIMIT, name="limited")
+    assert limited.next() is not None
+    limited.close()
 
 
 def test_a_trial_with_several_seeds_is_their_mean(sqlite):

@@ -123,6 +123,7 @@ def test_what_arms_can_cost_is_said_once():
     [
         ("study.trials=5", "study.trials: a design trains every arm with every seed"),
         ("study.sampler=grid", "study.sampler: a design trains every arm with every seed"),
+        ("latency_ms={at_most: 5}", "latency_ms: a search leaves out what is slower"),
         ("macs={at_most: 1M}", "match: macs bounds or matches the MACs"),
     ],
 )
