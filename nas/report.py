@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from typing import Annotated
+
+import typer
 
 from nas.cli import StorageOption, StudyOption, cli_errors, command
-from nas.reporting.figures.files import NO_RENDERER, write_images
+from nas.reporting.figures.files import NO_RENDERER, Size, write_images
 from nas.reporting.page import report_study
+from nas.space.errors import InputError
 from nas.study.location import locate_study
 from nas.study.records import quiet_optuna
+
+SIZE = "Size of the figures in pixels, such as 900x430; a PNG has twice as many."
 
 app = command()
 
 
 @app.command()
-def report(study: StudyOption, storage: StorageOption = None) -> None:
-    """Write report.html and front.csv into the study's folder."""
+def report(
+    study: StudyOption,
+    size: Annotated[str | None, typer.Option(metavar="WIDTHxHEIGHT", help=SIZE)] = None,
+    storage: StorageOption = None,
+) -> None:
+    """Write report.html, front.csv and the figures into the study's folder."""
     with cli_errors():
         quiet_optuna()
+        wanted = None if size is None else _size(size)
         place = locate_study(study, storage)
         written = report_study(place)
         print(place.folder / "report.html")
-        if not write_images(written.figures, place.folder / "figures"):
+        if not write_images(written.figures, place.folder / "figures", wanted):
             print(NO_RENDERER, file=sys.stderr)
+
+
+def _size(text: str) -> Size:
+    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", text)
+    sides = tuple(map(int, match.groups())) if match else ()
+    if not sides or not all(300 <= side <= 4000 for side in sides):
+        message = f"expected width and height from 300 to 4000 pixels; got {text!r}"
+        raise InputError.of("--size", message, "write --size 900x430")
+    return Size(*sides)
 
 
 if __name__ == "__main__":

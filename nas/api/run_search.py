@@ -31,6 +31,7 @@ from trials.data import DataConfig, DataError
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
+    from trials.data import ImageData
     from trials.data.from_python import PythonData
 
 SpaceLike = SearchSpace | Mapping[str, object] | str | Path
@@ -172,9 +173,9 @@ def _show_arms(runner: StageRunner, arms: Sequence[Arm]) -> None:
     runner.console.print(arm_table(arms, runner.space.file.matched))
 
 
-def _write_results(runner: StageRunner) -> None:
+def _write_results(runner: StageRunner, data: ImageData) -> None:
     """Report, dashboard and the exported knee."""
     # Plotly, fANOVA and the dashboard load for a second: only once there is something to show.
     from nas.reporting.study_files import write_study_files
 
-    write_study_files(runner.place, runner.console.print)
+    write_study_files(runner.place, data, runner.console.print)

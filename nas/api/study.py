@@ -174,7 +174,7 @@ class Study:
         """Accuracy against cost, the front marked."""
         from nas.reporting import figures
 
-        return figures.plot_front(figures.front_info(self.records))
+        return figures.plot_front(figures.front_info(self.records, self.results))
 
     def plot_hypervolume(self) -> go.Figure:
         """Hypervolume of the front over trials."""

@@ -36,7 +36,7 @@ def search_study(
     runner: StageRunner,
     command: str,
     show_arms: Callable[[StageRunner, Sequence[Arm]], None],
-    write_results: Callable[[StageRunner], None],
+    write_results: Callable[[StageRunner, ImageData], None],
 ) -> None:
     """Run what is left to run of a study, and write its results.
 
@@ -60,13 +60,13 @@ def search_study(
                     failure = _confirm(runner, data)
             except Exception as error:  # what was found before stays found
                 try:
-                    write_results(runner)
+                    write_results(runner, data)
                 except Exception as second:
                     error.add_note(f"nor could what was found before be written: {second}")
                 raise
             if complete:
                 runner.ray.end_soon()
-                write_results(runner)
+                write_results(runner, data)
     if failure:
         raise SearchFailed(failure)
 

@@ -89,7 +89,8 @@ class ExportedFile:
         accuracy: on the whole validation split; None without it.
         loss: of accuracy against the trained network, where outputs may differ.
         confusion: images of each class (rows) by the class that was guessed (columns).
-        latency_ms: of one image on one thread of this machine's CPU, median.
+        latency_ms: of one image on one thread of this machine's CPU, median; None where it was
+            compared with no other.
     """
 
     format: str
@@ -97,7 +98,7 @@ class ExportedFile:
     size: int
     deviation: float
     accuracy: float | None
-    latency_ms: float
+    latency_ms: float | None
     loss: Loss | None = None
     confusion: tuple[tuple[int, ...], ...] = ()
 

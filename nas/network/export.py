@@ -28,6 +28,7 @@ from nas.network.comparison import (
     latency_of,
     loss_of,
 )
+from nas.network.confusion_file import CONFUSION_FILE, KeptConfusion
 from nas.network.formats import (
     FORMATS,
     SOURCE_ALONE,
@@ -66,7 +67,8 @@ def export_network(
         provenance: what the source says of classes, normalisation and origin.
         card: text of the model card, or what makes it of the files that were compared.
         formats: that are written, too.
-        samples: real images to compare them on; noise where there are none.
+        samples: real images to compare them on; noise where there are none. Of labelled ones what
+            they are taken for is kept (`nas.network.confusion_file`).
 
     Raises:
         ExportError: a file computes something else; then none is written.
@@ -77,11 +79,12 @@ def export_network(
         draft = Path(scratch)
         exported = _write_source(draft, architecture, network, provenance)
         files: list[ExportedFile] = []
-        if formats.names:
+        if formats.names or samples:
             samples = samples or _noise(architecture, provenance)
             trained, classes = _on_cpu(network), architecture.classes
             compared = _Comparison(draft, exported, trained, samples, provenance, formats, classes)
             files = [compared.source(), *(compared.file(FORMATS[n]) for n in formats.names)]
+            _keep_confusion(draft, architecture, provenance, files[0])
         text = card if isinstance(card, str) else card(files)
         _write(draft / "README.md", text or f"# {provenance.title}\n")
         _replace(draft, folder)
@@ -104,6 +107,15 @@ def _write_source(
     _write(draft / "architecture.json", architecture.to_json() + "\n")
     _write(draft / "architecture.svg", draw_architecture(architecture) + "\n")
     return exported
+
+
+def _keep_confusion(
+    draft: Path, architecture: Architecture, provenance: Provenance, source: ExportedFile
+) -> None:
+    """What the network takes labelled images for, as a file."""
+    if source.confusion:
+        names = provenance.classes or tuple(map(str, range(architecture.classes)))
+        KeptConfusion(architecture.key, names, source.confusion).write(draft)
 
 
 def _noise(architecture: Architecture, provenance: Provenance) -> Samples:
@@ -132,7 +144,9 @@ class _Comparison:
     def source(self) -> ExportedFile:
         """What there is to say of ``model.py`` and its weights."""
         size = sum((self.draft / n).stat().st_size for n in ("model.py", "weights.safetensors"))
-        judged = self._judged("pytorch", "model.py", size, self.exported, TOLERANCE, raw=False)
+        judged = ExportedFile("pytorch", "model.py", size, 0.0, None, None)
+        if self.options.names:  # there are others to compare it with
+            judged = self._judged("pytorch", "model.py", size, self.exported, TOLERANCE, raw=False)
         return replace(judged, confusion=confusion_of(self.exported, self.samples, self.classes))
 
     def file(self, format_: Format) -> ExportedFile:
@@ -179,10 +193,10 @@ def _write(path: Path, text: str) -> None:
 def _replace(draft: Path, folder: Path) -> None:
     """Move the files into place; each is whole, the old one or the new one, at any time.
 
-    Formats that an earlier export wrote and this one does not are of another network: they go.
+    What else an earlier export wrote and this one does not is of another network: it goes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    optional = [format_.file for format_ in FORMATS.values()]
+    optional = [CONFUSION_FILE, *(format_.file for format_ in FORMATS.values())]
     names = [*(name for name in optional if (draft / name).exists()), *FILES]
     for name in names:
         shutil.copyfile(draft / name, folder / f"{name}.partial")

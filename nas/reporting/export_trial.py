@@ -29,6 +29,7 @@ def export_trial(
     output: Path,
     say: Callable[[str], None] = lambda _message: None,
     formats: FormatOptions = SOURCE_ALONE,
+    samples: Samples | None = None,
 ) -> Path:
     """Export a trial's network as it was trained.
 
@@ -37,6 +38,7 @@ def export_trial(
 
     Args:
         formats: that are written beside ``model.py``.
+        samples: the study's validation images, where they are there already.
 
     Raises:
         ExportError: the exported files compute something else.
@@ -58,7 +60,7 @@ def export_trial(
         provenance_of(records, record, trained),
         partial(model_card, records, record, trained),
         formats,
-        _samples(records, formats, say) if formats.names else None,
+        _samples(records, formats, say) if formats.names and samples is None else samples,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +17,15 @@ from nas.analysis.published import write_results
 from nas.analysis.results import StudyResults, read_results
 from nas.architecture.description import describe_architecture
 from nas.architecture.drawing import draw_architecture
+from nas.network.confusion_file import read_confusion
 from nas.reporting import answer_text
 from nas.reporting.answer_tables import AnswerTable, answer_tables
-from nas.reporting.figures import arm_figures, study_figures
+from nas.reporting.figures import ConfusionInfo, arm_figures, study_figures
 from nas.reporting.front_csv import front_csv
 from nas.reporting.rendering import render_html
 from nas.space.objectives import OBJECTIVES
 from nas.space.yaml_document import dump_yaml
-from nas.study.importances import parameter_importances
+from nas.study.importances import Importance, parameter_importances
 from nas.study.location import StudyPlace
 from nas.study.records import Records, read_records
 from nas.study.selection import choose
@@ -33,6 +34,18 @@ from trials.atomic_file import atomic_write_text
 
 MOST_DRAWINGS = 20
 """Of the front, cheapest first: a page of hundreds would be read by nobody."""
+
+NOTES = {
+    "importance": (
+        "Each bar is the share of the variance of what is maximized that a choice explains by "
+        "itself (fANOVA), of choices that every trial has; the lines are 95% intervals over the "
+        "trials drawn again, each time with another forest. Choices of segments that make the same "
+        "network count as one. Optuna's dashboard shows another measure (PED-ANOVA): what tells "
+        "the best tenth of the trials from all others, for each objective, without intervals, "
+        "controls included and such choices counted as different. So its bars differ."
+    )
+}
+"""Under a figure, by its name."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +74,14 @@ def report_study(place: StudyPlace) -> Report:
 
 
 def write_report(
-    records: Records, results: StudyResults, importances: dict[str, float], folder: Path
+    records: Records, results: StudyResults, importances: Sequence[Importance], folder: Path
 ) -> Report:
     """Write ``report.html``, ``front.csv`` and the results into a study's folder."""
     environment = {}
     if (folder / "environment.json").is_file():
         environment = json.loads((folder / "environment.json").read_text())
-    drawn = arm_figures(results) | study_figures(records, importances)
+    confusion = _confusion_of_knee(records, folder / "best")
+    drawn = arm_figures(results) | study_figures(records, importances, results, confusion)
     report = Report(records, answer_of(results), drawn)
     page = render(records, drawn, environment, report.answer)
     atomic_write_text(folder / "report.html", page)
@@ -94,14 +108,25 @@ def render(
         tables=answer_tables(found) if found else (),
         summary=_summary(records),
         front=_front(records),
-        figures=[_plot(name, figure) for name, figure in drawn.items()],
+        figures=[(_plot(name, figure), NOTES.get(name, "")) for name, figure in drawn.items()],
         drawings=[
-            (_in_short(records, trial), Markup(draw_architecture(trial.architecture)))
+            (trial.number, _in_short(records, trial), Markup(draw_architecture(trial.architecture)))
             for trial in records.front[:MOST_DRAWINGS]
         ],
         space=dump_yaml(records.document),
         environment=dump_yaml(dict(environment)),
     )
+
+
+def _confusion_of_knee(records: Records, exported: Path) -> ConfusionInfo | None:
+    """What a search has kept of the knee; None where it is of another network by now."""
+    kept = read_confusion(exported)
+    if kept is None or not records.complete:
+        return None
+    knee = choose(records)
+    if kept.architecture != knee.architecture.key:
+        return None
+    return ConfusionInfo(knee.number, kept.classes, kept.counts)
 
 
 def _plot(name: str, figure: go.Figure) -> Markup:

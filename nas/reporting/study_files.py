@@ -11,16 +11,22 @@ from nas.reporting.figures.files import NO_RENDERER, write_images
 from nas.reporting.page import report_study
 from nas.space.quantities import format_count
 from nas.study.location import StudyPlace, shown_url
+from nas.study.records import read_records
 from nas.study.selection import choose
+from nas.study.trained_network import samples_of
+from trials.data import ImageData
 
 
-def write_study_files(place: StudyPlace, say: Callable[[str], None]) -> None:
-    """Write the report, publish its figures in the dashboard, and export the knee."""
-    report = report_study(place)
-    records = report.records
-    publish(place.url, records, report.figures)
+def write_study_files(place: StudyPlace, data: ImageData, say: Callable[[str], None]) -> None:
+    """Export the knee, write the report, and publish its figures in the dashboard."""
+    records = read_records(place.url, place.name)
     best = choose(records)
-    export_trial(records, best, place.folder, place.folder / "best", say)
+    folder = place.folder / "best"
+    try:
+        export_trial(records, best, place.folder, folder, say, samples=samples_of(data))
+    finally:  # a report shows what the exported network takes its images for
+        report = report_study(place)
+        publish(place.url, records, report.figures)
     latency = f" and {best.latency_in_words}" if best.latency_ms is not None else ""
     say(
         f"front of {len(records.front)}; its knee, trial {best.number} with accuracy "

@@ -2,31 +2,133 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
 import optuna
-from optuna.trial import TrialState
+from optuna.distributions import CategoricalDistribution
+from optuna.importance import FanovaImportanceEvaluator
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
 
+from nas.architecture.specification import Architecture, ArchitectureError, Block, Segments
 from nas.study.records import opened_study
 
+REPEATS = 20
+"""Resamples of the trials, each with a forest of its own."""
 
-def parameter_importances(url: str | URL, name: str) -> dict[str, float]:
-    """Share of the accuracy's variance that each parameter explains (fANOVA, Hutter 2014).
+_TREES = 64
 
-    Of parameters that every complete trial has; empty where there is nothing to explain.
+
+@dataclass(frozen=True)
+class Importance:
+    """Of one parameter.
+
+    Attributes:
+        share: of the accuracy's variance that it explains.
+        lower: of a 95% interval.
+        upper: of the same interval.
+    """
+
+    parameter: str
+    share: float
+    lower: float
+    upper: float
+
+
+def parameter_importances(url: str | URL, name: str) -> tuple[Importance, ...]:
+    """The importances of a study's choices; controls, which say nothing of them, left out.
 
     Raises:
         NoStudy: there is none of this name.
     """
     with opened_study(url, name) as study:
         complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        # What a control is said to be is not what makes it good or bad.
-        kept = [t for t in complete if t.user_attrs.get("role") not in ("twin", "handicapped")]
-        if len({trial.values[0] for trial in kept}) < 2:
-            return {}
-        searched = optuna.create_study(directions=study.directions)
-        searched.add_trials(kept)
-        return optuna.importance.get_param_importances(
-            searched,
-            evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0),
-            target=lambda trial: trial.values[0],
+    kept = [t for t in complete if t.user_attrs.get("role") not in ("twin", "handicapped")]
+    return importances_of(kept)
+
+
+def importances_of(complete: Sequence[FrozenTrial]) -> tuple[Importance, ...]:
+    """Share of the accuracy's variance that each parameter explains (fANOVA, Hutter 2014).
+
+    Of parameters that all of these trials have; the largest first. None where there is nothing to
+    explain. Choices of segments that give the same network are one. The interval is that of the
+    trials drawn again with replacement, each time with a forest of another seed.
+    """
+    if len({trial.values[0] for trial in complete}) < 2:
+        return ()
+    trials = list(_with_same_choices_merged(complete))
+    shares = _shares(trials, _TREES, seed=0)
+    drawn = np.array([list(again.values()) for again in _resampled(trials, list(shares))])
+    lower, upper = np.quantile(drawn, (0.025, 0.975), axis=0) if len(drawn) else ((), ())
+    return tuple(
+        Importance(parameter, share, min(share, float(low)), max(share, float(high)))
+        for (parameter, share), low, high in zip(shares.items(), lower, upper, strict=True)
+    )
+
+
+def _resampled(trials: Sequence[FrozenTrial], names: Sequence[str]) -> Iterator[dict[str, float]]:
+    """Shares by parameter, in the order of the names, of `REPEATS` resamples."""
+    rng = np.random.default_rng(0)
+    trees = min(max(4, 1600 // len(trials)), 16)  # a larger forest of many trials takes seconds
+    for seed in range(1, REPEATS + 1):
+        chosen: list[FrozenTrial] = []
+        while len({trial.values[0] for trial in chosen}) < 2:  # there is nothing to explain
+            chosen = [trials[place] for place in rng.integers(len(trials), size=len(trials))]
+        shares = _shares(chosen, trees, seed)
+        yield {name: shares[name] for name in names}
+
+
+def _shares(trials: Sequence[FrozenTrial], trees: int, seed: int) -> dict[str, float]:
+    study = optuna.create_study(direction="maximize")
+    study.add_trials(trials)
+    evaluator = FanovaImportanceEvaluator(n_trees=trees, seed=seed)
+    found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return {name: float(share) for name, share in found.items()}
+
+
+def _with_same_choices_merged(trials: Sequence[FrozenTrial]) -> Iterator[FrozenTrial]:
+    """The trials by their first objective; of choices that make the same network, the first."""
+    networks = [Architecture.from_json(trial.user_attrs["architecture"]) for trial in trials]
+    names = {name: drawn for trial in trials for name, drawn in trial.distributions.items()}
+    same = {
+        name: _first_of_same(networks, name, drawn)
+        for name, drawn in names.items()
+        if name.endswith("segments") and isinstance(drawn, CategoricalDistribution)
+    }
+    categories = {n: CategoricalDistribution([*dict.fromkeys(s.values())]) for n, s in same.items()}
+    for trial in trials:
+        yield optuna.trial.create_trial(
+            params={n: same[n][v] if n in same else v for n, v in trial.params.items()},
+            distributions={n: categories.get(n, d) for n, d in trial.distributions.items()},
+            value=trial.values[0],
         )
+
+
+def _first_of_same(
+    networks: Sequence[Architecture], name: str, distribution: CategoricalDistribution
+) -> dict[Any, Any]:
+    """Each choice with the first one that gives the same segments in all blocks it is drawn for."""
+    blocks = {  # everything but the segments
+        (replace(block, point=replace(block.point, segments=1)), in_channels)
+        for network in networks
+        for index, (block, in_channels) in enumerate(network.blocks_with_input())
+        if name in ("segments", f"block{index}.segments") and block.point.order != "plain"
+    }
+    choices = cast("tuple[Segments, ...]", distribution.choices)
+    first: dict[tuple[tuple[int, ...], ...], Any] = {}
+    return {
+        choice: first.setdefault(tuple(_counts(*block, choice) for block in blocks), choice)
+        for choice in choices
+    }
+
+
+def _counts(block: Block, in_channels: int, segments: Segments) -> tuple[int, ...]:
+    """Segments of each convolution; none where it is too narrow for the choice."""
+    try:
+        chosen = replace(block, point=replace(block.point, segments=segments))
+        return tuple(chosen.segment_counts(in_channels))
+    except ArchitectureError:
+        return ()

@@ -92,7 +92,11 @@ def validation_samples(records: Records, calibration: int) -> Samples:
     Raises:
         DataError: the images are not there.
     """
-    data = data_of(records)
+    return samples_of(data_of(records), calibration)
+
+
+def samples_of(data: ImageData, calibration: int = 0) -> Samples:
+    """The validation split of data that is there already."""
     chosen = np.random.default_rng(0).permutation(len(data.train))[:calibration]
     return Samples(
         torch.from_numpy(data.validation.images),

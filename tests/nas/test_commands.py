@@ -24,6 +24,7 @@ from nas.reporting.export_trial import export_trial
 from nas.reporting.figures import study_figures
 from nas.retrain import app as retrain_app
 from nas.space.load import build_space, read_document
+from nas.study.importances import Importance
 from nas.study.selection import NoSuchTrial, choose
 from nas.study.trained_network import load_trained
 from tests.nas.commands import run
@@ -252,12 +253,13 @@ def test_curves_are_those_of_the_front(records):
 
 
 def test_importances_are_shown_largest_first():
-    info = figures.importance_info({"a": 0.1, "b": 0.7, "c": 0.2})
-    assert [name for name, _ in info.shares] == ["b", "c", "a"]
+    shares = {"a": 0.1, "b": 0.7, "c": 0.2}
+    info = figures.importance_info([Importance(n, share, 0.0, 1.0) for n, share in shares.items()])
+    assert [found.parameter for found in info.shares] == ["b", "c", "a"]
 
 
 def test_every_figure_can_be_drawn_of_nothing(records):
-    for figure in study_figures(replace(records, trials=()), {}).values():
+    for figure in study_figures(replace(records, trials=()), ()).values():
         assert figure.to_dict()["layout"]["title"]["text"]
 
 

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.metrics import confusion_matrix
+from sqlalchemy.engine import make_url
 
+from nas.analysis.results import read_results
 from nas.export import app as export_app
+from nas.network.confusion_file import read_confusion
 from nas.network.formats import FORMATS
+from nas.reporting.export_trial import export_trial
+from nas.reporting.page import write_report
 from nas.study.selection import choose
+from nas.study.trained_network import data_of, load_trained, samples_of
 from tests.nas.commands import run
 
 
@@ -52,3 +61,32 @@ def test_what_a_format_needs_is_named(study, monkeypatch):
     message = run(export_app, *arguments, status=2).stderr
     assert "--format: error: onnx needs not_installed" in message
     assert "hint: pip install 'separability-nas[onnx]'" in message
+
+
+def test_the_knees_confusion_is_kept_and_shown_without_data(study, records, tmp_path):
+    finished = shutil.copytree(study, tmp_path / "small")
+    knee, url = choose(records), make_url(f"sqlite:///{finished / 'study.db'}")
+    samples = samples_of(data_of(records))
+    export_trial(records, knee, finished, finished / "best", samples=samples)
+    network = load_trained(records, knee, finished)
+    guesses = network(samples.normalised(samples.images)).argmax(dim=1)
+    expected = confusion_matrix(samples.labels, guesses, labels=range(4))
+    kept = read_confusion(finished / "best")
+    assert np.array_equal(kept.counts, expected)
+    assert kept.classes == records.data.classes
+    card = (finished / "best" / "README.md").read_text()
+    assert "## Accuracy by class" in card
+    assert "## Formats" not in card  # it was compared with no other
+
+    results = read_results(url, "small")
+    figure = write_report(records, results, (), finished).figures["confusion"]
+    assert f"trial {knee.number}" in figure.layout.title.text
+    shown = [[cell or 0 for cell in row] for row in figure.data[0].text]
+    assert np.array_equal(shown, expected)
+
+    # An export of another network in its place says nothing of the knee.
+    other = next(t for t in records.complete if t.architecture.key != knee.architecture.key)
+    export_trial(records, other, finished, finished / "best", samples=samples)
+    assert "confusion" not in write_report(records, results, (), finished).figures
+    export_trial(records, knee, finished, finished / "best")
+    assert read_confusion(finished / "best") is None  # that of the other one has gone

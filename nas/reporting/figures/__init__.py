@@ -9,6 +9,7 @@ from nas.reporting.figures.ablation import (
 from nas.reporting.figures.arms import ArmCurvesInfo, arm_curves_info, plot_arm_curves
 from nas.reporting.figures.attainment import AttainmentInfo, attainment_info, plot_attainment
 from nas.reporting.figures.catalogue import arm_figures, study_figures
+from nas.reporting.figures.confusion import ConfusionInfo, plot_confusion
 from nas.reporting.figures.curves import CurvesInfo, curves_info, plot_curves
 from nas.reporting.figures.front import FrontInfo, front_info, plot_front
 from nas.reporting.figures.hypervolume import HypervolumeInfo, hypervolume_info, plot_hypervolume
@@ -22,6 +23,7 @@ __all__ = [
     "AblationInfo",
     "ArmCurvesInfo",
     "AttainmentInfo",
+    "ConfusionInfo",
     "CurvesInfo",
     "FrontInfo",
     "HypervolumeInfo",
@@ -40,6 +42,7 @@ __all__ = [
     "plot_ablation",
     "plot_arm_curves",
     "plot_attainment",
+    "plot_confusion",
     "plot_curves",
     "plot_front",
     "plot_hypervolume",

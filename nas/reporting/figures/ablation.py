@@ -142,6 +142,5 @@ def plot_ablation(info: AblationInfo) -> go.Figure:
         "epoch",
         "validation accuracy",
     )
-    figure.update_layout(margin={"t": 70})
     figure.update_xaxes(dtick=max(1, len(info.levels[0].curve) // 10))
     return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
@@ -9,6 +10,7 @@ import plotly.graph_objects as go
 from nas.reporting.figures.ablation import ABLATION_AXES, ablation_info, plot_ablation
 from nas.reporting.figures.arms import arm_curves_info, plot_arm_curves
 from nas.reporting.figures.attainment import attainment_info, plot_attainment
+from nas.reporting.figures.confusion import ConfusionInfo, plot_confusion
 from nas.reporting.figures.curves import curves_info, plot_curves
 from nas.reporting.figures.front import front_info, plot_front
 from nas.reporting.figures.hypervolume import hypervolume_info, plot_hypervolume
@@ -19,6 +21,7 @@ from nas.reporting.figures.widths import plot_widths, widths_info
 
 if TYPE_CHECKING:  # figures need the data of a study, not what reads it
     from nas.analysis.results import StudyResults
+    from nas.study.importances import Importance
     from nas.study.records import Records
 
 
@@ -42,12 +45,25 @@ def arm_figures(results: StudyResults) -> dict[str, go.Figure]:
     return drawn
 
 
-def study_figures(records: Records, importances: dict[str, float]) -> dict[str, go.Figure]:
-    """The figures of trials, which every study has."""
-    return {
-        "front": plot_front(front_info(records)),
+def study_figures(
+    records: Records,
+    importances: Sequence[Importance],
+    results: StudyResults | None = None,
+    confusion: ConfusionInfo | None = None,
+) -> dict[str, go.Figure]:
+    """The figures of trials, which every study has.
+
+    Args:
+        results: the single trainings, for error bars.
+        confusion: of the knee, where it is known.
+    """
+    drawn = {
+        "front": plot_front(front_info(records, results)),
         "hypervolume": plot_hypervolume(hypervolume_info(records)),
         "segments": plot_segments(segments_info(records)),
         "importance": plot_importance(importance_info(importances)),
         "curves": plot_curves(curves_info(records)),
     }
+    if confusion is not None:
+        drawn["confusion"] = plot_confusion(confusion)
+    return drawn

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import log10
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
 from nas.architecture.description import describe_architecture
-from nas.reporting.figures.style import ACCENT, MUTED, styled
+from nas.reporting.figures.spread import Spread, images_spread, seeds_spread
+from nas.reporting.figures.style import ACCENT, INK, MUTED, error_bars, styled
 from nas.space.objectives import OBJECTIVES
 from nas.statistics.pareto import knee
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
+    from nas.analysis.results import StudyResults
     from nas.study.records import Records
     from nas.study.trial_record import TrialRecord
 
@@ -27,6 +30,8 @@ class FrontPoint:
         second_cost: the other one; None where there is none.
         values: accuracy and costs in words.
         architecture: lines that describe it.
+        spread: of the accuracy, for points of the front, where something is known of it.
+        confirmed: by fresh seeds.
     """
 
     trial: int
@@ -35,6 +40,8 @@ class FrontPoint:
     second_cost: float | None
     values: str
     architecture: tuple[str, ...]
+    spread: Spread | None = None
+    confirmed: Spread | None = None
 
 
 @dataclass(frozen=True)
@@ -55,18 +62,21 @@ class FrontInfo:
     knee: int | None
 
 
-def front_info(records: Records) -> FrontInfo:
-    """What the figure shows."""
+def front_info(records: Records, results: StudyResults | None = None) -> FrontInfo:
+    """What the figure shows.
+
+    Args:
+        results: the single trainings, which tell how much the seeds matter.
+    """
     costs = records.objectives[1:] or ("macs",)
-    points = {trial.number: _point(records, trial) for trial in records.complete}
-    front = [trial.number for trial in records.front]
+    on_front = {trial.number for trial in records.front}
     chosen = records.complete[knee(records.points)].number if records.complete else None
     return FrontInfo(
         records.objectives[0],
         costs[0],
         costs[1] if len(costs) > 1 else None,
-        tuple(point for number, point in points.items() if number not in front),
-        tuple(points[number] for number in front),
+        tuple(_point(records, trial) for trial in records.complete if trial.number not in on_front),
+        tuple(_with_spread(records, results, trial) for trial in records.front),
         chosen,
     )
 
@@ -81,6 +91,15 @@ def _point(records: Records, trial: TrialRecord) -> FrontPoint:
         costs[1] if len(costs) > 1 else None,
         ", ".join(OBJECTIVES[name].in_words(records.value(trial, name)) for name in told),
         describe_architecture(trial.architecture),
+    )
+
+
+def _with_spread(records: Records, results: StudyResults | None, trial: TrialRecord) -> FrontPoint:
+    goal = records.objectives[0]
+    return replace(
+        _point(records, trial),
+        spread=seeds_spread(results, trial, "screening", goal) or images_spread(records, trial),
+        confirmed=seeds_spread(results, trial, "confirmation", goal),
     )
 
 
@@ -103,6 +122,8 @@ def plot_front(info: FrontInfo) -> go.Figure:
             name=name,
             marker=marker,
             line={"color": ACCENT, "width": 1.5, "shape": "hv"},
+            error_y=_error_bars(points),
+            customdata=[point.trial for point in points],
             text=[_hover(point) for point in points],
             hovertemplate="%{text}<extra></extra>",
         )
@@ -115,11 +136,62 @@ def plot_front(info: FrontInfo) -> go.Figure:
         marker={"size": 17, "color": "rgba(0,0,0,0)", "line": {"color": "#d55e00", "width": 2.5}},
         hoverinfo="skip",
     )
-    title = OBJECTIVES[info.cost].title
+    _add_confirmed(figure, info.front)
     goal = OBJECTIVES[info.goal]
-    styled(figure, f"{goal.noun.capitalize()} against cost", title, goal.title)
-    figure.update_xaxes(type="log")
+    heading = "<br>".join((f"{goal.noun.capitalize()} against cost", *_legend_of_bars(info)))
+    styled(figure, heading, OBJECTIVES[info.cost].title, goal.title)
+    figure.update_xaxes(type="log", tickangle=0, **_ticks(info))
     return figure
+
+
+def _ticks(info: FrontInfo) -> dict[str, object]:
+    """1, 2 and 5 of each power of ten, where Plotly would name all digits beside each other."""
+    costs = [point.cost for point in (*info.dominated, *info.front) if point.cost > 0]
+    if not costs or not 4 <= max(costs) / min(costs) < 1000:
+        return {}
+    powers = range(floor(log10(min(costs))), ceil(log10(max(costs))) + 1)
+    values = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+    return {"tickvals": values, "ticktext": list(map(OBJECTIVES[info.cost].amount, values))}
+
+
+def _add_confirmed(figure: go.Figure, points: Sequence[FrontPoint]) -> None:
+    """Fresh seeds of points of the front, where there are any."""
+    confirmed = [(point, point.confirmed) for point in points if point.confirmed]
+    if confirmed:
+        figure.add_scatter(
+            x=[point.cost for point, _ in confirmed],
+            y=[spread.accuracy for _, spread in confirmed],
+            error_y=error_bars([spread for _, spread in confirmed]) | {"color": INK},
+            mode="markers",
+            name="confirmed",
+            marker={"symbol": "diamond", "size": 8, "color": INK},
+            customdata=[point.trial for point, _ in confirmed],
+            text=[f"trial {point.trial}, confirmed: {spread.words}" for point, spread in confirmed],
+            hovertemplate="%{text}<extra></extra>",
+        )
+
+
+def _error_bars(points: Sequence[FrontPoint]) -> dict[str, object] | None:
+    """Of all points, where each has a spread: dominated ones have none."""
+    spreads = [point.spread for point in points if point.spread]
+    return error_bars(spreads) if spreads and len(spreads) == len(points) else None
+
+
+def _legend_of_bars(info: FrontInfo) -> Iterator[str]:
+    """What the bars are, as lines under the title."""
+    seeds = {point.spread.seeds for point in info.front if point.spread}
+    if seeds == {1}:
+        images = "bars: 95% interval by the number of validation images (binomial, Wilson)"
+        yield f"<sub>{images}; one seed each, others would vary too</sub>"
+    elif seeds:
+        yield f"<sub>bars: one standard deviation over {_counts(seeds)} seeds</sub>"
+    fresh = {point.confirmed.seeds for point in info.front if point.confirmed}
+    if fresh:
+        yield f"<sub>diamonds: mean and standard deviation over {_counts(fresh)} fresh seeds</sub>"
+
+
+def _counts(seeds: set[int]) -> str:
+    return " to ".join(map(str, sorted({min(seeds), max(seeds)})))
 
 
 def _front_marker(info: FrontInfo) -> dict[str, Any]:
@@ -145,4 +217,7 @@ def _front_marker(info: FrontInfo) -> dict[str, Any]:
 
 
 def _hover(point: FrontPoint) -> str:
-    return "<br>".join([f"<b>trial {point.trial}</b>: {point.values}", *point.architecture])
+    spreads = [spread.words for spread in (point.spread, point.confirmed) if spread]
+    return "<br>".join(
+        [f"<b>trial {point.trial}</b>: {point.values}", *spreads, *point.architecture]
+    )

@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from nas.reporting.figures.style import ACCENT, styled
+from nas.reporting.figures.style import ACCENT, INK, styled
+
+if TYPE_CHECKING:  # a figure needs what was found, not what finds it
+    from nas.study.importances import Importance
 
 
 @dataclass(frozen=True)
 class ImportanceInfo:
     """Share of the accuracy's variance by parameter (fANOVA), largest first."""
 
-    shares: tuple[tuple[str, float], ...]
+    shares: tuple[Importance, ...]
 
 
-def importance_info(importances: Mapping[str, float]) -> ImportanceInfo:
+def importance_info(importances: Sequence[Importance]) -> ImportanceInfo:
     """What the figure shows."""
-    return ImportanceInfo(tuple(sorted(importances.items(), key=lambda item: -item[1])))
+    return ImportanceInfo(tuple(sorted(importances, key=lambda found: -found.share)))
 
 
 def plot_importance(info: ImportanceInfo) -> go.Figure:
-    """Draw it as bars."""
+    """Draw it as bars with their intervals."""
     rows = info.shares[::-1]
     figure = go.Figure()
     figure.add_bar(
-        x=[share for _, share in rows],
-        y=[name for name, _ in rows],
+        x=[row.share for row in rows],
+        y=[row.parameter for row in rows],
         orientation="h",
         marker={"color": ACCENT},
-        hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [row.upper - row.share for row in rows],
+            "arrayminus": [row.share - row.lower for row in rows],
+            "color": INK,
+            "thickness": 1.2,
+            "width": 3,
+        },
+        customdata=[(row.lower, row.upper) for row in rows],
+        hovertemplate="%{y}: %{x:.3f}, %{customdata[0]:.3f} to %{customdata[1]:.3f}<extra></extra>",
     )
-    styled(figure, "Importance of each choice for the accuracy", "share of variance", "")
+    title = "Importance of each choice for the accuracy"
+    about = "<sub>fANOVA; lines: 95% interval over trials drawn again</sub>"
+    styled(figure, f"{title}<br>{about}", "share of variance", "")
+    figure.update_layout(height=max(430, 180 + 22 * len(rows)))
     figure.update_yaxes(automargin=True)
     return figure

@@ -15,6 +15,9 @@ from nas.reporting.figures.style import SERIES, styled
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
     from nas.study.records import Records
 
+_SPREAD = 0.7
+"""Of the room between two choices, how much the blocks of one share."""
+
 
 @dataclass(frozen=True)
 class SegmentsGroup:
@@ -67,36 +70,52 @@ def segments_info(records: Records) -> SegmentsInfo:
 
 
 def plot_segments(info: SegmentsInfo) -> go.Figure:
-    """Draw each trial, and a line through the means of each block."""
+    """Draw each trial, and a line through the means of each block; blocks side by side."""
     figure = go.Figure()
-    for block in sorted({group.block for group in info.groups}):
-        color = SERIES[block % len(SERIES)]
-        groups = [group for group in info.groups if group.block == block]
-        shared = {"legendgroup": str(block), "name": f"block {block}"}
-        figure.add_scatter(
-            x=[group.choice for group in groups for _ in group.trials],
-            y=[accuracy for group in groups for accuracy in group.accuracies],
-            text=[f"trial {trial}" for group in groups for trial in group.trials],
-            mode="markers",
-            marker={"color": color, "size": 6, "opacity": 0.35},
-            showlegend=False,
-            hovertemplate="%{text}, %{x} segments: %{y:.4f}<extra></extra>",
-            **shared,
-        )
-        figure.add_scatter(
-            x=[group.choice for group in groups],
-            y=[fmean(group.accuracies) for group in groups],
-            mode="lines+markers",
-            marker={"color": color, "size": 10},
-            line={"color": color, "width": 1.5},
-            hovertemplate=f"block {block}, %{{x}}: mean %{{y:.4f}}<extra></extra>",
-            **shared,
-        )
+    blocks = sorted({group.block for group in info.groups})
+    for block in blocks:
+        shift = _SPREAD * ((blocks.index(block) + 0.5) / len(blocks) - 0.5)
+        _add_block(figure, info, block, shift)
     styled(
         figure,
-        "Accuracy against segments (points: trials, lines: means; costs differ)",
+        "Accuracy against segments<br><sub>points: trials; lines: means of each block; "
+        "costs differ</sub>",
         "segments, from regular to depthwise separable",
         "validation accuracy",
     )
-    figure.update_xaxes(categoryorder="array", categoryarray=list(info.choices), type="category")
+    numbers = list(range(len(info.choices)))
+    figure.update_xaxes(tickvals=numbers, ticktext=list(info.choices), showgrid=False)
     return figure
+
+
+def _add_block(figure: go.Figure, info: SegmentsInfo, block: int, shift: float) -> None:
+    """The trials of a block beside those of the others, and their means."""
+    color = SERIES[block % len(SERIES)]
+    groups = [group for group in info.groups if group.block == block]
+    places = [info.choices.index(group.choice) + shift for group in groups]
+    shared = {"legendgroup": str(block), "name": f"block {block}"}
+    trials = [
+        (place, accuracy, f"trial {trial}, {group.choice} segments")
+        for place, group in zip(places, groups, strict=True)
+        for trial, accuracy in zip(group.trials, group.accuracies, strict=True)
+    ]
+    figure.add_scatter(
+        x=[place for place, _, _ in trials],
+        y=[accuracy for _, accuracy, _ in trials],
+        text=[text for _, _, text in trials],
+        mode="markers",
+        marker={"color": color, "size": 6, "opacity": 0.35},
+        showlegend=False,
+        hovertemplate="%{text}: %{y:.4f}<extra></extra>",
+        **shared,
+    )
+    figure.add_scatter(
+        x=places,
+        y=[fmean(group.accuracies) for group in groups],
+        text=[f"block {block}, {group.choice}" for group in groups],
+        mode="lines+markers",
+        marker={"color": color, "size": 10, "line": {"color": "white", "width": 1}},
+        line={"color": color, "width": 1.5},
+        hovertemplate="%{text}: mean %{y:.4f}<extra></extra>",
+        **shared,
+    )

@@ -184,5 +184,4 @@ def plot_spectrum(info: SpectrumInfo) -> go.Figure:
         "log(segments) / log(channels): 0 regular, 1 depthwise separable; plain: no 1x1 step",
         "validation accuracy",
     )
-    figure.update_layout(margin={"t": 70})
     return figure

@@ -58,13 +58,23 @@ def band(lower: Sequence[float], upper: Sequence[float], color: str) -> dict[str
     }
 
 
+def title_room(title: str) -> int:
+    """Pixels above a figure for its title."""
+    return 72 + 18 * title.count("<br>")
+
+
 def styled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
-    """Titles, fonts and grid lines."""
+    """Titles, fonts and grid lines; room for as many lines as the title has."""
     figure.update_layout(
-        title={"text": title, "x": 0, "xanchor": "left", "font": {"size": 16}},
+        title={
+            "text": title,
+            "font": {"size": 16},
+            **{"x": 0, "xanchor": "left", "y": 1, "yanchor": "top"},
+            "pad": {"l": 20, "t": 28},
+        },
         template="plotly_white",
         font={"family": "system-ui, sans-serif", "size": 13, "color": INK},
-        margin={"l": 70, "r": 20, "t": 50, "b": 60},
+        margin={"l": 70, "r": 20, "t": title_room(title), "b": 60},
         height=430,
         hoverlabel={"align": "left"},
         legend={"orientation": "h", "y": -0.22, "x": 0},

@@ -90,5 +90,4 @@ def plot_widths(info: WidthsInfo) -> go.Figure:
         "validation accuracy",
     )
     figure.update_xaxes(type="category", categoryorder="array", categoryarray=list(info.segments))
-    figure.update_layout(margin={"t": 70})
     return figure

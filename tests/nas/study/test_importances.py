@@ -1,0 +1,69 @@
+"""Importance of choices: the planted one is found, what makes the same network is one choice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import create_trial
+
+from nas import Architecture, Block, SpectrumPoint, Stem
+from nas.study import importances
+from nas.study.importances import importances_of
+
+AXES = {"segments": (3, "C/8", "C"), "activation": ("none", "relu")}
+
+
+def planted(worth, renamed=None):
+    """Importances where the accuracy is what block 0's segments are worth, and some noise.
+
+    Where choices are renamed, it is as if the file had never had the others.
+    """
+    rng = np.random.default_rng(0)
+    trials = []
+    for _ in range(24):
+        drawn = [{a: c[rng.integers(len(c))] for a, c in AXES.items()} for _ in range(2)]
+        blocks = tuple(Block((24, 24), SpectrumPoint(**choices)) for choices in drawn)
+        architecture = Architecture((3, 8, 8), 4, Stem((24,)), blocks)
+        value = worth(drawn[0]["segments"]) + rng.normal(0, 0.001)
+        names = renamed or {}
+        trials.append(
+            create_trial(
+                params={
+                    f"block{i}.{axis}": names.get(choice, choice)
+                    for i, choices in enumerate(drawn)
+                    for axis, choice in choices.items()
+                },
+                distributions={
+                    f"block{i}.{axis}": CategoricalDistribution([c for c in all_ if c not in names])
+                    for i in range(2)
+                    for axis, all_ in AXES.items()
+                },
+                values=[value, 1.0],
+                user_attrs={"architecture": architecture.to_json()},
+            )
+        )
+    return {found.parameter: found for found in importances_of(trials)}
+
+
+def test_what_matters_is_found_with_its_interval():
+    found = planted(lambda segments: 0.1 * (segments == "C"))
+    first = found["block0.segments"]
+    assert first.lower > 0.5
+    others = [importance for name, importance in found.items() if name != "block0.segments"]
+    assert len(others) == 3
+    assert all(importance.upper < first.lower for importance in others)
+    assert all(i.lower <= i.share <= i.upper for i in found.values())
+    assert sum(i.share for i in found.values()) == pytest.approx(1)
+
+
+def test_two_names_of_the_same_network_are_one_choice(monkeypatch):
+    """Three segments of 24 channels are C/8."""
+    monkeypatch.setattr(importances, "REPEATS", 3)
+
+    def worth(segments):
+        return {3: 0.0, "C/8": 0.1, "C": 0.05}[segments]
+
+    found = planted(worth)
+    assert found == planted(worth, renamed={"C/8": 3})
+    assert found["block0.segments"].share < 0.7  # as two choices they would explain all of it
