@@ -98,7 +98,7 @@ def measure(trials: int, sampler: str) -> list[float]:
             outbox=driver.outbox.folder,
             weights=folder / "weights",
             threads=1,
-            gpu=False,
+            gpus=0,
             run=do_nothing,
         )
         ray_tune.run(driver, job, data, ray_tune.Resources(1, 0))

@@ -20,7 +20,7 @@ from nas.architecture.cost import count_cost
 from nas.architecture.specification import Architecture
 from nas.network.build import build_network
 from trials.data import ImageData
-from trials.data.images import Split
+from trials.data.images import Split, chunks
 from trials.recipe import Recipe
 
 Batches = Iterable[tuple[Tensor, Tensor]]
@@ -31,7 +31,8 @@ class PlainImages(Dataset[tuple[Tensor, int]]):
     """Images as PIL, transformed one at a time: crop with padding, flip, to tensor, normalise."""
 
     def __init__(self, split: Split, data: ImageData, recipe: Recipe | None) -> None:
-        self.images = [Image.fromarray(image) for image in split.images]
+        each = (image for images in chunks(split.images) for image in images)
+        self.images = [Image.fromarray(image) for image in each]
         self.labels = [int(label) for label in split.labels]
         self.recipe = recipe
         self.mean = torch.tensor(data.mean).view(3, 1, 1) / 255

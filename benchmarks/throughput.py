@@ -92,7 +92,7 @@ def our_search(text: str, data: ImageData, gpus: float) -> list[Architecture]:
             outbox=driver.outbox.folder,
             weights=folder / "weights",
             threads=1,
-            gpu=gpus > 0,
+            gpus=gpus,
         )
         with ray_tune.cluster():
             ray_tune.run(driver, job, data, ray_tune.Resources(1, gpus))

@@ -37,6 +37,10 @@ SetOption = Annotated[
         "--set", help="Any value of the space, such as training.epochs=3; may be repeated."
     ),
 ]
+NoCacheOption = Annotated[
+    bool,
+    typer.Option("--no-cache", help="Decode all images into memory, whatever data.memory says."),
+]
 RayOption = Annotated[
     str | None, typer.Option(help="Address of a running Ray cluster; default: this machine.")
 ]

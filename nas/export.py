@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from nas.cli import BestOption, StorageOption, StudyOption, TrialOption, cli_errors, command
+from nas.cli import (
+    BestOption,
+    NoCacheOption,
+    StorageOption,
+    StudyOption,
+    TrialOption,
+    cli_errors,
+    command,
+)
 from nas.network.formats import FORMATS, FormatOptions
 from nas.reporting.export_trial import export_trial
 from nas.space.errors import InputError
@@ -35,13 +43,14 @@ def export(
     with_preprocess: Annotated[bool, typer.Option("--with-preprocess", help=RAW_HELP)] = False,
     calibration: Annotated[int, typer.Option(min=1, help=CALIBRATION_HELP)] = 512,
     max_loss: Annotated[float, typer.Option(min=0, max=100, help=LOSS_HELP)] = 1.0,
+    no_cache: NoCacheOption = False,
     storage: StorageOption = None,
 ) -> None:
     """Write model.py, weights.safetensors, architecture.json, a model card, and other formats."""
     with cli_errors():
         options = FormatOptions(_formats(formats), with_preprocess, calibration, max_loss)
         place = locate_study(study, storage)
-        records = read_records(place.url, place.name)
+        records = read_records(place.url, place.name, cache=not no_cache)
         record = choose(records, best, trial)
         say = partial(print, file=sys.stderr)
         export_trial(records, record, place.folder, output, say, options)

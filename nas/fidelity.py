@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from nas.analysis.fidelity import compare_with_longer, spread_sample
-from nas.cli import RayOption, StorageOption, StudyOption, cli_errors, command, fail
+from nas.cli import NoCacheOption, RayOption, StorageOption, StudyOption, cli_errors, command, fail
 from nas.engine import terminal
 from nas.engine.lock import DriverLock
 from nas.engine.stage import INTERRUPTED, StageRunner
@@ -50,13 +50,14 @@ def fidelity(
     ] = "4x",
     storage: StorageOption = None,
     ray_address: RayOption = None,
+    no_cache: NoCacheOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", help=QUIET)] = False,
 ) -> None:
     """Rank agreement between the study's trainings and longer ones, against its ceiling."""
     with cli_errors():
         quiet_optuna()
         place = locate_study(study, storage)
-        records = read_records(place.url, place.name)
+        records = read_records(place.url, place.name, cache=not no_cache)
         chosen = spread_sample(records.complete, sample)
         if len(chosen) < 3:
             raise InputError.of("--study", "rank agreement needs three complete architectures")

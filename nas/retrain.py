@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from nas.cli import BestOption, StorageOption, StudyOption, TrialOption, cli_errors, command, fail
+from nas.cli import (
+    BestOption,
+    NoCacheOption,
+    StorageOption,
+    StudyOption,
+    TrialOption,
+    cli_errors,
+    command,
+    fail,
+)
 from nas.engine import terminal
 from nas.network.export import export_network
 from nas.reporting.model_card import Trained, model_card, provenance_of
@@ -36,6 +45,7 @@ def retrain(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of the training; default: the trial's.")
     ] = None,
+    no_cache: NoCacheOption = False,
     storage: StorageOption = None,
 ) -> None:
     """Train one network of a study from scratch and export it."""
@@ -43,7 +53,7 @@ def retrain(
         raise fail(f"--recipe is one of {', '.join(RECIPES)}; got {recipe}")
     with cli_errors():
         place = locate_study(study, storage)
-        records = read_records(place.url, place.name)
+        records = read_records(place.url, place.name, cache=not no_cache)
         record = choose(records, best, trial)
         chosen = RECIPES[recipe] if recipe else recipe_of(records, record)
         chosen = replace(chosen, epochs=epochs or chosen.epochs)

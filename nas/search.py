@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from nas.api.run_search import run_search
-from nas.cli import RayOption, SetOption, StorageOption, cli_errors, command
+from nas.cli import NoCacheOption, RayOption, SetOption, StorageOption, cli_errors, command
 from nas.engine.stage import INTERRUPTED
 from nas.space import SearchSpace
 from nas.space.errors import InputError
@@ -46,6 +46,7 @@ def search(
     sampler: Annotated[str | None, typer.Option(help=SAMPLERS)] = None,
     overrides: SetOption = None,
     controls: Annotated[bool, typer.Option("--controls", help=CONTROLS)] = False,
+    no_cache: NoCacheOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
 ) -> None:
     """Search the separability spectrum; the same command again resumes."""
@@ -59,9 +60,10 @@ def search(
         "--sampler": (("study", "sampler"), sampler),
         "--controls": (("design", "controls"), controls or None),
     }
+    assignments = [*(overrides or ()), *(["data.memory=null"] if no_cache else [])]
     with cli_errors(), _resumable(storage) as this_command:
         run_search(
-            _space(space, overrides or (), options),
+            _space(space, assignments, options),
             output=output,
             storage=storage,
             ray_address=ray_address,

@@ -22,6 +22,7 @@ import nas
 from nas.space import load_space
 from nas.space.axes import AXES
 from nas.space.objectives import OBJECTIVES
+from nas.space.quantities import parse_count
 from nas.space.schema import Axes, BlockSection, NetworkSection, SpaceFile
 from nas.space.section import Section
 from tests.conftest import ROOT
@@ -252,6 +253,8 @@ def test_every_objective_is_described(objective):
 
 def yaml_value(cell: str) -> object:
     text = cell.strip("`")
+    if re.fullmatch("[0-9]+[KMGT]", text):
+        return parse_count(text)
     return float(text[:-1]) / 100 if text.endswith("%") else yaml.safe_load(text)
 
 

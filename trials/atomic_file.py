@@ -15,11 +15,15 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """A file to write bytes to, under another name until it is complete and on the disk."""
     # A folder may be shared, and a worker that was given up may write still.
     partial = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:  # interrupted, or the disk is full: what is there is of no use
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def atomic_write_text(path: Path, text: str) -> None:

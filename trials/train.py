@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
 from trials.data.images import ImageData, Split
-from trials.data.resident import ResidentSplit
+from trials.data.resident import ResidentSplit, needs_streaming
 from trials.device_lock import DeviceLock
 from trials.measure import now
 from trials.recipe import Recipe
@@ -59,15 +59,24 @@ class Resident:
 
     Args:
         test: the test split, where this is the one time that it is read.
+        share: of a GPU, that is this process's.
     """
 
-    def __init__(self, data: ImageData, device: torch.device, test: Split | None = None) -> None:
+    def __init__(
+        self,
+        data: ImageData,
+        device: torch.device,
+        test: Split | None = None,
+        share: float = 1.0,
+    ) -> None:
+        splits = (data.train, data.validation, *([test] if test is not None else []))
+        stream = needs_streaming(splits, device, share)
         self.device = device
         self.lock = DeviceLock.of(device)
         self.classes = len(data.classes)
 
         def resident(split: Split) -> ResidentSplit:
-            return ResidentSplit(split, data, device, self.lock.make_way)
+            return ResidentSplit(split, data, device, self.lock.make_way, stream)
 
         self.train, self.validation = resident(data.train), resident(data.validation)
         self.test = resident(test) if test is not None else None
@@ -198,7 +207,7 @@ def outputs(network: nn.Module, split: ResidentSplit) -> Iterator[tuple[Tensor, 
     device = split.labels.device
     height, width = split.images.shape[1:3]
     batch = max(1, EVALUATION_PIXELS // (height * width))
-    for indices in torch.split(torch.arange(len(split), device=device), batch):
+    for indices in torch.split(torch.arange(len(split), device=split.index_device), batch):
         images, labels = split.batch(indices)
         with _autocast(device):
             logits = network(images)
@@ -209,7 +218,7 @@ def _shuffled_batches(
     split: ResidentSplit, recipe: Recipe, order: torch.Generator, augmentation: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """All full batches of an epoch; the order is drawn on the CPU, the same for every device."""
-    indices = torch.randperm(len(split), generator=order).to(split.labels.device)
+    indices = torch.randperm(len(split), generator=order).to(split.index_device)
     for start in range(0, len(split) - recipe.batch_size + 1, recipe.batch_size):
         batch = indices[start : start + recipe.batch_size]
         yield split.batch(batch, recipe.crop, recipe.flip, augmentation)

@@ -47,6 +47,7 @@ class Job:
         outbox: folder for results; each trial's file is there before the trial is reported.
         weights: folder for the trained weights; None where they are not wanted.
         threads: of PyTorch on the CPU.
+        gpus: of a trial; 0 for the CPU.
         latency_at_most_ms: above which a network is not trained.
         run: what a worker does for a trial; with the arguments of `trials.trial.run_trial`.
     """
@@ -56,7 +57,7 @@ class Job:
     outbox: Path
     weights: Path | None
     threads: int
-    gpu: bool
+    gpus: float
     latency_at_most_ms: float | None = None
     run: Callable[..., tuple[Measurement, ...]] = run_trial
 
@@ -140,7 +141,8 @@ class _TrialActor(tune.Trainable):
     ) -> None:
         self.job = job
         prepare_process(job.threads)
-        self.data = Resident(data, torch.device("cuda" if job.gpu else "cpu"), test)
+        device = torch.device("cuda" if job.gpus else "cpu")
+        self.data = Resident(data, device, test, share=min(1.0, job.gpus))
 
     def step(self) -> dict[str, Any]:
         spec: TrialSpec = self.config["spec"]

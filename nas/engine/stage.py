@@ -32,6 +32,7 @@ from trials.data import (
     load_test,
     missing_classes,
 )
+from trials.data.images import Images
 from trials.trial import SCORES
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class StageRunner:
         try:
             if self.space.file.confirm is not None:
                 check_test_split(config)
-            data = load(config)
+            data = load(config, self._watch)
             check_batch_size(data, self.space.file.training.full_recipe.batch_size)
             if data.input_shape != self.space.input_shape:
                 raise DataError(
@@ -102,13 +103,16 @@ class StageRunner:
             InputError: there is none, or it does not fit the training images.
         """
         try:
-            test = load_test(self.space.file.data.config, data)
+            test = load_test(self.space.file.data.config, data, self._watch)
         except DataError as error:
             message = f"the test split: {error}"
             raise self.space.document.error(("data", error.field), message, error.hint) from None
         if missing := missing_classes(test, data):
             self.console.print(f"note: no test images of {missing}")
         return test
+
+    def _watch(self, images: Iterator[Images], count: int) -> Iterator[Images]:
+        return terminal.counted(images, count, "decoding images", self.console)
 
     @contextmanager
     def driving(self, name: str, data: ImageData, design: Design | None) -> Iterator[Driver]:
@@ -189,7 +193,7 @@ class StageRunner:
             outbox=driver.outbox.folder.absolute(),
             weights=(self.place.folder / "weights").absolute() if keep_weights else None,
             threads=resources.threads,
-            gpu=resources.gpus_per_trial > 0,
+            gpus=resources.gpus_per_trial,
             latency_at_most_ms=limit.at_most if limit else None,
         )
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from nas.space.section import Section
-from nas.space.value_types import Channels, Fraction, square
+from nas.space.value_types import Channels, Count, Fraction, square
 from trials.data import DataConfig, Resize
 
 
@@ -30,6 +30,7 @@ class DataSection(Section):
     label_column: str | None = None
     layout: Literal["NHWC", "NCHW"] | None = None
     resize: ResizeSection | None = None
+    memory: Count | None = DataConfig.memory
 
     @property
     def config(self) -> DataConfig:

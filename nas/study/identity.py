@@ -7,9 +7,10 @@ from typing import Any
 
 from nas.space.schema import SpaceFile
 
-MAY_CHANGE = frozenset({"study.trials", "data.source", "data.layout"})
-"""More trials may be wanted later, and data may be moved, or said how to read: its fingerprint
-tells whether it is the same. Resources may change where no latency is measured on them."""
+MAY_CHANGE = frozenset({"study.trials", "data.source", "data.layout", "data.memory"})
+"""More trials may be wanted later, and data may be moved, kept elsewhere, or said how to read: its
+fingerprint tells whether it is the same. Resources may change where no latency is measured on
+them."""
 
 PLAN = frozenset({"design", "confirm", "claim"})
 """Sections of what is asked, not of what a training gives. They may change, and each change is

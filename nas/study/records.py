@@ -182,8 +182,11 @@ def opened_study(url: str | URL, name: str) -> Iterator[optuna.Study]:
         storage.engine.dispose()
 
 
-def read_records(url: str | URL, name: str) -> Records:
+def read_records(url: str | URL, name: str, cache: bool = True) -> Records:
     """Read a study.
+
+    Args:
+        cache: whether its images may be kept in a file where memory has no room for them.
 
     Raises:
         NoStudy: there is none of this name, or it was not made by `nas.search`.
@@ -191,6 +194,7 @@ def read_records(url: str | URL, name: str) -> Records:
     storage = open_storage(url)
     try:
         records = records_of(load_optuna_study(storage, name))
+        records = records if cache else _in_memory(records)
         try:
             confirmation = load_optuna_study(storage, confirmation_name(name))
         except NoStudy:
@@ -198,6 +202,11 @@ def read_records(url: str | URL, name: str) -> Records:
         return replace(records, confirmation=records_of(confirmation))
     finally:
         storage.engine.dispose()
+
+
+def _in_memory(records: Records) -> Records:
+    document = {**records.document, "data": {**records.document["data"], "memory": None}}
+    return replace(records, document=document, file=space_file(document))
 
 
 def confirmation_name(study: str) -> str:

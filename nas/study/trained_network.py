@@ -99,7 +99,7 @@ def samples_of(data: ImageData, calibration: int = 0) -> Samples:
     """The validation split of data that is there already."""
     chosen = np.random.default_rng(0).permutation(len(data.train))[:calibration]
     return Samples(
-        torch.from_numpy(data.validation.images),
+        torch.from_numpy(np.asarray(data.validation.images)),
         torch.from_numpy(data.validation.labels),
         torch.tensor(data.mean),
         torch.tensor(data.std),

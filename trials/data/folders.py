@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import get_args
 
@@ -97,8 +97,8 @@ class FolderSource:
         def name(index: int) -> str:
             return str(files[index])
 
-        def contents(indices: Indices) -> Iterator[bytes]:
-            return (read_picture(files[i], self.root, str(files[i])) for i in indices)
+        def contents(indices: Indices) -> Iterator[Callable[[], bytes]]:
+            return (partial(read_picture, files[i], self.root, str(files[i])) for i in indices)
 
         return RawSplit(
             np.array([numbers[name] for _, name in found.files], dtype=np.int64),
@@ -106,6 +106,7 @@ class FolderSource:
             name,
             names,
             notes=tuple(found.notes),
+            files=lambda: ((str(file.relative_to(self.root)), file) for file in files),
         )
 
     @cached_property

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from trials.data.image_file import ImageFile
+
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
+
+CHUNK = 2**24
+"""Bytes of images that are looked at together."""
 
 
 class DataError(ValueError):
@@ -63,6 +71,8 @@ class DataConfig:
         label_column: where a table has several columns of labels.
         layout: of an archive's images, where their shape does not tell.
         resize: of pictures; without it all have to have one size.
+        memory: bytes of a split's decoded pictures above which they are kept in a file of the
+            user's cache; None keeps all in memory.
     """
 
     source: str
@@ -74,17 +84,25 @@ class DataConfig:
     label_column: str | None = None
     layout: Layout | None = None
     resize: Resize | None = None
+    memory: int | None = 2 * 10**9
 
 
 @dataclass(frozen=True)
 class Split:
     """Images (N, H, W, C), uint8, and labels (N,)."""
 
-    images: Images
+    images: Images | ImageFile
     labels: Labels
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+def chunks(images: Images | ImageFile) -> Iterator[Images]:
+    """All images in order, some megabytes at a time."""
+    count = max(1, CHUNK // math.prod(images.shape[1:]))
+    for start in range(0, len(images), count):
+        yield images[start : start + count]
 
 
 @dataclass(frozen=True)
@@ -156,7 +174,8 @@ class ImageData:
         """Everything but the images."""
         digest = hashlib.sha256(repr((self.classes, self.input_shape, len(self.train))).encode())
         for split in (self.train, self.validation):
-            digest.update(np.ascontiguousarray(split.images).data)
+            for images in chunks(split.images):
+                digest.update(np.ascontiguousarray(images).data)
             digest.update(np.ascontiguousarray(split.labels).data)
         return DataSummary(
             digest.hexdigest()[:16],

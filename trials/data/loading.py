@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
-from trials.data.images import DataConfig, DataError, ImageData, Images, Labels, Split
+from trials.data.decoding import Watch, decode, unwatched
+from trials.data.image_file import ImageFile
+from trials.data.images import DataConfig, DataError, ImageData, Images, Labels, Split, chunks
 from trials.data.labels import class_names, numbered
 from trials.data.raw_split import Indices, RawSplit, SplitName, no_split
 from trials.data.sources import open_source, stratified
-
-CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
-"""Bytes that the processes of a container may have together."""
 
 SPLIT_SEED = 0
 """Of the validation split and of ``limit``: the same images in every study of a data set."""
@@ -37,7 +35,7 @@ def probe(config: DataConfig) -> tuple[tuple[int, int, int], int]:
     return (channels, height, width), classes
 
 
-def load(config: DataConfig) -> ImageData:
+def load(config: DataConfig, watch: Watch = unwatched) -> ImageData:
     """Read and check the images that a search may see.
 
     The validation split is the source's own, or else a fraction of each class of its training
@@ -56,26 +54,31 @@ def load(config: DataConfig) -> ImageData:
     notes = list(raw.notes)
     if "validation" in source.splits():
         _check_classes(labels, names, config, least=1)
-        train = Split(_decode_all(raw, indices, config.shape), labels)
-        validation = _whole_split("validation", names, train, config)
+        (images,) = decode(raw, [indices], config, watch=watch)
+        train = Split(images, labels)
+        validation = _whole_split("validation", names, train, config, watch)
         notes.append("the source's own validation split")
     else:
         _check_classes(labels, names, config, least=2)
-        train, validation = _cut(_decode_all(raw, indices, config.shape), labels, names, config)
+        held_out = _held_out(labels, names, config)
+        parts = [indices[~held_out], indices[held_out]]
+        images, others = decode(raw, parts, config, watch=watch)
+        train, validation = Split(images, labels[~held_out]), Split(others, labels[held_out])
     mean, std = _statistics(train.images)
     if config.resize:
         height, width = config.resize.size
         notes.append(f"resized to {height} x {width} ({config.resize.mode})")
+    notes += _cached((train, validation))
     return ImageData(train, validation, names, mean, std, tuple(notes))
 
 
-def load_test(config: DataConfig, data: ImageData) -> Split:
+def load_test(config: DataConfig, data: ImageData, watch: Watch = unwatched) -> Split:
     """The test split of the data set that ``data`` was loaded from: for the confirmation only.
 
     Raises:
         DataError: there is none, or it does not fit the training split.
     """
-    return _whole_split("test", data.classes, data.train, config)
+    return _whole_split("test", data.classes, data.train, config, watch)
 
 
 def check_test_split(config: DataConfig) -> None:
@@ -128,10 +131,8 @@ def check_batch_size(data: ImageData, batch_size: int) -> None:
         )
 
 
-def _cut(
-    images: Images, labels: Labels, names: tuple[str, ...], config: DataConfig
-) -> tuple[Split, Split]:
-    """A training and a validation split of the same images, every class in both."""
+def _held_out(labels: Labels, names: tuple[str, ...], config: DataConfig) -> NDArray[np.bool_]:
+    """Which images validate, (N,): some of every class, and not all of any."""
     held_out = stratified(labels, config.validation, np.random.default_rng(SPLIT_SEED))
     for label, name in enumerate(names):
         if not (labels[~held_out] == label).any():
@@ -140,33 +141,47 @@ def _cut(
                 f"which leaves none to train on with validation: {config.validation}",
                 "validation",
             )
-    return Split(images[~held_out], labels[~held_out]), Split(images[held_out], labels[held_out])
+    return held_out
 
 
 def _whole_split(
-    split: SplitName, names: tuple[str, ...], train: Split, config: DataConfig
+    split: SplitName, names: tuple[str, ...], train: Split, config: DataConfig, watch: Watch
 ) -> Split:
     """Another split, whose images and classes have to be those of the training split."""
     _, height, width, channels = train.images.shape
-    shape = (channels, height, width)
-    source = open_source(replace(config, shape=shape))
+    config = replace(config, shape=(channels, height, width))
+    source = open_source(config)
     raw = source.read(split)
     if len(raw.labels) == 0:
         raise DataError(f"the {split} split of {source.location} has no images")
     labels = numbered(raw, names, config)
-    return Split(_decode_all(raw, np.arange(len(labels)), shape, of_training=True), labels)
+    (images,) = decode(raw, [np.arange(len(labels))], config, of_training=True, watch=watch)
+    return Split(images, labels)
 
 
-def _statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _statistics(images: Images | ImageFile) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation (at least 1) of each channel, exactly, from histograms."""
+    counts = np.zeros((images.shape[-1], 256), dtype=np.int64)
+    for some in chunks(images):
+        for channel, of_level in enumerate(counts):
+            plane = np.ascontiguousarray(some[..., channel]).reshape(-1, some.shape[2])
+            of_level += Image.fromarray(
+                plane
+            ).histogram()  # Pillow's counts four times NumPy's speed
     levels = np.arange(256.0)
     means, stds = [], []
-    for channel in range(images.shape[-1]):
-        share = np.bincount(images[..., channel].ravel(), minlength=256) / images[..., 0].size
+    for share in counts / counts[0].sum():
         mean = float(share @ levels)
         means.append(mean)
         stds.append(max(1.0, float(share @ (levels - mean) ** 2) ** 0.5))
     return tuple(means), tuple(stds)
+
+
+def _cached(splits: Iterable[Split]) -> Iterator[str]:
+    """Where images are that were not decoded into memory, in words."""
+    files = (split.images.path for split in splits if isinstance(split.images, ImageFile))
+    for path in dict.fromkeys(files):
+        yield f"cached {path.stat().st_size / 1e9:,.1f} GB in {path}"
 
 
 def _check_classes(labels: Labels, names: tuple[str, ...], config: DataConfig, least: int) -> None:
@@ -195,56 +210,3 @@ def _limited(raw: RawSplit, labels: Labels, config: DataConfig) -> Indices:
         members = order[labels[order] == label]
         rank[members] = (np.arange(len(members)) + 0.5) / len(members)
     return np.sort(np.argsort(rank, kind="stable")[: config.limit])
-
-
-def _decode_all(
-    raw: RawSplit,
-    indices: Indices,
-    shape: tuple[int, int, int] | None,
-    of_training: bool = False,
-) -> Images:
-    """(N, H, W, C), all of the shape of the first.
-
-    Args:
-        shape: (channels, height, width) that they have to have.
-        of_training: whether it is that of the training images, not the one that is configured.
-    """
-
-    def name(position: int) -> str:
-        return raw.name(int(indices[position]))
-
-    images: Images | None = None
-    for position, image in enumerate(raw.images(indices)):
-        height, width, channels = image.shape
-        if images is None:
-            if shape and shape != (channels, height, width):
-                expected = "the training images have" if of_training else "got shape:"
-                raise DataError(
-                    f"{name(position)}: the image has {channels} x {height} x {width} "
-                    f"(channels, height, width); {expected} {list(shape)}",
-                    "source" if of_training else "shape",
-                )
-            _check_memory(len(indices) * image.size)
-            images = np.empty((len(indices), *image.shape), dtype=np.uint8)
-        if image.shape != images.shape[1:]:
-            raise DataError(
-                f"{name(position)}: the image is {height} x {width} x {channels}, "
-                f"the first is {' x '.join(map(str, images.shape[1:]))}",
-                hint="all images must have the same size",
-            )
-        images[position] = image
-    assert images is not None  # `class_names` has seen to it that there are some
-    return images
-
-
-def _check_memory(size: int) -> None:
-    """Raise `DataError` where images are too many bytes to be held: nothing would be said later."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with suppress(OSError, ValueError):  # no limit is the word max, or no file
-        memory = min(memory, int(CONTAINER_LIMIT.read_text()))
-    if size > memory / 2:
-        raise DataError(
-            f"the images are {size / 1e9:,.1f} GB once they are decoded, more than half of this "
-            f"machine's {memory / 1e9:,.1f} GB of memory",
-            hint="use fewer (data.limit) or make them smaller (data.resize)",
-        )

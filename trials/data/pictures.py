@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
@@ -23,15 +26,28 @@ MAX_PIXELS = 100_000_000
 MAX_BYTES = 256 * 2**20
 """Of one picture's file."""
 
-Contents = Callable[[Indices], Iterator[bytes]]
-"""The encoded pictures of these indices, in order."""
+THREADS = min(16, os.cpu_count() or 1)
+"""That decode: Pillow lets others run while it does. Each holds a picture in full size."""
+
+Contents = Callable[[Indices], Iterator[Callable[[], bytes]]]
+"""Readers of the encoded pictures of these indices, in order."""
+
+T = TypeVar("T")
+
+
+class _OtherSize(Exception):
+    """A picture is not of the size of the first."""
+
+    def __init__(self, name: str, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.name, self.size = name, size
 
 
 class Pictures:
     """Decodes the pictures of a split.
 
     Args:
-        contents: reads encoded pictures.
+        contents: what reads encoded pictures.
         name: the file or row of an index, for messages.
     """
 
@@ -40,7 +56,7 @@ class Pictures:
         self.shape, self.resize = config.shape, config.resize
 
     def decode(self, indices: Indices) -> Iterator[Images]:
-        """(H, W, C) uint8 each, in order.
+        """(H, W, C) uint8 each, in order, decoded by `THREADS` a few pictures ahead.
 
         Raises:
             DataError: a picture cannot be read, or differs from the first in its size or in
@@ -49,21 +65,28 @@ class Pictures:
         first = self._open(0)
         grey = self.shape[0] == 1 if self.shape else is_grey(first)
         size = upright_size(first)
-        for index, content in zip(indices, self.contents(indices), strict=True):
-            name = self.name(int(index))
-            image = open_picture(content, name)
+
+        def pixels(index: int, content: Callable[[], bytes]) -> Images:
+            name = self.name(index)
+            image = open_picture(content(), name)
             if self.resize is None and upright_size(image) != size:
-                raise self._mixed_sizes(name, upright_size(image), size, indices)
+                raise _OtherSize(name, upright_size(image))
             if grey and not self.shape and not is_grey(image):
                 raise DataError(
                     f"{name}: an image in colour, and the first one is grey",
                     hint="say which: data.shape: [1, H, W] or [3, H, W]",
                 )
-            yield _pixels(image, name, grey, self.resize)
+            return _pixels(image, name, grey, self.resize)
+
+        numbers = map(int, indices)
+        try:
+            yield from _ahead(pixels, zip(numbers, self.contents(indices), strict=True))
+        except _OtherSize as error:
+            raise self._mixed_sizes(error.name, error.size, size, indices) from None
 
     def _open(self, index: int) -> Image.Image:
         content = next(iter(self.contents(np.array([index]))))
-        return open_picture(content, self.name(index))
+        return open_picture(content(), self.name(index))
 
     def _mixed_sizes(
         self, name: str, size: tuple[int, int], first: tuple[int, int], indices: Indices
@@ -71,7 +94,7 @@ class Pictures:
         """Which sizes there are: their heads are read, which takes a thousandth of decoding."""
         counts: Counter[tuple[int, int]] = Counter()
         for index, content in zip(indices, self.contents(indices), strict=True):
-            counts[upright_size(open_picture(content, self.name(int(index))))] += 1
+            counts[upright_size(open_picture(content(), self.name(int(index))))] += 1
         common = ", ".join(f"{_shown(s)} ({n:,})" for s, n in counts.most_common(5))
         more = f" and {len(counts) - 5:,} others" if len(counts) > 5 else ""
         return DataError(
@@ -79,6 +102,21 @@ class Pictures:
             f"there are {common}{more}",
             hint="resize them: data.resize: {size: 64, mode: crop}",
         )
+
+
+def _ahead(
+    call: Callable[[int, Callable[[], bytes]], T],
+    arguments: Iterable[tuple[int, Callable[[], bytes]]],
+) -> Iterator[T]:
+    """What calls return, in order, made by threads a few calls ahead; the first error ends it."""
+    waiting: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(THREADS) as pool:
+        for each in arguments:
+            waiting.append(pool.submit(call, *each))
+            if len(waiting) > 2 * THREADS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def open_picture(content: bytes, name: str) -> Image.Image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -26,6 +27,9 @@ class RawSplit:
         classes: names that integers count from 0; None where there are only the labels.
         limited: whether ``limit`` has been kept to, as where so many images were generated.
         notes: what of the source was left out or changed, in words.
+        files: that images are decoded from, by names that do not change where their folder is
+            moved: none of them changes while the images are the same. None where the images are in
+            memory as they are.
     """
 
     labels: NDArray[Any]
@@ -34,6 +38,7 @@ class RawSplit:
     classes: tuple[str, ...] | None = None
     limited: bool = False
     notes: tuple[str, ...] = ()
+    files: Callable[[], Iterator[tuple[str, Path]]] | None = None
 
 
 class Source(Protocol):

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from trials.data.images import ImageData, Split
+from trials.data.image_file import ImageFile
+from trials.data.images import ImageData, Images, Split, chunks
 
 
 class ResidentSplit:
     """uint8 images (N, H, W, C) and labels (N,) on a device.
 
     On CPU the tensors share the memory of the arrays, which may belong to several processes: they
-    are only ever read.
+    are only ever read. Images of a file stay there, and each batch is read when it is asked for.
 
     Args:
         before_batch: called before each batch.
+        stream: whether images of a file stay there for a GPU, too, for they would not fit.
     """
 
     def __init__(
@@ -28,19 +33,23 @@ class ResidentSplit:
         data: ImageData,
         device: torch.device,
         before_batch: Callable[[], None] = lambda: None,
+        stream: bool = False,
     ) -> None:
         self.before_batch = before_batch
-        with warnings.catch_warnings():
-            # Arrays shared between workers are read-only, which PyTorch cannot express.
-            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-            self.images = torch.from_numpy(split.images).to(device)
-            self.labels = torch.from_numpy(split.labels).to(device)
+        self.device = device
+        self.images = _placed(split.images, device, stream)
+        self.labels = _shared(split.labels).to(device)
         std = torch.tensor(data.std, device=device)
         self.scale = 1 / std  # (C,)
         self.shift = -torch.tensor(data.mean, device=device) / std  # (C,)
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def index_device(self) -> torch.device:
+        """Where indices are wanted: a file's on the CPU, or each batch would wait for the GPU."""
+        return self.images.device if isinstance(self.images, Tensor) else torch.device("cpu")
 
     def batch(
         self,
@@ -52,18 +61,59 @@ class ResidentSplit:
         """Images (B, C, H, W), float32 in `channels_last`, and labels (B,).
 
         Args:
-            indices: (B,), on the device.
+            indices: (B,), on `index_device`.
             crop: pixels of zero padding before a random crop; 0 leaves images whole.
             flip: random horizontal flips.
             generator: on the device; draws the crops and flips.
         """
         self.before_batch()
-        pixels = self.images.index_select(0, indices)  # (B, H, W, C)
+        pixels = self._pixels(indices)
         if crop or flip:
             pixels = _crop_and_flip(pixels, crop, flip, generator)
         x = pixels.float().mul_(self.scale).add_(self.shift)
         # Channels are last in memory already, so this is a view in PyTorch's channels_last.
-        return x.permute(0, 3, 1, 2), self.labels.index_select(0, indices)
+        labels = self.labels.index_select(0, indices.to(self.device, non_blocking=True))
+        return x.permute(0, 3, 1, 2), labels
+
+    def _pixels(self, indices: Tensor) -> Tensor:
+        """(B, H, W, C), on the device."""
+        if isinstance(self.images, Tensor):
+            return self.images.index_select(0, indices)
+        shape = (len(indices), *self.images.shape[1:])
+        pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+        self.images.read(indices.numpy(), pixels.numpy())
+        return pixels.to(self.device, non_blocking=True)
+
+
+def needs_streaming(splits: Iterable[Split], device: torch.device, share: float) -> bool:
+    """Whether images of files would take more than half of a GPU's share from the training."""
+    if device.type != "cuda":
+        return False
+    files = [split.images for split in splits if isinstance(split.images, ImageFile)]
+    _, memory = torch.cuda.mem_get_info(device)
+    return sum(math.prod(file.shape) for file in files) > share * memory / 2
+
+
+def _placed(images: Images | ImageFile, device: torch.device, stream: bool) -> Tensor | ImageFile:
+    if not isinstance(images, ImageFile):
+        return _shared(images).to(device)
+    images.open()
+    if stream or device.type == "cpu":
+        return images
+    placed = torch.empty(images.shape, dtype=torch.uint8, device=device)
+    filled = 0
+    for some in chunks(images):
+        placed[filled : filled + len(some)] = torch.from_numpy(some)
+        filled += len(some)
+    return placed
+
+
+def _shared(array: NDArray[Any]) -> Tensor:
+    """A tensor in an array's memory."""
+    with warnings.catch_warnings():
+        # Arrays shared between workers are read-only, which PyTorch cannot express.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)
 
 
 def _crop_and_flip(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cached_property, partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any, get_args
 
@@ -33,8 +35,9 @@ class TableSource:
 
     def read(self, split: SplitName) -> RawSplit:
         require(self, split)
-        notes = tuple(self._notes())
-        return split_of_table(self._load(split), self.location, self._folder, self.config, notes)
+        table = self._load(split)
+        raw = split_of_table(table, self.location, self._folder, self.config, tuple(self._notes()))
+        return replace(raw, files=lambda: self._read_files(split, table))
 
     @property
     def _folder(self) -> Path:
@@ -68,6 +71,15 @@ class TableSource:
             return datasets.load_dataset("parquet", data_files=files, split=split)
         except Exception as error:  # `datasets` raises whatever its readers do
             raise self._unreadable(error) from None
+
+    def _read_files(self, split: SplitName, table: Any) -> Iterator[tuple[str, Path]]:  # noqa: ANN401
+        """Of the hub its copy here, else the Parquet files; and the pictures beside them."""
+        copied = (file["filename"] for file in table.cache_files)
+        for file in map(Path, self._files[split] or copied):
+            yield file.name, file
+        column = _column("image", table, _image_columns(table), self.location, self.config)
+        for path in _paths_beside(_encoded(table, column, self.location), column):
+            yield path, self._folder / path
 
     def _notes(self) -> Iterator[str]:
         """Parquet files that belong to no split, because others name theirs."""
@@ -110,10 +122,10 @@ def split_of_table(
     def name(index: int) -> str:
         return f"{location}, row {index}"
 
-    def contents(indices: Indices) -> Iterator[bytes]:
+    def contents(indices: Indices) -> Iterator[Callable[[], bytes]]:
         rows = encoded.select(indices).iter(batch_size=_ROWS)
         stored = (picture for batch in rows for picture in batch[image_column])
-        return (_content(p, folder, name(int(i))) for p, i in zip(stored, indices, strict=True))
+        return map(partial, repeat(_content), stored, repeat(folder), map(name, indices))
 
     return RawSplit(
         checked_labels(labels.to_numpy(), f"column {label_column}"),
@@ -140,6 +152,16 @@ def _encoded(table: Any, column: str, location: str) -> Any:  # noqa: ANN401  # 
     except Exception as error:  # of `pyarrow`, for a column of something else
         message = f"column {column} of {location} holds no images: {_first_line(error)}"
         raise DataError(message, "image_column") from None
+
+
+def _paths_beside(encoded: Any, column: str) -> Iterator[str]:  # noqa: ANN401  # untyped
+    """Of the pictures whose content is not in the table itself."""
+    import pyarrow.compute as pc
+
+    pictures = encoded.data.column(column)
+    elsewhere = pc.is_null(pc.struct_field(pictures, "bytes"))
+    paths = pc.struct_field(pictures.filter(elsewhere), "path")
+    return (path for path in paths.to_pylist() if path)
 
 
 def _content(stored: dict[str, Any] | None, folder: Path, name: str) -> bytes:
