@@ -25,9 +25,12 @@ from nas.study.location import locate_study
 from nas.study.records import read_records
 from nas.study.selection import choose
 
-FORMAT_HELP = "Any of pytorch, pt2, onnx and int8, with commas; default: all but int8."
+FORMAT_HELP = (
+    "Any of pytorch, pt2, onnx, int8, pte and int4, with commas; default: the first three."
+)
 CALIBRATION_HELP = "Training images that int8 finds the ranges of activations by."
-LOSS_HELP = "Percentage points of accuracy that int8 may lose."
+LOSS_HELP = "Percentage points of accuracy that int8 and int4 may lose."
+FEATURES_HELP = "Feature maps of the stem and each block as further outputs of ONNX."
 RAW_HELP = "Images as they are stored, (N, H, W, C) uint8, as the input of ONNX."
 
 app = command()
@@ -41,6 +44,7 @@ def export(
     best: BestOption = "knee",
     formats: Annotated[str | None, typer.Option("--format", help=FORMAT_HELP)] = None,
     with_preprocess: Annotated[bool, typer.Option("--with-preprocess", help=RAW_HELP)] = False,
+    features: Annotated[bool, typer.Option("--features", help=FEATURES_HELP)] = False,
     calibration: Annotated[int, typer.Option(min=1, help=CALIBRATION_HELP)] = 512,
     max_loss: Annotated[float, typer.Option(min=0, max=100, help=LOSS_HELP)] = 1.0,
     no_cache: NoCacheOption = False,
@@ -48,7 +52,7 @@ def export(
 ) -> None:
     """Write model.py, weights.safetensors, architecture.json, a model card, and other formats."""
     with cli_errors():
-        options = FormatOptions(_formats(formats), with_preprocess, calibration, max_loss)
+        options = FormatOptions(_formats(formats), with_preprocess, features, calibration, max_loss)
         place = locate_study(study, storage)
         records = read_records(place.url, place.name, cache=not no_cache)
         record = choose(records, best, trial)

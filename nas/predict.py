@@ -30,7 +30,7 @@ class Style(StrEnum):
 
 
 FILES = "Pictures, or folders of them."
-FORMAT = "Format of the model: pytorch, pt2, onnx or int8."
+FORMAT = f"Format of the model: pytorch, {', '.join(FORMATS)}."
 STYLE = "Style of the output."
 
 app = command()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas.network.formats import Run
+from nas.network.exportable import Run
 from trials.measure import time_passes
 from trials.scores import count_guesses
 

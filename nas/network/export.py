@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import math
 import shutil
 import tempfile
@@ -29,15 +28,10 @@ from nas.network.comparison import (
     loss_of,
 )
 from nas.network.confusion_file import CONFUSION_FILE, KeptConfusion
-from nas.network.formats import (
-    FORMATS,
-    SOURCE_ALONE,
-    Format,
-    FormatOptions,
-    Run,
-    WithPreprocessing,
-    quiet_exporters,
-)
+from nas.network.exportable import LOGITS, Exportable, Run, WithFeatures, WithPreprocessing, joined
+from nas.network.exported_module import import_model
+from nas.network.formats import FORMATS, SOURCE_ALONE, Format, FormatOptions, quiet_exporters
+from nas.network.onnx_format import load_outputs
 from nas.network.source import Provenance, model_source
 
 TOLERANCE = 1e-5
@@ -77,12 +71,12 @@ def export_network(
     provenance = provenance or Provenance(f"Network {architecture.key}")
     with tempfile.TemporaryDirectory(prefix="nas-export-") as scratch:
         draft = Path(scratch)
-        exported = _write_source(draft, architecture, network, provenance)
+        model, exported = _write_source(draft, architecture, network, provenance)
         files: list[ExportedFile] = []
         if formats.names or samples:
             samples = samples or _noise(architecture, provenance)
-            trained, classes = _on_cpu(network), architecture.classes
-            compared = _Comparison(draft, exported, trained, samples, provenance, formats, classes)
+            trained = _on_cpu(network)
+            compared = _Comparison(draft, model, exported, trained, samples, provenance, formats)
             files = [compared.source(), *(compared.file(FORMATS[n]) for n in formats.names)]
             _keep_confusion(draft, architecture, provenance, files[0])
         text = card if isinstance(card, str) else card(files)
@@ -93,10 +87,10 @@ def export_network(
 
 def _write_source(
     draft: Path, architecture: Architecture, network: nn.Module, provenance: Provenance
-) -> nn.Module:
-    """Write ``model.py`` with its weights; returns what it loads, compared with the network."""
+) -> tuple[ModuleType, nn.Module]:
+    """Write ``model.py`` with its weights; returns it with what it loads, which was compared."""
     _write(draft / "model.py", model_source(architecture, provenance))
-    module = _import(draft / "model.py")
+    module = import_model(draft)
     save_file(
         _renamed(network, module.Network()),
         draft / "weights.safetensors",
@@ -106,7 +100,7 @@ def _write_source(
     _compare(architecture, network, exported)
     _write(draft / "architecture.json", architecture.to_json() + "\n")
     _write(draft / "architecture.svg", draw_architecture(architecture) + "\n")
-    return exported
+    return module, exported
 
 
 def _keep_confusion(
@@ -130,16 +124,17 @@ class _Comparison:
     """Files of a draft against the trained network.
 
     Attributes:
-        exported: what ``model.py`` loads.
+        model: the module ``model.py``.
+        exported: what it loads.
     """
 
     draft: Path
+    model: ModuleType
     exported: nn.Module
     trained: Run
     samples: Samples
     provenance: Provenance
     options: FormatOptions
-    classes: int
 
     def source(self) -> ExportedFile:
         """What there is to say of ``model.py`` and its weights."""
@@ -147,23 +142,44 @@ class _Comparison:
         judged = ExportedFile("pytorch", "model.py", size, 0.0, None, None)
         if self.options.names:  # there are others to compare it with
             judged = self._judged("pytorch", "model.py", size, self.exported, TOLERANCE, raw=False)
-        return replace(judged, confusion=confusion_of(self.exported, self.samples, self.classes))
+        classes = len(self.model.CLASSES)
+        return replace(judged, confusion=confusion_of(self.exported, self.samples, classes))
 
     def file(self, format_: Format) -> ExportedFile:
         """Write a format, load it back and compare it."""
-        raw = self.options.with_preprocessing and format_.takes_stored is not None
+        onnx = format_.takes_stored is not None  # the options are of ONNX alone
+        raw = self.options.with_preprocessing and onnx
         path = self.draft / format_.file
-        images, network = self.samples.images[:4], self.exported
-        if raw:
-            network = WithPreprocessing(network, self.samples.mean, self.samples.std).eval()
+        exportable = self._exportable(raw, self.options.with_features and onnx)
         with quiet_exporters():
-            inputs = images if raw else self.samples.normalised(images)
-            calibration = self.samples.calibration
-            calibration = calibration if raw else self.samples.normalised(calibration)
-            format_.write(network, inputs, path, self.provenance, calibration)
-            run = format_.load(path)
+            format_.write(exportable, path)
+            run = format_.load(path, 1)
         size = path.stat().st_size
-        return self._judged(format_.name, format_.file, size, run, format_.tolerance, raw)
+        judged = self._judged(format_.name, format_.file, size, run, format_.tolerance, raw)
+        if len(exportable.outputs) > 1 and format_.tolerance is not None:
+            self._compare_features(path, format_.tolerance, raw)
+        return judged
+
+    def _exportable(self, raw: bool, features: bool) -> Exportable:
+        network, samples = self.exported, self.samples
+        images, calibration = samples.images[:4], samples.calibration
+        outputs: tuple[str, ...] = (LOGITS,)
+        if features:
+            network = WithFeatures(network).eval()
+            outputs += tuple(name for name, _channels, _stride in self.model.FEATURES)
+        if raw:
+            network = WithPreprocessing(network, samples.mean, samples.std).eval()
+        else:
+            images, calibration = samples.normalised(images), samples.normalised(calibration)
+        return Exportable(network, images, calibration, self.provenance, outputs)
+
+    def _compare_features(self, path: Path, tolerance: float, raw: bool) -> None:
+        expected = WithFeatures(self.exported).eval()
+        run = load_outputs(path)
+        try:
+            compare(run, lambda images: joined(expected(images)), self.samples, tolerance, raw)
+        except ExportError as error:
+            raise ExportError(f"{path.name}, feature maps: {error}") from None
 
     def _judged(
         self, name: str, file: str, size: int, run: Run, tolerance: float | None, raw: bool
@@ -205,15 +221,6 @@ def _replace(draft: Path, folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
     for name in names:
         (folder / f"{name}.partial").replace(folder / name)
-
-
-def _import(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("exported", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _renamed(network: nn.Module, exported: nn.Module) -> dict[str, torch.Tensor]:

@@ -77,12 +77,24 @@ def load(path: str | Path = WEIGHTS) -> Network:
     saved = entries.pop("__metadata__", {}).get("architecture", ARCHITECTURE)
     if saved != ARCHITECTURE:
         raise ValueError(f"{path} has the weights of another network, {saved}")
-    dtypes = {"F32": torch.float32, "I64": torch.int64}
+    dtypes = {"F32": torch.float32, "F16": torch.float16, "I64": torch.int64, "U8": torch.uint8}
     state = {}
     for name, entry in entries.items():
         begin, end = entry["data_offsets"]
         values = bytearray(content[start + begin : start + end])
         state[name] = torch.frombuffer(values, dtype=dtypes[entry["dtype"]]).reshape(entry["shape"])
     network = Network()
+    for name, tensor in network.state_dict().items():
+        if f"{name}.scale" in state:
+            state[name] = unpacked(state[name], state.pop(f"{name}.scale"), tensor.shape)
     network.load_state_dict(state)
     return network.eval()
+
+
+def unpacked(packed: Tensor, scales: Tensor, shape: torch.Size) -> Tensor:
+    """Weights in float32, of 4 bits each, two to a byte; scales are (outputs, groups)."""
+    values = torch.stack((packed & 15, packed >> 4), dim=1).flatten().float() - 8
+    size = -(-shape[1:].numel() // scales.shape[1])
+    groups = values[: scales.numel() * size].reshape(*scales.shape, size)
+    rows = (groups * scales.float()[..., None]).flatten(1)
+    return rows[:, : shape[1:].numel()].reshape(shape)

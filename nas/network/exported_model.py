@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,9 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from nas.network.formats import FORMATS, Run, quiet_exporters
+from nas.network.exportable import Run
+from nas.network.exported_module import import_model
+from nas.network.formats import FORMATS, quiet_exporters
 
 _BATCH = 64
 
@@ -61,7 +62,7 @@ class ExportedModel:
         if not file.is_file():
             raise NoModel(f"{folder} has no {format_.file}: export it with --format {format_name}")
         with quiet_exporters():
-            self.run = self._load(file, format_.load)
+            self.run = self._load(file, lambda path: format_.load(path, 1))
             if format_.takes_stored is not None:
                 self.takes_stored = format_.takes_stored(file)
 
@@ -106,11 +107,7 @@ def _module(folder: Path) -> ModuleType:
     file = folder / "model.py"
     if not file.is_file():
         raise NoModel(f"{folder} has no model.py: name the folder of an export")
-    spec = importlib.util.spec_from_file_location("exported_model", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = import_model(folder)
     if not hasattr(module, "read_image"):
         raise NoModel(f"{file} does not read pictures: it is of an older version or other images")
     return module

@@ -45,6 +45,12 @@ class Provenance:
     std: tuple[float, ...] = ()
     resize: Literal["crop", "pad", "stretch"] | None = None
 
+    @property
+    def metadata(self) -> dict[str, object]:
+        """What a program has to know that feeds the network."""
+        names = ("title", "classes", "mean", "std", "resize")
+        return {name: getattr(self, name) for name in names}
+
 
 def model_source(architecture: Architecture, provenance: Provenance) -> str:
     """The source of ``model.py``: needs PyTorch, and Pillow to read pictures."""
@@ -75,6 +81,7 @@ def _functions(architecture: Architecture) -> Iterator[Callable[..., object]]:
     if pictures:
         yield exported_functions.predict
     yield exported_functions.load
+    yield exported_functions.unpacked
 
 
 def _source_of(helper: type) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nas.architecture.cost import count_cost
 from nas.architecture.description import describe_block
 from nas.network.comparison import ExportedFile
+from nas.network.formats import FORMATS
 from nas.network.ptflops import compare_with_ptflops
 from nas.network.source import Provenance
 from nas.reporting.rendering import render_markdown
@@ -77,6 +78,7 @@ def model_card(
         record=record,
         trained=trained,
         files=files,
+        notes={f.file: FORMATS[f.format].note for f in files if f.format in FORMATS},
         by_class=list(_by_class(files, records.data.classes)),
         # Of a network that was trained otherwise the confirmation says nothing.
         confirmed=records.confirmation_of(record) if trained.recipe == usual else None,

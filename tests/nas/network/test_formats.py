@@ -14,15 +14,17 @@ import torch
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 from nas.network.comparison import ExportError, Samples
 from nas.network.export import export_network
+from nas.network.exported_model import ExportedModel, NoModel
 from nas.network.formats import FORMATS, FormatOptions
 from nas.network.source import Provenance
-from tests.nas.network.test_export import SMALL, with_statistics
+from tests.nas.exporting import SMALL, imported, with_statistics
 
 ABOUT = Provenance(
     "x", classes=("cat", "dog", "cow"), mean=(100.0, 50.0, 25.0), std=(50.0, 25.0, 10.0)
 )
 
-# Uneven segments, a shuffle, every activation, dilation, a multiplier, both orders and shortcuts.
+# Uneven segments, a shuffle, every activation, dilation, a multiplier, both orders and shortcuts,
+# and TensorFlow's padding, whose pools see minus infinity.
 ALL_AT_ONCE = Architecture(
     input_shape=(3, 17, 17),
     classes=3,
@@ -34,78 +36,136 @@ ALL_AT_ONCE = Architecture(
         Block((12, 8), SpectrumPoint(segments="C", activation="silu", dilation=2), residual=False),
         Block((8,), SpectrumPoint(order="plain", segments=1), stride=2),
     ),
+    padding="tensorflow",
 )  # fmt: skip
+NAMES = tuple(name for name, format_ in FORMATS.items() if not format_.missing)
+EXACT = ("pytorch", "pt2", "onnx", "pte")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def samples():
+    """Images whose labels are what the network says of most of them."""
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 17, 17, 3), dtype=np.uint8)
+    images = torch.from_numpy(pixels)
+    mean, std = torch.tensor(ABOUT.mean), torch.tensor(ABOUT.std)
+    unlabelled = Samples(images, None, mean, std, images)
+    with torch.inference_mode():
+        guesses = with_statistics(ALL_AT_ONCE)(unlabelled.normalised(images)).argmax(1)
+    labels = (guesses + (torch.arange(40) < 4)) % 3
+    return replace(unlabelled, labels=labels)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, samples):
     pytest.importorskip("onnxruntime")
     network = with_statistics(ALL_AT_ONCE)
     root = tmp_path_factory.mktemp("formats")
     reports = []
     export_network(
         ALL_AT_ONCE, network, root / "normalised", ABOUT,
-        card=lambda files: reports.extend(files) or "", formats=FormatOptions(("pt2", "onnx")),
+        card=lambda files: reports.extend(files) or "",
+        formats=FormatOptions(NAMES, calibration=40, max_loss=50), samples=samples,
     )  # fmt: skip
     export_network(
-        ALL_AT_ONCE,
-        network,
-        root / "raw",
-        ABOUT,
-        formats=FormatOptions(("onnx",), with_preprocessing=True),
-    )
+        ALL_AT_ONCE, network, root / "raw", ABOUT,
+        formats=FormatOptions(("onnx",), with_preprocessing=True, with_features=True),
+    )  # fmt: skip
     return root, network, reports
 
 
 def test_every_format_is_reported(folder):
     _, _, reports = folder
-    assert [report.format for report in reports] == ["pytorch", "pt2", "onnx"]
+    assert tuple(report.format for report in reports) == ("pytorch", *NAMES)
+    sizes = {report.format: report.size for report in reports}
+    assert sizes["int4"] < sizes["onnx"] / 4
     for report in reports:
-        assert report.size > 1000
-        assert report.deviation < 1e-5
-        assert report.accuracy is None  # there were no labels
+        assert report.deviation < (1e-5 if report.format in EXACT else 0.1)
+        assert report.accuracy == pytest.approx(0.9) or report.format not in EXACT
         assert report.latency_ms > 0
 
 
-RUN = {
-    "pt2": "import torch; module = torch.export.load('model.pt2').module(); "
-    "run = lambda x: module(torch.from_numpy(x)).detach().numpy()",
-    "onnx": "import onnxruntime; session = onnxruntime.InferenceSession('model.onnx'); "
-    "run = lambda x: session.run(None, {'images': x})[0]",
+CLEAN = """
+import sys
+sys.path.insert(0, ".")
+import numpy as np, onnxruntime, torch
+from model import load, preprocess
+
+def of_onnx(path):
+    session = onnxruntime.InferenceSession(path)
+    return lambda images: session.run(None, {"images": images.numpy()})[0]
+
+def of_pte(path):
+    from executorch.runtime import Runtime
+    method = Runtime.get().load_program(path).load_method("forward")
+    return lambda images: np.concatenate([method.execute([i])[0].numpy() for i in images.split(1)])
+
+runs = {
+    "pytorch": lambda: load(), "int4": lambda: load("model.int4.safetensors"),
+    "pt2": lambda: torch.export.load("model.pt2").module(),
+    "onnx": lambda: of_onnx("model.onnx"), "int8": lambda: of_onnx("model.int8.onnx"),
+    "pte": lambda: of_pte("model.pte"),
 }
+inputs, outputs, *names = sys.argv[1:]
+images = preprocess(torch.from_numpy(np.load(inputs))).contiguous()
+with torch.inference_mode():
+    found = {name: runs[name]() for name in names}
+    np.savez(outputs, **{f"{name} {n}": found[name](images[:n]) for name in names for n in (1, 17, 40)})
+assert not {"nas", "trials"} & set(sys.modules)
+"""
 
 
-@pytest.mark.parametrize("name", RUN)
-def test_a_clean_process_computes_the_same(folder, name, tmp_path):
-    """For any number of images."""
-    root, network, _ = folder
-    images = np.random.default_rng(0).normal(size=(17, 3, 17, 17)).astype(np.float32)
-    np.save(tmp_path / "images.npy", images)
-    program = (
-        f"import numpy as np; images = np.load({str(tmp_path / 'images.npy')!r}); {RUN[name]}; "
-        f"np.savez({str(tmp_path / 'outputs.npz')!r}, *(run(images[:n]) for n in (1, 4, 17))); "
-        "import sys; assert not {'nas', 'trials'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-P", "-c", program], cwd=root / "normalised", check=True)
+def test_a_clean_process_computes_the_same(folder, samples, tmp_path):
+    """For any number of images; with as many right as the model card says."""
+    root, network, reports = folder
+    np.save(tmp_path / "images.npy", samples.images.numpy())
+    files = (tmp_path / "images.npy", tmp_path / "outputs.npz")
+    subprocess.run(
+        [sys.executable, "-I", "-W", "ignore", "-c", CLEAN, *map(str, files), "pytorch", *NAMES],
+        cwd=root / "normalised", check=True,
+    )  # fmt: skip
     with torch.inference_mode():
-        expected = network(torch.from_numpy(images)).numpy()
-    outputs = np.load(tmp_path / "outputs.npz")
-    for index, count in enumerate((1, 4, 17)):
-        found = outputs[f"arr_{index}"]
-        np.testing.assert_allclose(found, expected[:count], atol=1e-5, rtol=1e-5)
+        expected = network(samples.normalised(samples.images)).numpy()
+    outputs = np.load(files[1])
+    for report in reports:
+        for count in (1, 17, 40):
+            found = outputs[f"{report.format} {count}"]
+            if report.format in EXACT:
+                np.testing.assert_allclose(found, expected[:count], atol=1e-5, rtol=1e-5)
+        right = (outputs[f"{report.format} 40"].argmax(1) == samples.labels.numpy()).mean()
+        assert report.accuracy == pytest.approx(right), report.format
 
 
-def test_onnx_takes_images_as_they_are_stored(folder):
+@pytest.mark.parametrize("name", NAMES)
+def test_predictions_are_by_the_format_that_is_named(folder, samples, name):
+    root, _, reports = folder
+    model = ExportedModel(root / "normalised", name)
+    with torch.inference_mode():
+        guesses = model.run(samples.normalised(samples.images)).argmax(1)
+    accuracy = next(report.accuracy for report in reports if report.format == name)
+    assert guesses.eq(samples.labels).double().mean() == pytest.approx(accuracy)
+
+
+def test_without_executorch_its_extra_is_named(folder, monkeypatch):
+    monkeypatch.setitem(FORMATS, "pte", replace(FORMATS["pte"], packages=("not_installed",)))
+    with pytest.raises(NoModel, match="pte needs not_installed: the extra mobile"):
+        ExportedModel(folder[0] / "normalised", "pte")
+
+
+def test_onnx_takes_images_as_they_are_stored_and_returns_feature_maps(folder):
     import onnxruntime
 
     root, network, _ = folder
     images = np.random.default_rng(0).integers(0, 256, (5, 17, 17, 3), dtype=np.uint8)
     session = onnxruntime.InferenceSession(root / "raw" / "model.onnx")
+    model = imported(root / "raw")
     normalised = ((images - np.array(ABOUT.mean)) / np.array(ABOUT.std)).transpose(0, 3, 1, 2)
     with torch.inference_mode():
-        expected = network(torch.from_numpy(normalised).float()).numpy()
-    outputs = session.run(None, {"images": images})[0]
-    np.testing.assert_allclose(outputs, expected, atol=1e-5, rtol=1e-5)
+        logits = network(torch.from_numpy(normalised).float()).numpy()
+        maps = model.load().features(torch.from_numpy(normalised).float())
+    names = ["logits", *(name for name, _, _ in model.FEATURES)]
+    assert [output.name for output in session.get_outputs()] == names
+    for found, expected in zip(session.run(None, {"images": images}), (logits, *maps), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_files_say_what_their_outputs_and_inputs_are(folder):
@@ -120,14 +180,6 @@ def test_files_say_what_their_outputs_and_inputs_are(folder):
     assert json.loads(of_onnx["classes"]) == of_pt2["classes"] == list(ABOUT.classes)
     assert json.loads(of_onnx["mean"]) == of_pt2["mean"] == list(ABOUT.mean)
     assert json.loads(of_onnx["std"]) == of_pt2["std"] == list(ABOUT.std)
-
-
-def test_padding_as_tensorflows_is_written(tmp_path):
-    pytest.importorskip("onnxruntime")
-    architecture = replace(ALL_AT_ONCE, padding="tensorflow")
-    export_network(
-        architecture, with_statistics(architecture), tmp_path, formats=FormatOptions(("onnx",))
-    )
 
 
 def test_accuracy_is_that_of_the_validation_images(tmp_path):
@@ -148,7 +200,7 @@ def test_accuracy_is_that_of_the_validation_images(tmp_path):
 
 def test_a_format_that_computes_something_else_is_not_kept(tmp_path, monkeypatch):
     pt2 = FORMATS["pt2"]
-    wrong = replace(pt2, load=lambda path: lambda images: pt2.load(path)(images) + 1e-3)
+    wrong = replace(pt2, load=lambda path, _: lambda images: pt2.load(path, 1)(images) + 1e-3)
     monkeypatch.setitem(FORMATS, "pt2", wrong)
     with pytest.raises(ExportError, match=r"model.pt2: outputs differ by 1.0.*e-03 for 1 images"):
         export_network(

@@ -13,7 +13,7 @@ from nas.architecture.specification import Architecture, Block, SpectrumPoint, S
 from nas.network.comparison import ExportedFile, ExportError, Samples, loss_of
 from nas.network.export import export_network
 from nas.network.exported_model import ExportedModel
-from nas.network.formats import FormatOptions
+from nas.network.formats import FormatOptions, quiet_exporters
 from trials.data import DataConfig, load
 from trials.recipe import RECIPES
 from trials.train import Resident, seed_weights, train
@@ -56,26 +56,58 @@ def trained(data):
     return networks
 
 
+@pytest.fixture(scope="module")
+def exported(trained, samples, tmp_path_factory):
+    """By padding, and whether it takes images as they are stored: a folder, and what is said of it."""
+    made = {}
+    for padding, stored in (("symmetric", False), ("tensorflow", False), ("tensorflow", True)):
+        found: list[ExportedFile] = []
+        folder = export_network(
+            *trained[padding], tmp_path_factory.mktemp("int8"),
+            card=lambda files, found=found: found.extend(files) or "",
+            formats=FormatOptions(("int8",), stored, max_loss=5), samples=samples,
+        )  # fmt: skip
+        made[padding, stored] = folder, found
+    return made
+
+
 @pytest.mark.parametrize(
     ("padding", "stored"), [("symmetric", False), ("tensorflow", False), ("tensorflow", True)]
 )
-def test_its_classes_are_those_of_the_trained_network(trained, samples, padding, stored, tmp_path):
-    architecture, network = trained[padding]
-    found: list[ExportedFile] = []
-    export_network(
-        architecture, network, tmp_path, card=lambda files: found.extend(files) or "",
-        formats=FormatOptions(("int8",), stored, max_loss=5), samples=samples,
-    )  # fmt: skip
-    source, int8 = found
+def test_its_classes_are_those_of_the_trained_network(trained, samples, exported, padding, stored):
+    _, network = trained[padding]
+    folder, (source, int8) = exported[padding, stored]
     assert source.accuracy > 0.8
     assert int8.accuracy == pytest.approx(source.accuracy - int8.loss.points / 100)
-    model = ExportedModel(tmp_path, "int8")
+    model = ExportedModel(folder, "int8")
     assert model.takes_stored == stored
     images = samples.images if stored else samples.normalised(samples.images)
     with torch.inference_mode():
         expected = network(samples.normalised(samples.images)).argmax(1)
         agreement = (model.run(images).argmax(1) == expected).float().mean()
     assert agreement >= 0.95
+
+
+@pytest.mark.parametrize("padding", ["symmetric", "tensorflow"])
+def test_another_quantiser_says_the_same(trained, samples, exported, padding):
+    """PyTorch's, which shares no code with that of onnxruntime."""
+    pt2e = pytest.importorskip("torchao.quantization.pt2e.quantize_pt2e", reason="needs torchao")
+    x86 = pytest.importorskip("torchao.quantization.pt2e.quantizer.x86_inductor_quantizer")
+    _, network = trained[padding]
+    images, calibration = map(samples.normalised, (samples.images, samples.calibration))
+    quantizer = x86.X86InductorQuantizer()
+    quantizer.set_global(x86.get_default_x86_inductor_quantization_config())
+    with quiet_exporters():
+        batch = {0: torch.export.Dim("batch")}
+        program = torch.export.export(network.eval(), (images,), dynamic_shapes=(batch,)).module()
+        prepared = pt2e.prepare_pt2e(program, quantizer)
+        prepared(calibration)
+        second = pt2e.convert_pt2e(prepared)
+    assert sum("dequantize" in str(node.target) for node in second.graph.nodes) > 10
+    with torch.inference_mode():
+        ours = ExportedModel(exported[padding, False][0], "int8").run(images).argmax(1)
+        theirs = second(images).argmax(1)
+    assert ours.eq(theirs).double().mean() >= 0.95
 
 
 def test_one_that_loses_too_much_is_not_kept(trained, samples, tmp_path):

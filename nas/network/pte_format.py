@@ -1,0 +1,58 @@
+"""A network for phones: ExecuTorch's program, its layers computed by XNNPACK."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nas.network.exportable import Exportable, Run
+
+
+def write_pte(exportable: Exportable, path: Path) -> None:
+    """For one image at once, as a phone has them: its memory is laid out in advance."""
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    program = torch.export.export(exportable.network, (exportable.images[:1],))
+    lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+    path.write_bytes(lowered.to_executorch().buffer)
+
+
+def load_pte(path: Path, threads: int = 1) -> Run:
+    """Several images are computed one after the other."""
+    set_threads(threads)
+    from executorch.runtime import Runtime
+
+    method = Runtime.get().load_program(path).load_method("forward")
+
+    def run(images: Tensor) -> Tensor:
+        return torch.cat([method.execute([image])[0] for image in torch.split(images, 1)])
+
+    return run
+
+
+def set_threads(threads: int) -> None:
+    """Of ExecuTorch, for all programs of this process."""
+    with _quiet():
+        from executorch.extension.pybindings import portable_lib
+
+        if portable_lib._threadpool_get_thread_count() != threads:
+            portable_lib._unsafe_reset_threadpool(threads)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The runtime's C++ writes to the terminal which processor it could not find out."""
+    errors, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(errors, 2)
+        os.close(errors)
+        os.close(nowhere)
