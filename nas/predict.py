@@ -53,7 +53,7 @@ def predict(
             exported = ExportedModel(model, format_name)
         except NoModel as error:
             raise InputError.of("--model", str(error)) from None
-        predictions = list(exported.predict(list(_pictures(files))))
+        predictions = list(exported.predict([file for _, file in pictures_in(files)]))
         _print(predictions, min(top, len(exported.classes)), style)
         unreadable = [p for p in predictions if p.error]
         for prediction in unreadable:
@@ -62,16 +62,19 @@ def predict(
             raise typer.Exit(2)
 
 
-def _pictures(paths: Sequence[Path]) -> Iterator[Path]:
-    """Files as they are named; of folders the pictures in them, in the order of their names."""
+def pictures_in(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    """Folder and file of each picture: files as they are named, of folders what is in them.
+
+    In the order of their names.
+    """
     for path in paths:
         if path.is_dir():
             found = sorted(pictures_below(path))
             if not found:
                 raise InputError.of(str(path), "there are no pictures in it")
-            yield from found
+            yield from ((path, file) for file in found)
         elif path.exists():
-            yield path
+            yield path.parent, path
         else:
             raise InputError.of(str(path), "no such file")
 

@@ -77,13 +77,14 @@ class ExportedModel:
         """Probabilities for each picture, in order."""
         for start in range(0, len(files), _BATCH):
             some = files[start : start + _BATCH]
-            images, errors = self._read(some)
-            found = iter(self._probabilities(torch.cat(images)) if images else ())
+            images, errors = self.read(some)
+            found = iter(self.probabilities(torch.cat(images)) if images else ())
             for file in some:
                 error = errors.get(file, "")
                 yield Prediction(file, {} if error else next(found), error)
 
-    def _read(self, files: Sequence[Path]) -> tuple[list[Tensor], dict[Path, str]]:
+    def read(self, files: Sequence[Path]) -> tuple[list[Tensor], dict[Path, str]]:
+        """Pictures that can be read, each (1, H, W, C) uint8, and why the others cannot."""
         images, errors = [], {}
         for file in files:
             try:
@@ -93,7 +94,8 @@ class ExportedModel:
         return images, errors
 
     @torch.inference_mode()
-    def _probabilities(self, images: Tensor) -> list[dict[str, float]]:
+    def probabilities(self, images: Tensor) -> list[dict[str, float]]:
+        """Of each class for each image (N, H, W, C) uint8, the most probable first."""
         inputs = images if self.takes_stored else self.module.preprocess(images).contiguous()
         rows = self.run(inputs).softmax(dim=1)
         order = rows.argsort(dim=1, descending=True).tolist()
