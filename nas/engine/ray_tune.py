@@ -20,10 +20,12 @@ import torch
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nas.engine.trial_spec import TrialSpec
 from nas.network.build import build_network
 from trials.data import ImageData, Split
+from trials.data.image_file import ImageFile
 from trials.measurement import Measurement, from_json, to_json
 from trials.outbox import Outbox
 from trials.train import Resident
@@ -107,16 +109,13 @@ def run(
 
     Raises:
         ResourceError: no node of the cluster has the resources of a trial.
+        DataError: a node has not the file that the images are in.
         KeyboardInterrupt: ``stop`` was true.
     """
-    capacity = _capacity(resources)
-    if capacity == 0:
-        raise ResourceError(
-            f"a trial needs {resources.cpus:g} CPUs and {resources.gpus:g} GPUs of one node; "
-            f"the nodes have {_offer()}"
-        )
+    _check_resources(resources)
+    _check_files(data, test)
     # Otherwise Tune starts one worker at a time.
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(capacity)
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_capacity(resources))
     searcher = _StudySearcher(driver, resources)
     trainable = tune.with_parameters(_TrialActor, job=job, data=data, test=test)
     with tempfile.TemporaryDirectory(prefix="nas-tune-") as scratch, _quiet():
@@ -131,6 +130,38 @@ def run(
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         ).fit()
+
+
+def _check_resources(resources: Resources) -> None:
+    if _capacity(resources) == 0:
+        raise ResourceError(
+            f"a trial needs {resources.cpus:g} CPUs and {resources.gpus:g} GPUs of one node; "
+            f"the nodes have {_offer()}"
+        )
+
+
+def _check_files(data: ImageData, test: Split | None) -> None:
+    """Check that each node can open the files that images are read from.
+
+    Raises:
+        DataError: one cannot.
+    """
+    splits = [data.train, data.validation, *([test] if test is not None else [])]
+    files = [split.images for split in splits if isinstance(split.images, ImageFile)]
+    if not files:
+        return
+
+    @ray.remote(num_cpus=0)
+    def open_files() -> None:
+        for file in files:
+            file.open()
+
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    there = (NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes)
+    try:
+        ray.get([open_files.options(scheduling_strategy=node).remote() for node in there])
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
 
 
 class _TrialActor(tune.Trainable):

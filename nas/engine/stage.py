@@ -171,6 +171,9 @@ class StageRunner:
         except ray_tune.ResourceError as error:
             option = "--gpus-per-trial" if resources.gpus_per_trial else "--cpus-per-trial"
             raise InputError.of(option, str(error)) from None
+        except DataError as error:
+            path = ("data", error.field)
+            raise self.space.document.error(path, str(error), error.hint) from None
 
     def _announce(self, driver: Driver, data: ImageData) -> None:
         """What will be run, and before the first stage on what data."""

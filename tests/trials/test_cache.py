@@ -66,6 +66,7 @@ def of_many_sizes() -> None:
         (with_splits, FOLDER),
         (of_many_sizes, replace(FOLDER, resize=Resize((8, 8), "pad"))),
         (in_a_table, replace(FOLDER, source="parquet:data")),
+        (in_a_table, replace(FOLDER, source="hub:./data")),
     ],
 )
 def test_cached_images_are_those_in_memory(make, config):

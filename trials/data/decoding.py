@@ -52,7 +52,7 @@ def decode(
     size = prod(images.shape)
     decoded: Images | ImageFile
     if raw.files is None or config.memory is None or size <= config.memory:
-        _check_memory(size)
+        _check_memory(size, "" if raw.files is None else ", or lower data.memory to use a file")
         decoded = np.empty(images.shape, dtype=np.uint8)
         for place, image in images:
             decoded[place] = image
@@ -115,7 +115,7 @@ def _mixed_shapes(name: str, image: Images, first: Images) -> DataError:
     )
 
 
-def _check_memory(size: int) -> None:
+def _check_memory(size: int, instead: str) -> None:
     """Raise `DataError` where images are too many bytes to be held: nothing would be said later."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with suppress(OSError, ValueError):  # no limit is the word max, or no file
@@ -124,5 +124,5 @@ def _check_memory(size: int) -> None:
         raise DataError(
             f"the images are {size / 1e9:,.1f} GB once they are decoded, more than half of this "
             f"machine's {memory / 1e9:,.1f} GB of memory",
-            hint="use fewer (data.limit) or make them smaller (data.resize)",
+            hint=f"use fewer (data.limit) or make them smaller (data.resize){instead}",
         )

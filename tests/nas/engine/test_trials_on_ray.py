@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from nas.search import app
 from nas.study.records import read_records
 from tests.nas.searching import SMOKE, states, url_of
+from tests.trials.data_sets import numbered, write
 from trials.store import Store
 from trials.trial import run_trial
 
@@ -87,6 +89,52 @@ def test_workers_share_one_copy_of_the_data(monkeypatch, tmp_path):
     lines = maps.read_text().splitlines()
     assert len(lines) == 3
     assert all("/plasma" in line for line in lines)
+
+
+@pytest.fixture
+def pictures(monkeypatch, tmp_path) -> str:
+    """Sixty of them, which are more than memory is to hold."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("cat", "dog"):
+        write(*numbered(f"data/{name}", 30))
+    return f"data={{source: 'images:{tmp_path / 'data'}', resize: {{size: 8}}, memory: 1K}}"
+
+
+def test_workers_read_the_file_of_images_that_memory_has_no_room_for(monkeypatch, pictures):
+    def in_a_file(subject, data, *rest, **options):
+        from trials.data.image_file import ImageFile
+
+        assert isinstance(data.train.images, ImageFile)
+        return run_trial(subject, data, *rest, **options)
+
+    in_memory = search("--trials", "2", "--set", pictures, "--no-cache")
+    run_in_workers(monkeypatch, in_a_file)
+    cached = search("--trials", "2", "--set", pictures, "--study", "cached")
+    (file,) = Path("cache").rglob("*.npy")
+    assert f"cached 0.0 GB in {file.absolute()}" in cached
+    assert "cached" not in in_memory
+    first, second = (
+        [(m.architecture_key, m.curve) for m in Store(url_of(name)).all()]
+        for name in ("smoke", "cached")
+    )
+    assert first == second
+
+
+def test_a_node_without_the_file_of_images_ends_the_search_before_a_trial(monkeypatch, pictures):
+    from nas.engine import ray_tune
+
+    run = ray_tune.run
+
+    def without_the_file(*arguments):
+        shutil.rmtree("cache")
+        run(*arguments)
+
+    monkeypatch.setattr(ray_tune, "run", without_the_file)
+    result = CliRunner().invoke(app, ["--space", str(SMOKE), "--set", pictures])
+    assert result.exit_code == 2, repr(result.exception)
+    assert "which has the decoded images, cannot be read on" in result.stderr
+    assert "hint: the machines of a cluster need a cache that they share" in result.stderr
+    assert states(url_of()) == {}
 
 
 def test_options_reach_the_workers_and_the_database():

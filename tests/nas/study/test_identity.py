@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import optuna
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from nas.study.identity import SpaceChanged
 from nas.study.records import read_records
 from tests.nas.driving import FAILED, SPACE, finish, measured, open_driver, read_space, states
+from tests.trials.data_sets import numbered, write
 from trials.data import load
 
 
@@ -61,6 +64,18 @@ def test_moved_data_is_found_where_it_is_now(sqlite):
         )
         open_driver(sqlite, text=text).close()
     assert read_records(sqlite, "tiny").document["data"]["source"] == "npz:there.npz"
+
+
+def test_where_images_are_kept_is_no_change(sqlite, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    write(*numbered("data/cat", 30), *numbered("data/dog", 30))
+    pictures = "data={source: 'images:data', memory: %s}"
+    open_driver(sqlite, pictures % "1K").close()
+    assert len(list(Path("cache").rglob("*.npy"))) == 1
+    assert read_records(sqlite, "tiny").file.data.config.memory == 1000
+    assert read_records(sqlite, "tiny", cache=False).file.data.config.memory is None
+    open_driver(sqlite, pictures % "null").close()
+    assert read_records(sqlite, "tiny").file.data.config.memory is None
 
 
 @pytest.mark.parametrize("change", ["resources.cpus_per_trial=2", "resources.gpus_per_trial=1"])
