@@ -25,7 +25,7 @@ _PLAIN, _ONE_BY_ONE, _INK, _LINE = "#004a75", "#e69f00", "#24292f", "#8c959f"
 
 
 @dataclass(frozen=True)
-class _Row:
+class Row:
     """A block, or the stem, with what is drawn of it.
 
     Attributes:
@@ -75,7 +75,7 @@ def draw_architecture(architecture: Architecture) -> str:
     segment; dark a plain convolution; yellow the 1x1 step, before or after it by its order. The
     line at the left is the shortcut, dashed where it is a projection.
     """
-    rows = list(_rows(architecture))
+    rows = list(rows_of(architecture))
     widest = max(channels for row in rows for _, _, channels in row.bars)
     height = rows[-1].start + rows[-1].room + 14
     parts = [part for row in rows for part in _row(row, _STRIP / widest)]
@@ -87,15 +87,16 @@ def draw_architecture(architecture: Architecture) -> str:
     )
 
 
-def _rows(architecture: Architecture) -> Iterator[_Row]:
+def rows_of(architecture: Architecture) -> Iterator[Row]:
+    """The stem and each block, from top to bottom."""
     stem = architecture.stem.channels
-    row = _Row(14, tuple(("kernel", 0, channels) for channels in stem), "stem", "none")
+    row = Row(14, tuple(("kernel", 0, channels) for channels in stem), "stem", "none")
     yield row
     for index, (block, in_channels) in enumerate(architecture.blocks_with_input()):
         about = f"{index}: {describe_block(block, in_channels)}"
         if block.stride > 1:
             about += f", stride {block.stride}"
-        row = _Row(
+        row = Row(
             row.start + row.room + 16,
             tuple(_bars(block, in_channels)),
             about,
@@ -117,7 +118,7 @@ def _bars(block: Block, in_channels: int) -> Iterator[tuple[str, int, int]]:
         yield from (kernel, pointwise) if first else (pointwise, kernel)
 
 
-def _row(row: _Row, scale: float) -> Iterator[str]:
+def _row(row: Row, scale: float) -> Iterator[str]:
     top = row.top
     for kind, segments, channels in row.bars:
         width = max(2.0, channels * scale)
@@ -142,7 +143,7 @@ def _stripes(left: float, top: float, width: float, height: int, count: int) -> 
         yield _rectangle(left + index * each, top, each, height, colour)
 
 
-def _shortcut(row: _Row, scale: float) -> str:
+def _shortcut(row: Row, scale: float) -> str:
     """Around the bars, from where their input comes to where it is added again."""
     dashes = ' stroke-dasharray="3 3"' if row.shortcut == "projection" else ""
     top, bottom, side = row.top - 5, row.top + row.height + 5, _LEFT - 22
@@ -155,7 +156,7 @@ def _shortcut(row: _Row, scale: float) -> str:
     )
 
 
-def _words(row: _Row) -> Iterator[str]:
+def _words(row: Row) -> Iterator[str]:
     first = row.start + (row.room - _LINE_HEIGHT * len(row.lines)) / 2 + 10
     for index, line in enumerate(row.lines):
         y = first + _LINE_HEIGHT * index

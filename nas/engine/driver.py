@@ -213,6 +213,7 @@ class Driver:
     def _complete(self, spec: TrialSpec, measurements: Sequence[Measurement]) -> TrialRecord:
         record = complete_record(spec, measurements, self.objectives)
         self.trials.set_attribute(spec.trial, "curve", json.dumps(record.curve))
+        self.trials.set_curve(spec.trial, record.curve)
         self.trials.set_attribute(spec.trial, "seconds", record.seconds)
         for name in (name for name in MEASURED if name not in self.objectives):
             if (value := getattr(record, name)) is not None:

@@ -7,10 +7,18 @@ import warnings
 import optuna
 import optuna_dashboard
 import plotly.graph_objects as go
+from optuna_dashboard._note import note_ver_key, split_body
 from sqlalchemy.engine import URL
 
+from nas.architecture.text_drawing import draw_as_text
+from nas.engine.optuna_storage import add_study_attributes
+from nas.space.objectives import OBJECTIVES
 from nas.study.records import Records, opened_study
 from nas.study.selection import choose
+from nas.study.trial_record import TrialRecord
+
+MOST_NOTES = 100
+"""Trials with a note: the front, then the best. The dashboard reads all of them every time."""
 
 
 def publish(url: URL, records: Records, figures: dict[str, go.Figure]) -> None:
@@ -20,6 +28,33 @@ def publish(url: URL, records: Records, figures: dict[str, go.Figure]) -> None:
         optuna_dashboard.save_note(study, note(records))
         for name, figure in figures.items():
             optuna_dashboard.save_plotly_graph_object(study, figure, graph_object_id=name)
+        _publish_trial_notes(study, records)
+
+
+def _publish_trial_notes(study: optuna.Study, records: Records) -> None:
+    """A drawing with each trial that has no note yet: somebody may have written one.
+
+    Pictures are no part of a note: the dashboard drops SVG and data URLs of Markdown, and shows
+    artifacts only of a store that it was started with.
+    """
+    there = study._storage.get_study_system_attrs(study._study_id)
+    ids = {trial.number: trial._trial_id for trial in study.get_trials(deepcopy=False)}
+    best = sorted(records.complete, key=lambda trial: -trial.values[0])
+    noted = list({trial.number: trial for trial in (*records.front, *best)}.values())
+    notes: dict[str, object] = {}
+    for trial in noted[:MOST_NOTES]:
+        trial_id = ids[trial.number]
+        if note_ver_key(trial_id) not in there:
+            notes |= {note_ver_key(trial_id): 1}
+            notes |= split_body(trial_note(records, trial), trial_id)
+    add_study_attributes(study, notes)
+
+
+def trial_note(records: Records, trial: TrialRecord) -> str:
+    """Markdown for a trial's page: what it costs, and its network in letters."""
+    names = dict.fromkeys(("accuracy", "macs", "params", *records.objectives))
+    values = ", ".join(OBJECTIVES[name].in_words(records.value(trial, name)) for name in names)
+    return f"{values}\n\n```\n{draw_as_text(trial.architecture)}\n```\n"
 
 
 def note(records: Records) -> str:
@@ -36,6 +71,12 @@ def note(records: Records) -> str:
             f"Knee of the front: trial {knee.number}, accuracy {knee.accuracy:.4f}, "
             f"{knee.macs:,} MACs{latency}."
         )
+    lines.append(
+        "The dashboard's own *Pareto Front* has the accuracy along x; the figure *against cost* "
+        "below has it along y. Its *Hyperparameter Importance* is PED-ANOVA, what tells the best "
+        "tenth of the trials from all others; *Importance of each choice* is fANOVA, the share of "
+        "variance."
+    )
     return "\n\n".join(lines)
 
 

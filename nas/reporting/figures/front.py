@@ -181,8 +181,8 @@ def _legend_of_bars(info: FrontInfo) -> Iterator[str]:
     """What the bars are, as lines under the title."""
     seeds = {point.spread.seeds for point in info.front if point.spread}
     if seeds == {1}:
-        images = "bars: 95% interval by the number of validation images (binomial, Wilson)"
-        yield f"<sub>{images}; one seed each, others would vary too</sub>"
+        yield "<sub>bars: 95% interval by the number of validation images (binomial, Wilson);</sub>"
+        yield "<sub>one seed each, others would vary too</sub>"
     elif seeds:
         yield f"<sub>bars: one standard deviation over {_counts(seeds)} seeds</sub>"
     fresh = {point.confirmed.seeds for point in info.front if point.confirmed}

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from nas import preset
 from nas.architecture.drawing import draw_architecture
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
+from nas.architecture.text_drawing import draw_as_text
 from tests.nas.strategies import architectures
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -88,3 +89,30 @@ def test_any_architecture_is_drawn_inside_its_picture(architecture):
 @pytest.mark.parametrize("name", ["xception", "mobilenet"])
 def test_presets_are_drawn(name):
     assert len(draw_architecture(preset(name))) < 200_000
+
+
+def test_letters_draw_the_same():
+    assert draw_as_text(ONE_OF_EACH).splitlines() == [
+        "stem",
+        f"   {18 * ' '}{12 * '█'}",
+        "0: 32 channels, 1 convolution in 4 segments, spatial first, nothing",
+        "   between, shortcut, stride 2",
+        f" ┌ {18 * ' '}███▒▒▒███▒▒▒",
+        f" └ {12 * ' '}{24 * '─'}",
+        "1: 32 channels, 1 convolution in 32 segments, pointwise first, nothing",
+        "   between, shortcut",
+        f" ┌ {12 * ' '}{24 * '─'}",
+        f" └ {12 * ' '}{12 * '█▒'}",
+        "2: 64 channels, 1 plain convolution, no shortcut",
+        f"   {48 * '█'}",
+    ]
+
+
+@given(architectures())
+@settings(max_examples=20, deadline=None)
+def test_letters_fit_a_note(architecture):
+    lines = draw_as_text(architecture).splitlines()
+    assert max(map(len, lines)) <= 72
+    convolutions = sum(len(block.channels) for block in architecture.blocks)
+    drawn_lines = [line for line in lines if set(line) & set("█▒─")]
+    assert len(drawn_lines) >= convolutions + len(architecture.stem.channels)

@@ -37,6 +37,19 @@ def test_a_result_in_the_outbox_is_adopted_and_a_trial_without_one_runs_again(ur
     driver.close()
 
 
+def test_a_driver_that_died_between_a_curve_and_its_trial_is_followed(url):
+    """Values after each epoch are there, and the trial is still RUNNING."""
+    driver = open_driver(url)
+    spec = driver.next()
+    driver.outbox.put(spec.trial, measured(driver, spec))
+    driver.trials.set_curve(spec.trial, (0.1, 0.2, 0.3))
+    driver.close()
+    again = open_driver(url)
+    trial = again.study.get_trials()[spec.trial]
+    assert trial.intermediate_values == {1: measured(driver, spec)[0].accuracy}
+    again.close()
+
+
 def test_a_result_of_a_deleted_study_is_not_adopted(url):
     driver = open_driver(url)
     spec = driver.next()

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
+from nas.architecture.text_drawing import draw_as_text
 from nas.reporting.dashboard import publish
 from nas.reporting.figures import study_figures
 from nas.study.importances import parameter_importances
@@ -36,7 +37,9 @@ def dashboard(study):
     """Address of a dashboard that shows the study as the search leaves it."""
     url = f"sqlite:///{study / 'study.db'}"
     records = read_records(url, "small")
-    publish(make_url(url), records, study_figures(records, parameter_importances(url, "small")))
+    figures = study_figures(records, parameter_importances(url, "small"))
+    for _ in range(2):  # notes stay as they are
+        publish(make_url(url), records, figures)
     port = free_port()
     program = Path(sys.executable).with_name("optuna-dashboard")
     server = subprocess.Popen(
@@ -86,6 +89,9 @@ def test_the_dashboards_api_shows_the_whole_study(dashboard, study):
         curve = json.loads(curve) if isinstance(curve, str) else curve
         assert tuple(curve) == record.curve
         assert [float(value) for value in shown["values"]] == list(record.values)
+        steps = {value["step"]: value["value"] for value in shown["intermediate_values"]}
+        assert steps == dict(enumerate(record.curve, 1))
+        assert draw_as_text(record.architecture) in shown["note"]["body"]
 
 
 @pytest.mark.browser

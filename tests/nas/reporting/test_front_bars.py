@@ -25,7 +25,7 @@ def test_a_single_seed_has_the_interval_of_its_images():
     (point,) = info.front
     assert (point.spread.lower, point.spread.upper) == pytest.approx((0.6087, 0.9114), abs=1e-4)
     assert "by 25 images (Wilson, 95%), one seed" in plot_front(info).data[1].text[0]
-    assert "binomial, Wilson); one seed each" in heading(info)
+    assert "images (binomial, Wilson);</sub><br><sub>one seed each" in heading(info)
     bars = plot_front(info).data[1].error_y
     assert (bars.arrayminus[0], bars.array[0]) == pytest.approx((0.1913, 0.1114), abs=1e-4)
 

@@ -1,0 +1,55 @@
+"""An architecture drawn with letters of one width, where no picture can be shown."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from nas.architecture.drawing import Row, rows_of
+from nas.architecture.specification import Architecture
+
+WIDTH = 72
+_STRIP = 48
+"""Letters of the widest convolution; the others in proportion to their channels."""
+
+_STRIPES, _PLAIN, _ONE_BY_ONE = "\u2588\u2592", "\u2588", "\u2500"
+
+
+def draw_as_text(architecture: Architecture) -> str:
+    """Lines from the stem to the last block, as `nas.architecture.drawing` draws them.
+
+    A line is a convolution, as wide as it has channels: of the k x k step a stripe for each
+    segment, thin the 1x1 step. The bracket at the left is the shortcut, dotted where it is a
+    projection.
+    """
+    rows = list(rows_of(architecture))
+    widest = max(channels for row in rows for _, _, channels in row.bars)
+    return "\n".join(line for row in rows for line in _lines(row, _STRIP / widest))
+
+
+def _lines(row: Row, scale: float) -> Iterator[str]:
+    yield from textwrap.wrap(row.text, WIDTH, subsequent_indent="   ")
+    for index, (kind, segments, channels) in enumerate(row.bars):
+        bar = _bar(kind, segments, max(1, round(channels * scale)))
+        yield f" {_bracket(row, index)} {bar.center(_STRIP)}".rstrip()
+
+
+def _bar(kind: str, segments: int, width: int) -> str:
+    if kind == "pointwise":
+        return _ONE_BY_ONE * width
+    if segments == 0:
+        return _PLAIN * width
+    count = min(segments, width)
+    return "".join(_STRIPES[count * place // width % 2] for place in range(width))
+
+
+def _bracket(row: Row, index: int) -> str:
+    if row.shortcut == "none":
+        return " "
+    if len(row.bars) == 1:
+        return "["
+    if index == 0:
+        return "\u250c"
+    if index == len(row.bars) - 1:
+        return "\u2514"
+    return "\u2506" if row.shortcut == "projection" else "\u2502"
