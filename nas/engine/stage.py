@@ -226,7 +226,7 @@ class StageRunner:
         if driver.too_many_rejections:
             return (
                 f"{len(driver.rejections_in_row)} networks in a row are too slow: "
-                f"{self.count(driver)}; of the last one {driver.rejections_in_row[-1]}"
+                f"{self.count(driver)}; the last one: {driver.rejections_in_row[-1]}"
             )
         if driver.exhausted and driver.complete < driver.wanted:
             why = "some trainings have failed" if driver.design else _NO_OTHER
