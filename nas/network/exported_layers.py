@@ -1,7 +1,9 @@
 """Layers that a network may need besides PyTorch's own.
 
 The source of each class that an exported network uses is copied into its ``model.py``, so this file
-imports nothing but PyTorch. Tensors are (N, C, H, W).
+imports nothing but PyTorch. Tensors are (N, C, H, W), in PyTorch's ``channels_last`` where it is to
+be fast, and so are the gradients: a sum with one that is not takes everything before it off the
+fast kernels.
 """
 
 from __future__ import annotations
@@ -53,7 +55,8 @@ class Subsample(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        return x[..., :: self.stride, :: self.stride]
+        # As x[..., ::stride, ::stride], whose gradient is not in channels_last.
+        return nn.functional.avg_pool2d(x, 1, self.stride)
 
 
 class Interleave(nn.Module):
@@ -66,13 +69,19 @@ class Interleave(nn.Module):
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
+        self.even_groups = groups if channels % groups == 0 else 0
         members = torch.arange(channels, device="cpu").tensor_split(groups)
         places = range(len(members[0]))
         source = [int(part[place]) for place in places for part in members if place < len(part)]
         self.register_buffer("source", torch.tensor(source), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.index_select(1, self.source)
+        last = x.permute(0, 2, 3, 1)
+        if self.even_groups:
+            last = last.unflatten(3, (self.even_groups, -1)).transpose(3, 4).flatten(3)
+        else:
+            last = last.index_select(3, self.source)
+        return last.permute(0, 3, 1, 2)
 
 
 class SamePad(nn.Module):
@@ -95,4 +104,4 @@ class GlobalMean(nn.Module):
     """Average over all positions: (N, C, H, W) -> (N, C)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.mean(dim=(2, 3))
+        return x.permute(0, 2, 3, 1).mean(dim=(1, 2))  # whose gradient is in channels_last
