@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nas.network.exportable import Run
+from trials.data.image_file import ImageFile
 from trials.measure import time_passes
 from trials.scores import count_guesses
 
@@ -29,14 +30,14 @@ class Samples:
     """Images that files are compared on.
 
     Attributes:
-        images: (N, H, W, C), uint8; 17 at least.
+        images: (N, H, W, C), uint8; 17 at least. In a file they stay there.
         labels: (N,), int64; None of random images.
         mean: of each channel (C,), in units of 0 to 255.
         std: of each channel (C,), in the same units.
         calibration: (M, H, W, C), uint8: others, to find the ranges of activations by.
     """
 
-    images: Tensor
+    images: Tensor | ImageFile
     labels: Tensor | None
     mean: Tensor
     std: Tensor
@@ -58,9 +59,15 @@ class Samples:
         """(N, H, W, C) uint8 as the network's input (N, C, H, W)."""
         return ((images.float() - self.mean) / self.std).permute(0, 3, 1, 2).contiguous()
 
+    def part(self, start: int, stop: int) -> Tensor:
+        """Images from ``start`` up to ``stop``."""
+        images = self.images[start:stop]
+        return images if isinstance(images, Tensor) else torch.from_numpy(images)
+
     def batches(self, size: int) -> Iterator[Tensor]:
         """All images, so many at once."""
-        yield from torch.split(self.images, size)
+        for start in range(0, len(self.images), size):
+            yield self.part(start, start + size)
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ def compare(run: Run, trained: Run, samples: Samples, tolerance: float, raw: boo
     """
     largest = 0.0
     for count in BATCHES:
-        images = samples.images[:count]
+        images = samples.part(0, count)
         expected = trained(samples.normalised(images))
         outputs = run(images if raw else samples.normalised(images))
         difference = float((outputs - expected).abs().max())
@@ -175,7 +182,7 @@ def _guesses(run: Run, samples: Samples, raw: bool) -> Tensor:
 @torch.inference_mode()
 def latency_of(run: Run, samples: Samples, raw: bool) -> float:
     """Milliseconds for one image on one thread, median."""
-    images = samples.images[:1]
+    images = samples.part(0, 1)
     images = images if raw else samples.normalised(images)
     with _one_thread():
         return time_passes(lambda: run(images), torch.device("cpu")).median_ms

@@ -162,7 +162,7 @@ class _Comparison:
 
     def _exportable(self, raw: bool, features: bool) -> Exportable:
         network, samples = self.exported, self.samples
-        images, calibration = samples.images[:4], samples.calibration
+        images, calibration = samples.part(0, 4), samples.calibration
         outputs: tuple[str, ...] = (LOGITS,)
         if features:
             network = WithFeatures(network).eval()

@@ -16,6 +16,7 @@ from nas.study.design import recipe_of_role
 from nas.study.records import Records
 from nas.study.trial_record import TrialRecord
 from trials.data import DataError, ImageData, check_batch_size, load
+from trials.data.image_file import ImageFile
 from trials.measurement import TrainingKey
 from trials.recipe import Recipe
 from trials.train import Resident, Training, seed_weights, train
@@ -98,8 +99,9 @@ def validation_samples(records: Records, calibration: int) -> Samples:
 def samples_of(data: ImageData, calibration: int = 0) -> Samples:
     """The validation split of data that is there already."""
     chosen = np.random.default_rng(0).permutation(len(data.train))[:calibration]
+    images = data.validation.images
     return Samples(
-        torch.from_numpy(np.asarray(data.validation.images)),
+        images if isinstance(images, ImageFile) else torch.from_numpy(images),
         torch.from_numpy(data.validation.labels),
         torch.tensor(data.mean),
         torch.tensor(data.std),

@@ -41,7 +41,7 @@ def entries() -> list[Path]:
 
 
 def pixels_of(data: ImageData) -> list[np.ndarray]:
-    return [np.asarray(split.images) for split in (data.train, data.validation)]
+    return [split.images[:] for split in (data.train, data.validation)]
 
 
 def with_splits() -> None:

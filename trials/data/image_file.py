@@ -89,7 +89,3 @@ class ImageFile:
 
     def __reduce__(self) -> tuple[Callable[..., ImageFile], tuple[object, ...]]:
         return ImageFile, (self.path, self.offset, self.shape)
-
-    def __array__(self, dtype: object = None, copy: bool | None = None) -> Images:
-        """A map of the images: pages are read when they are looked at, and written nowhere."""
-        return np.memmap(self.path, np.uint8, "c", self.offset, self.shape)
