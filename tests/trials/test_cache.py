@@ -19,6 +19,7 @@ from tests.trials.data_sets import encoded, folders, images, numbered, pixels, t
 from tests.trials.training import CPU, QUICK, needs_gpu, network
 from trials.data import DataConfig, DataError, ImageData, Resize, load, load_test
 from trials.data.image_file import ImageFile
+from trials.data.resident import needs_streaming
 from trials.train import Resident, train
 
 FOLDER = DataConfig("images:data", memory=1)
@@ -270,6 +271,19 @@ def test_of_several_wrong_pictures_the_first_is_named(folder):
     write("data/dog/5.png", "data/dog/4.png", content=b"nothing")
     with pytest.raises(DataError, match=r"dog/3\.png: not a readable image"):
         load(folder)
+
+
+@pytest.mark.parametrize(
+    ("memory", "share", "streams"),
+    [(6480, 1.0, False), (6479, 1.0, True), (6480 * 4, 0.25, False), (6480 * 4 - 1, 0.25, True)],
+)
+def test_a_gpu_holds_what_takes_half_of_a_trials_share(folder, monkeypatch, memory, share, streams):
+    """Thirty pictures of 6 x 6 x 3 bytes are 3,240."""
+    data = load(folder)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda _device: (0, memory))
+    splits = data.train, data.validation
+    assert needs_streaming(splits, torch.device("cuda"), share) == streams
+    assert not needs_streaming(splits, CPU, share)
 
 
 @needs_gpu
