@@ -113,8 +113,8 @@ def _train_longer(
     _run_stage(StageRunner(space, place, ray_address, quiet), name, design)
     found: dict[str, dict[int, float]] = {}
     for trial in read_records(place.url, name).trials:
-        if trial.accuracy is not None and trial.seeds[0] in design.seeds:
-            found.setdefault(trial.architecture.key, {})[trial.seeds[0]] = trial.accuracy
+        if trial.state == "complete" and trial.seeds[0] in design.seeds:
+            found.setdefault(trial.architecture.key, {})[trial.seeds[0]] = trial.score
     return found
 
 

@@ -44,7 +44,7 @@ def predict(
     top: Annotated[int, typer.Option(min=1, help="Classes for each picture.")] = 5,
     style: Annotated[Style, typer.Option("--as", help=STYLE)] = Style.table,
 ) -> None:
-    """Print the most probable classes of pictures."""
+    """Print the most probable classes of pictures; where they may have many, also which have."""
     with cli_errors():
         if format_name != "pytorch" and format_name not in FORMATS:
             hint = f"any of pytorch, {', '.join(FORMATS)}"
@@ -80,23 +80,48 @@ def pictures_in(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
 
 
 def _print(predictions: Sequence[Prediction], top: int, style: Style) -> None:
-    rows = [(str(p.file), list(p.probabilities.items())[:top]) for p in predictions if not p.error]
+    rows = [p for p in predictions if not p.error]
+    best = [list(p.probabilities.items())[:top] for p in rows]
     if style is Style.json:
-        shown = [{"file": file, "classes": dict(found)} for file, found in rows]
+        shown = [
+            {"file": str(row.file)}
+            | ({} if row.labels is None else {"labels": list(row.labels)})
+            | {"classes": dict(found)}
+            for row, found in zip(rows, best, strict=True)
+        ]
         print(json.dumps(shown, indent=2, ensure_ascii=False))
     elif style is Style.csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        ranks = range(1, top + 1)
-        writer.writerow(["file", *(f"{what}{rank}" for rank in ranks for what in ("class", "p"))])
-        for file, found in rows:
-            writer.writerow([file, *(part for name, p in found for part in (name, f"{p:.6f}"))])
+        _print_csv(rows, best, top)
     else:
         table = terminal.plain_table(left=("file", "class"), right=("probability",))
         table.add_column("then")
-        for file, ((name, p), *others) in rows:
-            then = ", ".join(f"{other} {probability:.3f}" for other, probability in others)
-            table.add_row(escape(file), escape(name), f"{p:.3f}", escape(then))
+        for row, found in zip(rows, best, strict=True):
+            table.add_row(*map(escape, _cells(row, found)))
         terminal.console().print(table)
+
+
+def _print_csv(
+    rows: Sequence[Prediction], best: Sequence[Sequence[tuple[str, float]]], top: int
+) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    many = any(row.labels is not None for row in rows)
+    ranks = range(1, top + 1)
+    heads = [f"{what}{rank}" for rank in ranks for what in ("class", "p")]
+    writer.writerow(["file", *(["labels"] if many else []), *heads])
+    for row, found in zip(rows, best, strict=True):
+        labels = [] if row.labels is None else ["|".join(row.labels)]
+        cells = (part for name, p in found for part in (name, f"{p:.6f}"))
+        writer.writerow([str(row.file), *labels, *cells])
+
+
+def _cells(row: Prediction, best: Sequence[tuple[str, float]]) -> tuple[str, str, str, str]:
+    """File, classes, their probabilities, and what is next: of many labels all that it has."""
+    shown = 1 if row.labels is None else len(row.labels)
+    chosen = list(row.probabilities.items())[:shown]
+    names = ", ".join(name for name, _ in chosen) or "none"
+    probabilities = ", ".join(f"{p:.3f}" for _, p in chosen)
+    then = ", ".join(f"{name} {p:.3f}" for name, p in best[shown:])
+    return str(row.file), names, probabilities, then
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from nas.cli import (
 from nas.engine import terminal
 from nas.network.export import export_network
 from nas.reporting.model_card import Trained, model_card, provenance_of
+from nas.space.objectives import OBJECTIVES
 from nas.study.location import locate_study
 from nas.study.records import read_records
 from nas.study.selection import choose
@@ -63,7 +64,7 @@ def retrain(
                 training = train_again(records, record, chosen, seed)
         except Diverged as error:
             raise fail(f"not finite: {error}", "a lower learning rate") from None
-        trained = Trained(chosen, training.curve[-1].accuracy)
+        trained = Trained(chosen, training.curve[-1].score)
         export_network(
             record.architecture,
             training.network,
@@ -71,7 +72,7 @@ def retrain(
             provenance_of(records, record, trained),
             partial(model_card, records, record, trained),
         )
-        shown = f"accuracy {trained.accuracy:.4f}, in {output}"
+        shown = f"{OBJECTIVES[records.score].in_words(trained.score)}, in {output}"
         print(f"trial {record.number}, {chosen.epochs} epochs: {shown}")
 
 

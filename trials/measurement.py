@@ -47,7 +47,11 @@ class Measurement:
         balanced_accuracy: mean over the classes of the accuracy on their images.
         macro_f1: mean over the classes of F1.
         top5_accuracy: share of images whose class is among the five best guesses.
-        curve: (training loss, validation loss, accuracy) of each epoch.
+        average_precision: mean over the classes of the average precision. Where images have many
+            labels it takes the place of the accuracy, which is None there.
+        map_at_100: mean over the images of the average precision of their 100 best guesses.
+        test_average_precision: as ``test_accuracy``, of images with many labels.
+        curve: (training loss, validation loss, score) of each epoch.
         latency_ms: of one image, median; ``latency_spread_ms`` is between the quartiles.
         peak_memory_bytes: of the GPU while it trained, the data set included; None on CPU.
         seconds: of training, evaluation left out.
@@ -76,6 +80,9 @@ class Measurement:
     balanced_accuracy: float | None = None
     macro_f1: float | None = None
     top5_accuracy: float | None = None
+    average_precision: float | None = None
+    map_at_100: float | None = None
+    test_average_precision: float | None = None
     curve: tuple[tuple[float, float, float], ...] = ()
     latency_ms: float | None = None
     latency_spread_ms: float | None = None
@@ -87,6 +94,16 @@ class Measurement:
     threads: int = 1
     versions: dict[str, str] = field(default_factory=dict)
     traceback: str = ""
+
+    @property
+    def score(self) -> float | None:
+        """Accuracy or, of images with many labels, mean average precision; None where it failed."""
+        return self.average_precision if self.accuracy is None else self.accuracy
+
+    @property
+    def test_score(self) -> float | None:
+        """The same on the test split; None where it was not read."""
+        return self.test_average_precision if self.test_accuracy is None else self.test_accuracy
 
     @property
     def training(self) -> TrainingKey:

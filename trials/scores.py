@@ -1,4 +1,4 @@
-"""How good a classifier is where its classes have different numbers of images."""
+"""How good a classifier is where accuracy tells little: rare classes, or many labels an image."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from trials.average_precision import map_at, mean_average_precision
 from trials.data.resident import ResidentSplit
 from trials.train import outputs
 
@@ -56,6 +57,23 @@ def confusion_of(network: nn.Module, split: ResidentSplit, classes: int) -> Conf
         in_top5 += (best == labels[:, None]).sum()
         counts += count_guesses(labels, logits.argmax(dim=1), classes)
     return Confusion(counts.cpu(), int(in_top5))
+
+
+@torch.no_grad()
+def ranking_of(network: nn.Module, split: ResidentSplit) -> dict[str, float]:
+    """`average_precision` and `map_at_100` of a network, by the fields of a measurement.
+
+    Where images have one label, of the probabilities that a softmax gives, one class against the
+    others.
+    """
+    logits, labels = map(torch.cat, zip(*outputs(network, split), strict=True))
+    if labels.ndim == 1:
+        logits = logits.float().softmax(dim=1)
+        labels = torch.nn.functional.one_hot(labels, logits.shape[1])
+    return {
+        "average_precision": mean_average_precision(logits, labels),
+        "map_at_100": map_at(100, logits, labels),
+    }
 
 
 def count_guesses(labels: Tensor, guesses: Tensor, classes: int) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
+from trials.average_precision import mean_average_precision
 from trials.data.images import ImageData, Split
 from trials.data.resident import ResidentSplit, needs_streaming
 from trials.device_lock import DeviceLock
@@ -28,11 +29,15 @@ class Diverged(ArithmeticError):
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch's means over its images: training loss, validation loss, validation accuracy."""
+    """One epoch's means over its images.
+
+    Attributes:
+        score: validation accuracy; of images with many labels the mean average precision.
+    """
 
     train_loss: float
     validation_loss: float
-    accuracy: float
+    score: float
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Resident:
         stream = needs_streaming(splits, device, share)
         self.device = device
         self.lock = DeviceLock.of(device)
-        self.classes = len(data.classes)
+        self.classes, self.many_labels = len(data.classes), data.many_labels
 
         def resident(split: Split) -> ResidentSplit:
             return ResidentSplit(split, data, device, self.lock.make_way, stream)
@@ -152,9 +157,7 @@ def _train_epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate
         with _autocast(images.device):
-            loss = F.cross_entropy(
-                network(images), labels, weights, label_smoothing=recipe.label_smoothing
-            )
+            loss = _loss(network(images), labels, weights, recipe.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -162,6 +165,20 @@ def _train_epoch(
             averaged.update_parameters(network)
         losses += loss.detach()
     return float(losses) / len(rates)
+
+
+def _loss(logits: Tensor, labels: Tensor, weights: Tensor | None, smoothing: float) -> Tensor:
+    """Mean cross-entropy; of many labels (B, C) the sum of the classes' binary ones.
+
+    The sum is what each image's labels cost, as the cross-entropy is, so that the same learning
+    rates do: with the mean over classes a short training learns little. Smoothing draws targets
+    towards a half, as in Keras: 0.1 leaves 0.05 and 0.95.
+    """
+    if labels.ndim == 1:
+        return F.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
+    targets = labels.float() * (1 - smoothing) + smoothing / 2
+    entropy = F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="sum")
+    return entropy / len(labels)
 
 
 def _class_weights(split: ResidentSplit) -> Tensor:
@@ -191,7 +208,15 @@ def seed_weights(recipe: Recipe, seed: int) -> None:
 
 @torch.no_grad()
 def evaluate(network: nn.Module, split: ResidentSplit) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy of a network in evaluation mode."""
+    """Mean cross-entropy and accuracy of a network in evaluation mode.
+
+    Of images with many labels the binary cross-entropy, the sum over the classes, and the mean
+    average precision.
+    """
+    if split.labels.ndim == 2:
+        logits, targets = map(torch.cat, zip(*outputs(network, split), strict=True))
+        entropy = _loss(logits, targets, None, smoothing=0.0)
+        return float(entropy), mean_average_precision(logits, targets)
     device = split.labels.device
     loss = torch.zeros((), dtype=torch.float64, device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
@@ -202,7 +227,7 @@ def evaluate(network: nn.Module, split: ResidentSplit) -> tuple[float, float]:
 
 
 def outputs(network: nn.Module, split: ResidentSplit) -> Iterator[tuple[Tensor, Tensor]]:
-    """Logits (B, classes) and labels (B,) of a whole split, in evaluation mode."""
+    """Logits (B, classes) and labels (B,) or (B, classes) of a whole split, in evaluation mode."""
     network.eval()
     device = split.labels.device
     height, width = split.images.shape[1:3]

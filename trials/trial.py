@@ -22,7 +22,7 @@ from trials.atomic_file import atomic_write
 from trials.measure import measure_latency
 from trials.measurement import NOT_FINITE, Measurement, TrainingKey
 from trials.recipe import Recipe
-from trials.scores import confusion_of
+from trials.scores import confusion_of, ranking_of
 from trials.train import Diverged, Resident, Training, evaluate, seed_weights, train
 
 
@@ -161,13 +161,17 @@ def _train_and_measure(
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(data.device)
     training = train(subject.build(), data, recipe, started.seed)
-    measurement = _complete(started, training)
+    measurement = _complete(started, training, data.many_labels)
     if on_gpu:
         peak = torch.cuda.max_memory_allocated(data.device)
         measurement = replace(measurement, peak_memory_bytes=peak)
     if data.test is not None:
-        _, test_accuracy = evaluate(training.network, data.test)
-        measurement = replace(measurement, test_accuracy=test_accuracy)
+        _, score = evaluate(training.network, data.test)
+        measurement = (
+            replace(measurement, test_average_precision=score)
+            if data.many_labels
+            else replace(measurement, test_accuracy=score)
+        )
     missing = [name for name in measure if getattr(measurement, name) is None]
     for measured in dict.fromkeys(ON_DEMAND[name] for name in sorted(missing) if name in ON_DEMAND):
         measurement = replace(measurement, **measured(training.network, subject, data))
@@ -186,12 +190,20 @@ def _scores(network: nn.Module, _subject: Subject, data: Resident) -> dict[str, 
     return {name: getattr(confusion, name) for name in SCORES}
 
 
+def _ranking(network: nn.Module, _subject: Subject, data: Resident) -> dict[str, Any]:
+    return ranking_of(network, data.validation)
+
+
 SCORES = ("balanced_accuracy", "macro_f1", "top5_accuracy")
 """Fields of `Measurement` that one pass over the validation images gives together."""
+
+RANKINGS = ("average_precision", "map_at_100")
+"""The same of how well classes and images are ranked."""
 
 ON_DEMAND: dict[str, Callable[[nn.Module, Subject, Resident], dict[str, Any]]] = {
     "latency_ms": _latency,
     **dict.fromkeys(SCORES, _scores),
+    **dict.fromkeys(RANKINGS, _ranking),
 }
 """By field of `Measurement`: what measures it of a trained network, with what else it learns."""
 
@@ -219,13 +231,14 @@ def save_weights(network: nn.Module, path: Path, training: TrainingKey) -> None:
         file.write(save(tensors, metadata))
 
 
-def _complete(started: Measurement, training: Training) -> Measurement:
+def _complete(started: Measurement, training: Training, many_labels: bool) -> Measurement:
     last = training.curve[-1]
     return replace(
         started,
-        accuracy=last.accuracy,
+        accuracy=None if many_labels else last.score,
+        average_precision=last.score if many_labels else None,
         validation_loss=last.validation_loss,
-        curve=tuple((e.train_loss, e.validation_loss, e.accuracy) for e in training.curve),
+        curve=tuple((e.train_loss, e.validation_loss, e.score) for e in training.curve),
         seconds=training.seconds,
         images_per_second=training.images / training.seconds,
     )

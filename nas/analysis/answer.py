@@ -36,6 +36,7 @@ class Answer:
             screening: they are not judged.
         volume: interval of the confirmed front's hypervolume, as a share of the rectangle up to the
             most expensive arm; None where cost is equal or the noise is not known.
+        score: name of the objective that arms are judged by.
     """
 
     study: str
@@ -51,6 +52,7 @@ class Answer:
     failed: int
     set_aside: tuple[str, ...]
     volume: tuple[float, float] | None
+    score: str = "accuracy"
 
 
 def answer(results: StudyResults, delta: float | None = None, alpha: float | None = None) -> Answer:
@@ -87,6 +89,7 @@ def answer(results: StudyResults, delta: float | None = None, alpha: float | Non
         failed=sum(training.measurement.state == "failed" for training in results.trainings),
         set_aside=not_judged(question),
         volume=costly.volume_interval(question.alpha) if costly else None,
+        score=results.score,
     )
 
 
@@ -104,7 +107,7 @@ def _on_test(question: Question, verdict: Verdict) -> Interval | None:
     """The chosen point minus the best end on the test split; None where it was not read."""
     pair = [question.confirmation[name] for name in (verdict.chosen, verdict.best_end)]
     seeds = sorted(pair[0].keys() & pair[1].keys())
-    chosen, end = ([trainings[seed].test_accuracy for seed in seeds] for trainings in pair)
+    chosen, end = ([trainings[seed].test_score for seed in seeds] for trainings in pair)
     if None in chosen or None in end:
         return None
     comparison = Comparison.of(np.array(chosen, float), np.array(end, float))

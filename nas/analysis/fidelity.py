@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from sqlalchemy.engine import URL
 
-from nas.analysis.results import accuracy_of
+from nas.analysis.results import score_of
 from nas.space.errors import InputError
+from nas.space.objectives import OBJECTIVES, score_of_data
 from nas.statistics.rank_agreement import Fidelity, measure_fidelity
 from nas.study.records import Records
 from nas.study.trained_network import recipe_of
@@ -62,8 +63,9 @@ def compare_with_longer(
 def signals_of(measured: Sequence[Measurement]) -> dict[str, list[float]]:
     """What complete trainings tell of their architectures; larger means better."""
     epochs = len(measured[0].curve)
+    score = OBJECTIVES[score_of_data(measured[0].accuracy is None)].noun
     signals = {
-        f"accuracy after all {epochs} epochs": [accuracy_of(m) for m in measured],
+        f"{score} after all {epochs} epochs": [score_of(m) for m in measured],
         "sum of training losses, least first": [-sum(e[0] for e in m.curve) for m in measured],
         "validation loss, least first": [-m.curve[-1][1] for m in measured],
         "MACs": [float(m.macs) for m in measured],
@@ -71,7 +73,7 @@ def signals_of(measured: Sequence[Measurement]) -> dict[str, list[float]]:
     }
     for after in sorted({1, epochs // 4, epochs // 2} - {0, epochs}):
         shown = "the first epoch" if after == 1 else f"{after} epochs"
-        signals[f"accuracy after {shown}"] = [m.curve[after - 1][2] for m in measured]
+        signals[f"{score} after {shown}"] = [m.curve[after - 1][2] for m in measured]
     return signals
 
 

@@ -104,7 +104,7 @@ def _training(row: dict[str, str]) -> ArmRun:
         values[name] = json.loads(values[name])
     measurement = _MEASUREMENT.validate_python(values)
     stage, arm, role, of = (row[name] for name in ("stage", "arm", "role", "of"))
-    numbers = (measurement.accuracy, measurement.test_accuracy, *sum(measurement.curve, ()))
+    numbers = (measurement.score, measurement.test_score, *sum(measurement.curve, ()))
     if not all(number is None or isfinite(number) for number in numbers):
         raise ValueError("an accuracy or a loss is not a finite number")
     if stage not in get_args(Stage) or role not in get_args(Role):

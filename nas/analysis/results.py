@@ -10,6 +10,7 @@ from typing import cast
 from sqlalchemy.engine import URL
 
 from nas.architecture.specification import Architecture
+from nas.space.objectives import score_of_data
 from nas.space.schema import SpaceFile
 from nas.study.design import Role, Stage, recipe_of_role, role_of
 from nas.study.plan import Registration
@@ -19,15 +20,15 @@ from trials.measurement import Measurement, TrainingKey
 from trials.store import Store
 
 
-def accuracy_of(measurement: Measurement) -> float:
-    """Validation accuracy of a complete training.
+def score_of(measurement: Measurement) -> float:
+    """What a complete training is judged by: validation accuracy, unless images have many labels.
 
     Raises:
         ValueError: it has failed.
     """
-    if measurement.accuracy is None:
+    if measurement.score is None:
         raise ValueError(f"this training has failed: {measurement.reason}")
-    return measurement.accuracy
+    return measurement.score
 
 
 class StageTrainings(dict[str, dict[int, Measurement]]):
@@ -46,8 +47,7 @@ class StageTrainings(dict[str, dict[int, Measurement]]):
         """Accuracies of each arm, by the common seeds unless others are given."""
         chosen = self.common_seeds if seeds is None else seeds
         return {
-            arm: [accuracy_of(trainings[seed]) for seed in chosen]
-            for arm, trainings in self.items()
+            arm: [score_of(trainings[seed]) for seed in chosen] for arm, trainings in self.items()
         }
 
 
@@ -73,8 +73,8 @@ class ArmRun:
 
     @property
     def is_complete(self) -> bool:
-        """Whether it has an accuracy."""
-        return self.measurement.accuracy is not None
+        """Whether it has a score."""
+        return self.measurement.score is not None
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,12 @@ class StudyResults:
     file: SpaceFile
     plans: tuple[Registration, ...]
     trainings: tuple[ArmRun, ...]
+
+    @property
+    def score(self) -> str:
+        """The objective that arms are judged by: accuracy, unless images have many labels."""
+        complete = [run.measurement for run in self.trainings if run.is_complete]
+        return score_of_data(any(m.accuracy is None for m in complete))
 
     @property
     def is_design(self) -> bool:

@@ -8,7 +8,7 @@ from statistics import fmean, median
 
 from nas.analysis.fronts import ArmFront
 from nas.analysis.question import Question
-from nas.analysis.results import accuracy_of
+from nas.analysis.results import score_of
 from nas.statistics.decision import Verdict
 from nas.statistics.front_bootstrap import Label
 from nas.statistics.paired import Interval
@@ -81,7 +81,7 @@ def arm_rows(
             params=first.measurement.params,
             screening=_accuracies(screening),
             confirmation=_accuracies(confirmation),
-            test=tuple(r.test_accuracy for r in confirmation if r.test_accuracy is not None),
+            test=tuple(r.test_score for r in confirmation if r.test_score is not None),
             shrinkage=_shrinkage(question, name),
             against_best_end=against.get(name),
             p_screened=by_screening[0] if by_screening else None,
@@ -111,4 +111,4 @@ def _raw_shrinkage(question: Question, name: str) -> float | None:
 
 
 def _accuracies(trainings: Sequence[Measurement]) -> tuple[float, ...]:
-    return tuple(map(accuracy_of, trainings))
+    return tuple(map(score_of, trainings))

@@ -141,7 +141,7 @@ class Study:
                 "state": trial.state,
                 "arm": trial.arm,
                 **dict(trial.choices),
-                "accuracy": trial.accuracy,
+                self.records.score: getattr(trial, self.records.score),
                 "macs": trial.macs,
                 "params": trial.params,
                 **dict(zip(self.records.objectives, trial.values, strict=False)),
@@ -194,7 +194,7 @@ class Study:
         from nas.study.importances import parameter_importances
 
         shares = parameter_importances(self.place.url, self.place.name)
-        return figures.plot_importance(figures.importance_info(shares))
+        return figures.plot_importance(figures.importance_info(shares, self.records.objectives[0]))
 
     def plot_curves(self) -> go.Figure:
         """Learning curves of the front."""

@@ -117,7 +117,7 @@ class SearchProgress:
         self.bar.update(self.task, completed=len(self.records), status=status)
 
     def _line(self, record: TrialRecord) -> str:
-        values = {"accuracy": record.validation_accuracy, "macs": record.macs}
+        values = {record.score_name: record.score, "macs": record.macs}
         values |= dict(zip(self.objectives, record.values, strict=True))
         parts = [
             f"{len(self.records)}/{self.wanted}",

@@ -17,6 +17,7 @@ from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.objectives import measured_fields
 from nas.space.quantities import format_count
+from nas.space.space_checks import check_labels
 from nas.study.design import Design
 from nas.study.location import StudyPlace
 from nas.study.records import quiet_optuna
@@ -33,7 +34,7 @@ from trials.data import (
     missing_classes,
 )
 from trials.data.images import Images
-from trials.trial import SCORES
+from trials.trial import RANKINGS, SCORES
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -94,6 +95,10 @@ class StageRunner:
             section = "training" if error.field == "batch_size" else "data"
             path = (section, error.field)
             raise self.space.document.error(path, str(error), error.hint) from None
+        if data.many_labels:
+            check_labels(self.space.document, self.space.file)
+            if problems := self.space.document.problems:
+                raise InputError(problems)
         return data
 
     def load_test(self, data: ImageData) -> Split:
@@ -192,7 +197,8 @@ class StageRunner:
         return ray_tune.Job(
             fingerprint=data.summary.fingerprint,
             measure=measured_fields(driver.objectives)
-            | frozenset(SCORES if data.imbalanced else ()),
+            | frozenset(SCORES if data.imbalanced else ())
+            | frozenset(RANKINGS if data.many_labels else ()),
             outbox=driver.outbox.folder.absolute(),
             weights=(self.place.folder / "weights").absolute() if keep_weights else None,
             threads=resources.threads,

@@ -26,7 +26,7 @@ def complete_record(
         values=tuple(OBJECTIVES[name].value(spec.cost, measurements) for name in objectives),
         **means,
         seconds=sum(m.seconds for m in measurements),
-        curve=tuple(fmean(accuracy for _, _, accuracy in epoch) for epoch in epochs),
+        curve=tuple(fmean(score for _, _, score in epoch) for epoch in epochs),
     )
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nas.network.exportable import Run
+from trials.average_precision import average_precisions, mean_average_precision
 from trials.data.image_file import ImageFile
 from trials.measure import time_passes
 from trials.scores import count_guesses
@@ -19,6 +20,9 @@ BATCHES = (1, 4, 17)
 """Images at once in a comparison: a file has to take any number."""
 
 _BATCH = 64
+
+RESAMPLES = 200
+"""Of the images, for an interval of mean average precision."""
 
 
 class ExportError(RuntimeError):
@@ -31,7 +35,7 @@ class Samples:
 
     Attributes:
         images: (N, H, W, C), uint8; 17 at least. In a file they stay there.
-        labels: (N,), int64; None of random images.
+        labels: (N,), int64, or (N, C) where images have many labels; None of random images.
         mean: of each channel (C,), in units of 0 to 255.
         std: of each channel (C,), in the same units.
         calibration: (M, H, W, C), uint8: others, to find the ranges of activations by.
@@ -55,6 +59,16 @@ class Samples:
         images = torch.from_numpy(pixels)
         return cls(images, None, mean, std, images)
 
+    @property
+    def many_labels(self) -> bool:
+        """Whether an image may have several labels, or none."""
+        return self.labels is not None and self.labels.ndim == 2
+
+    @property
+    def score(self) -> str:
+        """What files are judged by, in words."""
+        return "mean average precision" if self.many_labels else "accuracy"
+
     def normalised(self, images: Tensor) -> Tensor:
         """(N, H, W, C) uint8 as the network's input (N, C, H, W)."""
         return ((images.float() - self.mean) / self.std).permute(0, 3, 1, 2).contiguous()
@@ -72,7 +86,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Loss:
-    """Of accuracy, in percentage points, paired over images, with an interval of 95%.
+    """Of the score, in percentage points, paired over images, with an interval of 95%.
 
     Attributes:
         images: of the comparison.
@@ -93,9 +107,11 @@ class ExportedFile:
         file: its name.
         size: in bytes.
         deviation: largest difference of an output.
-        accuracy: on the whole validation split; None without it.
-        loss: of accuracy against the trained network, where outputs may differ.
+        score: accuracy, or mean average precision where images have many labels, on the whole
+            validation split; None without it.
+        loss: of the score against the trained network, where outputs may differ.
         confusion: images of each class (rows) by the class that was guessed (columns).
+        precisions: images and average precision of each class, where images have many labels.
         latency_ms: of one image on one thread of this machine's CPU, median; None where it was
             compared with no other.
     """
@@ -104,10 +120,11 @@ class ExportedFile:
     file: str
     size: int
     deviation: float
-    accuracy: float | None
+    score: float | None
     latency_ms: float | None
     loss: Loss | None = None
     confusion: tuple[tuple[int, ...], ...] = ()
+    precisions: tuple[tuple[int, float], ...] = ()
 
 
 @torch.inference_mode()
@@ -135,13 +152,17 @@ def compare(run: Run, trained: Run, samples: Samples, tolerance: float, raw: boo
     return largest
 
 
-def accuracy_of(run: Run, samples: Samples, raw: bool) -> float | None:
+def score_of(run: Run, samples: Samples, raw: bool) -> float | None:
     """On all samples; None where they have no labels."""
-    return None if samples.labels is None else float(_right(run, samples, raw).mean())
+    if samples.labels is None:
+        return None
+    if samples.many_labels:
+        return mean_average_precision(_outputs(run, samples, raw), samples.labels)
+    return float(_right(run, samples, raw).mean())
 
 
 def loss_of(run: Run, trained: Run, samples: Samples, raw: bool) -> Loss:
-    """How much less accurate a file is than the trained network, on the same images.
+    """How much worse a file is than the trained network, on the same images.
 
     Normal approximation to the mean of the paired differences, each -1, 0 or 1; where next to none
     differ, as wide as the rule of three says of what was never seen (3 of N images).
@@ -149,15 +170,43 @@ def loss_of(run: Run, trained: Run, samples: Samples, raw: bool) -> Loss:
     Args:
         samples: with labels.
     """
+    if samples.many_labels:
+        return _loss_of_precision(run, trained, samples, raw)
     lost = 100 * (_right(trained, samples, raw=False) - _right(run, samples, raw))
     spread = 1.96 * float(lost.std()) / len(lost) ** 0.5
     mean, half = float(lost.mean()), max(spread, 100 * 3 / len(lost))
     return Loss(mean, mean - half, mean + half, len(lost))
 
 
+def _loss_of_precision(run: Run, trained: Run, samples: Samples, raw: bool) -> Loss:
+    """Of mean average precision; the interval from images drawn again (percentile bootstrap)."""
+    labels, count = samples.labels, len(samples.images)
+    assert labels is not None  # as callers have seen to
+    before, after = _outputs(trained, samples, raw=False), _outputs(run, samples, raw)
+
+    def lost(images: Tensor) -> float:
+        both = (
+            mean_average_precision(scores[images], labels[images]) for scores in (before, after)
+        )
+        return 100 * (next(both) - next(both))
+
+    generator = torch.Generator().manual_seed(0)
+    drawn = [torch.randint(count, (count,), generator=generator) for _ in range(RESAMPLES)]
+    low, high = np.nanpercentile([lost(images) for images in drawn], (2.5, 97.5))
+    return Loss(lost(torch.arange(count)), float(low), float(high), count)
+
+
+def precisions_of(run: Run, samples: Samples) -> tuple[tuple[int, float], ...]:
+    """Images and average precision of each class; nothing unless images have many labels."""
+    if samples.labels is None or not samples.many_labels:
+        return ()
+    found = average_precisions(_outputs(run, samples, raw=False), samples.labels)
+    return tuple(zip(samples.labels.sum(dim=0).tolist(), found.tolist(), strict=True))
+
+
 def confusion_of(run: Run, samples: Samples, classes: int) -> tuple[tuple[int, ...], ...]:
-    """Images of each class (rows) by the class that was guessed; nothing without labels."""
-    if samples.labels is None:
+    """Images of each class (rows) by the class that was guessed; nothing without one label each."""
+    if samples.labels is None or samples.many_labels:
         return ()
     counts = count_guesses(samples.labels, _guesses(run, samples, raw=False), classes)
     return tuple(map(tuple, counts.tolist()))
@@ -169,12 +218,16 @@ def _right(run: Run, samples: Samples, raw: bool) -> Tensor:
     return _guesses(run, samples, raw).eq(samples.labels).double()
 
 
-@torch.inference_mode()
 def _guesses(run: Run, samples: Samples, raw: bool) -> Tensor:
     """The most probable class of each image, (N,)."""
+    return _outputs(run, samples, raw).argmax(dim=1)
+
+
+@torch.inference_mode()
+def _outputs(run: Run, samples: Samples, raw: bool) -> Tensor:
+    """Logits of each image, (N, classes)."""
     found = [
-        run(images if raw else samples.normalised(images)).argmax(dim=1)
-        for images in samples.batches(_BATCH)
+        run(images if raw else samples.normalised(images)) for images in samples.batches(_BATCH)
     ]
     return torch.cat(found)
 

@@ -21,11 +21,12 @@ from nas.network.comparison import (
     ExportedFile,
     ExportError,
     Samples,
-    accuracy_of,
     compare,
     confusion_of,
     latency_of,
     loss_of,
+    precisions_of,
+    score_of,
 )
 from nas.network.confusion_file import CONFUSION_FILE, KeptConfusion
 from nas.network.exportable import LOGITS, Exportable, Run, WithFeatures, WithPreprocessing, joined
@@ -143,7 +144,11 @@ class _Comparison:
         if self.options.names:  # there are others to compare it with
             judged = self._judged("pytorch", "model.py", size, self.exported, TOLERANCE, raw=False)
         classes = len(self.model.CLASSES)
-        return replace(judged, confusion=confusion_of(self.exported, self.samples, classes))
+        return replace(
+            judged,
+            confusion=confusion_of(self.exported, self.samples, classes),
+            precisions=precisions_of(self.exported, self.samples),
+        )
 
     def file(self, format_: Format) -> ExportedFile:
         """Write a format, load it back and compare it."""
@@ -191,15 +196,15 @@ class _Comparison:
             loss = loss_of(run, self.trained, samples, raw)
             if loss.points > self.options.max_loss:
                 raise ExportError(
-                    f"{file} loses {loss.points:.2f} percentage points of accuracy on "
+                    f"{file} loses {loss.points:.2f} percentage points of {samples.score} on "
                     f"{loss.images:,} images, more than {self.options.max_loss:g}"
                 )
         try:
             deviation = compare(run, self.trained, samples, tolerance or math.inf, raw)
         except ExportError as error:
             raise ExportError(f"{file}: {error}") from None
-        accuracy, latency_ms = accuracy_of(run, samples, raw), latency_of(run, samples, raw)
-        return ExportedFile(name, file, size, deviation, accuracy, latency_ms, loss)
+        score, latency_ms = score_of(run, samples, raw), latency_of(run, samples, raw)
+        return ExportedFile(name, file, size, deviation, score, latency_ms, loss)
 
 
 def _write(path: Path, text: str) -> None:

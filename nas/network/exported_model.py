@@ -28,11 +28,13 @@ class Prediction:
     Attributes:
         error: why the picture could not be read; there are no probabilities then.
         probabilities: of each class, the most probable first.
+        labels: of a network for images with many labels, those above its threshold; else None.
     """
 
     file: Path
     probabilities: dict[str, float]
     error: str = ""
+    labels: tuple[str, ...] | None = None
 
 
 class ExportedModel:
@@ -49,6 +51,7 @@ class ExportedModel:
     def __init__(self, folder: Path, format_name: str = "pytorch") -> None:
         self.module = _module(folder)
         self.classes: Sequence[str] = self.module.CLASSES
+        self.threshold: float | None = getattr(self.module, "THRESHOLD", None)
         self.takes_stored = False
         self.run: Run
         if format_name == "pytorch":
@@ -81,7 +84,13 @@ class ExportedModel:
             found = iter(self.probabilities(torch.cat(images)) if images else ())
             for file in some:
                 error = errors.get(file, "")
-                yield Prediction(file, {} if error else next(found), error)
+                probabilities = {} if error else next(found)
+                yield Prediction(file, probabilities, error, self._labels(probabilities))
+
+    def _labels(self, probabilities: dict[str, float]) -> tuple[str, ...] | None:
+        if self.threshold is None:
+            return None
+        return tuple(name for name, p in probabilities.items() if p > self.threshold)
 
     def read(self, files: Sequence[Path]) -> tuple[list[Tensor], dict[Path, str]]:
         """Pictures that can be read, each (1, H, W, C) uint8, and why the others cannot."""
@@ -97,7 +106,8 @@ class ExportedModel:
     def probabilities(self, images: Tensor) -> list[dict[str, float]]:
         """Of each class for each image (N, H, W, C) uint8, the most probable first."""
         inputs = images if self.takes_stored else self.module.preprocess(images).contiguous()
-        rows = self.run(inputs).softmax(dim=1)
+        logits = self.run(inputs)
+        rows = logits.softmax(dim=1) if self.threshold is None else logits.sigmoid()
         order = rows.argsort(dim=1, descending=True).tolist()
         return [
             {self.classes[index]: float(row[index]) for index in indices}

@@ -15,7 +15,7 @@ from nas.architecture.description import describe_block
 from nas.architecture.layers import network_layers
 from nas.architecture.modules import Layer
 from nas.architecture.specification import Architecture
-from nas.network import exported_functions, exported_layers
+from nas.network import exported_functions, exported_labels, exported_layers
 from nas.network.build import module_class
 
 _HELPERS = [
@@ -36,6 +36,7 @@ class Provenance:
         mean: of each channel, in units of 0 to 255, that images are normalised by.
         std: of each channel, in the same units.
         resize: of the pictures; None where they had the network's size.
+        many_labels: whether an image may have several classes, or none.
     """
 
     title: str
@@ -44,12 +45,14 @@ class Provenance:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     resize: Literal["crop", "pad", "stretch"] | None = None
+    many_labels: bool = False
 
     @property
     def metadata(self) -> dict[str, object]:
         """What a program has to know that feeds the network."""
         names = ("title", "classes", "mean", "std", "resize")
-        return {name: getattr(self, name) for name in names}
+        probabilities = "sigmoid" if self.many_labels else "softmax"
+        return {name: getattr(self, name) for name in names} | {"probabilities": probabilities}
 
 
 def model_source(architecture: Architecture, provenance: Provenance) -> str:
@@ -61,7 +64,10 @@ def model_source(architecture: Architecture, provenance: Provenance) -> str:
         _header(architecture, provenance),
         *(_source_of(helper) for helper in used),
         network,
-        *(inspect.getsource(function) for function in _functions(architecture)),
+        *(
+            inspect.getsource(function)
+            for function in _functions(architecture, provenance.many_labels)
+        ),
     ]
     return "\n\n\n".join(part.strip("\n") for part in parts) + "\n"
 
@@ -72,13 +78,16 @@ def _modules(layer: Layer) -> Iterator[type]:
         yield from _modules(child)
 
 
-def _functions(architecture: Architecture) -> Iterator[Callable[..., object]]:
+def _functions(architecture: Architecture, many_labels: bool) -> Iterator[Callable[..., object]]:
     """Pictures are grey or in colour: networks of other images have nothing that reads them."""
     pictures = architecture.input_shape[0] in (1, 3)
     if pictures:
         yield exported_functions.read_image
     yield exported_functions.preprocess
-    if pictures:
+    if pictures and many_labels:
+        yield exported_labels.predict
+        yield exported_labels.labels
+    elif pictures:
         yield exported_functions.predict
     yield exported_functions.load
     yield exported_functions.unpacked
@@ -89,16 +98,23 @@ def _source_of(helper: type) -> str:
     return re.sub(r"  # noqa:.*", "", inspect.getsource(helper))
 
 
+_THRESHOLD = f"""# Of the probability above which an image has a class.
+THRESHOLD = {exported_labels.THRESHOLD}
+"""
+
+
 def _header(architecture: Architecture, provenance: Provenance) -> str:
     channels, height, width = architecture.input_shape
     summary = ("", *provenance.summary) if provenance.summary else ()
     text = "\n".join((f"{provenance.title}.", *summary, ""))
     about = _visible(text.replace("\\", "\\\\").replace('"""', "'''"))
     classes = provenance.classes or tuple(map(str, range(architecture.classes)))
+    sigmoid = "; a sigmoid gives the probability of each" if provenance.many_labels else ""
+    threshold = _THRESHOLD if provenance.many_labels else ""
     mean, std = provenance.mean or (0.0,) * channels, provenance.std or (1.0,) * channels
     return f'''"""{about}
 Input: (N, {channels}, {height}, {width}), float32, normalised (see `preprocess`).
-Output: (N, {architecture.classes}) logits, in the order of CLASSES.
+Output: (N, {architecture.classes}) logits, in the order of CLASSES{sigmoid}.
 """
 
 from __future__ import annotations
@@ -118,7 +134,7 @@ SIZE = ({height}, {width})  # height, width
 RESIZE = {_quoted(provenance.resize) if provenance.resize else None}
 # Of what `Network.features` returns: name, channels, and pixels of the image to a step.
 FEATURES = {_list(_features(architecture))}
-WEIGHTS = Path(__file__).with_name("weights.safetensors")
+{threshold}WEIGHTS = Path(__file__).with_name("weights.safetensors")
 # Names the network; its weights carry it, too.
 ARCHITECTURE = "{architecture.key}"'''
 

@@ -9,6 +9,7 @@ from nas.analysis.answer import Answer
 from nas.analysis.controls import Control
 from nas.analysis.table import ArmRow
 from nas.reporting.formats import mean_and_deviation, points, points_interval
+from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
 
 
@@ -29,14 +30,14 @@ class AnswerTable:
 
 def answer_tables(answer: Answer) -> Iterator[AnswerTable]:
     """All tables that an answer has."""
-    yield arms_table(answer.rows)
+    yield arms_table(answer.rows, answer.score)
     yield speed_table(answer.rows)
     if answer.controls:
         yield controls_table(answer.controls)
 
 
-def arms_table(rows: Sequence[ArmRow]) -> AnswerTable:
-    """One row for each arm: cost, accuracy in each stage, and what is left of the choice."""
+def arms_table(rows: Sequence[ArmRow], score: str) -> AnswerTable:
+    """One row for each arm: cost, score in each stage, and what is left of the choice."""
     costs = ("arm", "role", "MACs")
     accuracies = ("screening", "confirmed", "shrinkage", "test")
     sureness = ("against the best end, uncorrected", "P(front) screened", "P(front) confirmed", "")
@@ -57,8 +58,8 @@ def arms_table(rows: Sequence[ArmRow]) -> AnswerTable:
         for row in rows
     )
     note = (
-        "Accuracies in percent: mean ± standard deviation (seeds). The test split was read by the "
-        "confirmation alone."
+        f"{_plural(score)} in percent: mean ± standard deviation (seeds). The test split was read "
+        "by the confirmation alone."
     )
     return AnswerTable("The arms", costs + accuracies + sureness, tuple(cells), note)
 
@@ -106,6 +107,10 @@ def _came_out(control: Control) -> str:
     if not control.passed:
         return "NOT as it must"
     return "no difference found" if control.kind == "twin" else "found"
+
+
+def _plural(score: str) -> str:
+    return {"accuracy": "Accuracies"}.get(score, f"{OBJECTIVES[score].headline}s")
 
 
 def _probability(value: float | None) -> str:

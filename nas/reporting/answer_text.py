@@ -7,6 +7,7 @@ from math import isfinite
 
 from nas.analysis.answer import Answer
 from nas.reporting.formats import bounds, points
+from nas.space.objectives import OBJECTIVES
 from nas.statistics.decision import Verdict
 from nas.study.plan import Plan
 
@@ -58,9 +59,10 @@ def facts(answer: Answer) -> Iterator[tuple[str, str]]:
         yield "not judged: another cost, or failed in screening", ", ".join(answer.set_aside)
     if answer.volume is not None:
         low, high = answer.volume
+        covered = f"cost x {OBJECTIVES[answer.score].noun}"
         yield (
             "hypervolume of the confirmed front",
-            f"{low:.4f} to {high:.4f} of cost x accuracy, with {1 - answer.plan.alpha:.0%} "
+            f"{low:.4f} to {high:.4f} of {covered}, with {1 - answer.plan.alpha:.0%} "
             "confidence over seeds (basic bootstrap)",
         )
 

@@ -52,7 +52,7 @@ def _publish_trial_notes(study: optuna.Study, records: Records) -> None:
 
 def trial_note(records: Records, trial: TrialRecord) -> str:
     """Markdown for a trial's page: what it costs, and its network in letters."""
-    names = dict.fromkeys(("accuracy", "macs", "params", *records.objectives))
+    names = dict.fromkeys((records.score, "macs", "params", *records.objectives))
     values = ", ".join(OBJECTIVES[name].in_words(records.value(trial, name)) for name in names)
     return f"{values}\n\n```\n{draw_as_text(trial.architecture)}\n```\n"
 
@@ -68,11 +68,13 @@ def note(records: Records) -> str:
         knee = choose(records)
         latency = f", {knee.latency_in_words}" if knee.latency_ms is not None else ""
         lines.append(
-            f"Knee of the front: trial {knee.number}, accuracy {knee.accuracy:.4f}, "
+            f"Knee of the front: trial {knee.number}, "
+            f"{OBJECTIVES[records.score].in_words(knee.score)}, "
             f"{knee.macs:,} MACs{latency}."
         )
+    goal = OBJECTIVES[records.objectives[0]].noun
     lines.append(
-        "The dashboard's own *Pareto Front* has the accuracy along x; the figure *against cost* "
+        f"The dashboard's own *Pareto Front* has the {goal} along x; the figure *against cost* "
         "below has it along y. Its *Hyperparameter Importance* is PED-ANOVA, what tells the best "
         "tenth of the trials from all others; *Importance of each choice* is fANOVA, the share of "
         "variance."

@@ -45,14 +45,14 @@ def export_trial(
         DataError: it has to be trained again, and the data is not what it was.
     """
     recipe = recipe_of(records, record)
-    trained = Trained(recipe, record.validation_accuracy, len(record.seeds))
+    trained = Trained(recipe, record.score, len(record.seeds))
     try:
         network = load_trained(records, record, study_folder)
     except MissingWeights as error:
         say(f"{error}; training it again")
         training = train_again(records, record)
         network = training.network
-        trained = Trained(recipe, training.curve[-1].accuracy)
+        trained = Trained(recipe, training.curve[-1].score)
     return export_network(
         record.architecture,
         network,

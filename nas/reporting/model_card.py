@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from nas.architecture.cost import count_cost
 from nas.architecture.description import describe_block
+from nas.architecture.specification import Architecture
 from nas.network.comparison import ExportedFile
 from nas.network.formats import FORMATS
 from nas.network.ptflops import compare_with_ptflops
 from nas.network.source import Provenance
 from nas.reporting.rendering import render_markdown
+from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
 from nas.space.schema import ResourcesSection
 from nas.study.records import Records
@@ -25,35 +27,37 @@ class Trained:
 
     Attributes:
         recipe: that was really used.
-        accuracy: on the validation split; of several seeds their mean.
+        score: accuracy on the validation split, or mean average precision where images have many
+            labels; of several seeds their mean.
         seeds: how many there were; the weights are those of the first.
     """
 
     recipe: Recipe
-    accuracy: float
+    score: float
     seeds: int = 1
 
     @property
-    def shown_accuracy(self) -> str:
-        """The accuracy, and what it is of where that is not these weights."""
+    def shown_score(self) -> str:
+        """The score, and what it is of where that is not these weights."""
         mean = f" (mean of {self.seeds} seeds; these weights: the first)" if self.seeds > 1 else ""
-        return f"{self.accuracy:.4f}{mean}"
+        return f"{self.score:.4f}{mean}"
 
 
 def provenance_of(records: Records, record: TrialRecord, trained: Trained) -> Provenance:
     """What the exported source says of a trial's network."""
     cost = count_cost(record.architecture)
-    epochs, accuracy = trained.recipe.epochs, trained.shown_accuracy
+    epochs, title = trained.recipe.epochs, OBJECTIVES[records.score].title
     return Provenance(
         title=f"Trial {record.number} of the architecture search {records.name!r}",
         summary=(
             f"{cost.macs:,} multiply-accumulates, {cost.params:,} parameters.",
-            f"Trained for {epochs} epochs: validation accuracy {accuracy}.",
+            f"Trained for {epochs} epochs: {title} {trained.shown_score}.",
         ),
         classes=records.data.classes,
         mean=records.data.mean,
         std=records.data.std,
         resize=records.file.data.resize.mode if records.file.data.resize else None,
+        many_labels=records.data.many_labels,
     )
 
 
@@ -80,6 +84,8 @@ def model_card(
         files=files,
         notes={f.file: FORMATS[f.format].note for f in files if f.format in FORMATS},
         by_class=list(_by_class(files, records.data.classes)),
+        precisions=list(_precisions(files, records.data.classes)),
+        score=OBJECTIVES[records.score].noun,
         # Of a network that was trained otherwise the confirmation says nothing.
         confirmed=records.confirmation_of(record) if trained.recipe == usual else None,
         architecture=architecture,
@@ -92,11 +98,13 @@ def model_card(
         source=records.file.data.source,
         device=_device(records.file.resources),
         training=_training(trained.recipe),
-        blocks=[
-            f"{describe_block(block, in_channels)}, stride {block.stride}"
-            for block, in_channels in architecture.blocks_with_input()
-        ],
+        blocks=list(_blocks(architecture)),
     )
+
+
+def _blocks(architecture: Architecture) -> Iterator[str]:
+    for block, in_channels in architecture.blocks_with_input():
+        yield f"{describe_block(block, in_channels)}, stride {block.stride}"
 
 
 MOST_CLASSES = 100
@@ -121,6 +129,15 @@ def _device(resources: ResourcesSection) -> str:
     if resources.gpus_per_trial:
         return "a GPU"
     return "one CPU thread" if resources.threads == 1 else f"{resources.threads} CPU threads"
+
+
+def _precisions(
+    files: Sequence[ExportedFile], names: Sequence[str]
+) -> Iterator[tuple[str, int, float]]:
+    """Class, images and average precision, where images have many labels; the worst class first."""
+    rows = zip(names, files[0].precisions if files else (), strict=False)
+    found = [(name, images, precision) for name, (images, precision) in rows if images]
+    yield from sorted(found, key=lambda row: row[2])[:MOST_CLASSES]
 
 
 def _training(recipe: Recipe) -> Iterator[str]:

@@ -152,28 +152,36 @@ def _summary(records: Records) -> Iterator[tuple[str, str]]:
         yield "most frequent class", f"{records.data.majority:.4f} of the images to validate"
     yield "objectives", ", ".join(records.objectives)
     if records.complete:
-        yield "most accurate", _in_short(records, choose(records, "accuracy"))
-        if (goal := records.objectives[0]) != "accuracy":
-            yield f"best {OBJECTIVES[goal].noun}", _in_short(records, choose(records, goal))
+        best = "most accurate" if records.score == "accuracy" else f"best {_noun(records.score)}"
+        yield best, _in_short(records, choose(records, records.score))
+        if (goal := records.objectives[0]) != records.score:
+            yield f"best {_noun(goal)}", _in_short(records, choose(records, goal))
         yield "knee of the front", _in_short(records, choose(records, "knee"))
     failed = [trial for trial in records.trials if trial.state == "failed"]
     yield from (("failed", f"trial {trial.number}: {trial.reason}") for trial in failed[:5])
+
+
+def _noun(objective: str) -> str:
+    return OBJECTIVES[objective].noun
 
 
 def _in_short(records: Records, trial: TrialRecord) -> str:
     name = f"{trial.arm} (trial {trial.number})" if trial.arm else f"trial {trial.number}"
     accuracy, *costs = (
         OBJECTIVES[objective].in_words(records.value(trial, objective))
-        for objective in dict.fromkeys(("accuracy", "macs", *records.objectives))
+        for objective in dict.fromkeys((records.score, "macs", *records.objectives))
     )
     return f"{name}: {accuracy} at {' and '.join(costs)}"
 
 
 def _front(records: Records) -> AnswerTable:
     columns = {"trial": [str(trial.number) for trial in records.front]}
-    balanced = all(trial.balanced_accuracy is not None for trial in records.front)
-    names = ("accuracy", *(("balanced_accuracy",) if balanced else ()), "macs", "params")
-    for name in dict.fromkeys((*names, *records.objectives)):
+    measured = [
+        name
+        for name in ("balanced_accuracy", "map_at_100")
+        if all(getattr(trial, name) is not None for trial in records.front)
+    ]
+    for name in dict.fromkeys((records.score, *measured, "macs", "params", *records.objectives)):
         objective = OBJECTIVES[name]
         columns[objective.heading] = [
             objective.cell(records.value(trial, name)) for trial in records.front

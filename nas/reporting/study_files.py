@@ -9,6 +9,7 @@ from nas.reporting.dashboard import publish
 from nas.reporting.export_trial import export_trial
 from nas.reporting.figures.files import NO_RENDERER, write_images
 from nas.reporting.page import report_study
+from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
 from nas.study.location import StudyPlace, shown_url
 from nas.study.records import read_records
@@ -27,11 +28,11 @@ def write_study_files(place: StudyPlace, data: ImageData, say: Callable[[str], N
     finally:  # a report shows what the exported network takes its images for
         report = report_study(place)
         publish(place.url, records, report.figures)
+    score = OBJECTIVES[records.score].in_words(best.score)
     latency = f" and {best.latency_in_words}" if best.latency_ms is not None else ""
     say(
-        f"front of {len(records.front)}; its knee, trial {best.number} with accuracy "
-        f"{best.accuracy:.4f} at {format_count(best.macs)} MACs{latency}, is in "
-        f"{place.folder / 'best'}\n"
+        f"front of {len(records.front)}; its knee, trial {best.number} with {score} at "
+        f"{format_count(best.macs)} MACs{latency}, is in {place.folder / 'best'}\n"
         f"report: {place.folder / 'report.html'}\n"
         f"dashboard: optuna-dashboard {shown_url(place.url)}"
     )

@@ -8,12 +8,13 @@ from pathlib import Path as FilePath
 from nas.space.block_checks import check_blocks
 from nas.space.data_section import DataSection
 from nas.space.errors import InputError, Path
-from nas.space.schema import SpaceFile
+from nas.space.objectives import score_of_data
+from nas.space.schema import ObjectivesSection, SpaceFile
 from nas.space.search_space import SearchSpace
 from nas.space.sections import as_tuples, valid_sections
-from nas.space.space_checks import check_budget, check_images, check_plan
+from nas.space.space_checks import check_budget, check_images, check_labels, check_plan
 from nas.space.yaml_document import Document, assign, override, read_yaml
-from trials.data import DataError, probe
+from trials.data import DataError, Probe, probe
 
 
 def load_space(path: str | FilePath, overrides: Sequence[str] = ()) -> SearchSpace:
@@ -67,8 +68,12 @@ def build_space(document: Document) -> SearchSpace:
     images = _probe(document, sections["data"]) if "data" in sections else None
     if document.problems or images is None:
         raise InputError(document.problems)
-    space = SearchSpace.of(document, SpaceFile(**sections), *images)
+    if images.many_labels:
+        sections |= _objectives_of_many_labels(document, SpaceFile(**sections))
+    space = SearchSpace.of(document, SpaceFile(**sections), images.input_shape, images.classes)
     check_plan(document, space.file)
+    if images.many_labels:
+        check_labels(document, space.file)
     if document.problems:
         raise InputError(document.problems)
     if check_images(document, space):
@@ -76,6 +81,20 @@ def build_space(document: Document) -> SearchSpace:
     if document.problems:
         raise InputError(document.problems)
     return space
+
+
+def _objectives_of_many_labels(document: Document, file: SpaceFile) -> dict[str, object]:
+    """The section ``objectives``, which says what is maximized where the file does not.
+
+    Written into the document, for nothing that reads a study later asks its images.
+    """
+    section = file.objectives
+    if section is not None and "maximize" in section.model_fields_set:
+        return {}
+    named = {} if file.objectives is None else document.value["objectives"]
+    costs = {} if named or file.matched else {"minimize": "macs"}
+    document.value["objectives"] = named | {"maximize": score_of_data(many_labels=True)} | costs
+    return {"objectives": ObjectivesSection.model_validate(as_tuples(document.value["objectives"]))}
 
 
 def space_file(plain: object) -> SpaceFile:
@@ -87,8 +106,8 @@ def space_file(plain: object) -> SpaceFile:
     return SpaceFile.model_validate(as_tuples(plain))
 
 
-def _probe(document: Document, data: DataSection) -> tuple[tuple[int, int, int], int] | None:
-    """Shape of the images and number of classes; None where the data cannot be read."""
+def _probe(document: Document, data: DataSection) -> Probe | None:
+    """What a network has to fit; None where the data cannot be read."""
     try:
         return probe(data.config)
     except DataError as error:

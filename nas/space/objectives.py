@@ -51,6 +51,11 @@ class Objective:
     needs_gpu: bool = False
 
     @property
+    def headline(self) -> str:
+        """The noun at the beginning of a title."""
+        return self.noun[0].upper() + self.noun[1:]
+
+    @property
     def heading(self) -> str:
         """Heading of a table's column: ``MACs``, ``latency, ms``."""
         return self.noun if self.unit in ("", self.noun) else f"{self.noun}, {self.unit}"
@@ -106,6 +111,8 @@ OBJECTIVES = {
                 ("balanced_accuracy", "balanced accuracy", "balanced_accuracy"),
                 ("macro_f1", "macro F1", "macro_f1"),
                 ("top5", "top-5 accuracy", "top5_accuracy"),
+                ("average_precision", "mean average precision", "average_precision"),
+                ("map_at_100", "MAP@100", "map_at_100"),
             )
         ),
         Objective(
@@ -152,9 +159,16 @@ OBJECTIVES = {
 
 MAXIMIZED = tuple(name for name, o in OBJECTIVES.items() if o.direction == "maximize")
 MINIMIZED = tuple(name for name, o in OBJECTIVES.items() if o.direction == "minimize")
+OF_MANY_LABELS = ("average_precision", "map_at_100")
+"""What can be maximized where images have many labels, or none."""
 COUNTED = tuple(name for name in MINIMIZED if OBJECTIVES[name].counted)
 MOST_MINIMIZED = 2
 """Costs of one study: a front of more is nearly everything, and cannot be drawn."""
+
+
+def score_of_data(many_labels: bool) -> str:
+    """The objective that networks are judged by, whatever else a study maximizes."""
+    return OF_MANY_LABELS[0] if many_labels else "accuracy"
 
 
 def measured_fields(names: Iterable[str]) -> frozenset[str]:

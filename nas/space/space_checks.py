@@ -8,7 +8,7 @@ from nas.architecture.matching import MatchError, cost_range
 from nas.architecture.specification import ArchitectureError
 from nas.space.axes import Choice
 from nas.space.errors import Path
-from nas.space.objectives import COUNTED, OBJECTIVES
+from nas.space.objectives import COUNTED, OBJECTIVES, OF_MANY_LABELS
 from nas.space.quantities import format_count
 from nas.space.schema import SpaceFile
 from nas.space.search_space import Infeasible, SearchSpace
@@ -120,6 +120,22 @@ def _say_what_can_be_matched(
         if inside
         else f"all arms can cost from {low:,.0f} to {format_count(high)} {objective.unit}",
     )
+
+
+def check_labels(document: Document, file: SpaceFile) -> None:
+    """What only images with one label each have, in a space of images with many."""
+    if file.objective_names[0] not in OF_MANY_LABELS:
+        document.add_problem(
+            ("objectives", "maximize"),
+            f"{file.objective_names[0]} is of images with one label each; these have many, or none",
+            f"objectives: {{maximize: {' or '.join(OF_MANY_LABELS)}, minimize: macs}}",
+        )
+    if file.training.class_weights:
+        document.add_problem(
+            ("training", "class_weights"),
+            "weights of classes are of images with one label each; these have many, or none",
+            "leave it out: each class counts alike in the mean average precision",
+        )
 
 
 def check_plan(document: Document, file: SpaceFile) -> None:

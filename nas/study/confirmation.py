@@ -55,7 +55,7 @@ def arms_to_confirm(
         chosen = [candidates[i] for i in (*front.undecided, *certain)]
     interior = [arm for arm in candidates if arm.role == "interior"]
     if interior:  # the claim is about the best of them, however far behind it is
-        best = max(interior, key=lambda arm: fmean(t.validation_accuracy for t in by_arm[arm.name]))
+        best = max(interior, key=lambda arm: fmean(t.score for t in by_arm[arm.name]))
         chosen = chosen if best in chosen else [*chosen, best]
     originals = {arm.control_of for arm in trained}
     rest = [
@@ -73,7 +73,7 @@ def screened_front(records: Records, arms: Sequence[Arm]) -> FrontBootstrap | No
     table = np.full((len(arms), len(seeds)), np.nan)
     for row, arm in enumerate(arms):
         for trial in trainings[arm.name]:
-            table[row, seeds.index(trial.seeds[0])] = trial.accuracy
+            table[row, seeds.index(trial.seeds[0])] = trial.score
     if not arms or np.isfinite(table).sum(axis=1).max() < 2:
         return None
     costs = [trainings[arm.name][0].values[1:] or (1.0,) for arm in arms]
@@ -94,13 +94,13 @@ def _of_search(records: Records, space: SearchSpace, say: Callable[[str], None])
     if not interior:
         say("no interior point is complete: there is nothing to compare with the ends")
         return ()
-    best = max(interior, key=lambda trial: trial.validation_accuracy)
+    best = max(interior, key=lambda trial: trial.score)
     front = [trial for trial in records.front if trial is not best]
     arms = {
         trial.architecture.key: Arm(
             f"trial {trial.number}", trial.architecture, role_of(trial.architecture)
         )
-        for trial in (best, *sorted(front, key=lambda trial: -trial.validation_accuracy))
+        for trial in (best, *sorted(front, key=lambda trial: -trial.score))
     }
     for name, end in ends_of(best.architecture, space.orders).items():
         try:

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from sqlalchemy.engine import URL, make_url
 
 from nas.space.load import space_file
-from nas.space.objectives import OBJECTIVES
+from nas.space.objectives import OBJECTIVES, score_of_data
 from nas.space.schema import SpaceFile
 from nas.statistics.pareto import pareto_front
 from nas.study.design import Arm, arms_from_json
@@ -71,6 +71,11 @@ class Records:
             if trial.state == "complete" and not trial.is_control:
                 arms[trial.arm or str(trial.number)].append(trial)
         return tuple(map(_mean, arms.values()))
+
+    @property
+    def score(self) -> str:
+        """The objective that networks are judged by, whatever the study maximizes."""
+        return score_of_data(self.data.many_labels)
 
     @property
     def ended(self) -> int:

@@ -59,7 +59,7 @@ def _inside(records: Records, budget: str) -> tuple[TrialRecord, ...]:
     name, inside, bound = (part.strip() for part in budget.partition("<="))
     if not inside or name not in MINIMIZED:
         budgets = " or ".join(f"{name}<=N" for name in MINIMIZED)
-        raise NoSuchTrial(f"--best is knee, accuracy, {budgets}; got {budget!r}")
+        raise NoSuchTrial(f"--best is knee, {records.score}, {budgets}; got {budget!r}")
     objective = OBJECTIVES[name]
     try:
         most = objective.parse(bound)

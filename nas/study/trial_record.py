@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from nas.architecture.cost import Cost, count_cost
 from nas.architecture.specification import Architecture
+from nas.space.objectives import score_of_data
 from trials.measurement import STEADY
 
 State = Literal["complete", "failed", "rejected", "running", "waiting"]
@@ -34,8 +35,8 @@ class TrialRecord:
 
     Attributes:
         values: of the objectives, in their order; empty unless complete.
-        accuracy: mean over the trial's seeds.
-        curve: validation accuracy after each epoch, mean over the seeds.
+        accuracy: mean over the trial's seeds; None where images have many labels.
+        curve: the score after each epoch, mean over the seeds.
         choices: what was drawn, by the parameters' names.
         reason: why it failed or was rejected.
         arm: of a design; empty in a search.
@@ -43,6 +44,10 @@ class TrialRecord:
         control_of: the arm that a control repeats.
         test_accuracy: mean over the seeds, where the test split was read.
         balanced_accuracy: mean over the seeds, where it was measured.
+        average_precision: mean over the seeds, where it was measured; where images have many labels
+            it takes the place of the accuracy.
+        map_at_100: mean over the seeds, where it was measured.
+        test_average_precision: as ``test_accuracy``, where images have many labels.
         latency_ms: of one image, where it was measured; ``latency_spread_ms`` is between the
             quartiles. Means over the seeds.
     """
@@ -64,6 +69,9 @@ class TrialRecord:
     control_of: str = ""
     test_accuracy: float | None = None
     balanced_accuracy: float | None = None
+    average_precision: float | None = None
+    map_at_100: float | None = None
+    test_average_precision: float | None = None
     latency_ms: float | None = None
     latency_spread_ms: float | None = None
 
@@ -73,15 +81,26 @@ class TrialRecord:
         return count_cost(self.architecture)
 
     @property
-    def validation_accuracy(self) -> float:
-        """The accuracy of a complete trial.
+    def score_name(self) -> str:
+        """The objective that networks are judged by: accuracy, unless images have many labels."""
+        return score_of_data(self.accuracy is None and self.average_precision is not None)
+
+    @property
+    def score(self) -> float:
+        """What a complete trial is judged by, on the validation split.
 
         Raises:
             NotMeasured: it has none.
         """
-        if self.accuracy is None:
+        found = self.average_precision if self.accuracy is None else self.accuracy
+        if found is None:
             raise NotMeasured(f"trial {self.number} is {self.state}: it has no accuracy")
-        return self.accuracy
+        return found
+
+    @property
+    def test_score(self) -> float | None:
+        """The same on the test split; None where it was not read."""
+        return self.test_average_precision if self.test_accuracy is None else self.test_accuracy
 
     @property
     def latency_in_words(self) -> str:
@@ -98,7 +117,10 @@ class TrialRecord:
         return self.role in ("twin", "handicapped")
 
 
-MEASURED = ("accuracy", "balanced_accuracy", "test_accuracy", "latency_ms", "latency_spread_ms")
+MEASURED = (
+    *("accuracy", "balanced_accuracy", "test_accuracy", "latency_ms", "latency_spread_ms"),
+    *("average_precision", "map_at_100", "test_average_precision"),
+)
 """Fields that are means over a trial's seeds, or None; the database keeps those that are known."""
 
 _TRIAL = TypeAdapter(TrialRecord)
@@ -119,9 +141,7 @@ def record_of(trial: FrozenTrial, objectives: tuple[str, ...]) -> TrialRecord:
         "state": _STATES[trial.state],
         "architecture": Architecture.from_json(attrs["architecture"]),
         "values": tuple(values.values()),
-        "accuracy": values.get("accuracy"),
-        "balanced_accuracy": values.get("balanced_accuracy"),
-        "latency_ms": values.get("latency_ms"),
+        **{name: values.get(name) for name in MEASURED},
         "choices": tuple(trial.params.items()),
         "control_of": attrs.get("of", ""),
     }

@@ -55,11 +55,15 @@ def table(columns: dict[str, object], split: str = "train") -> None:
     pq.write_table(pa.table(columns), f"data/{split}.parquet")
 
 
-def described_table(names: list[str], labels: list[int], split: str = "train") -> None:
-    """A Parquet file in which Hugging Face's types are described."""
-    features = datasets.Features(
-        {"img": datasets.Image(), "label": datasets.ClassLabel(names=names)}
-    )
+def lines(file: str, *text: str) -> None:
+    write(file, content="\n".join((*text, "")).encode())
+
+
+def described_table(names: list[str], labels: list, split: str = "train") -> None:
+    """A Parquet file in which Hugging Face's types are described; labels may be lists."""
+    label = datasets.ClassLabel(names=names)
+    label = datasets.List(label) if isinstance(labels[0], list) else label
+    features = datasets.Features({"img": datasets.Image(), "label": label})
     rows = {"img": [{"bytes": encoded(), "path": None} for _ in labels], "label": labels}
     Path("data").mkdir(exist_ok=True)
     made = datasets.Dataset.from_dict(rows, features=features)

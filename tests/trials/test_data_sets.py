@@ -14,6 +14,7 @@ from tests.trials.data_sets import (
     encoded,
     folders,
     images,
+    lines,
     numbered,
     oriented,
     pixels,
@@ -21,16 +22,20 @@ from tests.trials.data_sets import (
     write,
 )  # fmt: skip
 from trials.data import DataConfig, DataError, Resize, describe, load, load_test, probe
+from trials.data.images import count_images
 
 LABELS = np.arange(12) % 2
+ABC = ["ant", "bee", "cow"]
+NUMBERS = [[0, 1], [0], [], [2, 0], [1], [1, 2]] * 2
+MANY = [[ABC[label] for label in labels] for labels in NUMBERS]
+HOT = np.array([[name in labels for name in ABC] for labels in MANY])
+OF_MANY = {"ant": 6, "bee": 6, "cow": 4}
 
 
 def counts_of(data) -> dict[str, int]:
     """Images of each class, those for validation too."""
     labels = np.concatenate([data.train.labels, data.validation.labels])
-    return dict(
-        zip(data.classes, np.bincount(labels, minlength=len(data.classes)).tolist(), strict=True)
-    )
+    return dict(zip(data.classes, count_images(labels, len(data.classes)).tolist(), strict=True))
 
 
 # Name, how it is made, its source and settings, and the images of each class.
@@ -112,6 +117,59 @@ READ = [
      lambda: (write(*numbered("data/pictures", 12)),
               table({"image": [{"bytes": None, "path": f"pictures/{i}.png"} for i in range(12)],
                      "label": LABELS})), "parquet:data", {}, {"0": 6, "1": 6}),
+    ("Parquet with lists of names",
+     lambda: table({"image": images(), "labels": MANY}), "parquet:data", {}, OF_MANY),
+    ("Parquet with lists of numbers, and a column of other numbers",
+     lambda: table({"image": images(), "id": range(100, 112), "labels": NUMBERS}), "parquet:data",
+     {"label_column": "labels"}, {"0": 6, "1": 6, "2": 4}),
+    ("Parquet with lists that Hugging Face describes",
+     lambda: described_table(["ant", "bee", "cow", "doe"], NUMBERS), "parquet:data", {},
+     {**OF_MANY, "doe": 0}),
+    ("Parquet with lists of one label each, which are classes",
+     lambda: table({"image": images(), "labels": [["cat"], ["dog"]] * 6}), "parquet:data", {},
+     {"cat": 6, "dog": 6}),
+    ("pictures with their labels in a file",
+     lambda: (write(*numbered("data", 12)), lines("data/labels.csv", "image,tags",
+              *(f"{i}.png,{'|'.join(labels)}" for i, labels in enumerate(MANY)))),
+     "images:data", {}, OF_MANY),
+    ("labels that spaces divide",
+     lambda: (write(*numbered("data/all", 12)), lines("data/labels.csv", "image,tags",
+              *(f"all/{i}.png,{' '.join(labels)}" for i, labels in enumerate(MANY)))),
+     "images:data", {}, OF_MANY),
+    ("a column for each class",
+     lambda: (write(*numbered("data", 12)), lines("data/labels.csv", "Id,ant,bee,cow",
+              *(f"{i}.png," + ",".join(str(int(name in labels)) for name in ("ant", "bee", "cow"))
+                for i, labels in enumerate(MANY)))),
+     "images:data", {}, OF_MANY),
+    ("a file of labels in each split",
+     lambda: (write(*numbered("data/train", 12), *numbered("data/val", 2)),
+              lines("data/train/labels.csv", "image,tags",
+                    *(f"{i}.png,{'|'.join(labels)}" for i, labels in enumerate(MANY))),
+              lines("data/val/labels.csv", "image,tags", "0.png,bee|cow", "1.png,")),
+     "images:data", {}, {"ant": 6, "bee": 7, "cow": 5}),
+    ("metadata as Hugging Face has it",
+     lambda: (write(*numbered("data", 6)), lines("data/metadata.csv", "label,file_name,text",
+              *(f"{('cat', 'dog')[i % 2]},{i}.png,\"a, b\"" for i in range(6)))),
+     "images:data", {}, {"cat": 3, "dog": 3}),
+    ("metadata of all splits at the top",
+     lambda: (write(*numbered("data/train", 6), *numbered("data/test", 2)),
+              lines("data/metadata.csv", "file_name,label", "test/0.png,7", "test/1.png,10",
+                    *(f"train/{i}.png,{(7, 10)[i % 2]}" for i in range(6)))),
+     "images:data", {}, {"10": 3, "7": 3}),
+    ("metadata that has no labels, beside folders of classes",
+     lambda: (folders(cat=3, dog=4), lines("data/metadata.csv", "file_name,text", "cat/0.png,a")),
+     "images:data", {}, {"cat": 3, "dog": 4}),
+    ("labels before metadata",
+     lambda: (write(*numbered("data", 12)), lines("data/metadata.csv", "file_name,label", "x,y"),
+              lines("data/labels.csv", "image,tags",
+                    *(f"{i}.png,{'|'.join(labels)}" for i, labels in enumerate(MANY)))),
+     "images:data", {}, OF_MANY),
+    ("an archive with a column for each class",
+     lambda: archive(images=np.zeros((12, 6, 5), np.uint8), labels=HOT, classes=np.array(ABC)),
+     "npz:data.npz", {}, OF_MANY),
+    ("an archive with one of many labels each, as Keras has them",
+     lambda: archive(images=np.zeros((12, 6, 5), np.uint8), labels=np.eye(3)[np.arange(12) % 3]),
+     "npz:data.npz", {}, {"0": 4, "1": 4, "2": 4}),
     ("an archive with channels last",
      lambda: archive(images=np.zeros((12, 6, 5, 3), np.uint8), labels=LABELS), "npz:data.npz", {},
      {"0": 6, "1": 6}),
@@ -145,7 +203,7 @@ def test_a_data_set_is_read_as_it_is_meant(make, source, settings, expected):
     config = DataConfig(source, **settings)
     data = load(config)
     assert counts_of(data) == expected
-    assert probe(config) == (data.input_shape, len(data.classes))
+    assert probe(config)[:2] == (data.input_shape, len(data.classes))
 
 
 def test_test_labels_are_those_of_the_training_classes():

@@ -19,12 +19,12 @@ def test_training_learns_and_reports_each_epoch(resident):
     training = train(network(), resident, replace(QUICK, epochs=8), 0, heard.append)
     assert training.curve == tuple(heard)
     assert len(training.curve) == 8
-    assert training.curve[-1].accuracy > 0.6 > 0.25
+    assert training.curve[-1].score > 0.6 > 0.25
     assert training.curve[-1].train_loss < training.curve[0].train_loss
     assert training.images == 8 * (200 // 32) * 32
     assert evaluate(training.network, resident.validation) == (
         training.curve[-1].validation_loss,
-        training.curve[-1].accuracy,
+        training.curve[-1].score,
     )
 
 
@@ -113,12 +113,12 @@ def test_polyak_averaging_evaluates_averaged_weights(resident):
         for a, b in zip(training.network.parameters(), last.parameters(), strict=True)
     ]
     assert max(differences) > 0
-    assert evaluate(training.network, resident.validation)[1] == training.curve[-1].accuracy
+    assert evaluate(training.network, resident.validation)[1] == training.curve[-1].score
 
 
 def test_rmsprop_trains(resident):
     r = replace(QUICK, optimizer="rmsprop", learning_rate=0.002, epochs=6)
-    assert train(network(), resident, r, 0).curve[-1].accuracy > 0.5
+    assert train(network(), resident, r, 0).curve[-1].score > 0.5
 
 
 def test_a_loss_that_is_not_finite_ends_the_training_at_once(resident):

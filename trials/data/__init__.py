@@ -2,6 +2,7 @@
 
 from trials.data.images import DataConfig, DataError, DataSummary, ImageData, Resize, Split
 from trials.data.loading import (
+    Probe,
     check_batch_size,
     check_test_split,
     describe,
@@ -16,6 +17,7 @@ __all__ = [
     "DataError",
     "DataSummary",
     "ImageData",
+    "Probe",
     "Resize",
     "Split",
     "check_batch_size",

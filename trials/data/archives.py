@@ -15,7 +15,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from trials.data.images import DataConfig, DataError, Layout
-from trials.data.labels import checked_labels
+from trials.data.many_labels import labels_of_array
 from trials.data.raw_split import RawSplit, SplitName, no_split
 
 ARRAYS: dict[SplitName, Sequence[tuple[str, str]]] = {
@@ -44,7 +44,8 @@ class ArchiveSource:
     """``x_train, y_train, x_test, y_test`` or ``train_images, train_labels, ...``, with
     ``x_val, y_val`` or ``val_images, val_labels`` or without; or just ``images, labels``.
 
-    Images are uint8, (N, H, W), (N, H, W, C) or (N, C, H, W).
+    Images are uint8, (N, H, W), (N, H, W, C) or (N, C, H, W). Labels are (N,), or (N, classes) with
+    a 1 for each class that an image has.
     """
 
     def __init__(self, location: str, config: DataConfig) -> None:
@@ -80,18 +81,15 @@ class ArchiveSource:
                 "pictures: resize says how these were",
                 "resize",
             )
-        labels = labels.reshape(-1) if labels.ndim > 1 and labels.size == len(labels) else labels
-        if labels.shape != (len(images),):
-            raise DataError(
-                f"{self.path}: {names[1]} must be {len(images)} labels; "
-                f"got {labels.dtype} of shape {labels.shape}"
-            )
-        return RawSplit(
-            checked_labels(labels, f"{self.path}: {names[1]}"),
-            lambda indices: (images[index] for index in indices),
-            lambda index: f"{self.path}: {names[0]}, image {index}",
-            self._classes(),
-        )
+
+        def name(index: int) -> str:
+            return f"{self.path}: {names[0]}, image {index}"
+
+        labels = labels_of_array(labels, len(images), f"{self.path}: {names[1]}", name)
+        classes = self._classes()
+        if labels.ndim == 2 and classes and len(classes) != labels.shape[1]:
+            classes = None
+        return RawSplit(labels, lambda indices: (images[i] for i in indices), name, classes)
 
     def _classes(self) -> tuple[str, ...] | None:
         if "classes" not in self._arrays:

@@ -1,4 +1,4 @@
-"""A folder of pictures, a folder for each class: the reader behind ``images:DIR``."""
+"""A folder of pictures, with a folder for each class or labels in a file: ``images:DIR``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trials.data.images import DataConfig, DataError
+from trials.data.label_files import FILES as LABEL_FILES
+from trials.data.label_files import SINGLE as METADATA
+from trials.data.label_files import LabelFile, label_file
 from trials.data.pictures import Pictures, read_picture
 from trials.data.raw_split import Indices, RawSplit, SplitName, require
 
@@ -42,12 +46,14 @@ class _Found:
         hidden: files whose name begins with a dot.
         others: files that are no pictures, or lie outside the folder of a class.
         empty: folders of classes without a picture.
+        where: pictures have to be, in words.
     """
 
     files: tuple[tuple[Path, str], ...]
     hidden: int
     others: int
     empty: tuple[str, ...]
+    where: str = " in the folder of a class"
 
     @property
     def notes(self) -> Iterator[str]:
@@ -55,7 +61,7 @@ class _Found:
         if self.hidden:
             yield f"{_files(self.hidden, 'hidden ')} left out"
         if self.others:
-            yield f"{_files(self.others)} left out, no images in the folder of a class"
+            yield f"{_files(self.others)} left out, no images{self.where}"
         if self.empty:
             yield f"no images in {', '.join(self.empty)}"
 
@@ -70,11 +76,14 @@ class FolderSource:
     The first folder is the class, however deep a picture lies in it. The folders at the top are
     splits where all that have pictures have the names of splits; one called ``train`` beside others
     is a class where it holds pictures, and an error where it holds folders.
+
+    A `label_file` at the top, or in the folder of each split, has the labels in place of folders.
     """
 
     def __init__(self, location: str, config: DataConfig) -> None:
         self.location, self.config = location, config
         self.root = Path(location)
+        self._label_files: dict[Path, LabelFile | None] = {}
         if not self.root.is_dir():
             raise DataError(f"no such folder: {location}")
 
@@ -84,43 +93,75 @@ class FolderSource:
     def read(self, split: SplitName) -> RawSplit:
         require(self, split)
         folder = self._folders[split]
+        if file := self._label_file(folder) or self._label_file(self.root):
+            return self._labelled(folder, file)
         found = _pictures_in(folder, self.root)
         if not found.files:
             raise DataError(
                 f"{folder} has no images in the folder of a class",
                 hint="one folder for each class, such as cat/1.png and dog/2.png",
             )
-        files = [file for file, _ in found.files]
         names = tuple(sorted({name for _, name in found.files}))
         numbers = {name: number for number, name in enumerate(names)}
+        labels = np.array([numbers[name] for _, name in found.files], dtype=np.int64)
+        notes = tuple(found.notes)
+        if (folder / METADATA).is_file():
+            notes = (*notes, f"{METADATA} has no columns file_name and label")
+        return self._split([file for file, _ in found.files], labels, names, notes)
 
+    def _labelled(self, folder: Path, file: LabelFile) -> RawSplit:
+        """A split whose labels are in a file."""
+        found = _pictures_in(folder, self.root, flat=True)
+        if not found.files:
+            raise DataError(f"{folder} has no images")
+        files = [picture for picture, _ in found.files]
+        others = () if folder == file.path.parent else set(self._folders.values()) - {folder}
+        labels, classes = file.labels(file.rows_of(files, others))
+        notes = [f"labels of {file.path.relative_to(self.root)}", *found.notes]
+        if file.path.name != METADATA and (file.path.with_name(METADATA)).is_file():
+            notes.append(f"{METADATA} left out beside it")
+        return self._split(files, labels, classes, tuple(notes))
+
+    def _label_file(self, folder: Path) -> LabelFile | None:
+        if folder not in self._label_files:
+            self._label_files[folder] = label_file(folder, self.root, self.config)
+        return self._label_files[folder]
+
+    def _split(
+        self,
+        files: list[Path],
+        labels: NDArray[Any],
+        classes: tuple[str, ...] | None,
+        notes: tuple[str, ...],
+    ) -> RawSplit:
         def name(index: int) -> str:
             return str(files[index])
 
         def contents(indices: Indices) -> Iterator[Callable[[], bytes]]:
             return (partial(read_picture, files[i], self.root, str(files[i])) for i in indices)
 
+        decode = Pictures(contents, name, self.config).decode
         return RawSplit(
-            np.array([numbers[name] for _, name in found.files], dtype=np.int64),
-            Pictures(contents, name, self.config).decode,
-            name,
-            names,
-            notes=tuple(found.notes),
+            labels, decode, name, classes, notes=notes,
             files=lambda: ((str(file.relative_to(self.root)), file) for file in files),
-        )
+        )  # fmt: skip
 
     @cached_property
     def _folders(self) -> dict[SplitName, Path]:
         """The folder of each split; the whole is the training split where there are none."""
         tops = [path for path in _subfolders(self.root) if any(pictures_below(path))]
         named = [path for path in tops if path.name.lower() in SPLIT_NAMES]
-        with_classes = [path for path in named if _subfolders(path)]
+        labelled = self._label_file(self.root) is not None  # then no folder is a class
+        with_classes = [
+            path for path in named if labelled or _subfolders(path) or self._label_file(path)
+        ]
         if not with_classes:
             return {"train": self.root}
+        what = LABEL_FILES[0] if self._label_file(with_classes[0]) else "folders of classes"
         others = [path.name for path in tops if path not in with_classes]
         if flat := [name for name in others if name.lower() in SPLIT_NAMES]:
             raise DataError(
-                f"{self.root / flat[0]} has no folders of classes, as {with_classes[0].name} has",
+                f"{self.root / flat[0]} has no {what}, as {with_classes[0].name} has",
                 hint="images of every split need labels: move those without elsewhere",
             )
         if others:
@@ -151,19 +192,27 @@ def pictures_below(folder: Path) -> Iterator[Path]:
             yield file
 
 
-def _pictures_in(split: Path, root: Path) -> _Found:
+def _pictures_in(split: Path, root: Path, flat: bool = False) -> _Found:
+    """What there is.
+
+    Args:
+        flat: whether pictures need be in no folder, and a label file beside them is no other file.
+    """
     files: list[tuple[Path, str]] = []
     hidden = others = 0
     for name, file in _walk(split, root):
         if _is_hidden(file):
             hidden += 1
-        elif name is None or file.suffix.lower() not in SUFFIXES:
+        elif flat and file.name in LABEL_FILES and file.parent in (split, root):
+            continue
+        elif (name is None and not flat) or file.suffix.lower() not in SUFFIXES:
             others += 1
         else:
-            files.append((file, name))
-    folders = {path.name for path in _subfolders(split)}
+            files.append((file, name or ""))
+    folders = set() if flat else {path.name for path in _subfolders(split)}
     empty = folders - {name for _, name in files}
-    return _Found(tuple(sorted(files)), hidden, others, tuple(sorted(empty)))
+    where = "" if flat else _Found.where
+    return _Found(tuple(sorted(files)), hidden, others, tuple(sorted(empty)), where)
 
 
 def _walk(split: Path, root: Path) -> Iterator[tuple[str | None, Path]]:

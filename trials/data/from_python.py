@@ -16,7 +16,8 @@ from PIL import Image, ImageOps
 from trials.atomic_file import atomic_write
 from trials.data.archives import ARRAYS, certain_layout
 from trials.data.images import DataConfig, DataError, Images
-from trials.data.labels import checked_labels, numbered
+from trials.data.labels import numbered
+from trials.data.many_labels import by_name, labels_of_array
 from trials.data.pictures import is_grey, resized
 from trials.data.raw_split import RawSplit, SplitName
 from trials.data.tables import split_of_table
@@ -36,7 +37,7 @@ PythonData = MapDataset | tuple[Any, Any] | Mapping[str, Any]
 
 Images are uint8, or floats from 0 to 1, which are rounded to uint8. Where their shape does not tell
 the layout, arrays and pictures are (N, H, W, C), tensors (N, C, H, W) as PyTorch has them. Labels
-are integers from 0, or names.
+are integers from 0, or names; or (N, classes) with a 1 for each class that an image has.
 """
 
 Arrays = dict[str, NDArray[Any]]
@@ -92,7 +93,7 @@ def arrays_of(data: PythonData, config: DataConfig = _AS_IT_IS) -> Arrays:
         arrays[of_images] = _images(raw)
         # By the names of the training classes, where there are any: another split may count others.
         named = train.classes is not None and raw is not train
-        arrays[of_labels] = numbered(raw, train.classes or (), config) if named else raw.labels
+        arrays[of_labels] = _by_name(raw, train.classes or (), config) if named else raw.labels
     return _with_classes(train, arrays)
 
 
@@ -100,8 +101,12 @@ def _with_classes(raw: RawSplit, arrays: Arrays) -> Arrays:
     """The arrays, with the names that integer labels count."""
     if raw.classes is None:
         return arrays
-    numbered(raw, raw.classes, DataConfig(""))  # whether each label is one of them
+    _by_name(raw, raw.classes, DataConfig(""))  # whether each label is one of them
     return arrays | {"classes": np.asarray(raw.classes)}
+
+
+def _by_name(raw: RawSplit, names: tuple[str, ...], config: DataConfig) -> NDArray[Any]:
+    return by_name(raw, names) if raw.labels.ndim == 2 else numbered(raw, names, config)
 
 
 def _images(raw: RawSplit) -> Images:
@@ -129,16 +134,12 @@ def _split(data: MapDataset | tuple[Any, Any], config: DataConfig) -> RawSplit:
         images, labels = _batch(data[0]), _array(data[1], "the labels")
     else:
         images, labels = _items(data, config)
-    if labels.shape != (len(images),):
-        raise DataError(
-            f"labels must be {len(images)} integers or names; "
-            f"got {labels.dtype} of shape {labels.shape}"
-        )
-    return RawSplit(
-        checked_labels(labels, "the labels"),
-        lambda indices: (images[index] for index in indices),
-        lambda index: f"data[{index}]",
-    )
+
+    def name(index: int) -> str:
+        return f"data[{index}]"
+
+    labels = labels_of_array(labels, len(images), "the labels", name)
+    return RawSplit(labels, lambda indices: (images[index] for index in indices), name)
 
 
 def _is_table(data: object) -> bool:

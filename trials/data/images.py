@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
+ManyLabels = NDArray[np.uint8]
+AnyLabels = Labels | ManyLabels
 
 CHUNK = 2**24
 """Bytes of images that are looked at together."""
@@ -89,10 +91,13 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class Split:
-    """Images (N, H, W, C), uint8, and labels (N,)."""
+    """Images (N, H, W, C), uint8, and labels (N,).
+
+    Where an image may have many labels, or none, they are (N, classes), uint8: 1 for each it has.
+    """
 
     images: Images | ImageFile
-    labels: Labels
+    labels: AnyLabels
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -115,8 +120,9 @@ class DataSummary:
         mean: of each channel of the training images, in units of 0 to 255.
         std: standard deviation of each channel, in the same units.
         images: in the training and in the validation split.
-        majority: share of the most frequent class in the validation split; None in studies of
-            versions that did not keep it.
+        majority: share of the most frequent class in the validation split; None where images have
+            many labels, and in studies of versions that did not keep it.
+        many_labels: whether an image may have several labels, or none.
     """
 
     fingerprint: str
@@ -125,6 +131,7 @@ class DataSummary:
     std: tuple[float, ...]
     images: tuple[int, int]
     majority: float | None = None
+    many_labels: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,14 +153,22 @@ class ImageData:
     notes: tuple[str, ...] = ()
 
     @property
+    def many_labels(self) -> bool:
+        """Whether an image may have several labels, or none."""
+        return self.train.labels.ndim == 2
+
+    @property
     def class_counts(self) -> NDArray[np.int64]:
         """Training images of each class, (C,)."""
-        return np.bincount(self.train.labels, minlength=len(self.classes))
+        return count_images(self.train.labels, len(self.classes))
 
     @property
     def imbalanced(self) -> bool:
-        """Whether a class has more than three times another's images: accuracy tells less then."""
-        return bool(self.class_counts.max() > 3 * self.class_counts.min())
+        """Whether a class has more than three times another's images: accuracy tells less then.
+
+        Where images have many labels there is no accuracy.
+        """
+        return not self.many_labels and bool(self.class_counts.max() > 3 * self.class_counts.min())
 
     @property
     def majority(self) -> float:
@@ -183,5 +198,14 @@ class ImageData:
             self.mean,
             self.std,
             (len(self.train), len(self.validation)),
-            self.majority,
+            None if self.many_labels else self.majority,
+            self.many_labels,
         )
+
+
+def count_images(labels: AnyLabels, classes: int) -> NDArray[np.int64]:
+    """Images of each class, (C,)."""
+    if labels.ndim == 2:
+        counts: NDArray[np.int64] = labels.sum(axis=0, dtype=np.int64)
+        return counts
+    return np.bincount(labels, minlength=classes)

@@ -61,7 +61,9 @@ def class_names(raw: RawSplit, config: DataConfig) -> tuple[str, ...]:
     if len(raw.labels) == 0:
         raise DataError("there are no images")
     names = raw.classes
-    if names is None:
+    if raw.labels.ndim == 2:
+        names = _columns(raw, config)
+    elif names is None:
         names = _counted(raw, config) if raw.labels.dtype.kind == "i" else _distinct(raw)
     if config.classes is not None and len(names) != config.classes:
         raise DataError(
@@ -69,6 +71,28 @@ def class_names(raw: RawSplit, config: DataConfig) -> tuple[str, ...]:
         )
     if len(names) < 2:
         raise DataError(f"a data set has at least 2 classes; this one has {len(names)}")
+    return names
+
+
+def _columns(raw: RawSplit, config: DataConfig) -> tuple[str, ...]:
+    """Of images with many labels."""
+    images, count = raw.labels.shape
+    total = int(raw.labels.sum(dtype=np.int64))
+    used = int(raw.labels.any(axis=0).sum())
+    if total == 0:
+        raise DataError("no image has a label")
+    if raw.classes is None and count > images:
+        raise DataError(
+            f"{images} images have labels up to {count - 1}, which cannot be numbers of classes",
+            hint="labels count classes from 0; is this a column of something else?",
+        )
+    names = raw.classes or tuple(map(str, range(max(count, config.classes or 0))))
+    if used > max(2, total // 2):
+        raise DataError(
+            f"{total} labels of {images} images have {used} different names, "
+            f"such as {', '.join(map(repr, names[:3]))}",
+            hint="most labels are alone in their class; is this a column of something else?",
+        )
     return names
 
 
@@ -108,6 +132,12 @@ def numbered(raw: RawSplit, names: tuple[str, ...], config: DataConfig) -> Label
     """
     labels = raw.labels
     own = raw.classes
+    if labels.ndim == 2:
+        index = int((labels.sum(axis=1, dtype=np.int64) != 1).argmax())
+        raise DataError(
+            f"{raw.name(index)}: {labels[index].sum()} labels, and every training image has one",
+            hint="label all splits alike",
+        )
     if labels.dtype.kind == "i":
         _check_range(raw, len(own or names), config)
         if own is None and names != tuple(map(str, range(len(names)))):

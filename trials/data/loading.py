@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,18 @@ from PIL import Image
 
 from trials.data.decoding import Watch, decode, unwatched
 from trials.data.image_file import ImageFile
-from trials.data.images import DataConfig, DataError, ImageData, Images, Labels, Split, chunks
+from trials.data.images import (
+    AnyLabels,
+    DataConfig,
+    DataError,
+    ImageData,
+    Images,
+    Split,
+    chunks,
+    count_images,
+)
 from trials.data.labels import class_names, numbered
+from trials.data.many_labels import by_name, one_label_each
 from trials.data.raw_split import Indices, RawSplit, SplitName, no_split
 from trials.data.sources import open_source, stratified
 
@@ -20,35 +31,50 @@ SPLIT_SEED = 0
 """Of the validation split and of ``limit``: the same images in every study of a data set."""
 
 
-def probe(config: DataConfig) -> tuple[tuple[int, int, int], int]:
-    """(channels, height, width) of the first image and the number of classes.
+class Probe(NamedTuple):
+    """What a network has to fit.
+
+    Attributes:
+        input_shape: (channels, height, width) of the first image.
+        classes: their number.
+        many_labels: whether an image may have several labels, or none; None where that is not
+            known before the labels are read.
+    """
+
+    input_shape: tuple[int, int, int]
+    classes: int
+    many_labels: bool | None
+
+
+def probe(config: DataConfig) -> Probe:
+    """What can be told without the images, but the first, and where it is configured without any.
 
     Raises:
         DataError: the source cannot be read.
     """
     if config.shape and config.classes:
-        return config.shape, config.classes
-    source = open_source(config)
-    raw = source.read("train")
+        return Probe(config.shape, config.classes, None)
+    raw = one_label_each(open_source(config).read("train"))
     classes = len(class_names(raw, config))
     height, width, channels = next(raw.images(np.array([0]))).shape
-    return (channels, height, width), classes
+    return Probe((channels, height, width), classes, raw.labels.ndim == 2)
 
 
 def load(config: DataConfig, watch: Watch = unwatched) -> ImageData:
     """Read and check the images that a search may see.
 
     The validation split is the source's own, or else a fraction of each class of its training
-    split.
+    split. Images may have many labels, or none, unless every training image has exactly one.
 
     Raises:
         DataError: an unreadable image, mixed sizes, labels out of range, a class that is missing
             from a split; the message names the file or row.
     """
     source = open_source(config)
-    raw = source.read("train")
+    raw = one_label_each(source.read("train"))
     names = class_names(raw, config)
-    labels = numbered(raw, names, config)
+    many = raw.labels.ndim == 2
+    labels = _labels(raw, names, config, many)
     indices = _limited(raw, labels, config)
     labels = labels[indices]
     notes = list(raw.notes)
@@ -64,6 +90,8 @@ def load(config: DataConfig, watch: Watch = unwatched) -> ImageData:
         parts = [indices[~held_out], indices[held_out]]
         images, others = decode(raw, parts, config, watch=watch)
         train, validation = Split(images, labels[~held_out]), Split(others, labels[held_out])
+    if many and not validation.labels.any():
+        raise DataError("no validation image has a label: there is nothing to judge a network by")
     mean, std = _statistics(train.images)
     if config.resize:
         height, width = config.resize.size
@@ -78,7 +106,10 @@ def load_test(config: DataConfig, data: ImageData, watch: Watch = unwatched) -> 
     Raises:
         DataError: there is none, or it does not fit the training split.
     """
-    return _whole_split("test", data.classes, data.train, config, watch)
+    test = _whole_split("test", data.classes, data.train, config, watch)
+    if not test.labels.any() and data.many_labels:
+        raise DataError("no test image has a label: there is nothing to judge a network by")
+    return test
 
 
 def check_test_split(config: DataConfig) -> None:
@@ -103,6 +134,8 @@ def _described(data: ImageData) -> Iterator[str]:
     each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     shape = " x ".join(map(str, data.input_shape))
     yield f"{len(data.classes)} classes of {each} training images, {shape}"
+    if data.many_labels:
+        yield from _described_labels(data)
     if data.imbalanced:
         share = f"{data.majority:.1%} of the validation images are of one class"
         yield f"{share}: balanced accuracy is measured, too"
@@ -111,9 +144,19 @@ def _described(data: ImageData) -> Iterator[str]:
         yield f"no validation images of {missing}"
 
 
+def _described_labels(data: ImageData) -> Iterator[str]:
+    """Of images with many labels."""
+    each = data.train.labels.sum(axis=1, dtype=np.int64)
+    yield f"{each.mean():.1f} labels an image"
+    if without := int((each == 0).sum()):
+        yield f"{without:,} training image{'' if without == 1 else 's'} without a label"
+    if missing := missing_classes(data.train, data):
+        yield f"no training images of {missing}"
+
+
 def missing_classes(split: Split, data: ImageData) -> str:
     """Names of the classes that a split has no image of."""
-    counts = np.bincount(split.labels, minlength=len(data.classes))
+    counts = count_images(split.labels, len(data.classes))
     names = [name for name, count in zip(data.classes, counts, strict=True) if count == 0]
     return ", ".join(names[:10]) + (f" and {len(names) - 10} others" if len(names) > 10 else "")
 
@@ -131,11 +174,23 @@ def check_batch_size(data: ImageData, batch_size: int) -> None:
         )
 
 
-def _held_out(labels: Labels, names: tuple[str, ...], config: DataConfig) -> NDArray[np.bool_]:
+def _labels(raw: RawSplit, names: tuple[str, ...], config: DataConfig, many: bool) -> AnyLabels:
+    """By the training images' classes; where these have many labels, (N, C)."""
+    if not many:
+        return numbered(one_label_each(raw), names, config)
+    if raw.labels.ndim == 2:
+        return by_name(raw, names)
+    labels = np.zeros((len(raw.labels), len(names)), np.uint8)
+    labels[np.arange(len(labels)), numbered(raw, names, config)] = 1
+    return labels
+
+
+def _held_out(labels: AnyLabels, names: tuple[str, ...], config: DataConfig) -> NDArray[np.bool_]:
     """Which images validate, (N,): some of every class, and not all of any."""
     held_out = stratified(labels, config.validation, np.random.default_rng(SPLIT_SEED))
+    left = count_images(labels[~held_out], len(names))
     for label, name in enumerate(names):
-        if not (labels[~held_out] == label).any():
+        if labels.ndim == 1 and left[label] == 0:
             raise DataError(
                 f"class {name} has only {int((labels == label).sum())} images, "
                 f"which leaves none to train on with validation: {config.validation}",
@@ -154,7 +209,7 @@ def _whole_split(
     raw = source.read(split)
     if len(raw.labels) == 0:
         raise DataError(f"the {split} split of {source.location} has no images")
-    labels = numbered(raw, names, config)
+    labels = _labels(raw, names, config, many=train.labels.ndim == 2)
     (images,) = decode(raw, [np.arange(len(labels))], config, of_training=True, watch=watch)
     return Split(images, labels)
 
@@ -184,9 +239,14 @@ def _cached(splits: Iterable[Split]) -> Iterator[str]:
         yield f"cached {path.stat().st_size / 1e9:,.1f} GB in {path}"
 
 
-def _check_classes(labels: Labels, names: tuple[str, ...], config: DataConfig, least: int) -> None:
+def _check_classes(
+    labels: AnyLabels, names: tuple[str, ...], config: DataConfig, least: int
+) -> None:
+    """Of many labels, one that no image has is said, and no error: see `describe`."""
+    if labels.ndim == 2:
+        return
     purpose = "one to train on and one to validate" if least == 2 else "one to train on"
-    counts = np.bincount(labels, minlength=len(names))
+    counts = count_images(labels, len(names))
     for name, count in zip(names, counts, strict=True):
         if count < least:
             raise DataError(
@@ -195,7 +255,7 @@ def _check_classes(labels: Labels, names: tuple[str, ...], config: DataConfig, l
             )
 
 
-def _limited(raw: RawSplit, labels: Labels, config: DataConfig) -> Indices:
+def _limited(raw: RawSplit, labels: AnyLabels, config: DataConfig) -> Indices:
     """Indices in use: all, or ``limit`` of them with every class in proportion."""
     if config.limit is None or raw.limited:
         return np.arange(len(labels))
@@ -203,6 +263,8 @@ def _limited(raw: RawSplit, labels: Labels, config: DataConfig) -> Indices:
         raise DataError(
             f"limit {config.limit} is more than the {len(labels)} training images", "limit"
         )
+    if labels.ndim == 2:
+        return _limited_many(labels, config.limit)
     order = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
     # Rank of each image within its class, as a fraction: the smallest fractions come first.
     rank = np.empty(len(labels))
@@ -210,3 +272,11 @@ def _limited(raw: RawSplit, labels: Labels, config: DataConfig) -> Indices:
         members = order[labels[order] == label]
         rank[members] = (np.arange(len(members)) + 0.5) / len(members)
     return np.sort(np.argsort(rank, kind="stable")[: config.limit])
+
+
+def _limited_many(labels: AnyLabels, limit: int) -> Indices:
+    """So many images, of each label about its share."""
+    rng = np.random.default_rng(SPLIT_SEED)
+    chosen = stratified(labels, limit / len(labels), rng)
+    first, others = map(rng.permutation, (np.flatnonzero(chosen), np.flatnonzero(~chosen)))
+    return np.sort(np.concatenate((first, others))[:limit])

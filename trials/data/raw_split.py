@@ -21,10 +21,12 @@ class RawSplit:
     """Labels, and images that are decoded on demand.
 
     Attributes:
-        labels: (N,), as they are stored: integers or strings.
+        labels: (N,), as they are stored: integers or strings; or, of images with many labels or
+            none, (N, C) uint8: 1 for each class that an image has.
         images: decodes the images of these indices, in order: (H, W, C) uint8 each.
         name: the file or row of an index, for messages.
-        classes: names that integers count from 0; None where there are only the labels.
+        classes: names that integers count from 0, or of the columns; None where there are only the
+            labels.
         limited: whether ``limit`` has been kept to, as where so many images were generated.
         notes: what of the source was left out or changed, in words.
         files: that images are decoded from, by names that do not change where their folder is

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from trials.data.archives import ArchiveSource
 from trials.data.folders import FolderSource
-from trials.data.images import DataConfig, DataError, Images, Labels
+from trials.data.images import AnyLabels, DataConfig, DataError, Images
+from trials.data.many_labels import stratified_many
 from trials.data.raw_split import RawSplit, Source, SplitName, require
 from trials.data.tables import TableSource
 
@@ -54,8 +55,10 @@ def open_source(config: DataConfig) -> Source:
     return source
 
 
-def stratified(labels: Labels, fraction: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+def stratified(labels: AnyLabels, fraction: float, rng: np.random.Generator) -> NDArray[np.bool_]:
     """A mask with this fraction of each class, at least one image of it."""
+    if labels.ndim == 2:
+        return stratified_many(labels, fraction, rng)
     chosen = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))

@@ -9,8 +9,12 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from trials.data.images import DataConfig, DataError
 from trials.data.labels import checked_labels
+from trials.data.many_labels import labels_of_lists
 from trials.data.pictures import MAX_BYTES, Pictures, read_picture
 from trials.data.raw_split import Indices, RawSplit, SplitName, require
 
@@ -19,7 +23,7 @@ _ROWS = 100
 
 
 class TableSource:
-    """A column of images and one of labels, integers or names.
+    """A column of images and one of labels: integers, names, or lists of either.
 
     Args:
         kind: ``parquet`` or ``hub``.
@@ -116,7 +120,7 @@ def split_of_table(
     image_column = _column("image", table, _image_columns(table), location, config)
     label_column = _column("label", table, _label_columns(table), location, config)
     # Through the table's order of rows, which is another one where it was shuffled.
-    labels = table.select_columns([label_column]).with_format("arrow")[:][label_column]
+    stored = table.select_columns([label_column]).with_format("arrow")[:][label_column]
     encoded = _encoded(table, image_column, location)
 
     def name(index: int) -> str:
@@ -127,13 +131,36 @@ def split_of_table(
         stored = (picture for batch in rows for picture in batch[image_column])
         return map(partial, repeat(_content), stored, repeat(folder), map(name, indices))
 
-    return RawSplit(
-        checked_labels(labels.to_numpy(), f"column {label_column}"),
-        Pictures(contents, name, config).decode,
-        name,
-        _names(table.features[label_column]),
-        notes=notes,
-    )
+    labels, classes = _labels(stored, table.features[label_column], label_column, name)
+    decode = Pictures(contents, name, config).decode
+    return RawSplit(labels, decode, name, classes, notes=notes)
+
+
+def _labels(
+    stored: Any,  # noqa: ANN401  # `pyarrow` is untyped
+    feature: object,
+    column: str,
+    name: Callable[[int], str],
+) -> tuple[NDArray[Any], tuple[str, ...] | None]:
+    """Labels of a column, (N,) or of lists (N, C), and the classes that it names."""
+    what, items = f"column {column}", _items(feature)
+    if items is None:
+        return checked_labels(stored.to_numpy(), what), _names(feature)
+    if stored.null_count:
+        missing = f"{stored.null_count} of {len(stored)} lists are missing"
+        raise DataError(f"{what}: {missing}", hint="the list of an image without a label is empty")
+    lists = stored.combine_chunks()
+    values = lists.flatten().to_numpy(zero_copy_only=False)
+    lengths = lists.value_lengths().to_numpy().astype(np.int64)
+    return labels_of_lists(lengths, values, _names(items), what, name)
+
+
+def _items(feature: object) -> object | None:
+    """What the lists of a column hold; None of a column of something else."""
+    import datasets
+
+    lists = (datasets.List, datasets.LargeList)
+    return feature.feature if isinstance(feature, lists) else None
 
 
 def _names(feature: object) -> tuple[str, ...] | None:
@@ -216,15 +243,25 @@ def _image_columns(table: Any) -> list[str]:  # noqa: ANN401  # `datasets` is un
 
 
 def _label_columns(table: Any) -> list[str]:  # noqa: ANN401  # `datasets` is untyped
-    """Columns of class labels; where there is none, those of integers, or else of names."""
+    """Columns of class labels; where there is none, those of integers, or else of names.
+
+    Then those of lists of the same.
+    """
     import datasets
 
-    def of_types(*types: str) -> list[str]:
-        return [n for n in table.features if getattr(table.features[n], "dtype", "") in types]
-
-    named = [n for n in table.features if isinstance(table.features[n], datasets.ClassLabel)]
-    integers = of_types(*(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
-    return named or integers or of_types("string", "large_string", "bool")
+    numbers = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+    single = {name: feature for name, feature in table.features.items() if not _items(feature)}
+    many = {name: item for name, f in table.features.items() if (item := _items(f))}
+    for columns in (single, many):
+        named = [name for name, f in columns.items() if isinstance(f, datasets.ClassLabel)]
+        if named:
+            return named
+    for columns in (single, many):
+        for types in (numbers, ["string", "large_string", "bool"]):
+            found = [name for name, f in columns.items() if getattr(f, "dtype", "") in types]
+            if found:
+                return found
+    return []
 
 
 def _first_line(error: Exception) -> str:

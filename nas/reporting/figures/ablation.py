@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from nas.reporting.figures.style import SERIES, band, styled
+from nas.space.objectives import OBJECTIVES
 from nas.statistics.paired import paired_intervals
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
@@ -30,7 +31,7 @@ class Level:
     """One choice.
 
     Attributes:
-        curve: validation accuracy after each epoch, mean over arms and seeds.
+        curve: the score after each epoch, mean over arms and seeds.
         lower: of the 95% interval of each epoch's mean over seeds, what a seed does to all choices
             taken out.
         upper: of the same interval.
@@ -49,12 +50,14 @@ class AblationInfo:
     Attributes:
         arms: of each choice.
         seeds: that all these arms have.
+        score: name of the objective that arms are judged by.
     """
 
     axis: Axis
     arms: int
     seeds: int
     levels: tuple[Level, ...]
+    score: str = "accuracy"
 
 
 def ablation_info(results: StudyResults, axis: Axis) -> AblationInfo | None:
@@ -78,7 +81,8 @@ def ablation_info(results: StudyResults, axis: Axis) -> AblationInfo | None:
             for level in levels
         ]
     ).mean(axis=1)
-    return AblationInfo(axis, len(full), len(seeds), tuple(_levels(levels, curves)))
+    found = tuple(_levels(levels, curves))
+    return AblationInfo(axis, len(full), len(seeds), found, results.score)
 
 
 def _levels(names: Iterable[str], curves: NDArray[np.float64]) -> Iterator[Level]:
@@ -116,7 +120,7 @@ def _split(architecture: Architecture, axis: Axis) -> tuple[str, object]:
 
 
 def _curve(measurement: Measurement) -> list[float]:
-    return [accuracy for _, _, accuracy in measurement.curve]
+    return [score for _, _, score in measurement.curve]
 
 
 def plot_ablation(info: AblationInfo) -> go.Figure:
@@ -140,7 +144,7 @@ def plot_ablation(info: AblationInfo) -> go.Figure:
         f"{info.axis.capitalize()}<br><sub>mean and 95% interval over {info.seeds} seeds, "
         f"{info.arms} {'arm' if info.arms == 1 else 'arms'} of each</sub>",
         "epoch",
-        "validation accuracy",
+        OBJECTIVES[info.score].title,
     )
     figure.update_xaxes(dtick=max(1, len(info.levels[0].curve) // 10))
     return figure

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from nas.reporting.figures.style import ACCENT, MUTED, band, styled
+from nas.space.objectives import OBJECTIVES
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
     from nas.analysis.results import StudyResults
@@ -25,7 +26,7 @@ COLUMNS = 3
 
 @dataclass(frozen=True)
 class ArmCurve:
-    """Validation accuracy after each epoch.
+    """The score after each epoch.
 
     Attributes:
         deviation: over the seeds; zero of a single one.
@@ -42,6 +43,7 @@ class ArmCurvesInfo:
     """A curve for each arm by the screening seeds, controls left out, the most accurate first."""
 
     curves: tuple[ArmCurve, ...]
+    score: str = "accuracy"
 
 
 def arm_curves_info(results: StudyResults) -> ArmCurvesInfo:
@@ -49,7 +51,7 @@ def arm_curves_info(results: StudyResults) -> ArmCurvesInfo:
     curves: dict[str, list[tuple[float, ...]]] = {}
     for training in results.trainings:
         if training.stage == "screening" and training.is_complete and not training.control_of:
-            curve = tuple(accuracy for _, _, accuracy in training.measurement.curve)
+            curve = tuple(score for _, _, score in training.measurement.curve)
             curves.setdefault(training.arm, []).append(curve)
     arms = [
         ArmCurve(
@@ -63,7 +65,7 @@ def arm_curves_info(results: StudyResults) -> ArmCurvesInfo:
         )
         for arm, trainings in curves.items()
     ]
-    return ArmCurvesInfo(tuple(sorted(arms, key=lambda curve: -curve.mean[-1])))
+    return ArmCurvesInfo(tuple(sorted(arms, key=lambda curve: -curve.mean[-1])), results.score)
 
 
 def plot_arm_curves(info: ArmCurvesInfo) -> go.Figure:
@@ -102,7 +104,7 @@ def plot_arm_curves(info: ArmCurvesInfo) -> go.Figure:
     figure.update_xaxes(dtick=max(1, max((len(c.mean) for c in shown), default=1) // 5))
     for column in range(1, COLUMNS + 1):
         figure.update_xaxes(title="epoch", row=rows, col=column)
-    figure.update_yaxes(title="accuracy", col=1)
+    figure.update_yaxes(title=OBJECTIVES[info.score].noun, col=1)
     return figure
 
 

@@ -19,7 +19,7 @@ PERCENTILES = (90, 50, 10)
 
 @dataclass(frozen=True)
 class AttainmentInfo:
-    """For each percentile the (accuracy, MACs) that so many of the seeds' fronts reach.
+    """For each percentile the (score, MACs) that so many of the seeds' fronts reach.
 
     Attributes:
         seeds: that confirmed all arms.
@@ -27,6 +27,7 @@ class AttainmentInfo:
 
     seeds: int
     surfaces: tuple[tuple[int, tuple[tuple[float, float], ...]], ...]
+    score: str = "accuracy"
 
 
 def attainment_info(results: StudyResults) -> AttainmentInfo | None:
@@ -45,6 +46,7 @@ def attainment_info(results: StudyResults) -> AttainmentInfo | None:
             for percentile in PERCENTILES
             for surface in [attainment_surface(fronts, percentile)]
         ),
+        results.score,
     )
 
 
@@ -64,7 +66,7 @@ def plot_attainment(info: AttainmentInfo) -> go.Figure:
         figure,
         f"Attainment of the confirmed front over {info.seeds} seeds",
         OBJECTIVES["macs"].title,
-        OBJECTIVES["accuracy"].title,
+        OBJECTIVES[info.score].title,
     )
     figure.update_xaxes(type="log")
     return figure

@@ -61,7 +61,7 @@ def study_figures(
         "front": plot_front(front_info(records, results)),
         "hypervolume": plot_hypervolume(hypervolume_info(records)),
         "segments": plot_segments(segments_info(records)),
-        "importance": plot_importance(importance_info(importances)),
+        "importance": plot_importance(importance_info(importances, records.objectives[0])),
         "curves": plot_curves(curves_info(records)),
     }
     if confusion is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 
 from nas.reporting.figures.style import SERIES, styled
+from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
@@ -16,9 +17,10 @@ if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
 
 @dataclass(frozen=True)
 class CurvesInfo:
-    """Validation accuracy after each epoch, by trial of the front, cheapest first."""
+    """The score after each epoch, by trial of the front, cheapest first."""
 
     curves: tuple[tuple[str, tuple[float, ...]], ...]
+    score: str = "accuracy"
 
 
 def curves_info(records: Records) -> CurvesInfo:
@@ -27,7 +29,8 @@ def curves_info(records: Records) -> CurvesInfo:
         tuple(
             (f"trial {trial.number}, {format_count(trial.macs)} MACs", trial.curve)
             for trial in records.front
-        )
+        ),
+        records.score,
     )
 
 
@@ -44,6 +47,6 @@ def plot_curves(info: CurvesInfo) -> go.Figure:
             marker={"size": 5},
             hovertemplate=f"{name}, epoch %{{x}}: %{{y:.4f}}<extra></extra>",
         )
-    styled(figure, "Learning curves of the front", "epoch", "validation accuracy")
+    styled(figure, "Learning curves of the front", "epoch", OBJECTIVES[info.score].title)
     figure.update_xaxes(dtick=max(1, max((len(c) for _, c in info.curves), default=1) // 10))
     return figure

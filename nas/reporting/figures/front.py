@@ -83,7 +83,7 @@ def front_info(records: Records, results: StudyResults | None = None) -> FrontIn
 
 def _point(records: Records, trial: TrialRecord) -> FrontPoint:
     costs = trial.values[1:] or (float(trial.macs),)
-    told = dict.fromkeys(("accuracy", "macs", "params", *records.objectives))
+    told = dict.fromkeys((records.score, "macs", "params", *records.objectives))
     return FrontPoint(
         trial.number,
         trial.values[0],
@@ -138,7 +138,7 @@ def plot_front(info: FrontInfo) -> go.Figure:
     )
     _add_confirmed(figure, info.front)
     goal = OBJECTIVES[info.goal]
-    heading = "<br>".join((f"{goal.noun.capitalize()} against cost", *_legend_of_bars(info)))
+    heading = "<br>".join((f"{goal.headline} against cost", *_legend_of_bars(info)))
     styled(figure, heading, OBJECTIVES[info.cost].title, goal.title)
     figure.update_xaxes(type="log", tickangle=0, **_ticks(info))
     return figure

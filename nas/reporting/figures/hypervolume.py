@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from nas.reporting.figures.style import ACCENT, styled
+from nas.space.objectives import OBJECTIVES
 from nas.statistics.pareto import hypervolume, reference_point
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
@@ -26,10 +27,12 @@ class HypervolumeInfo:
         reference: accuracy and costs of a point that is worse than every trial; accuracy alone
             where there is one objective.
         shares: after each complete trial.
+        goal: name of the objective that is maximized.
     """
 
     reference: tuple[float, ...]
     shares: tuple[float, ...]
+    goal: str = "accuracy"
 
 
 def hypervolume_info(records: Records) -> HypervolumeInfo:
@@ -38,13 +41,14 @@ def hypervolume_info(records: Records) -> HypervolumeInfo:
     if len(points) == 0:
         return HypervolumeInfo((), ())
     if points.shape[1] == 1:
-        return HypervolumeInfo((0.0,), tuple(np.maximum.accumulate(points[:, 0])))
+        best = tuple(np.maximum.accumulate(points[:, 0]))
+        return HypervolumeInfo((0.0,), best, records.objectives[0])
     reference = reference_point(points[:, 1:])
     box = prod(reference[1:])
     shares = tuple(
         hypervolume(points[: count + 1], reference) / box for count in range(len(points))
     )
-    return HypervolumeInfo(reference, shares)
+    return HypervolumeInfo(reference, shares, records.objectives[0])
 
 
 def plot_hypervolume(info: HypervolumeInfo) -> go.Figure:
@@ -58,6 +62,7 @@ def plot_hypervolume(info: HypervolumeInfo) -> go.Figure:
         hovertemplate="after %{x} trials: %{y:.4f}<extra></extra>",
     )
     costly = len(info.reference) > 1
-    title = "Hypervolume over trials" if costly else "Best accuracy over trials"
-    unit = "share of cost x accuracy covered" if costly else "validation accuracy"
+    goal = OBJECTIVES[info.goal]
+    title = "Hypervolume over trials" if costly else f"Best {goal.noun} over trials"
+    unit = f"share of cost x {goal.noun} covered" if costly else goal.title
     return styled(figure, title, "complete trials", unit)

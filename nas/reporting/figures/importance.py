@@ -1,4 +1,4 @@
-"""Which choices the accuracy depended on."""
+"""Which choices the objective that is maximized depended on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 
 from nas.reporting.figures.style import ACCENT, INK, styled
+from nas.space.objectives import OBJECTIVES
 
 if TYPE_CHECKING:  # a figure needs what was found, not what finds it
     from nas.study.importances import Importance
@@ -16,14 +17,19 @@ if TYPE_CHECKING:  # a figure needs what was found, not what finds it
 
 @dataclass(frozen=True)
 class ImportanceInfo:
-    """Share of the accuracy's variance by parameter (fANOVA), largest first."""
+    """Share of the goal's variance by parameter (fANOVA), largest first.
+
+    Attributes:
+        goal: name of the objective that is maximized.
+    """
 
     shares: tuple[Importance, ...]
+    goal: str = "accuracy"
 
 
-def importance_info(importances: Sequence[Importance]) -> ImportanceInfo:
+def importance_info(importances: Sequence[Importance], goal: str = "accuracy") -> ImportanceInfo:
     """What the figure shows."""
-    return ImportanceInfo(tuple(sorted(importances, key=lambda found: -found.share)))
+    return ImportanceInfo(tuple(sorted(importances, key=lambda found: -found.share)), goal)
 
 
 def plot_importance(info: ImportanceInfo) -> go.Figure:
@@ -47,7 +53,7 @@ def plot_importance(info: ImportanceInfo) -> go.Figure:
         customdata=[(row.lower, row.upper) for row in rows],
         hovertemplate="%{y}: %{x:.3f}, %{customdata[0]:.3f} to %{customdata[1]:.3f}<extra></extra>",
     )
-    title = "Importance of each choice for the accuracy"
+    title = f"Importance of each choice for the {OBJECTIVES[info.goal].noun}"
     about = "<sub>fANOVA; lines: 95% interval over trials drawn again</sub>"
     styled(figure, f"{title}<br>{about}", "share of variance", "")
     figure.update_layout(height=max(430, 180 + 22 * len(rows)))

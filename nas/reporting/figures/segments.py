@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from nas.architecture.position import block_position
 from nas.reporting.figures.style import SERIES, styled
+from nas.space.objectives import OBJECTIVES
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
     from nas.study.records import Records
@@ -45,6 +46,7 @@ class SegmentsInfo:
 
     choices: tuple[str, ...]
     groups: tuple[SegmentsGroup, ...]
+    score: str = "accuracy"
 
 
 def segments_info(records: Records) -> SegmentsInfo:
@@ -55,7 +57,7 @@ def segments_info(records: Records) -> SegmentsInfo:
         for index, (block, in_channels) in enumerate(trial.architecture.blocks_with_input()):
             point = block.point
             choice = "plain" if point.order == "plain" else str(point.segments)
-            members[index, choice].append((trial.number, trial.validation_accuracy))
+            members[index, choice].append((trial.number, trial.score))
             positions[choice].append(block_position(block, in_channels))
     order = sorted(positions, key=lambda choice: (fmean(positions[choice]), choice))
     groups = tuple(
@@ -66,7 +68,7 @@ def segments_info(records: Records) -> SegmentsInfo:
             members.items(), key=lambda item: (item[0][0], order.index(item[0][1]))
         )
     )
-    return SegmentsInfo(tuple(order), groups)
+    return SegmentsInfo(tuple(order), groups, records.score)
 
 
 def plot_segments(info: SegmentsInfo) -> go.Figure:
@@ -78,10 +80,10 @@ def plot_segments(info: SegmentsInfo) -> go.Figure:
         _add_block(figure, info, block, shift)
     styled(
         figure,
-        "Accuracy against segments<br><sub>points: trials; lines: means of each block; "
-        "costs differ</sub>",
+        f"{OBJECTIVES[info.score].headline} against segments<br><sub>points: trials; lines: means "
+        "of each block; costs differ</sub>",
         "segments, from regular to depthwise separable",
-        "validation accuracy",
+        OBJECTIVES[info.score].title,
     )
     numbers = list(range(len(info.choices)))
     figure.update_xaxes(tickvals=numbers, ticktext=list(info.choices), showgrid=False)

@@ -69,6 +69,7 @@ class SpectrumInfo:
 
     cost: str
     series: tuple[SpectrumSeries, ...]
+    score: str = "accuracy"
 
 
 def spectrum_info(results: StudyResults) -> SpectrumInfo:
@@ -82,6 +83,7 @@ def spectrum_info(results: StudyResults) -> SpectrumInfo:
             for stage in (stages if results.is_design else stages[1:])
             for series in _series(results, stage)
         ),
+        results.score,
     )
 
 
@@ -179,9 +181,10 @@ def plot_spectrum(info: SpectrumInfo) -> go.Figure:
     at = f" at {info.cost}" if info.cost else " (costs differ)"
     styled(
         figure,
-        f"Accuracy{at} along the spectrum<br><sub>mean and 95% interval, what a seed does to all "
-        "arms taken out; squares: ends; hollow: screening seeds, filled: fresh seeds</sub>",
+        f"{OBJECTIVES[info.score].headline}{at} along the spectrum<br><sub>mean and 95% interval, "
+        "what a seed does to all arms taken out; squares: ends; hollow: screening seeds, filled: "
+        "fresh seeds</sub>",
         "log(segments) / log(channels): 0 regular, 1 depthwise separable; plain: no 1x1 step",
-        "validation accuracy",
+        OBJECTIVES[info.score].title,
     )
     return figure

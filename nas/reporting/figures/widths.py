@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from nas.reporting.figures.ablation import uniform_arms
 from nas.reporting.figures.style import SERIES, error_bars, styled
+from nas.space.objectives import OBJECTIVES
 from nas.statistics.paired import paired_intervals
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
@@ -33,6 +34,7 @@ class WidthsInfo:
 
     segments: tuple[str, ...]
     cells: tuple[WidthCell, ...]
+    score: str = "accuracy"
 
 
 def widths_info(results: StudyResults) -> WidthsInfo | None:
@@ -63,6 +65,7 @@ def widths_info(results: StudyResults) -> WidthsInfo | None:
             WidthCell(*cell, fmean(table[i]), float(lower[i]), float(upper[i]))
             for i, cell in enumerate(cells)
         ),
+        results.score,
     )
 
 
@@ -87,7 +90,7 @@ def plot_widths(info: WidthsInfo) -> go.Figure:
         figure,
         "Activation x segment width<br><sub>mean and 95% interval over seeds</sub>",
         "segments, from regular to depthwise separable",
-        "validation accuracy",
+        OBJECTIVES[info.score].title,
     )
     figure.update_xaxes(type="category", categoryorder="array", categoryarray=list(info.segments))
     return figure

@@ -49,7 +49,7 @@ def test_published_accuracies_are_those_of_the_table():
     records = [r for r in study.records.confirmation.trials if r.arm == WINNER]
     expected = fmean(planted.accuracy(record, record.seeds[0]) for record in records)
     assert fmean(row.confirmation) == pytest.approx(expected)
-    table = arms_table(found.rows)
+    table = arms_table(found.rows, found.score)
     cells = dict(zip(table.heads, next(r for r in table.rows if r[0] == WINNER), strict=True))
     assert cells["confirmed"].startswith(f"{100 * expected:.2f} ± ")
     assert cells["test"].startswith(f"{100 * (expected - 0.01):.2f} ± ")

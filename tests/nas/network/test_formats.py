@@ -80,7 +80,7 @@ def test_every_format_is_reported(folder):
     assert sizes["int4"] < sizes["onnx"] / 4
     for report in reports:
         assert report.deviation < (1e-5 if report.format in EXACT else 0.1)
-        assert report.accuracy == pytest.approx(0.9) or report.format not in EXACT
+        assert report.score == pytest.approx(0.9) or report.format not in EXACT
         assert report.latency_ms > 0
 
 
@@ -132,7 +132,7 @@ def test_a_clean_process_computes_the_same(folder, samples, tmp_path):
             if report.format in EXACT:
                 np.testing.assert_allclose(found, expected[:count], atol=1e-5, rtol=1e-5)
         right = (outputs[f"{report.format} 40"].argmax(1) == samples.labels.numpy()).mean()
-        assert report.accuracy == pytest.approx(right), report.format
+        assert report.score == pytest.approx(right), report.format
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -141,7 +141,7 @@ def test_predictions_are_by_the_format_that_is_named(folder, samples, name):
     model = ExportedModel(root / "normalised", name)
     with torch.inference_mode():
         guesses = model.run(samples.normalised(samples.images)).argmax(1)
-    accuracy = next(report.accuracy for report in reports if report.format == name)
+    accuracy = next(report.score for report in reports if report.format == name)
     assert guesses.eq(samples.labels).double().mean() == pytest.approx(accuracy)
 
 
@@ -195,7 +195,7 @@ def test_accuracy_is_that_of_the_validation_images(tmp_path):
     found = []
     export_network(SMALL, network, tmp_path, card=lambda files: found.extend(files) or "",
                    formats=FormatOptions(("pt2",)), samples=samples)  # fmt: skip
-    assert [report.accuracy for report in found] == [expected, expected]
+    assert [report.score for report in found] == [expected, expected]
 
 
 def test_a_format_that_computes_something_else_is_not_kept(tmp_path, monkeypatch):

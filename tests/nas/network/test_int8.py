@@ -77,8 +77,8 @@ def exported(trained, samples, tmp_path_factory):
 def test_its_classes_are_those_of_the_trained_network(trained, samples, exported, padding, stored):
     _, network = trained[padding]
     folder, (source, int8) = exported[padding, stored]
-    assert source.accuracy > 0.8
-    assert int8.accuracy == pytest.approx(source.accuracy - int8.loss.points / 100)
+    assert source.score > 0.8
+    assert int8.score == pytest.approx(source.score - int8.loss.points / 100)
     model = ExportedModel(folder, "int8")
     assert model.takes_stored == stored
     images = samples.images if stored else samples.normalised(samples.images)
