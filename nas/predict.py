@@ -93,7 +93,9 @@ def _print(predictions: Sequence[Prediction], top: int, style: Style) -> None:
     elif style is Style.csv:
         _print_csv(rows, best, top)
     else:
-        table = terminal.plain_table(left=("file", "class"), right=("probability",))
+        many = any(row.labels is not None for row in rows)
+        heads = ("labels", "probabilities") if many else ("class", "probability")
+        table = terminal.plain_table(left=("file", heads[0]), right=(heads[1],))
         table.add_column("then")
         for row, found in zip(rows, best, strict=True):
             table.add_row(*map(escape, _cells(row, found)))

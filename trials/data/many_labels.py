@@ -92,7 +92,7 @@ def labels_of_array(
         values = values.reshape(-1)
     if values.shape[:1] != (images,) or values.ndim > 2:
         raise DataError(
-            f"{what} must be {images} labels; got {values.dtype} of shape {values.shape}",
+            f"{what} must be of {images} images; got {values.dtype} of shape {values.shape}",
             hint=_ARRAYS,
         )
     if values.ndim == 1:

@@ -223,7 +223,7 @@ def test_data_without_a_test_split_cannot_be_confirmed():
         ((np.zeros((4, 8, 8, 3)) - 1, [0, 1, 0, 1]), "floats are from 0 to 1; got -1 to -1"),
         ((np.zeros((4, 8, 8), np.int32), [0, 1, 0, 1]), "images are uint8, or floats from 0 to 1"),
         ((np.zeros((4, 8), np.uint8), [0, 1, 0, 1]), "images are .N, H, W. or .N, H, W, C."),
-        ((np.zeros((4, 8, 8), np.uint8), [0, 1]), "labels must be 4 integers"),
+        ((np.zeros((4, 8, 8), np.uint8), [0, 1]), "labels must be of 4 images"),
         ([(np.zeros((8, 8), np.uint8), 0), (np.zeros((9, 8), np.uint8), 1)], r"data\[1\]: the im"),
         (iter([]), "a map-style data set has a length; list_iterator has none"),
         ([], "there are no images"),
