@@ -64,5 +64,5 @@ def plot_hypervolume(info: HypervolumeInfo) -> go.Figure:
     costly = len(info.reference) > 1
     goal = OBJECTIVES[info.goal]
     title = "Hypervolume over trials" if costly else f"Best {goal.noun} over trials"
-    unit = f"share of cost x {goal.noun} covered" if costly else goal.title
+    unit = "share of cost x score covered" if costly else goal.title
     return styled(figure, title, "complete trials", unit)
