@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import sqlalchemy as sa
 import typer
 
-from nas.architecture.specification import ArchitectureError
+from nas.architecture.specification import Architecture, ArchitectureError
 from nas.engine.lock import StudyLocked
 from nas.engine.search import SearchFailed
 from nas.network.comparison import ExportError
@@ -46,6 +48,17 @@ RayOption = Annotated[
 ]
 
 
+class Style(StrEnum):
+    """How results are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+StyleOption = Annotated[Style, typer.Option("--as", help="Style of the output.")]
+
+
 def command() -> typer.Typer:
     """A command-line program of this project."""
     return typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -58,6 +71,20 @@ def fail(message: object, hint: str = "", status: int = 2) -> typer.Exit:
     if hint:
         print(f"hint: {hint}", file=sys.stderr)
     return typer.Exit(status)
+
+
+def read_architecture(path: Path) -> Architecture:
+    """An architecture's JSON.
+
+    Raises:
+        InputError: the file has none.
+    """
+    try:
+        return Architecture.from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError.of(str(path), f"cannot be read: {error.strerror}") from None
+    except (ArchitectureError, UnicodeDecodeError) as error:
+        raise InputError.of(str(path), str(error)) from None
 
 
 @contextmanager

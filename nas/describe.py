@@ -13,8 +13,8 @@ from nas.architecture.drawing import draw_architecture
 from nas.architecture.layers import network_layers, tabulated
 from nas.architecture.modules import Layer, Row
 from nas.architecture.presets import PRESETS, preset
-from nas.architecture.specification import Architecture, ArchitectureError
-from nas.cli import SetOption, cli_errors, command
+from nas.architecture.specification import Architecture
+from nas.cli import SetOption, cli_errors, command, read_architecture
 from nas.engine import terminal
 from nas.reporting.arm_table import arm_table
 from nas.space import SearchSpace, load_space
@@ -49,7 +49,7 @@ def describe(
         if what in PRESETS:
             architecture = preset(what)
         elif what.endswith(".json"):
-            architecture = _read_architecture(Path(what))
+            architecture = read_architecture(Path(what))
         else:
             space = load_space(what, overrides or ())
             _describe_space(space, console)
@@ -58,15 +58,6 @@ def describe(
         _describe_architecture(architecture, console)
         if svg is not None:
             atomic_write_text(svg, draw_architecture(architecture) + "\n")
-
-
-def _read_architecture(path: Path) -> Architecture:
-    try:
-        return Architecture.from_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError.of(str(path), f"cannot be read: {error.strerror}") from None
-    except (ArchitectureError, UnicodeDecodeError) as error:
-        raise InputError.of(str(path), str(error)) from None
 
 
 def _describe_space(space: SearchSpace, console: Console) -> None:

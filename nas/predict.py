@@ -6,32 +6,21 @@ import csv
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from nas.cli import cli_errors, command
+from nas.cli import Style, StyleOption, cli_errors, command
 from nas.engine import terminal
 from nas.network.exported_model import ExportedModel, NoModel, Prediction
 from nas.network.formats import FORMATS
 from nas.space.errors import InputError
 from trials.data.folders import pictures_below
 
-
-class Style(StrEnum):
-    """How predictions are printed."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
-
-
 FILES = "Pictures, or folders of them."
 FORMAT = f"Format of the model: pytorch, {', '.join(FORMATS)}."
-STYLE = "Style of the output."
 
 app = command()
 
@@ -42,7 +31,7 @@ def predict(
     model: Annotated[Path, typer.Option(help="Folder of an exported network.")],
     format_name: Annotated[str, typer.Option("--format", help=FORMAT)] = "pytorch",
     top: Annotated[int, typer.Option(min=1, help="Classes for each picture.")] = 5,
-    style: Annotated[Style, typer.Option("--as", help=STYLE)] = Style.table,
+    style: StyleOption = Style.table,
 ) -> None:
     """Print the most probable classes of pictures; where they may have many, also which have."""
     with cli_errors():

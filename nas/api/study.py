@@ -234,3 +234,10 @@ class Study:
 
         info = figures.widths_info(self.results)
         return None if info is None else figures.plot_widths(info)
+
+    def plot_latency(self) -> go.Figure | None:
+        """Latency against MACs by segment width; None where `nas.latency` has measured nothing."""
+        from nas.reporting import figures
+
+        info = figures.latency_info(self.records)
+        return None if info is None else figures.plot_latency(info)

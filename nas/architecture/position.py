@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import log
+from math import exp, log
 from statistics import fmean
 from typing import cast
 
@@ -27,6 +27,17 @@ def block_position(block: Block, in_channels: int) -> float:
 def position(architecture: Architecture) -> float:
     """Mean position of the blocks."""
     return fmean(block_position(*block) for block in architecture.blocks_with_input())
+
+
+def segment_width(architecture: Architecture) -> float:
+    """Channels of a segment, geometric mean over all convolutions of the blocks."""
+    logarithms = []
+    for block, in_channels in architecture.blocks_with_input():
+        pairs = block.convolution_channels(in_channels)
+        counts = block.segment_counts(in_channels)
+        widths = [block.point.spatial_channels(*pair) for pair in pairs]
+        logarithms += [log(width / count) for width, count in zip(widths, counts, strict=True)]
+    return exp(fmean(logarithms))
 
 
 def is_end(architecture: Architecture) -> bool:

@@ -23,26 +23,45 @@ def write_pte(exportable: Exportable, path: Path) -> None:
     path.write_bytes(lowered.to_executorch().buffer)
 
 
+class _Pool:
+    """ExecuTorch's threads: one pool for all programs of a process."""
+
+    number = 0
+
+    @classmethod
+    def of(cls, threads: int) -> int:
+        """See to it that there are so many; returns the number of the pool."""
+        with _quiet():
+            from executorch.extension.pybindings import portable_lib
+
+            if portable_lib._threadpool_get_thread_count() != threads:
+                portable_lib._unsafe_reset_threadpool(threads)
+                cls.number += 1
+        return cls.number
+
+
+class _Program:
+    """A program with its threads; loaded anew for another pool, for with the old one it crashes."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        self.path, self.threads = path, threads
+        self._load()
+
+    def _load(self) -> None:
+        self.pool = _Pool.of(self.threads)
+        from executorch.runtime import Runtime
+
+        self.method = Runtime.get().load_program(self.path).load_method("forward")
+
+    def __call__(self, images: Tensor) -> Tensor:
+        if self.pool != _Pool.of(self.threads):
+            self._load()
+        return torch.cat([self.method.execute([image])[0] for image in torch.split(images, 1)])
+
+
 def load_pte(path: Path, threads: int = 1) -> Run:
     """Several images are computed one after the other."""
-    set_threads(threads)
-    from executorch.runtime import Runtime
-
-    method = Runtime.get().load_program(path).load_method("forward")
-
-    def run(images: Tensor) -> Tensor:
-        return torch.cat([method.execute([image])[0] for image in torch.split(images, 1)])
-
-    return run
-
-
-def set_threads(threads: int) -> None:
-    """Of ExecuTorch, for all programs of this process."""
-    with _quiet():
-        from executorch.extension.pybindings import portable_lib
-
-        if portable_lib._threadpool_get_thread_count() != threads:
-            portable_lib._unsafe_reset_threadpool(threads)
+    return _Program(path, threads)
 
 
 @contextmanager

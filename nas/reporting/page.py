@@ -43,7 +43,12 @@ NOTES = {
         "network count as one. Optuna's dashboard shows another measure (PED-ANOVA): what tells "
         "the best tenth of the trials from all others, for each objective, without intervals, "
         "controls included and such choices counted as different. So its bars differ."
-    )
+    ),
+    "latency": (
+        "Medians as nas-latency measured them, with the quartiles; the colour is the channels of "
+        "a segment, geometric mean over the convolutions of the blocks: few at the depthwise end, "
+        "many at the regular one."
+    ),
 }
 """Under a figure, by its name."""
 

@@ -28,6 +28,7 @@ from nas.study.plan import Registration, registrations
 from nas.study.trial_record import MEASURED, NotMeasured, TrialRecord, record_of
 from trials.data import DataSummary
 from trials.store import engine_options
+from trials.timings import Timing, read_timings
 
 DATA = TypeAdapter(DataSummary)
 """Reads and writes, as JSON, what a study was trained on."""
@@ -51,6 +52,7 @@ class Records:
         arms: of a design.
         plans: what the study set out to answer, oldest first.
         confirmation: the trainings on fresh seeds, where there are any yet.
+        timings: of networks in this database by `nas.latency`, of whichever study.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Records:
     arms: tuple[Arm, ...] = ()
     plans: tuple[Registration, ...] = ()
     confirmation: Records | None = None
+    timings: tuple[Timing, ...] = ()
 
     @cached_property
     def complete(self) -> tuple[TrialRecord, ...]:
@@ -200,6 +203,7 @@ def read_records(url: str | URL, name: str, cache: bool = True) -> Records:
     try:
         records = records_of(load_optuna_study(storage, name))
         records = records if cache else _in_memory(records)
+        records = replace(records, timings=read_timings(storage.engine))
         try:
             confirmation = load_optuna_study(storage, confirmation_name(name))
         except NoStudy:

@@ -14,6 +14,7 @@ from nas.reporting.figures.curves import CurvesInfo, curves_info, plot_curves
 from nas.reporting.figures.front import FrontInfo, front_info, plot_front
 from nas.reporting.figures.hypervolume import HypervolumeInfo, hypervolume_info, plot_hypervolume
 from nas.reporting.figures.importance import ImportanceInfo, importance_info, plot_importance
+from nas.reporting.figures.latency import LatencyInfo, latency_info, plot_latency
 from nas.reporting.figures.segments import SegmentsInfo, plot_segments, segments_info
 from nas.reporting.figures.spectrum import SpectrumInfo, plot_spectrum, spectrum_info
 from nas.reporting.figures.widths import WidthsInfo, plot_widths, widths_info
@@ -28,6 +29,7 @@ __all__ = [
     "FrontInfo",
     "HypervolumeInfo",
     "ImportanceInfo",
+    "LatencyInfo",
     "SegmentsInfo",
     "SpectrumInfo",
     "WidthsInfo",
@@ -39,6 +41,7 @@ __all__ = [
     "front_info",
     "hypervolume_info",
     "importance_info",
+    "latency_info",
     "plot_ablation",
     "plot_arm_curves",
     "plot_attainment",
@@ -47,6 +50,7 @@ __all__ = [
     "plot_front",
     "plot_hypervolume",
     "plot_importance",
+    "plot_latency",
     "plot_segments",
     "plot_spectrum",
     "plot_widths",

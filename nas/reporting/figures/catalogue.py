@@ -15,6 +15,7 @@ from nas.reporting.figures.curves import curves_info, plot_curves
 from nas.reporting.figures.front import front_info, plot_front
 from nas.reporting.figures.hypervolume import hypervolume_info, plot_hypervolume
 from nas.reporting.figures.importance import importance_info, plot_importance
+from nas.reporting.figures.latency import latency_info, plot_latency
 from nas.reporting.figures.segments import plot_segments, segments_info
 from nas.reporting.figures.spectrum import plot_spectrum, spectrum_info
 from nas.reporting.figures.widths import plot_widths, widths_info
@@ -64,6 +65,9 @@ def study_figures(
         "importance": plot_importance(importance_info(importances, records.objectives[0])),
         "curves": plot_curves(curves_info(records)),
     }
+    latency = latency_info(records)
+    if latency is not None:
+        drawn["latency"] = plot_latency(latency)
     if confusion is not None:
         drawn["confusion"] = plot_confusion(confusion)
     return drawn

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from nas.architecture.position import ends_of, is_end, position
+import pytest
+
+from nas.architecture.position import ends_of, is_end, position, segment_width
 from nas.architecture.specification import (
     PLAIN_VALUES,
     Architecture,
@@ -48,6 +50,17 @@ def test_an_end_is_the_network_in_all_that_the_end_does_not_fix():
             for field in fields(CHOSEN):
                 expected = fixed[name].get(field.name, getattr(CHOSEN, field.name))
                 assert getattr(block.point, field.name) == expected, (name, field.name)
+
+
+def test_the_width_of_a_segment_is_the_geometric_mean_over_the_convolutions():
+    """Of 8 channels one by one, of 16 in two halves, and of 4 not divided: 1, 8 and 4."""
+    blocks = (
+        Block((16,), SpectrumPoint("C")),
+        Block((4,), SpectrumPoint(2)),
+        Block((4,), SpectrumPoint(1, order="plain")),
+    )
+    network = Architecture((3, 16, 16), 4, Stem((8,)), blocks)
+    assert segment_width(network) == pytest.approx((1 * 8 * 4) ** (1 / 3))
 
 
 def test_a_network_between_the_ends_is_none():

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from nas.network.comparison import ExportError, Samples
 from nas.network.export import export_network
 from nas.network.exported_model import ExportedModel, NoModel
 from nas.network.formats import FORMATS, FormatOptions
+from nas.network.latency import TimedNetwork, settings_of, time_networks
 from nas.network.source import Provenance
 from tests.nas.exporting import SMALL, imported, with_statistics
 
@@ -164,8 +166,43 @@ def test_onnx_takes_images_as_they_are_stored_and_returns_feature_maps(folder):
         maps = model.load().features(torch.from_numpy(normalised).float())
     names = ["logits", *(name for name, _, _ in model.FEATURES)]
     assert [output.name for output in session.get_outputs()] == names
-    for found, expected in zip(session.run(None, {"images": images}), (logits, *maps), strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-5)
+    for found, expected in zip(
+        session.run(None, {"images": images}), (logits, *map(np.asarray, maps)), strict=True
+    ):
+        limit = 1e-5 * max(1.0, float(np.abs(expected).max()))
+        np.testing.assert_allclose(found, expected, atol=limit, rtol=0)
+
+
+def test_onnx_has_threads_of_its_own(folder):
+    path = folder[0] / "raw" / "model.onnx"
+    tasks = Path("/proc/self/task")
+    before = len(list(tasks.iterdir()))
+    run = FORMATS["onnx"].load(path, 3)
+    assert len(list(tasks.iterdir())) == before + 2  # the calling one is the third
+    del run
+
+
+def test_executorch_has_one_pool_of_threads_which_every_program_sees_to(folder, samples):
+    """A program that was loaded with another pool would crash."""
+    portable_lib = pytest.importorskip(
+        "executorch.extension.pybindings.portable_lib", reason="needs executorch"
+    )
+    root, network, _ = folder
+    path, image = root / "normalised" / "model.pte", samples.normalised(samples.images[:1])
+    runs = {threads: FORMATS["pte"].load(path, threads) for threads in (1, 2)}
+    for threads in (2, 1, 2, 1):
+        torch.testing.assert_close(runs[threads](image), network(image), atol=1e-5, rtol=1e-5)
+        assert portable_lib._threadpool_get_thread_count() == threads
+
+
+@pytest.mark.parametrize("kept", ["normalised", "raw"])
+def test_latency_is_that_of_the_files_of_a_folder(folder, kept):
+    """Whatever images they take."""
+    root, network, _ = folder
+    timed = TimedNetwork("a", ALL_AT_ONCE.key, network, ALL_AT_ONCE.input_shape, root / kept)
+    settings = settings_of(["onnx"], [1], [2], [""])
+    ((_, _, found),) = time_networks([timed], settings)
+    assert 0 < found.first_ms <= found.median_ms <= found.third_ms
 
 
 def test_files_say_what_their_outputs_and_inputs_are(folder):
