@@ -78,7 +78,7 @@ class Interleave(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         last = x.permute(0, 2, 3, 1)
         if self.even_groups:
-            last = last.unflatten(3, (self.even_groups, -1)).transpose(3, 4).flatten(3)
+            last = last.reshape(*last.shape[:3], self.even_groups, -1).transpose(3, 4).flatten(3)
         else:
             last = last.index_select(3, self.source)
         return last.permute(0, 3, 1, 2)
