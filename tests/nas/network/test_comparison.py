@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from nas.network.comparison import accuracy_of
+from nas.network.comparison import score_of
 from nas.study.trained_network import samples_of
 from tests.trials.data_sets import numbered, write
 from trials.data import DataConfig, load
@@ -27,6 +27,6 @@ def test_samples_in_a_file_are_those_in_memory(monkeypatch, tmp_path):
     def run(images: torch.Tensor) -> torch.Tensor:
         return images.mean(dim=(2, 3))[:, :2]
 
-    expected = accuracy_of(run, in_memory, raw=False)
+    expected = score_of(run, in_memory, raw=False)
     assert 0 < expected < 1
-    assert accuracy_of(run, in_a_file, raw=False) == expected
+    assert score_of(run, in_a_file, raw=False) == expected
