@@ -14,6 +14,7 @@ import typer
 
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.engine.lock import StudyLocked
+from nas.engine.ray_failures import RayFailed
 from nas.engine.search import SearchFailed
 from nas.network.comparison import ExportError
 from nas.space.errors import InputError
@@ -105,7 +106,7 @@ def cli_errors() -> Iterator[None]:
         raise fail(error, "wait for it, end it, or choose another name with --study") from None
     except (NoStudy, NoSuchTrial, ArchitectureError) as error:
         raise fail(error) from None
-    except SearchFailed as error:
+    except (SearchFailed, RayFailed) as error:
         raise fail(error, status=1) from None
     except ExportError as error:  # a bug, nothing that a user did
         raise fail(f"the export would not be the trained network: {error}", status=1) from None

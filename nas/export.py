@@ -58,7 +58,7 @@ def export(
         record = choose(records, best, trial)
         say = partial(print, file=sys.stderr)
         export_trial(records, record, place.folder, output, say, options)
-        print(f"trial {record.number} is in {output}")
+        print(f"trial {record.number} is in\n{output}")
 
 
 def _formats(names: str | None) -> tuple[str, ...]:

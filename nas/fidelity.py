@@ -19,6 +19,7 @@ from nas.analysis.fidelity import compare_with_longer, spread_sample
 from nas.cli import NoCacheOption, RayOption, StorageOption, StudyOption, cli_errors, command, fail
 from nas.engine import terminal
 from nas.engine.lock import DriverLock
+from nas.engine.ray_failures import RayFailed
 from nas.engine.stage import INTERRUPTED, StageRunner
 from nas.reporting.fidelity_table import print_fidelity
 from nas.space.errors import InputError
@@ -33,6 +34,8 @@ from trials.atomic_file import atomic_write_text
 
 LONG_SEEDS = 2
 """Each architecture has one to be compared with, and a second one for the ceiling."""
+
+GO_ON = "the same command again goes on"
 
 QUIET = "Print the result and errors only."
 
@@ -65,13 +68,16 @@ def fidelity(
         try:
             long = _train_longer(place, records, chosen, budget, ray_address, quiet)
         except KeyboardInterrupt:
-            print("the same command again goes on", file=sys.stderr)
+            print(GO_ON, file=sys.stderr)
             sys.exit(INTERRUPTED)
+        except RayFailed as error:
+            raise fail(error, GO_ON, 1) from None
         kept = [
             trial for trial in chosen if len(long.get(trial.architecture.key, {})) == LONG_SEEDS
         ]
         if len(kept) < 3:
-            raise fail("fewer than three architectures have finished their longer trainings", "", 1)
+            message = "fewer than three architectures have finished their longer trainings"
+            raise fail(message, GO_ON, 1)
         found = compare_with_longer(place.url, records, kept, long)
         result = asdict(found) | {"epochs": budget, "study_epochs": _epochs(records)}
         atomic_write_text(place.folder / "fidelity.json", json.dumps(result, indent=2) + "\n")

@@ -16,6 +16,8 @@ import typer
 
 from nas.api.run_search import run_search
 from nas.cli import NoCacheOption, RayOption, SetOption, StorageOption, cli_errors, command
+from nas.engine.ray_failures import RayFailed
+from nas.engine.search import SearchFailed
 from nas.engine.stage import INTERRUPTED
 from nas.space import SearchSpace
 from nas.space.errors import InputError
@@ -95,8 +97,10 @@ def _resumable(storage: str | None) -> Iterator[str]:
     try:
         yield this_command
     except KeyboardInterrupt:
-        print(f"resume with: {this_command}", file=sys.stderr)
+        print(f"resume with:\n{this_command}", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except (SearchFailed, RayFailed) as error:
+        raise SearchFailed(f"{error}\nresume with:\n{this_command}") from error
 
 
 if __name__ == "__main__":

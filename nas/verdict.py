@@ -67,7 +67,7 @@ def draw(results: StudyResults, folder: Path) -> None:
     drawn = arm_figures(results)
     if not write_images(drawn, folder):
         raise fail(NO_RENDERER, "install chromium")
-    print(f"figures: {', '.join(f'{name}.png, {name}.svg' for name in drawn)} in {folder}")
+    print(f"{', '.join(drawn)} as PNG, SVG and PDF are in\n{folder}")
 
 
 if __name__ == "__main__":

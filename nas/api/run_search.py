@@ -69,7 +69,7 @@ def run_search(
         InputError: everything that is wrong with the space or its data, each with its place.
         SpaceChanged: the study was begun with another space.
         StudyLocked: another process runs it.
-        SearchFailed: ten trials in a row have failed, or none is complete.
+        SearchFailed: ten trials in a row have failed, or none is complete; RayFailed: Ray has.
     """
     document = _document(space, trials, data)
     with _keeping(document, data, output):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from types import TracebackType
 
@@ -12,15 +12,20 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 from nas.engine.trial_spec import TrialSpec
 from nas.space.objectives import OBJECTIVES
 from nas.statistics.pareto import pareto_front
 from nas.study.trial_record import TrialRecord
+
+_NARROW, _WIDE = 48, 72
+"""Letters in a line from which there is room for the time, and for a bar and the time left."""
 
 
 class SearchProgress:
@@ -49,19 +54,15 @@ class SearchProgress:
         self.running = 0
         self.front: set[int] = set()
         self.bar = Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[status]}"),
-            TimeElapsedColumn(),
-            TextColumn("ETA"),
-            TimeRemainingColumn(),
+            *_columns(self.console.width),
             console=self.console,
             # The time left is estimated from the last hour, for a trial may take minutes.
             speed_estimate_period=3600,
             disable=quiet or not self.has_bar,
         )
-        self.task = self.bar.add_task(name, total=wanted, completed=len(complete), status="")
+        self.task = self.bar.add_task(
+            name, total=wanted, completed=len(complete), running="", best=""
+        )
         self._refresh()
 
     def __enter__(self) -> SearchProgress:
@@ -112,9 +113,9 @@ class SearchProgress:
             {self.records[i].number for i in pareto_front(values)} if len(values) else set()
         )
         best = max((r.values[0] for r in self.records), default=None)
-        shown = "" if best is None else f"  best {best:.4f}"
-        status = f"running {self.running}  front {len(self.front)}{shown}"
-        self.bar.update(self.task, completed=len(self.records), status=status)
+        shown = "" if best is None else f"front {len(self.front)}  best {best:.4f}"
+        running = f"running {self.running}"
+        self.bar.update(self.task, completed=len(self.records), running=running, best=shown)
 
     def _line(self, record: TrialRecord) -> str:
         values = {record.score_name: record.score, "macs": record.macs}
@@ -128,6 +129,23 @@ class SearchProgress:
         if record.number in self.front and not record.arm:  # one training of an arm is no front
             parts.append("on the front")
         return "  ".join(parts)
+
+
+def _columns(width: int) -> Iterator[ProgressColumn]:
+    """What there is room for in a terminal: how many trials are complete, in any case."""
+    name = Column(no_wrap=True, overflow="ellipsis", max_width=max(8, width - 62))
+    yield TextColumn("[bold]{task.description}", table_column=name)
+    if width >= _WIDE:
+        yield BarColumn(None)
+    yield MofNCompleteColumn(table_column=Column(no_wrap=True))
+    if width >= _WIDE:
+        yield TextColumn("{task.fields[running]}", table_column=Column(no_wrap=True))
+    yield TextColumn("{task.fields[best]}", table_column=Column(no_wrap=True))
+    if width >= _NARROW:
+        yield TimeElapsedColumn(table_column=Column(no_wrap=True))
+    if width >= _WIDE:
+        yield TextColumn("ETA", table_column=Column(no_wrap=True))
+        yield TimeRemainingColumn(table_column=Column(no_wrap=True))
 
 
 def _in_notebook(console: Console) -> bool:

@@ -22,6 +22,7 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from nas.engine.ray_failures import in_a_line
 from nas.engine.trial_spec import TrialSpec
 from nas.network.build import build_network
 from trials.data import ImageData, Split
@@ -33,6 +34,10 @@ from trials.trial import Subject, prepare_process, run_trial
 
 if TYPE_CHECKING:  # workers need neither Optuna nor SQLAlchemy, which load for half a second
     from nas.engine.driver import Driver
+
+
+FAILURES = (ray.exceptions.RayError, tune.TuneError)
+"""Of Ray itself."""
 
 
 class ResourceError(ValueError):
@@ -285,12 +290,10 @@ class _Losses(_Unsaved, tune.Callback):
 def _first_cause(error_file: str | None) -> str:
     """A line out of what Tune wrote about a failure: a heading, then the error's text."""
     try:
-        lines = Path(error_file or "").read_text().strip().splitlines()[1:]
+        _, _, text = Path(error_file or "").read_text().strip().partition("\n")
     except OSError:
-        lines = []
-    # A dead actor is told in the first line; an exception, after its traceback, in the last.
-    dead = (line for line in lines if "died" in line)
-    return next(dead, lines[-1] if lines else "no reason is known").strip()
+        text = ""
+    return in_a_line(text)
 
 
 class _Stopper(_Unsaved, tune.Stopper):

@@ -12,6 +12,7 @@ from nas.engine.driver import Driver
 from nas.engine.listener import Silent
 from nas.engine.progress import SearchProgress
 from nas.engine.ray_cluster import RayCluster
+from nas.engine.ray_failures import LESS_MEMORY, OUT_OF_MEMORY, RayFailed, in_a_line
 from nas.engine.signals import stop_requests
 from nas.space import SearchSpace
 from nas.space.errors import InputError
@@ -155,6 +156,7 @@ class StageRunner:
         """Run what is left to run; trials are evaluated on the test split where it is given.
 
         Raises:
+            RayFailed: it has failed, not a trial.
             KeyboardInterrupt: the search was asked to stop.
         """
         self._announce(driver, data)
@@ -179,6 +181,8 @@ class StageRunner:
         except DataError as error:
             path = ("data", error.field)
             raise self.space.document.error(path, str(error), error.hint) from None
+        except ray_tune.FAILURES as error:
+            raise RayFailed(f"Ray has failed: {in_a_line(str(error))}") from error
 
     def _announce(self, driver: Driver, data: ImageData) -> None:
         """What will be run, and before the first stage on what data."""
@@ -225,10 +229,10 @@ class StageRunner:
     def failure_of(self, driver: Driver) -> str:
         """Why a stage failed; nothing where it did not."""
         if driver.too_many_failures:
-            return (
-                f"{len(driver.failures_in_row)} trials in a row have failed, the last one: "
-                f"{driver.failures_in_row[-1]}"
-            )
+            last = driver.failures_in_row[-1]
+            hint = f"\nhint: {LESS_MEMORY}" if OUT_OF_MEMORY in last else ""
+            count = len(driver.failures_in_row)
+            return f"{count} trials in a row have failed, the last one: {last}{hint}"
         if driver.too_many_rejections:
             return (
                 f"{len(driver.rejections_in_row)} networks in a row are too slow: "

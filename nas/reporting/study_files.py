@@ -32,9 +32,9 @@ def write_study_files(place: StudyPlace, data: ImageData, say: Callable[[str], N
     latency = f" and {best.latency_in_words}" if best.latency_ms is not None else ""
     say(
         f"front of {len(records.front)}; its knee, trial {best.number} with {score} at "
-        f"{format_count(best.macs)} MACs{latency}, is in {place.folder / 'best'}\n"
-        f"report: {place.folder / 'report.html'}\n"
-        f"dashboard: optuna-dashboard {shown_url(place.url)}"
+        f"{format_count(best.macs)} MACs{latency}, is in\n{folder}\n"
+        f"report:\n{place.folder / 'report.html'}\n"
+        f"dashboard:\noptuna-dashboard {shown_url(place.url)}"
     )
     if report.answer is not None:
         say(headline(report.answer))

@@ -69,7 +69,7 @@ def test_a_trial_that_is_not_there_is_named(records, options, message):
 
 def test_export_by_trial_and_by_budget(study, records):
     result = run(export_app, *SOURCE_ALONE, "--study", study, "--trial", 2, "--output", "out")
-    assert result.stdout == "trial 2 is in out\n"
+    assert result.stdout == "trial 2 is in\nout\n"
     card = Path("out/README.md").read_text()
     record = choose(records, trial=2)
     assert f"| accuracy on the validation split | {record.accuracy:.4f} |" in card
@@ -79,7 +79,7 @@ def test_export_by_trial_and_by_budget(study, records):
     result = run(
         export_app, *SOURCE_ALONE, "--study", study, "--best", f"macs<={most}", "--output", "out"
     )
-    assert result.stdout == f"trial {choose(records, 'accuracy').number} is in out\n"
+    assert result.stdout == f"trial {choose(records, 'accuracy').number} is in\nout\n"
 
 
 def test_weights_that_are_gone_are_trained_again_from_the_seed(study):

@@ -116,7 +116,7 @@ def test_a_password_given_as_an_option_is_in_no_result(monkeypatch, postgresql):
     monkeypatch.setattr(sys, "argv", ["search", "--storage", secret])
     result = search(monkeypatch, Planted(), "--storage", secret, text=SHORT, results=True)
     assert result.exit_code == 0, result.output
-    assert "dashboard: optuna-dashboard postgresql+psycopg://" in result.stdout
+    assert "dashboard:\noptuna-dashboard postgresql+psycopg://" in result.stdout
     assert "hunter2" not in result.output
     files = [file for file in Path("runs").rglob("*") if file.is_file()]
     assert any(file.name == "environment.json" for file in files)

@@ -117,17 +117,15 @@ def test_ctrl_c_and_a_request_to_terminate_end_cleanly_with_the_line_to_resume_w
         run.interrupt()
         assert run.wait() == 130
         assert run.left_behind() == []
-    message, resume = run.err.splitlines()
+    message, heading, resume = run.err.splitlines()
     done = count(url_of())
     assert message == f"interrupted: {done} of 50 trials are complete"
-    assert resume == (
-        f"resume with: python -m nas.search --space {SMOKE} --epochs 25 --set data.limit=400 "
-        "--trials 50"
-    )
+    assert heading == "resume with:"
+    command = f"python -m nas.search --space {SMOKE} --epochs 25 --set data.limit=400 --trials 50"
+    assert resume == command  # a line of its own, to be copied
     assert "RUNNING" not in states(url_of())
 
-    command = resume.removeprefix("resume with: python -m nas.search ").split()
-    with searching(*command[2:]) as run:
+    with searching(*resume.removeprefix("python -m nas.search ").split()[2:]) as run:
         run.until(lambda: count(url_of()) > done)
         run.process.send_signal(signal.SIGTERM)
         assert run.wait() == 130
@@ -168,4 +166,4 @@ def test_a_password_is_shown_nowhere(postgresql):
     assert count(postgresql) == 1
     assert not Path("runs/smoke/study.db").exists()
     assert "hunter2" not in run.out + run.err
-    assert "dashboard: optuna-dashboard postgresql+psycopg://" in run.out
+    assert "dashboard:\noptuna-dashboard postgresql+psycopg://" in run.out
