@@ -18,7 +18,9 @@ def write_pte(exportable: Exportable, path: Path) -> None:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    program = torch.export.export(exportable.network, (exportable.images[:1],))
+    # Of grey images the strides may look like those of channels last, which it would then wait for.
+    image = exportable.images[:1].clone(memory_format=torch.contiguous_format)
+    program = torch.export.export(exportable.network, (image,))
     lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
     path.write_bytes(lowered.to_executorch().buffer)
 

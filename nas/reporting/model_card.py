@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from nas.architecture.cost import count_cost
 from nas.architecture.description import describe_block
 from nas.architecture.specification import Architecture
@@ -82,7 +84,7 @@ def model_card(
         record=record,
         trained=trained,
         files=files,
-        notes={f.file: FORMATS[f.format].note for f in files if f.format in FORMATS},
+        notes={f.file: Markup(FORMATS[f.format].note) for f in files if f.format in FORMATS},
         by_class=list(_by_class(files, records.data.classes)),
         precisions=list(_precisions(files, records.data.classes)),
         score=OBJECTIVES[records.score].noun,

@@ -10,6 +10,7 @@ import pytest
 
 from nas.architecture.cost import count_cost
 from nas.architecture.specification import Architecture
+from nas.network.comparison import ExportedFile
 from nas.network.source import model_source
 from nas.reporting.model_card import Trained, model_card, provenance_of
 from tests.nas.records import network, study, trial
@@ -110,3 +111,10 @@ def test_a_confirmed_network_has_its_confirmed_and_its_test_accuracy():
     assert "The test split was used for nothing but the accuracy above." in card
     unconfirmed = model_card(study(RECORD), RECORD, Trained(PROXY, 0.75))
     assert "The test split has not been used." in unconfirmed
+
+
+def test_what_a_format_is_not_is_said():
+    file = ExportedFile("int4", "model.int4.safetensors", 21_000, 0.1, 0.74, 0.6)
+    card = model_card(study(RECORD), RECORD, Trained(PROXY, 0.75), [file])
+    assert "\nmodel.int4.safetensors stores weights in 4 bits, and `load(" in card
+    assert "it is smaller, not faster.\n" in card
