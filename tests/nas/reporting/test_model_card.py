@@ -114,7 +114,8 @@ def test_a_confirmed_network_has_its_confirmed_and_its_test_accuracy():
 
 
 def test_what_a_format_is_not_is_said():
-    file = ExportedFile("int4", "model.int4.safetensors", 21_000, 0.1, 0.74, 0.6)
-    card = model_card(study(RECORD), RECORD, Trained(PROXY, 0.75), [file])
+    source = ExportedFile("pytorch", "model.py", 97_000, 0.0, 0.75, 0.6)
+    int4 = ExportedFile("int4", "model.int4.safetensors", 21_000, 0.1, 0.74, 0.6)
+    card = model_card(study(RECORD), RECORD, Trained(PROXY, 0.75), [source, int4])
     assert "\nmodel.int4.safetensors stores weights in 4 bits, and `load(" in card
     assert "it is smaller, not faster.\n" in card
