@@ -6,13 +6,16 @@ import csv
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import average_precision_score
+from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
+from nas.engine.stage import StageRunner
 from nas.network.comparison import Samples, confusion_of, loss_of, precisions_of, score_of
 from nas.network.export import export_network
 from nas.network.source import Provenance
@@ -21,6 +24,7 @@ from nas.reporting.model_card import Trained, model_card
 from nas.reporting.page import render
 from nas.space.errors import InputError
 from nas.space.objectives import OBJECTIVES
+from nas.study.location import StudyPlace
 from nas.study.selection import NoSuchTrial, choose
 from tests.nas.driving import SPACE, measured, open_driver, read_space
 from tests.nas.exporting import SMALL, imported, with_statistics
@@ -74,6 +78,15 @@ def test_what_only_one_label_each_has_is_refused(more, message):
     text = "\n".join(line for line in MANY.splitlines() if line[:8] != more[:8])
     with pytest.raises(InputError, match=message):
         read_space(f"{text}\n{more}\n")
+
+
+@pytest.mark.usefixtures("many_labels")
+def test_labels_that_are_read_only_when_a_search_begins_are_checked_then():
+    space = read_space(MANY.replace("{source", "{shape: [3, 8, 8], classes: 4, source"))
+    assert space.file.objective_names == ("accuracy", "macs")
+    place = StudyPlace("tiny", Path("runs"), make_url("sqlite:///runs/study.db"))
+    with pytest.raises(InputError, match="accuracy is of images with one label each"):
+        StageRunner(space, place, quiet=True).load_data()
 
 
 def precision_of(driver, spec) -> tuple[Measurement, ...]:

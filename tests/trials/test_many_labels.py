@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from tests.trials.data_sets import described_table, folders, lines, numbered, write
 from tests.trials.training import CPU, QUICK
 from trials.data import DataConfig, describe, load, load_test, probe
+from trials.data.from_python import arrays_of, write_archive
 from trials.data.images import ImageData, Split
 from trials.data.many_labels import stratified_many
 from trials.train import Resident, outputs, train
@@ -126,6 +127,32 @@ def test_labels_of_a_test_split_are_matched_by_name():
     config = DataConfig("images:data")
     data = load(config)
     assert load_test(config, data).labels.tolist() == [[1, 0, 1], [0, 1, 0]]
+
+
+def test_labels_from_python_are_those_of_the_archive_that_keeps_them(tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (12, 6, 5, 3), np.uint8)
+    hot = rng.integers(0, 2, (12, 3), np.uint8)
+    path, _ = write_archive(arrays_of((images, torch.from_numpy(hot).bool())), tmp_path)
+    data = load(DataConfig(f"npz:{path}"))
+    assert data.classes == ("0", "1", "2")
+    assert (data.class_counts + data.validation.labels.sum(axis=0)).tolist() == hot.sum(0).tolist()
+
+
+def test_tables_from_python_match_labels_by_name(tmp_path):
+    described_table(["ant", "bee", "cow"], [[0, 1], [2], []] * 4)
+    described_table(["cow", "bee"], [[0], [0, 1]], "test")
+    tables = {
+        split: datasets.Dataset.from_parquet(
+            f"data/{split}-00000-of-00001.parquet", cache_dir=tmp_path / split
+        )
+        for split in ("train", "test")
+    }
+    path, _ = write_archive(arrays_of(tables), tmp_path)
+    config = DataConfig(f"npz:{path}")
+    data = load(config)
+    assert data.classes == ("ant", "bee", "cow")
+    assert load_test(config, data).labels.tolist() == [[0, 0, 1], [0, 1, 1]]
 
 
 def hub_layout() -> None:

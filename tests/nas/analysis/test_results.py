@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -39,6 +40,28 @@ def test_what_is_published_gives_the_same_answer_without_the_database(monkeypatc
     assert [output.exit_code for output in outputs] == [0, 0]
     assert outputs[0].stdout == outputs[1].stdout
     assert "Supported" in outputs[0].stdout
+
+
+def test_many_labels_are_judged_by_mean_average_precision_as_others_are_by_accuracy():
+    results = planted_results({WINNER: 0.02})
+    trainings = tuple(
+        replace(
+            run,
+            measurement=replace(
+                run.measurement,
+                accuracy=None,
+                test_accuracy=None,
+                average_precision=run.measurement.accuracy,
+                test_average_precision=run.measurement.test_accuracy,
+            ),
+        )
+        for run in results.trainings
+    )
+    found = answer(replace(results, trainings=trainings))
+    assert found.score == "average_precision"
+    assert replace(found, score="accuracy") == answer(results)
+    note = arms_table(found.rows, found.score).note
+    assert note.startswith("Mean average precisions in percent")
 
 
 def test_published_accuracies_are_those_of_the_table():
