@@ -115,7 +115,7 @@ class FolderSource:
         if not found.files:
             raise DataError(f"{folder} has no images")
         files = [picture for picture, _ in found.files]
-        others = () if folder == file.path.parent else set(self._folders.values()) - {folder}
+        others = frozenset(self._folders.values()) - {folder}
         labels, classes = file.labels(file.rows_of(files, others))
         notes = [f"labels of {file.path.relative_to(self.root)}", *found.notes]
         if file.path.name != METADATA and (file.path.with_name(METADATA)).is_file():

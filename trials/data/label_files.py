@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -73,7 +73,7 @@ class LabelFile:
         """For messages."""
         return f"{self.path}, line {self.lines[row]}"
 
-    def rows_of(self, pictures: Sequence[Path], others: Collection[Path] = ()) -> list[int]:
+    def rows_of(self, pictures: Sequence[Path], others: frozenset[Path] = frozenset()) -> list[int]:
         """The row of each picture.
 
         Args:
@@ -82,12 +82,14 @@ class LabelFile:
         Raises:
             DataError: a picture is not in the file, or the file names one that is not there.
         """
-        missing = self.rows.keys() - set(pictures)
-        for path in missing if others else ():
-            if any(path.is_relative_to(folder) for folder in others):
-                missing = missing - {path}
+        there = set(pictures)
+        missing = [
+            row
+            for path, row in self.rows.items()
+            if path not in there and not others.intersection(path.parents)
+        ]
         if missing:
-            row = min(self.rows[path] for path in missing)
+            row = missing[0]
             raise DataError(
                 f"{self.place(row)}: there is no image {self.names[row]}",
                 hint=f"names are paths from {self.path.parent}, with their suffix",
