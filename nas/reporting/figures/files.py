@@ -15,8 +15,8 @@ from nas.reporting.figures.style import title_room
 KINDS = ("png", "svg", "pdf")
 NO_RENDERER = "figures as PNG, SVG and PDF need Chrome or Chromium, which was not found or failed"
 _WIDTH = 900
-_LETTER = 6.0
-"""Width of a letter under a title, in pixels."""
+_LETTER, _AXIS_LETTER, _AXIS_LINE = 6.0, 8.0, 20
+"""Width of a letter under a title and of an axis, height of a line of the latter, in pixels."""
 _BELOW, _LEGEND = 100, 62
 """Pixels below the axes, and from there to the legend."""
 
@@ -66,7 +66,19 @@ def _fitted(figure: go.Figure, size: Size) -> go.Figure:
     title = "<br>".join((heading, *broken))
     fitted = go.Figure(figure)
     fitted.update_layout(title={"text": title}, margin={"t": title_room(title)}, **asdict(size))
+    below = _below(fitted, size)
     if fitted.layout.legend.orientation == "h" and len(fitted.data) > 1:
-        plot = max(50, size.height - title_room(title) - _BELOW)
-        fitted.update_layout(legend={"y": -_LEGEND / plot}, margin={"b": _BELOW})
+        plot = max(50, size.height - title_room(title) - _BELOW - below)
+        legend = {"y": -(_LEGEND + below) / plot}
+        fitted.update_layout(legend=legend, margin={"b": _BELOW + below})
     return fitted
+
+
+def _below(figure: go.Figure, size: Size) -> int:
+    """Break the title of the x axis where it would not fit; returns what that needs, in pixels."""
+    text = figure.layout.xaxis.title.text or ""
+    lines = textwrap.wrap(text, int((size.width - 120) / _AXIS_LETTER))
+    if len(lines) < 2:
+        return 0
+    figure.update_layout(xaxis={"title": {"text": "<br>".join(lines)}})
+    return _AXIS_LINE * (len(lines) - 1)

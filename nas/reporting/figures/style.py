@@ -74,7 +74,7 @@ def styled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
         },
         template="plotly_white",
         font={"family": "system-ui, sans-serif", "size": 13, "color": INK},
-        margin={"l": 70, "r": 20, "t": title_room(title), "b": 60},
+        margin={"l": 84, "r": 20, "t": title_room(title), "b": 60},
         height=430,
         hoverlabel={"align": "left"},
         legend={"orientation": "h", "y": -0.22, "x": 0},

@@ -9,10 +9,11 @@ from statistics import fmean, stdev
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nas.reporting import figures
 from nas.reporting.figures import arm_figures
-from nas.reporting.figures.files import write_images
+from nas.reporting.figures.files import Size, write_images
 from nas.statistics.paired import paired_intervals
 from nas.study.design import design_seeds
 from tests.nas.planting import ARMS, CONTROLS, ENDS, MATCHED, planted_results
@@ -152,14 +153,20 @@ def test_seeds_are_enough_for_every_figure_to_be_drawn():
 
 @pytest.mark.browser
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium")
-def test_figures_become_png_and_svg_for_a_paper(monkeypatch, tmp_path):
+def test_figures_become_files_for_a_paper(monkeypatch, tmp_path):
     drawn = arm_figures(planted_results({}, text=ABLATION))
     monkeypatch.delenv("BROWSER_PATH")
     spectrum = {"spectrum": drawn["spectrum"]}
-    assert write_images(spectrum, tmp_path / "figures")
-    png, svg = (tmp_path / "figures" / f"spectrum.{kind}" for kind in ("png", "svg"))
-    assert png.read_bytes().startswith(b"\x89PNG")
+    assert write_images(spectrum, tmp_path / "figures", Size(500, 400))
+    png, svg, pdf = (tmp_path / "figures" / f"spectrum.{kind}" for kind in ("png", "svg", "pdf"))
+    assert pdf.read_bytes().startswith(b"%PDF")
+    assert 'width="500" height="400"' in svg.read_text()[:300]
     assert "Accuracy at equal MACs" in svg.read_text()
+    with Image.open(png) as picture:
+        assert picture.size == (1000, 800)
+        # Nothing stands at the edge, where a frame would cut it.
+        edge = np.asarray(picture.convert("L"))
+        assert min(edge[:12].min(), edge[:, :12].min()) == 255
 
 
 def test_without_a_browser_there_are_no_pictures_and_no_error(tmp_path):
