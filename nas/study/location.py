@@ -62,11 +62,12 @@ def locate_study(study: str, storage: str | None) -> StudyPlace:
     Raises:
         InputError: neither is there, or its file does not say how it is called.
     """
-    folder = Path(study) if Path(study).is_dir() else RUNS / study
-    space = folder / "space.yaml"
-    if not space.is_file():
+    folders = Path(study), RUNS / study  # a folder of that name may have something else
+    folder = next((path for path in folders if (path / "space.yaml").is_file()), None)
+    if folder is None:
+        missing = " or ".join(str(path) for path in folders if path.is_dir()) or str(folders[1])
         hint = f"studies here: {', '.join(_studies()) or 'none'}"
-        raise InputError.of("--study", f"there is no study in {folder}", hint)
+        raise InputError.of("--study", f"there is no study in {missing}", hint)
     return StudyPlace(study_in(folder), folder, storage_url(storage, folder))
 
 

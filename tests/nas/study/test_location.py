@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nas.study.location import shown_url, storage_url
+from nas.space.errors import InputError
+from nas.study.location import locate_study, shown_url, storage_url
 
 
 @pytest.mark.parametrize(
@@ -28,3 +29,15 @@ def test_a_password_is_not_shown_however_it_is_given(monkeypatch, place, address
     assert "hunter2" not in shown_url(url)
     assert shown_url(url).startswith("postgresql+psycopg://")
     assert "db.example/studies" in shown_url(url)
+
+
+def test_a_study_is_found_beside_a_folder_of_its_name_with_something_else():
+    """Such as the pictures that it was searched on."""
+    Path("birds/train").mkdir(parents=True)
+    with pytest.raises(InputError, match="no study in birds\\b"):
+        locate_study("birds", None)
+    Path("runs/birds").mkdir(parents=True)
+    Path("runs/birds/space.yaml").write_text("name: birds\n")
+    assert locate_study("birds", None).folder == Path("runs/birds")
+    Path("birds/space.yaml").write_text("name: others\n")
+    assert locate_study("birds", None).name == "others"
