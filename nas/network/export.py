@@ -152,6 +152,8 @@ class _Comparison:
 
     def file(self, format_: Format) -> ExportedFile:
         """Write a format, load it back and compare it."""
+        if format_.tolerance is None and self.samples.labels is None:
+            raise ExportError(f"{format_.file}: there are no labelled images to judge it by")
         onnx = format_.takes_stored is not None  # the options are of ONNX alone
         raw = self.options.with_preprocessing and onnx
         path = self.draft / format_.file
@@ -190,8 +192,6 @@ class _Comparison:
         self, name: str, file: str, size: int, run: Run, tolerance: float | None, raw: bool
     ) -> ExportedFile:
         samples, loss = self.samples, None
-        if tolerance is None and samples.labels is None:
-            raise ExportError(f"{file}: there are no labelled images to judge it by")
         if tolerance is None:
             loss = loss_of(run, self.trained, samples, raw)
             if loss.points > self.options.max_loss:

@@ -45,13 +45,16 @@ def write_int8(exportable: Exportable, path: Path) -> None:
             batch = next(self.batches, None)
             return None if batch is None else {"images": batch.numpy()}
 
-    floats = path.with_name("float.onnx")
-    write_onnx(exportable, floats)
+    floats = path.with_name("model.onnx")
+    is_kept = floats.exists()  # it was asked for, too
+    if not is_kept:
+        write_onnx(exportable, floats)
     quantize_static(
         floats, path, Batches(), quant_format=QuantFormat.QDQ, per_channel=True,
         op_types_to_quantize=["Conv", "Gemm"],
     )  # fmt: skip
-    floats.unlink()
+    if not is_kept:
+        floats.unlink()
 
 
 def load_onnx(path: Path, threads: int = 1) -> Run:
