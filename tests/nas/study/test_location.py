@@ -34,7 +34,7 @@ def test_a_password_is_not_shown_however_it_is_given(monkeypatch, place, address
 def test_a_study_is_found_beside_a_folder_of_its_name_with_something_else():
     """Such as the pictures that it was searched on."""
     Path("birds/train").mkdir(parents=True)
-    with pytest.raises(InputError, match="no study in birds\\b"):
+    with pytest.raises(InputError, match=r"no study in birds\b"):
         locate_study("birds", None)
     Path("runs/birds").mkdir(parents=True)
     Path("runs/birds/space.yaml").write_text("name: birds\n")
