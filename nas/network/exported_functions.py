@@ -86,15 +86,16 @@ def load(path: str | Path = WEIGHTS) -> Network:
     network = Network()
     for name, tensor in network.state_dict().items():
         if f"{name}.scale" in state:
-            state[name] = unpacked(state[name], state.pop(f"{name}.scale"), tensor.shape)
+            groups = (state.pop(f"{name}.scale"), state.pop(f"{name}.lowest"))
+            state[name] = unpacked(state[name], *groups, tensor.shape)
     network.load_state_dict(state)
     return network.eval()
 
 
-def unpacked(packed: Tensor, scales: Tensor, shape: torch.Size) -> Tensor:
-    """Weights in float32, of 4 bits each, two to a byte; scales are (outputs, groups)."""
-    values = torch.stack((packed & 15, packed >> 4), dim=1).flatten().float() - 8
+def unpacked(packed: Tensor, scales: Tensor, lowest: Tensor, shape: torch.Size) -> Tensor:
+    """Weights in float32, of 4 bits each, two to a byte; scales and lowest: (outputs, groups)."""
+    steps = torch.stack((packed & 15, packed >> 4), dim=1).flatten().float()
     size = -(-shape[1:].numel() // scales.shape[1])
-    groups = values[: scales.numel() * size].reshape(*scales.shape, size)
-    rows = (groups * scales.float()[..., None]).flatten(1)
+    groups = steps[: scales.numel() * size].reshape(*scales.shape, size)
+    rows = (groups * scales.float()[..., None] + lowest.float()[..., None]).flatten(1)
     return rows[:, : shape[1:].numel()].reshape(shape)

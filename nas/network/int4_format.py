@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from nas.network.exportable import Exportable, Run
 from nas.network.exported_module import import_model
 
-GROUP = 32
-"""Most weights to a scale."""
+GROUP = 16
+"""Most weights to a scale and a lowest value."""
 
 
 def write_int4(_exportable: Exportable, path: Path) -> None:
@@ -28,7 +28,8 @@ def write_int4(_exportable: Exportable, path: Path) -> None:
             if weight.ndim < 2:
                 packed[name] = weight
             else:
-                packed[name], packed[f"{name}.scale"] = pack(weight)
+                codes, scales, lowest = pack(weight)
+                packed |= {name: codes, f"{name}.scale": scales, f"{name}.lowest": lowest}
     save_file(packed, path, metadata)
 
 
@@ -38,22 +39,23 @@ def load_int4(path: Path, _threads: int = 1) -> Run:
     return run
 
 
-def pack(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights (outputs, ...) in groups along the inputs: two to a byte, and a scale for each group.
+def pack(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights (outputs, ...) in groups along the inputs, two to a byte.
 
-    As Q4_0 of llama.cpp: a scale makes the weight that is farthest from zero -8, so that all 16
-    values are used. Groups have the same number of weights, 32 at most; zeros fill the last.
+    As Q4_1 of llama.cpp: 16 steps from the lowest weight of a group to the highest. Groups have the
+    same number of weights; zeros fill the last.
 
     Returns:
-        Bytes, uint8, the even places in the low halves; scales (outputs, groups), float16.
+        Bytes, uint8, the even places in the low halves; of each group (outputs, groups) the step
+        and the lowest weight, float16.
     """
     rows = weight.flatten(1)
     groups = math.ceil(rows.shape[1] / GROUP)
     size = math.ceil(rows.shape[1] / groups)
     grouped = F.pad(rows, (0, groups * size - rows.shape[1])).reshape(len(rows), groups, size)
-    farthest = grouped.gather(2, grouped.abs().argmax(dim=2, keepdim=True))
-    scales = (farthest / -8).half()
-    steps = torch.where(scales == 0, 0, grouped / scales.float()).round()
-    codes = (steps + 8).clamp(0, 15).to(torch.uint8).flatten()
+    lowest = grouped.amin(dim=2, keepdim=True).half()
+    scales = ((grouped.amax(dim=2, keepdim=True) - lowest.float()) / 15).half()
+    steps = torch.where(scales == 0, 0, (grouped - lowest.float()) / scales.float())
+    codes = steps.round().clamp(0, 15).to(torch.uint8).flatten()
     codes = F.pad(codes, (0, len(codes) % 2))
-    return codes[::2] | codes[1::2] << 4, scales.squeeze(2)
+    return codes[::2] | codes[1::2] << 4, scales.squeeze(2), lowest.squeeze(2)
