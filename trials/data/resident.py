@@ -71,8 +71,8 @@ class ResidentSplit:
         if crop or flip:
             pixels = _crop_and_flip(pixels, crop, flip, generator)
         x = pixels.float().mul_(self.scale).add_(self.shift)
-        # Channels are last in memory already, so this is a view in PyTorch's channels_last.
         labels = self.labels.index_select(0, indices.to(self.device, non_blocking=True))
+        # Channels are last in memory already, so this is a view in PyTorch's channels_last.
         return x.permute(0, 3, 1, 2), labels
 
     def _pixels(self, indices: Tensor) -> Tensor:
