@@ -18,6 +18,7 @@ import torch
 from tests.trials.data_sets import encoded, folders, images, numbered, pixels, table, write
 from tests.trials.training import CPU, QUICK, needs_gpu, network
 from trials.data import DataConfig, DataError, ImageData, Resize, load, load_test
+from trials.data.cache import entry_key
 from trials.data.image_file import ImageFile
 from trials.data.resident import needs_streaming
 from trials.train import Resident, train
@@ -171,6 +172,21 @@ def test_pictures_beside_a_table_belong_to_it():
     assert after.summary == load(replace(config, memory=None)).summary != before.summary
     rows = pq.read_table("data/train.parquet").num_rows
     assert rows == len(after.train) + len(after.validation)
+
+
+def test_data_sets_of_the_hub_that_are_small_are_told_apart(monkeypatch):
+    monkeypatch.setattr("datasets.config.IN_MEMORY_MAX_SIZE", 2**20)
+    config = replace(FOLDER, source="hub:./data")
+    in_a_table()
+    before = load(config)
+    in_a_table()
+    assert load(config).summary == load(replace(config, memory=None)).summary != before.summary
+
+
+def test_images_without_a_file_have_no_key():
+    with pytest.raises(DataError, match="no file is known") as caught:
+        entry_key([], None, b"")
+    assert "--no-cache" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -36,11 +36,18 @@ def entry_key(files: Iterable[tuple[str, Path]], settings: object, order: bytes)
         order: which of the images there are, in what order.
 
     Raises:
-        DataError: a file cannot be read.
+        DataError: a file cannot be read, or there is none: others without one had the same key.
     """
+    listed = list(files)
+    if not listed:
+        raise DataError(
+            "no file is known that the images come from, by which to find them again once decoded",
+            "memory",
+            "decode into memory: --no-cache",
+        )
     digest = hashlib.sha256(repr((VERSION, PIL.__version__, settings)).encode())
     digest.update(order)
-    for name, file in files:
+    for name, file in listed:
         try:
             found = file.stat()
         except OSError as error:

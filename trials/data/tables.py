@@ -70,7 +70,8 @@ class TableSource:
 
         try:
             if self.kind == "hub":
-                return datasets.load_dataset(self.location, split=split)
+                # From its copy on the disk, whose files a key of the cache is made of.
+                return datasets.load_dataset(self.location, split=split, keep_in_memory=False)
             files = {split: self._files[split]}
             return datasets.load_dataset("parquet", data_files=files, split=split)
         except Exception as error:  # `datasets` raises whatever its readers do
