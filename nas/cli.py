@@ -22,6 +22,7 @@ from nas.study.identity import SpaceChanged
 from nas.study.records import STORAGE_ERRORS, NoStudy
 from nas.study.selection import NoSuchTrial
 from trials.data import DataError
+from trials.device_lock import DeviceBusy
 
 _STUDY = typer.Option(help="Name of a study under runs/, or its folder.")
 StudyOption = Annotated[str, _STUDY]
@@ -106,7 +107,7 @@ def cli_errors() -> Iterator[None]:
         raise fail(error, "wait for it, end it, or choose another name with --study") from None
     except (NoStudy, NoSuchTrial, ArchitectureError) as error:
         raise fail(error) from None
-    except (SearchFailed, RayFailed) as error:
+    except (SearchFailed, RayFailed, DeviceBusy) as error:
         raise fail(error, status=1) from None
     except ExportError as error:  # a bug, nothing that a user did
         raise fail(f"the export would not be the trained network: {error}", status=1) from None

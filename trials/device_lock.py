@@ -10,85 +10,128 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import platformdirs
 import torch
 
-PATIENCE_S = 60.0
+PATIENCE_S = 600.0
 """Seconds to wait for others: one that was stopped may hold a lock for ever."""
 
 POLL_S = 0.002
 
 
+class DeviceBusy(RuntimeError):
+    """A device was not to be had alone."""
+
+
 class DeviceLock:
     """Turns of the processes of one user on one device of this machine, of whatever study.
 
+    Where there can be no lock files trainings go on without, and nothing can be measured.
+
     Args:
         folder: for the lock files; the same for all who share the device.
-        patience_s: how long to wait for others before going on without them.
+        patience_s: how long to wait for others.
+
+    Attributes:
+        waited_s: how long trainings of this lock have waited for measurements.
     """
 
-    def __init__(self, folder: Path, patience_s: float = PATIENCE_S) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.patience_s = patience_s
-        self._door, self._working = (_open(folder / f"{name}.lock") for name in ("door", "working"))
+    def __init__(self, folder: Path, device: torch.device, patience_s: float = PATIENCE_S) -> None:
+        self.device, self.patience_s = device, patience_s
+        self.waited_s = 0.0
+        self.error = ""
+        self._makes_way = False  # not any more, where a training has run out of patience
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._door, self._working = (_open(folder / name) for name in ("door", "working"))
+        except OSError as error:
+            self.error = f"{folder} cannot have lock files: {error.strerror}"
+            return
         for lock in (self._door, self._working):
             weakref.finalize(self, os.close, lock)
-        self._trains = False
 
     @classmethod
     def of(cls, device: torch.device) -> DeviceLock:
-        """The lock of a device: the CPU, or the GPUs that this process sees."""
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all").replace("/", "-")
-        name = "cpu" if device.type == "cpu" else f"{device.type}-{visible}"
-        return cls(Path(tempfile.gettempdir()) / f"separability-nas-{os.getuid()}" / name)
+        """The lock of the CPU or of a GPU, which has another number in every process."""
+        name = device.type
+        if device.type == "cuda":
+            name = f"cuda-{torch.cuda.get_device_properties(device).uuid}"
+        return cls(platformdirs.user_runtime_path("separability-nas") / name, device)
 
     @contextmanager
     def training(self) -> Iterator[None]:
         """Compute beside others, and let measurements pass at each `make_way`."""
-        self._trains = True
-        self.make_way()
-        self._take(self._working, fcntl.LOCK_SH)
+        if self.error or self._makes_way:  # inside another one
+            yield
+            return
+        self._makes_way = True
         try:
+            self.make_way()
+            self._take(self._working, fcntl.LOCK_SH)
             yield
         finally:
-            self._trains = False
-            fcntl.flock(self._working, fcntl.LOCK_UN)
+            self._makes_way = False
+            self._stop_working()
 
     def make_way(self) -> None:
         """Wait while somebody measures, or wants to; microseconds where nobody does."""
+        if not self._makes_way:
+            return
         if not _try(self._door, fcntl.LOCK_SH):
-            fcntl.flock(self._working, fcntl.LOCK_UN)
-            self._take(self._door, fcntl.LOCK_SH)
-            if self._trains:
+            began = time.monotonic()
+            self._stop_working()
+            self._makes_way = self._take(self._door, fcntl.LOCK_SH)
+            if self._makes_way:
                 self._take(self._working, fcntl.LOCK_SH)
+            self.waited_s += time.monotonic() - began
         fcntl.flock(self._door, fcntl.LOCK_UN)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Compute while no training does; not inside `training`."""
-        self._take(self._door, fcntl.LOCK_EX)
-        self._take(self._working, fcntl.LOCK_EX)
+        """Compute while no training does; not inside `training`.
+
+        Raises:
+            DeviceBusy: others did not leave the device.
+        """
+        if self.error:
+            raise DeviceBusy(f"a latency is measured alone on its device, and {self.error}")
         try:
+            if not (
+                self._take(self._door, fcntl.LOCK_EX) and self._take(self._working, fcntl.LOCK_EX)
+            ):
+                raise DeviceBusy(
+                    f"a latency is measured alone on its device, which others have not left for "
+                    f"{self.patience_s:g} s: a training that was stopped may hold it"
+                )
             yield
         finally:
             fcntl.flock(self._working, fcntl.LOCK_UN)
             fcntl.flock(self._door, fcntl.LOCK_UN)
 
-    def _take(self, lock: int, kind: int) -> None:
-        """Take a lock, or go on without it once patience is over."""
+    def _stop_working(self) -> None:
+        """Once the device has done what it was given: launches of kernels do not wait for it."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        fcntl.flock(self._working, fcntl.LOCK_UN)
+
+    def _take(self, lock: int, kind: int) -> bool:
+        """Take a lock; whether patience was enough."""
         until = time.monotonic() + self.patience_s
-        while not _try(lock, kind) and time.monotonic() < until:
+        while not _try(lock, kind):
+            if time.monotonic() > until:
+                return False
             time.sleep(POLL_S)
+        return True
 
 
 def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _try(lock: int, kind: int) -> bool:

@@ -15,6 +15,17 @@ NOT_FINITE = "not finite"
 """Begins the reason of a failure that comes from the network and its recipe alone."""
 
 
+def latency_in_words(median_ms: float, spread_ms: float | None) -> str:
+    """``0.44 ms``, marked where it was not steady.
+
+    Args:
+        spread_ms: between the quartiles; None where an older version did not keep it.
+    """
+    spread = (spread_ms or 0.0) / median_ms
+    mark = f" (not steady: quartiles {spread:.0%} apart)" if spread > STEADY else ""
+    return f"{median_ms:.3g} ms{mark}"
+
+
 class TrainingKey(NamedTuple):
     """What makes two trainings the same one.
 

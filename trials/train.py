@@ -47,7 +47,7 @@ class Training:
     Attributes:
         network: with the weights that the last epoch was evaluated with.
         curve: one entry for each epoch.
-        seconds: of training alone, evaluation left out.
+        seconds: of training alone, evaluation and waiting for measurements left out.
         images: seen in that time.
     """
 
@@ -119,10 +119,10 @@ def train(
     rates = _learning_rates(recipe, len(data.train))
     with data.lock.training():
         for epoch_rates in rates:
-            started = now(data.device)
+            started = now(data.device) - data.lock.waited_s
             batches = _shuffled_batches(data.train, recipe, order, augmentation)
             loss = _train_epoch(network, averaged, optimizer, recipe, weights, batches, epoch_rates)
-            seconds += now(data.device) - started
+            seconds += now(data.device) - data.lock.waited_s - started
             curve.append(Epoch(loss, *evaluate(evaluated, data.validation)))
             _check_finite(curve, recipe)
             after_epoch(curve[-1])

@@ -20,7 +20,7 @@ from torch import nn
 
 from trials.atomic_file import atomic_write
 from trials.measure import measure_latency
-from trials.measurement import NOT_FINITE, Measurement, TrainingKey
+from trials.measurement import NOT_FINITE, Measurement, TrainingKey, latency_in_words
 from trials.recipe import Recipe
 from trials.scores import confusion_of, ranking_of
 from trials.train import Diverged, Resident, Training, evaluate, seed_weights, train
@@ -124,7 +124,8 @@ def _timed(
     assert timed.latency_ms is not None  # it was just measured
     if timed.latency_ms <= at_most_ms:
         return timed
-    reason = f"its latency of {timed.latency_ms:.3g} ms is more than {at_most_ms:g} ms"
+    found = latency_in_words(timed.latency_ms, timed.latency_spread_ms)
+    reason = f"its latency is more than {at_most_ms:g} ms: {found}"
     return replace(timed, state="rejected", reason=reason)
 
 
@@ -160,21 +161,22 @@ def _train_and_measure(
     seed_weights(recipe, started.seed)
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(data.device)
-    training = train(subject.build(), data, recipe, started.seed)
-    measurement = _complete(started, training, data.many_labels)
-    if on_gpu:
-        peak = torch.cuda.max_memory_allocated(data.device)
-        measurement = replace(measurement, peak_memory_bytes=peak)
-    if data.test is not None:
-        _, score = evaluate(training.network, data.test)
-        measurement = (
-            replace(measurement, test_average_precision=score)
-            if data.many_labels
-            else replace(measurement, test_accuracy=score)
-        )
-    missing = [name for name in measure if getattr(measurement, name) is None]
-    for measured in dict.fromkeys(ON_DEMAND[name] for name in sorted(missing) if name in ON_DEMAND):
-        measurement = replace(measurement, **measured(training.network, subject, data))
+    with data.lock.training():
+        training = train(subject.build(), data, recipe, started.seed)
+        measurement = _complete(started, training, data.many_labels)
+        if on_gpu:
+            peak = torch.cuda.max_memory_allocated(data.device)
+            measurement = replace(measurement, peak_memory_bytes=peak)
+        if data.test is not None:
+            _, score = evaluate(training.network, data.test)
+            name = "test_average_precision" if data.many_labels else "test_accuracy"
+            tested: dict[str, Any] = {name: score}
+            measurement = replace(measurement, **tested)
+        missing = [n for n in SCORES_ON_DEMAND if n in measure and getattr(measurement, n) is None]
+        for scores in dict.fromkeys(SCORES_ON_DEMAND[name] for name in missing):
+            measurement = replace(measurement, **scores(training.network, data))
+    if "latency_ms" in measure and measurement.latency_ms is None:
+        measurement = replace(measurement, **_latency(training.network, subject, data))
     if weights:
         save_weights(training.network, weights, started.training)
     return measurement
@@ -185,12 +187,12 @@ def _latency(network: nn.Module, subject: Subject, data: Resident) -> dict[str, 
     return {"latency_ms": timing.median_ms, "latency_spread_ms": timing.spread_ms}
 
 
-def _scores(network: nn.Module, _subject: Subject, data: Resident) -> dict[str, Any]:
+def _scores(network: nn.Module, data: Resident) -> dict[str, Any]:
     confusion = confusion_of(network, data.validation, data.classes)
     return {name: getattr(confusion, name) for name in SCORES}
 
 
-def _ranking(network: nn.Module, _subject: Subject, data: Resident) -> dict[str, Any]:
+def _ranking(network: nn.Module, data: Resident) -> dict[str, Any]:
     return ranking_of(network, data.validation)
 
 
@@ -200,12 +202,14 @@ SCORES = ("balanced_accuracy", "macro_f1", "top5_accuracy")
 RANKINGS = ("average_precision", "map_at_100")
 """The same of how well classes and images are ranked."""
 
-ON_DEMAND: dict[str, Callable[[nn.Module, Subject, Resident], dict[str, Any]]] = {
-    "latency_ms": _latency,
+SCORES_ON_DEMAND: dict[str, Callable[[nn.Module, Resident], dict[str, Any]]] = {
     **dict.fromkeys(SCORES, _scores),
     **dict.fromkeys(RANKINGS, _ranking),
 }
 """By field of `Measurement`: what measures it of a trained network, with what else it learns."""
+
+ON_DEMAND = ("latency_ms", *SCORES_ON_DEMAND)
+"""Fields of `Measurement` that take time of their own."""
 
 
 def _failed(started: Measurement, error: Exception) -> Measurement:

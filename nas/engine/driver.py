@@ -149,7 +149,8 @@ class Driver:
     def _known_result(self, spec: TrialSpec) -> tuple[Measurement, ...] | None:
         """What the same trainings gave; what depends on the machine is measured in every study."""
         of_machine = any(OBJECTIVES[name].of_machine for name in self.objectives)
-        if of_machine or self.space.file.latency_ms is not None:
+        limited = self.space.file.latency_ms is not None and self.design is None
+        if of_machine or limited:
             return None
         measure = measured_fields(self.objectives)
         return result_in_store(self.store, spec, self.data.fingerprint, measure)
@@ -205,7 +206,7 @@ class Driver:
             case "failed":
                 record = self._fail(spec, last.reason, last.traceback)
             case "rejected":
-                record = self._reject(spec, last.reason)
+                record = self._reject(spec, last)
         del self.running[trial]
         self.outbox.discard(trial)
         self.listener.finished(record)  # last, for it may raise
@@ -234,12 +235,13 @@ class Driver:
         self.new.tell(spec.trial, ())
         return record_without_result(spec, "failed", reason)
 
-    def _reject(self, spec: TrialSpec, reason: str) -> TrialRecord:
-        self.trials.set_attribute(spec.trial, "reason", reason)
+    def _reject(self, spec: TrialSpec, measurement: Measurement) -> TrialRecord:
+        for name in ("reason", "latency_ms", "latency_spread_ms"):
+            self.trials.set_attribute(spec.trial, name, getattr(measurement, name))
         self.trials.set_state(spec.trial, TrialState.PRUNED)
-        self.rejections_in_row.append(reason)
+        self.rejections_in_row.append(measurement.reason)
         self.new.reject(spec.trial)
-        return record_without_result(spec, "rejected", reason)
+        return record_without_result(spec, "rejected", measurement.reason)
 
     def _is_planned(self, key: str) -> bool:
         """Whether a trial is of the design, whose arms and seeds may have been more before."""

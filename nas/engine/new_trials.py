@@ -76,6 +76,8 @@ class NewTrials:
         ticket = self.tickets.pop(number, None)
         if ticket is not None:
             self.proposer.reject(ticket)
+        else:  # an earlier driver proposed it
+            self.proposer.learn(self.trials.get(number))
 
     def _propose(self) -> Proposal | None:
         """A proposal that is inside the budget and new to this study."""

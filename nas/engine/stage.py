@@ -207,7 +207,8 @@ class StageRunner:
             weights=(self.place.folder / "weights").absolute() if keep_weights else None,
             threads=resources.threads,
             gpus=resources.gpus_per_trial,
-            latency_at_most_ms=limit.at_most if limit else None,
+            # Of what is searched for: the arms of a design, as of a confirmation, are given.
+            latency_at_most_ms=limit.at_most if limit and driver.design is None else None,
         )
 
     def _progress(self, driver: Driver) -> SearchProgress:

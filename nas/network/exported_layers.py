@@ -65,23 +65,25 @@ class Interleave(nn.Module):
     Groups that do not divide the channels differ by one, the wider ones first.
     """
 
-    source: Tensor
-
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
-        self.even_groups = groups if channels % groups == 0 else 0
-        members = torch.arange(channels, device="cpu").tensor_split(groups)
-        places = range(len(members[0]))
-        source = [int(part[place]) for place in places for part in members if place < len(part)]
-        self.register_buffer("source", torch.tensor(source), persistent=False)
+        self.groups = groups
+        self.width, self.wider = divmod(channels, groups)
 
     def forward(self, x: Tensor) -> Tensor:
-        last = x.permute(0, 2, 3, 1)
-        if self.even_groups:
-            last = last.reshape(*last.shape[:3], self.even_groups, -1).transpose(3, 4).flatten(3)
-        else:
-            last = last.index_select(3, self.source)
-        return last.permute(0, 3, 1, 2)
+        last = x.permute(0, 2, 3, 1)  # (N, H, W, C), as it is in memory
+        if not self.wider:
+            return self._in_turn(last).permute(0, 3, 1, 2)
+        start = self.wider * (self.width + 1)
+        wide = last[..., :start].reshape(*last.shape[:3], self.wider, self.width + 1)
+        common = torch.cat((wide[..., : self.width].flatten(3), last[..., start:]), dim=3)
+        in_turn = self._in_turn(common)
+        return torch.cat((in_turn, wide[..., self.width]), dim=3).permute(0, 3, 1, 2)
+
+    def _in_turn(self, last: Tensor) -> Tensor:
+        """Of groups of equal width."""
+        grouped = last.reshape(*last.shape[:3], self.groups, self.width)
+        return grouped.transpose(3, 4).flatten(3)
 
 
 class SamePad(nn.Module):

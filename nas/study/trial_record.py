@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from nas.architecture.cost import Cost, count_cost
 from nas.architecture.specification import Architecture
 from nas.space.objectives import score_of_data
-from trials.measurement import STEADY
+from trials.measurement import latency_in_words
 
 State = Literal["complete", "failed", "rejected", "running", "waiting"]
 _STATES: dict[TrialState, State] = {
@@ -107,9 +107,7 @@ class TrialRecord:
         """``0.44 ms``, marked where it was not steady; empty where it was not measured."""
         if self.latency_ms is None:
             return ""
-        spread = (self.latency_spread_ms or 0.0) / self.latency_ms
-        mark = f" (not steady: quartiles {spread:.0%} apart)" if spread > STEADY else ""
-        return f"{self.latency_ms:.3g} ms{mark}"
+        return latency_in_words(self.latency_ms, self.latency_spread_ms)
 
     @property
     def is_control(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
@@ -10,12 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
+from tests.trials.training import needs_gpu
 from trials import measure
 from trials.data import DataConfig, load
-from trials.device_lock import DeviceLock
+from trials.device_lock import DeviceBusy, DeviceLock
 from trials.measure import time_passes
 from trials.recipe import recipe
 from trials.train import Resident, train
+from trials.trial import ON_DEMAND, Subject, run_trial
 
 CPU = torch.device("cpu")
 
@@ -25,7 +28,7 @@ def lock(tmp_path):
     """Makes one more process's lock: here of a thread, which the kernel treats alike."""
 
     def another(patience_s: float = 30.0) -> DeviceLock:
-        return DeviceLock(tmp_path / "cpu", patience_s)
+        return DeviceLock(tmp_path / "cpu", CPU, patience_s)
 
     return another
 
@@ -84,14 +87,59 @@ def test_two_measurements_take_turns(lock):
 
 
 def test_a_training_that_was_stopped_is_not_waited_for_for_ever(lock):
-    with lock().training():
-        started = time.monotonic()
-        with lock(patience_s=0.1).alone():
-            assert time.monotonic() - started < 5
+    with (
+        lock().training(),
+        pytest.raises(DeviceBusy, match=r"which others have not left for 0\.1 s"),
+        lock(patience_s=0.1).alone(),
+    ):
+        pass
+    with lock(patience_s=0.1).alone():  # it has left the door open
+        pass
+
+
+def test_a_measurement_that_was_stopped_is_waited_for_once(lock):
+    with lock().alone():
+        training, began = lock(patience_s=0.1), time.monotonic()
+        with training.training():
+            for _ in range(100):
+                training.make_way()
+        assert time.monotonic() - began < 3
+        assert training.waited_s == pytest.approx(0.1, abs=0.1)
+
+
+def test_without_lock_files_trainings_go_on_and_nothing_is_measured(tmp_path):
+    (tmp_path / "file").write_text("")
+    lock = DeviceLock(tmp_path / "file" / "cpu", CPU)
+    with lock.training():
+        lock.make_way()
+    with pytest.raises(DeviceBusy, match="cannot have lock files: Not a directory"), lock.alone():
+        pass
+
+
+@needs_gpu
+def test_a_gpu_is_the_same_one_under_whatever_number(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    DeviceLock.of(torch.device("cuda"))
+    DeviceLock.of(torch.device("cuda:0"))
+    (folder,) = (tmp_path / "separability-nas").iterdir()
+    assert str(torch.cuda.get_device_properties(0).uuid) in folder.name
+
+
+@needs_gpu
+def test_a_gpu_has_done_its_work_before_it_is_left(tmp_path):
+    cuda = torch.device("cuda")
+    training = DeviceLock(tmp_path / "cuda", cuda)
+    with training.training():
+        x = torch.randn(4096, 4096, device=cuda)
+        for _ in range(100):
+            x = x @ x / 64
+        done = torch.cuda.Event()
+        done.record()
+    assert done.query()
 
 
 def test_real_trainings_and_every_latency_use_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(DeviceLock, "of", lambda _device: DeviceLock(tmp_path / "cpu"))
+    monkeypatch.setattr(DeviceLock, "of", lambda _device: DeviceLock(tmp_path / "cpu", CPU))
     monkeypatch.setattr(measure, "MOST_ROUNDS", 1)
     data = load(DataConfig("synthetic", shape=(1, 4, 4), classes=2, limit=40))
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2))
@@ -115,3 +163,41 @@ def test_real_trainings_and_every_latency_use_it(tmp_path, monkeypatch):
         training.result(timeout=60)
     assert len(set(during)) == 1  # not a batch since the first pass
     assert during[0] < len(seen) == 30 * (32 // 4 + 1)  # and all of them in the end
+
+
+def test_every_pass_of_a_trial_but_the_timed_ones_is_a_training(tmp_path, monkeypatch):
+    """Its test images and scores, too: nothing is measured beside them."""
+    monkeypatch.setattr(DeviceLock, "of", lambda _device: DeviceLock(tmp_path / "cpu", CPU))
+    monkeypatch.setattr("trials.trial.measure_latency", lambda *_: measure.Latency(1.0, 0.0))
+    data = load(DataConfig("synthetic", shape=(1, 4, 4), classes=2, limit=40))
+    other, free = DeviceLock(tmp_path / "cpu", CPU, patience_s=0.0), []
+
+    def ask(*_: object) -> None:
+        with contextlib.suppress(DeviceBusy), other.alone():
+            free.append("a batch was under way")
+
+    def build() -> torch.nn.Module:
+        network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2))
+        network.register_forward_hook(ask)
+        return network
+
+    subject = Subject("k" * 16, "{}", build, (1, 4, 4), macs=1, params=1)
+    resident = Resident(data, CPU, data.validation)
+    quick = recipe("proxy", epochs=1, batch_size=8)
+    (measured,) = run_trial(subject, resident, "f", quick, (1,), ON_DEMAND)
+    assert measured.state == "complete", measured.reason
+    assert free == []
+
+
+def test_waiting_for_measurements_is_no_time_of_the_training(tmp_path, monkeypatch):
+    class Slow(DeviceLock):
+        def make_way(self) -> None:
+            time.sleep(0.01)
+            self.waited_s += 0.01
+
+    monkeypatch.setattr(DeviceLock, "of", lambda _device: Slow(tmp_path / "cpu", CPU))
+    data = Resident(load(DataConfig("synthetic", shape=(1, 4, 4), classes=2, limit=40)), CPU)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2))
+    began = time.perf_counter()
+    found = train(network, data, recipe("proxy", epochs=2, batch_size=2), 0)
+    assert 0 < found.seconds < time.perf_counter() - began - 0.3  # of 32 batches

@@ -59,7 +59,7 @@ def test_a_network_over_the_latency_limit_is_not_trained(resident, monkeypatch):
     limited = partial(run_trial, subject(network), resident, "f", QUICK, (1, 2))
     (rejected,) = limited(latency_at_most_ms=5.0)
     assert (rejected.state, rejected.curve, rejected.latency_ms) == ("rejected", (), 7.25)
-    assert rejected.reason == "its latency of 7.25 ms is more than 5 ms"
+    assert rejected.reason == "its latency is more than 5 ms: 7.25 ms"
     inside = limited(latency_at_most_ms=7.25)
     assert [(m.state, m.latency_ms) for m in inside] == [("complete", 7.25)] * 2
     assert [m.accuracy for m in inside] == [m.accuracy for m in limited()]  # nothing else changes
