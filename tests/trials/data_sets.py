@@ -14,6 +14,11 @@ import pyarrow.parquet as pq
 from numpy.lib import format as npy
 from PIL import Image
 
+from trials.data import DataConfig
+
+FOLDER = DataConfig("images:data", memory=1)
+"""`data`, decoded into the cache."""
+
 RNG = np.random.default_rng(0)
 
 
@@ -98,3 +103,8 @@ def huge_png(height: int, width: int) -> bytes:
     content[16:24] = width.to_bytes(4) + height.to_bytes(4)
     content[29:33] = zlib.crc32(bytes(content[12:29])).to_bytes(4)
     return bytes(content)
+
+
+def entries() -> list[Path]:
+    """Decoded images in the test's own cache."""
+    return sorted(Path("cache").rglob("*.npy"))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,31 +13,25 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from tests.trials.data_sets import encoded, folders, images, numbered, pixels, table, write
+from tests.trials.data_sets import (
+    FOLDER,
+    encoded,
+    entries,
+    folders,
+    images,
+    numbered,
+    pixels,
+    table,
+    write,
+)
 from tests.trials.training import CPU, QUICK, needs_gpu, network
-from trials.data import DataConfig, DataError, ImageData, Resize, load, load_test
+from trials.data import DataError, ImageData, Resize, load, load_test
 from trials.data.cache import entry_key
 from trials.data.image_file import ImageFile
 from trials.data.resident import needs_streaming
 from trials.train import Resident, train
 
-FOLDER = DataConfig("images:data", memory=1)
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def folder() -> DataConfig:
-    """Thirty pictures of two classes."""
-    folders(cat=15, dog=15)
-    return FOLDER
-
-
-def entries() -> list[Path]:
-    return sorted(Path("cache").rglob("*.npy"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def pixels_of(data: ImageData) -> list[np.ndarray]:
@@ -207,51 +199,6 @@ def test_a_damaged_entry_is_made_again(folder, damaged):
     entries()[0].write_bytes(damaged(whole))
     assert load(folder).summary == expected
     assert entries()[0].read_bytes() == whole
-
-
-def test_a_write_that_was_killed_is_taken_for_nothing_and_cleaned_away(folder):
-    expected = load(folder).summary
-    entry = entries()[0]
-    left = entry.with_name(f"{entry.name}.elsewhere.1.partial")
-    shutil.move(entry, left)
-    assert load(folder).summary == expected
-    assert not left.exists()
-
-
-def test_a_write_that_was_interrupted_leaves_nothing(folder):
-    def interrupted(images: Iterator, _count: int) -> Iterator:
-        yield next(images)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        load(folder, interrupted)
-    assert [path.suffix for path in Path("cache").rglob("*.*")] == [".lock"]
-
-
-def test_two_that_write_the_same_entry_at_once_both_have_it(folder):
-    with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda _: load(folder).summary, range(2))
-    assert first == second == load(replace(folder, memory=None)).summary
-    assert len(entries()) == 1
-
-
-def test_a_disk_that_is_too_small_is_said_before_anything_is_written(folder, monkeypatch):
-    usage = shutil.disk_usage(".")._replace(free=30 * 6 * 6 * 3 - 1)
-    monkeypatch.setattr("shutil.disk_usage", lambda _folder: usage)
-    with pytest.raises(
-        DataError, match=r"are 0\.0 GB once they are decoded, and .* left"
-    ) as caught:
-        load(folder)
-    assert caught.value.field == "memory"
-    assert "data.resize" in caught.value.hint
-    assert "--no-cache" in caught.value.hint
-    assert not entries()
-
-
-def test_a_cache_that_cannot_be_written_to_is_said(folder):
-    Path("cache").write_text("no folder")
-    with pytest.raises(DataError, match=r"decoded images cannot be kept in .*: Not a directory"):
-        load(folder)
 
 
 def test_images_of_a_file_travel_as_its_path_and_are_not_mapped(folder):

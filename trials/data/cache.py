@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
+import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import filelock
 import PIL
@@ -20,6 +23,14 @@ from trials.data.images import DataError
 
 VERSION = 1
 """Of how pictures are read: another one where the same file gives other pixels."""
+
+SILENCE_S = 2.0
+"""Seconds to wait for another process before it is named: it may have been stopped."""
+
+_PARTIAL = re.compile(r"(?P<entry>[0-9a-f]+\.npy)\.(?P<host>.+)\.(?P<process>\d+)\.partial")
+"""What is being written, as `atomic_write` names it."""
+
+_logger = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
@@ -67,7 +78,8 @@ def cached_images(
 
     Args:
         shape: (N, H, W, C).
-        write: writes all images to a file, the first one after so many bytes.
+        write: writes all images to a file, the first one after so many bytes. An `OSError` of it
+            is the file's.
 
     Raises:
         DataError: they do not fit on the disk, or the folder cannot be written to.
@@ -77,13 +89,12 @@ def cached_images(
         return found
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(f"{path}.lock"):
+        with _only_writer(path):
             if _whole(path, shape) is None:
                 _write(path, shape, write)
-    except (OSError, NotImplementedError) as error:  # the second where there are no locks
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
         raise DataError(
-            f"decoded images cannot be kept in {path.parent}: {reason}",
+            f"decoded images cannot be kept in {path.parent}: {error.strerror or error}",
             "memory",
             "name another folder (XDG_CACHE_HOME), or decode into memory: --no-cache",
         ) from None
@@ -108,9 +119,56 @@ def _whole(path: Path, shape: tuple[int, ...]) -> ImageFile | None:
     return ImageFile(path, offset, shape)
 
 
+@contextmanager
+def _only_writer(path: Path) -> Iterator[None]:
+    """While no other process writes an entry; says whom it waits for."""
+    lock = _lock(path)
+    try:
+        lock.acquire(timeout=SILENCE_S)
+    except filelock.Timeout:
+        writers = (partial.writer for partial in _partials(path.parent) if partial.entry == path)
+        who = next(writers, "another process")
+        message = "waiting for %s, which decodes the same images into %s (--no-cache does not wait)"
+        _logger.warning(message, who, path)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock(path: Path) -> filelock.BaseFileLock:
+    """Of an entry, by the kernel alone: a lock that is a mere file would outlive its process."""
+    return filelock.FileLock(f"{path}.lock", fallback_to_soft=False)
+
+
+class _Partial(NamedTuple):
+    """An entry that is being written, or was when its writer was killed."""
+
+    file: Path
+    entry: Path
+    writer: str
+
+
+def _partials(folder: Path) -> Iterator[_Partial]:
+    for file in folder.glob("*.partial"):
+        if found := _PARTIAL.fullmatch(file.name):
+            writer = f"process {found['process']} on {found['host']}"
+            yield _Partial(file, folder / found["entry"], writer)
+
+
+def _remove_partials(path: Path) -> None:
+    """What killed processes left: of this entry, whose only writer we are, and of others."""
+    for partial in _partials(path.parent):
+        if partial.entry == path:
+            partial.file.unlink(missing_ok=True)
+            continue
+        with suppress(OSError), _lock(partial.entry).acquire(timeout=0):  # else it is being written
+            partial.file.unlink(missing_ok=True)
+
+
 def _write(path: Path, shape: tuple[int, ...], write: Callable[[BinaryIO, int], None]) -> None:
-    for left in path.parent.glob(f"{path.name}.*.partial"):  # of a process that was killed
-        left.unlink(missing_ok=True)
+    _remove_partials(path)
     size, free = math.prod(shape), shutil.disk_usage(path.parent).free
     if size > free:
         raise DataError(

@@ -75,7 +75,7 @@ class _Placed:
     def __init__(self, raw: RawSplit, indices: Indices, watch: Watch) -> None:
         self.name = raw.name
         self.indices, self.order = indices, np.argsort(indices)
-        self.images = watch(raw.images(indices[self.order]), len(indices))
+        self.images = watch(_readable(raw.images(indices[self.order])), len(indices))
         self.first = next(self.images)
         self.shape = (len(indices), *self.first.shape)
 
@@ -90,6 +90,14 @@ class _Placed:
         for place, image in self:
             file.seek(offset + place * image.nbytes)
             file.write(np.ascontiguousarray(image).data)
+
+
+def _readable(images: Iterator[Images]) -> Iterator[Images]:
+    """Images of a source that may fail, which is no failure of where they are kept."""
+    try:
+        yield from images
+    except OSError as error:
+        raise DataError(f"the images cannot be read: {error}") from None
 
 
 def _part(images: Images | ImageFile, start: int, end: int) -> Images | ImageFile:
