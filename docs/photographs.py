@@ -1,9 +1,10 @@
 """Photographs to try a search on: 2,700 pictures of six classes, assembled from two packages.
 
 Objects are the photographs among Tux Paint's stamps (Debian's ``tuxpaint-stamps-default``), in
-front of the photographs of nature that come with MATE (``mate-backgrounds``): the 220 objects are
-in every split, in other scenes, sizes and turns. Sizes of the pictures differ, some lie on their
-side and say so (Exif), as those of a phone do. The same command makes the same pictures.
+front of the photographs of nature that come with MATE (``mate-backgrounds``): the 220 objects and
+12 scenes are in every split, put together in other ways, sizes and turns. Sizes of the pictures
+differ, some lie on their side and say so (Exif), as those of a phone do. The same command makes the
+same pictures.
 """
 
 from __future__ import annotations

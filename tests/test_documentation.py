@@ -107,11 +107,15 @@ def test_a_command_is_one_that_the_command_line_takes(call):
             assert (ROOT / word).exists()
 
 
+DATA = ("data.source=", "data.resize")
+"""Options about pictures that are not here."""
+
+
 @pytest.mark.parametrize("call", [c for c in OURS if c[0] == "search"], ids=described)
 def test_a_search_is_of_a_space_without_problems(call):
     """With all it sets; CIFAR-10 is replaced by synthetic images of its shape."""
     options = command_of("search").make_context("search", list(call[1])).params
-    sets = [item for item in options["overrides"] or () if not item.startswith("data.source=")]
+    sets = [item for item in options["overrides"] or () if not item.startswith(DATA)]
     space = ROOT / options["space"]
     if yaml.safe_load(space.read_text())["data"]["source"] not in ("digits", "synthetic"):
         sets += ["data.source=synthetic", "data.shape=[3, 32, 32]", "data.classes=10"]

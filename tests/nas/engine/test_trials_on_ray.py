@@ -149,16 +149,24 @@ def test_options_reach_the_workers_and_the_database():
 
 
 def test_both_stages_of_a_search_run_on_one_ray(monkeypatch):
-    """And the confirmation alone is evaluated on the test split."""
+    """The confirmation alone is evaluated on the test split; no latency leaves out one of its arms."""
     from nas.engine import ray_tune
 
-    started = []
-    cluster = ray_tune.cluster
+    started, limits = [], []
+    cluster, job = ray_tune.cluster, ray_tune.Job
+
+    def noted(**settings):
+        limits.append(settings["latency_at_most_ms"])
+        return job(**settings)
+
     monkeypatch.setattr(ray_tune, "cluster", lambda *a: started.append(a) or cluster(*a))
-    search("--trials", "3", "--set", "confirm.seeds=2", "--set", "data.limit=400")
+    monkeypatch.setattr(ray_tune, "Job", noted)
+    options = ("confirm.seeds=2", "data.limit=400", "latency_ms.at_most=1000")
+    search("--trials", "3", *(word for option in options for word in ("--set", option)))
     records = read_records(url_of(), "smoke")
     assert records.confirmation.complete
     assert len(started) == 1
+    assert limits == [1000.0, None]
 
 
 @pytest.mark.parametrize(
