@@ -71,6 +71,9 @@ def test_what_is_measured_of_a_study_is_in_its_report(study):
     assert [point.median_ms for point in fours] == [(3 + 2 * i) / 4 for i in range(len(ones))]
     figure = plot_latency(latency_info(records))
     assert list(figure.data[0].x) == [point.macs for point in ones]
+    marks = figure.layout.yaxis  # 0.25 to 9 ms
+    assert list(marks.ticktext) == ["0.1", "0.2", "0.5", "1", "2", "5", "10", "20", "50"]
+    assert list(marks.tickvals) == [float(text) for text in marks.ticktext]
     run(report_app, "--study", study)
     assert 'id="latency"' in (study / "report.html").read_text()
 

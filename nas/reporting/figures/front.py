@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, floor, log10
+from math import log10
 from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
 from nas.architecture.description import describe_architecture
 from nas.reporting.figures.spread import Spread, images_spread, seeds_spread
-from nas.reporting.figures.style import ACCENT, INK, MUTED, error_bars, styled
+from nas.reporting.figures.style import ACCENT, INK, MUTED, error_bars, log_ticks, styled
 from nas.space.objectives import OBJECTIVES
 from nas.statistics.pareto import knee
 
@@ -140,18 +140,13 @@ def plot_front(info: FrontInfo) -> go.Figure:
     goal = OBJECTIVES[info.goal]
     heading = "<br>".join((f"{goal.headline} against cost", *_legend_of_bars(info)))
     styled(figure, heading, OBJECTIVES[info.cost].title, goal.title)
-    figure.update_xaxes(type="log", tickangle=0, **_ticks(info))
+    figure.update_xaxes(type="log", tickangle=0, **_cost_ticks(info))
     return figure
 
 
-def _ticks(info: FrontInfo) -> dict[str, object]:
-    """1, 2 and 5 of each power of ten, where Plotly would name all digits beside each other."""
-    costs = [point.cost for point in (*info.dominated, *info.front) if point.cost > 0]
-    if not costs or not 4 <= max(costs) / min(costs) < 1000:
-        return {}
-    powers = range(floor(log10(min(costs))), ceil(log10(max(costs))) + 1)
-    values = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
-    return {"tickvals": values, "ticktext": list(map(OBJECTIVES[info.cost].amount, values))}
+def _cost_ticks(info: FrontInfo) -> dict[str, object]:
+    costs = [point.cost for point in (*info.dominated, *info.front)]
+    return log_ticks(costs, OBJECTIVES[info.cost].amount)
 
 
 def _add_confirmed(figure: go.Figure, points: Sequence[FrontPoint]) -> None:

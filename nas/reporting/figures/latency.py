@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 
 from nas.architecture.position import segment_width
-from nas.reporting.figures.style import styled
+from nas.reporting.figures.style import log_ticks, styled
 from nas.space.objectives import OBJECTIVES
 from trials.timings import Timing
 
@@ -106,8 +106,11 @@ def plot_latency(info: LatencyInfo) -> go.Figure:
     styled(
         figure, "Latency against MACs by segment width", OBJECTIVES["macs"].title, "ms for an image"
     )
-    figure.update_xaxes(type="log")
-    figure.update_yaxes(type="log", dtick="D2")
+    every = [point for points in info.settings.values() for point in points]
+    macs = log_ticks([point.macs for point in every], OBJECTIVES["macs"].amount)
+    times = [time for point in every for time in (point.first_ms, point.third_ms)]
+    figure.update_xaxes(type="log", tickangle=0, **macs)
+    figure.update_yaxes(type="log", **log_ticks(times, OBJECTIVES["latency_ms"].amount))
     figure.update_layout(coloraxis=_color_axis(min(widths), max(widths)))
     return figure
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from math import ceil, floor, log10
 from typing import Any, Protocol
 
 import plotly.graph_objects as go
@@ -56,6 +57,21 @@ def band(lower: Sequence[float], upper: Sequence[float], color: str) -> dict[str
         "hoverinfo": "skip",
         "showlegend": False,
     }
+
+
+def log_ticks(values: Iterable[float], amount: Callable[[float], str]) -> dict[str, object]:
+    """Plotly's ticks for a logarithmic axis, as many as its range has room for, each in full.
+
+    Plotly's own name all digits beside each other, or digits without their power; over less than a
+    factor of four they are in even steps, and stay.
+    """
+    shown = [value for value in values if value > 0]
+    if not shown or (factor := max(shown) / min(shown)) < 4:
+        return {}
+    digits = (1, 1.5, 2, 3, 5, 7) if factor < 10 else (1, 2, 5) if factor < 1000 else (1,)
+    powers = range(floor(log10(min(shown))), ceil(log10(max(shown))) + 1)
+    ticks = [float(f"{digit}e{power}") for power in powers for digit in digits]
+    return {"tickvals": ticks, "ticktext": list(map(amount, ticks))}
 
 
 def title_room(title: str) -> int:
