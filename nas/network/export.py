@@ -18,6 +18,7 @@ from torch import nn
 from nas.architecture.drawing import draw_architecture
 from nas.architecture.specification import Architecture
 from nas.network.comparison import (
+    BATCHES,
     ExportedFile,
     ExportError,
     Samples,
@@ -139,6 +140,7 @@ class _Comparison:
 
     def source(self) -> ExportedFile:
         """What there is to say of ``model.py`` and its weights."""
+        self._compare_images()
         size = sum((self.draft / n).stat().st_size for n in ("model.py", "weights.safetensors"))
         judged = ExportedFile("pytorch", "model.py", size, 0.0, None, None)
         if self.options.names:  # there are others to compare it with
@@ -149,6 +151,19 @@ class _Comparison:
             confusion=confusion_of(self.exported, self.samples, classes),
             precisions=precisions_of(self.exported, self.samples),
         )
+
+    def _compare_images(self) -> None:
+        """Whether ``model.py`` makes the network's input of images as the training did."""
+        images, model = self.samples.part(0, BATCHES[-1]), self.model
+        expected = self.samples.normalised(images)
+        difference = float((model.preprocess(images) - expected).abs().max())
+        if not difference <= TOLERANCE * max(1.0, float(expected.abs().max())):
+            raise ExportError(f"model.py: preprocessed images differ by {difference:.2e}")
+        classes = self.provenance.classes or tuple(map(str, range(len(model.CLASSES))))
+        if tuple(model.CLASSES) != classes:
+            raise ExportError("model.py: CLASSES are not those of the training")
+        if self.provenance.resize != model.RESIZE:
+            raise ExportError("model.py: RESIZE is not that of the training")
 
     def file(self, format_: Format) -> ExportedFile:
         """Write a format, load it back and compare it."""

@@ -83,9 +83,9 @@ class ExportedModel:
             images, errors = self.read(some)
             found = iter(self.probabilities(torch.cat(images)) if images else ())
             for file in some:
-                error = errors.get(file, "")
-                probabilities = {} if error else next(found)
-                yield Prediction(file, probabilities, error, self._labels(probabilities))
+                probabilities = {} if file in errors else next(found)
+                labels = self._labels(probabilities)
+                yield Prediction(file, probabilities, errors.get(file, ""), labels)
 
     def _labels(self, probabilities: dict[str, float]) -> tuple[str, ...] | None:
         if self.threshold is None:
@@ -99,7 +99,7 @@ class ExportedModel:
             try:
                 images.append(self.module.read_image(file))
             except Exception as error:  # of Pillow's many readers, or a size that is refused
-                errors[file] = str(error).removeprefix(f"{file}: ")
+                errors[file] = str(error).removeprefix(f"{file}: ") or type(error).__name__
         return images, errors
 
     @torch.inference_mode()

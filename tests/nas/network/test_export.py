@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from safetensors.torch import load_file, save_file
 
 from nas import Architecture, Block, SpectrumPoint, Stem, export_network, preset
-from nas.network.comparison import ExportError
+from nas.network import export
+from nas.network.comparison import ExportError, Samples
 from nas.network.source import Provenance
 from tests.nas.exporting import SMALL, imported, with_statistics
 from tests.nas.strategies import architectures
@@ -74,6 +75,26 @@ def test_images_are_preprocessed_as_in_training(tmp_path):
     prepared = imported(tmp_path).preprocess(torch.from_numpy(pixels))
     expected = (pixels - np.array([100, 50, 25])) / np.array([10, 5, 2.5])
     np.testing.assert_allclose(prepared.permute(0, 2, 3, 1), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("STD = [50.0", "STD = [51.0"), ('["cat", "dog",', '["dog", "cat",'), ('"pad"', '"crop"')],
+)
+def test_a_source_that_takes_images_otherwise_than_the_training_is_refused(
+    tmp_path, monkeypatch, right, wrong
+):
+    classes, mean, std = ("cat", "dog", "cow", "pig"), (100.0,) * 3, (50.0,) * 3
+    about = Provenance("x", classes=classes, mean=mean, std=std, resize="pad")
+    samples = Samples.random(SMALL.input_shape, torch.tensor(mean), torch.tensor(std))
+    network = with_statistics(SMALL)
+    export_network(SMALL, network, tmp_path / "right", about, samples=samples)
+    source = (tmp_path / "right" / "model.py").read_text()
+    assert right in source
+    monkeypatch.setattr(export, "model_source", lambda *_: source.replace(right, wrong))
+    with pytest.raises(ExportError, match=r"model\.py: "):
+        export_network(SMALL, network, tmp_path / "wrong", about, samples=samples)
+    assert not (tmp_path / "wrong").exists()
 
 
 def test_images_are_preprocessed_where_they_are(tmp_path):

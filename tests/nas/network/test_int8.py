@@ -14,6 +14,7 @@ from nas.network.comparison import ExportedFile, ExportError, Samples, loss_of
 from nas.network.export import export_network
 from nas.network.exported_model import ExportedModel
 from nas.network.formats import FormatOptions, quiet_exporters
+from nas.network.source import Provenance
 from trials.data import DataConfig, load
 from trials.recipe import RECIPES
 from trials.train import Resident, seed_weights, train
@@ -45,6 +46,11 @@ def samples(data):
 
 
 @pytest.fixture(scope="module")
+def about(data):
+    return Provenance("x", classes=data.classes, mean=data.mean, std=data.std)
+
+
+@pytest.fixture(scope="module")
 def trained(data):
     """Networks that can tell the classes, by their padding: TensorFlow's pools see minus infinity."""
     recipe = replace(RECIPES["proxy"], epochs=6, batch_size=32)
@@ -59,13 +65,13 @@ def trained(data):
 
 
 @pytest.fixture(scope="module")
-def exported(trained, samples, tmp_path_factory):
+def exported(trained, samples, about, tmp_path_factory):
     """By padding, and whether it takes images as they are stored: a folder, and what is said of it."""
     made = {}
     for padding, stored in CASES:
         found: list[ExportedFile] = []
         folder = export_network(
-            *trained[padding], tmp_path_factory.mktemp("int8"),
+            *trained[padding], tmp_path_factory.mktemp("int8"), about,
             card=lambda files, found=found: found.extend(files) or "",
             formats=FormatOptions(("int8",), stored, max_loss=5), samples=samples,
         )  # fmt: skip
@@ -111,13 +117,14 @@ def test_another_quantiser_says_the_same(trained, samples, exported, padding, st
     assert ours.eq(theirs).double().mean() >= 0.95
 
 
-def test_one_that_loses_too_much_is_not_kept(trained, samples, tmp_path):
+def test_one_that_loses_too_much_is_not_kept(trained, samples, about, tmp_path):
     """Its activations' ranges are those of black images."""
     architecture, network = trained["symmetric"]
     black = replace(samples, calibration=torch.zeros_like(samples.calibration))
     with pytest.raises(ExportError, match=r"model.int8.onnx loses [0-9.]+ percentage points"):
         export_network(
-            architecture, network, tmp_path / "out", formats=FormatOptions(("int8",)), samples=black
+            architecture, network, tmp_path / "out", about, formats=FormatOptions(("int8",)),
+            samples=black,
         )  # fmt: skip
     assert not (tmp_path / "out").exists()
 

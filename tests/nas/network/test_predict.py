@@ -11,11 +11,18 @@ import pytest
 import torch
 
 from nas import build_network
+from nas.network.confusion_file import read_confusion
 from nas.network.export import export_network
+from nas.network.exported_model import ExportedModel
 from nas.network.source import Provenance
-from tests.nas.exporting import SMALL
+from nas.reporting.model_card import Trained, provenance_of
+from nas.space.load import space_file
+from nas.study.trained_network import samples_of
+from tests.nas.exporting import SMALL, imported, with_statistics
+from tests.nas.records import study, trial
 from tests.trials.data_sets import encoded, numbered, oriented, pixels, write
 from trials.data import DataConfig, Resize, load
+from trials.recipe import RECIPES
 
 
 @pytest.fixture
@@ -49,6 +56,57 @@ def test_a_picture_is_read_as_in_the_training(exported, mode, channels):
         assert read.shape == (1, 8, 6, channels)
         there = np.concatenate([data.train.images, data.validation.images])
         assert any((read[0] == image).all() for image in there), file
+
+
+def test_pictures_of_the_validation_split_are_taken_for_what_the_card_says(tmp_path):
+    """From the files to the classes, by what a study writes of its images."""
+    files = [*numbered("data/train/cat", 4), *numbered("data/train/dog", 4)]
+    validation = [*numbered("data/validation/cat", 9), *numbered("data/validation/dog", 9)]
+    for number, file in enumerate((*files, *validation)):
+        write(file, content=encoded(pixels(10 + number, 40 - number) // (1 + number % 5)))
+    resize = {"size": [8, 6], "mode": "pad"}
+    data = load(DataConfig("images:data", resize=Resize((8, 6), "pad")))
+    architecture = replace(SMALL, input_shape=(3, 8, 6), classes=2)
+    records = study(record := trial(0, 0.5, architecture))
+    document = records.document | {"data": {"source": "images:data", "resize": resize}}
+    records = replace(records, data=data.summary, file=space_file(document))
+    samples, network = samples_of(data), with_statistics(architecture)
+    linear = [module for module in network.modules() if isinstance(module, torch.nn.Linear)][-1]
+    with torch.no_grad():  # some are taken for each class
+        linear.bias -= network(samples.normalised(samples.images)).median(dim=0).values
+    export_network(
+        architecture, network, tmp_path / "best",
+        provenance_of(records, record, Trained(RECIPES["proxy"], 0.5)), samples=samples,
+    )  # fmt: skip
+    model = imported(tmp_path / "best")
+    counts = np.zeros((2, 2), int)
+    for file in validation:
+        guess = next(iter(model.predict(file)))
+        counts[data.classes.index(Path(file).parent.name), data.classes.index(guess)] += 1
+    assert counts.sum(axis=0).all()  # or any network would do
+    assert np.array_equal(read_confusion(tmp_path / "best").counts, counts)
+
+
+def test_a_picture_whose_error_has_no_words_has_no_class(exported, tmp_path, monkeypatch):
+    """As where memory is short; the others keep theirs."""
+    exported()
+    for name in ("a.png", "b.png", "c.png"):
+        write(name, content=encoded(pixels(8, 8)))
+    model = ExportedModel(tmp_path / "best")
+    files = [Path(name) for name in ("a.png", "b.png", "c.png")]
+    alone = [next(model.predict([file])) for file in files]
+    read = model.module.read_image
+
+    def short_of_memory(file):
+        if file.name == "a.png":
+            raise MemoryError
+        return read(file)
+
+    monkeypatch.setattr(model.module, "read_image", short_of_memory)
+    first, *others = model.predict(files)
+    assert (first.error, first.probabilities) == ("MemoryError", {})
+    for found, expected in zip(others, alone[1:], strict=True):
+        assert found.probabilities == pytest.approx(expected.probabilities)
 
 
 def test_a_picture_that_a_camera_has_stored_lying_is_read_upright(exported):
