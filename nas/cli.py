@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +22,7 @@ from nas.study.identity import SpaceChanged
 from nas.study.records import STORAGE_ERRORS, NoStudy
 from nas.study.selection import NoSuchTrial
 from trials.data import DataError
+from trials.data.folders import pictures_below
 from trials.device_lock import DeviceBusy
 
 _STUDY = typer.Option(help="Name of a study under runs/, or its folder.")
@@ -87,6 +88,23 @@ def read_architecture(path: Path) -> Architecture:
         raise InputError.of(str(path), f"cannot be read: {error.strerror}") from None
     except (ArchitectureError, UnicodeDecodeError) as error:
         raise InputError.of(str(path), str(error)) from None
+
+
+def pictures_in(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    """Folder and file of each picture: files as they are named, of folders what is in them.
+
+    In the order of their names.
+    """
+    for path in paths:
+        if path.is_dir():
+            found = sorted(pictures_below(path))
+            if not found:
+                raise InputError.of(str(path), "there are no pictures in it")
+            yield from ((path, file) for file in found)
+        elif path.exists():
+            yield path.parent, path
+        else:
+            raise InputError.of(str(path), "no such file")
 
 
 @contextmanager

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nas.cli import cli_errors, command
+from nas.cli import cli_errors, command, pictures_in
 from nas.network.exported_model import ExportedModel, NoModel
-from nas.predict import pictures_in
 from nas.space.errors import InputError
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from nas.architecture.presets import PRESETS, preset
 from nas.architecture.specification import Architecture
@@ -178,15 +179,15 @@ def _print(rows: Sequence[Row], style: Style) -> None:
         writer.writerows(cells)
     else:
         numbers = ("threads", "batch", "median ms", "quartiles ms", "images/s")
-        table = terminal.plain_table(("network", "runtime", "layout"), numbers)
+        table = terminal.plain_table(("network",), numbers, whole=("runtime", "layout"))
         for network, setting, found in rows:
             table.add_row(
-                network.name, setting.runtime, setting.layout, str(setting.threads),
+                escape(network.name), setting.runtime, setting.layout, str(setting.threads),
                 str(setting.batch), f"{found.median_ms:.3g}",
                 f"{found.first_ms:.3g} to {found.third_ms:.3g}",
                 f"{setting.batch / found.median_ms * 1e3:,.0f}",
             )  # fmt: skip
-        terminal.console().print(table)
+        terminal.print_table(table, terminal.console())
 
 
 if __name__ == "__main__":

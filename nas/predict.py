@@ -5,19 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from nas.cli import Style, StyleOption, cli_errors, command
+from nas.cli import Style, StyleOption, cli_errors, command, pictures_in
 from nas.engine import terminal
 from nas.network.exported_model import ExportedModel, NoModel, Prediction
 from nas.network.formats import FORMATS
 from nas.space.errors import InputError
-from trials.data.folders import pictures_below
 
 FILES = "Pictures, or folders of them."
 FORMAT = f"Format of the model: pytorch, {', '.join(FORMATS)}."
@@ -51,23 +50,6 @@ def predict(
             raise typer.Exit(2)
 
 
-def pictures_in(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """Folder and file of each picture: files as they are named, of folders what is in them.
-
-    In the order of their names.
-    """
-    for path in paths:
-        if path.is_dir():
-            found = sorted(pictures_below(path))
-            if not found:
-                raise InputError.of(str(path), "there are no pictures in it")
-            yield from ((path, file) for file in found)
-        elif path.exists():
-            yield path.parent, path
-        else:
-            raise InputError.of(str(path), "no such file")
-
-
 def _print(predictions: Sequence[Prediction], top: int, style: Style) -> None:
     rows = [p for p in predictions if not p.error]
     best = [list(p.probabilities.items())[:top] for p in rows]
@@ -81,14 +63,16 @@ def _print(predictions: Sequence[Prediction], top: int, style: Style) -> None:
         print(json.dumps(shown, indent=2, ensure_ascii=False))
     elif style is Style.csv:
         _print_csv(rows, best, top)
-    else:
+    elif rows:
         many = any(row.labels is not None for row in rows)
-        heads = ("labels", "probabilities") if many else ("class", "probability")
-        table = terminal.plain_table(left=("file", heads[0]), right=(heads[1],))
-        table.add_column("then")
+        if many:
+            table = terminal.plain_table(("file", "labels"), ("probabilities",))
+        else:
+            table = terminal.plain_table(("file",), ("probability",), whole=("class",))
+        table.add_column("then", overflow="fold")
         for row, found in zip(rows, best, strict=True):
             table.add_row(*map(escape, _cells(row, found)))
-        terminal.console().print(table)
+        terminal.print_table(table, terminal.console())
 
 
 def _print_csv(

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 T = TypeVar("T")
 
@@ -17,6 +18,9 @@ PATIENCE = 2.0
 
 WIDTH = 200
 """Columns of text where there is no terminal to fit into, so that no column of a table is cut."""
+
+FOLDED = 10
+"""Letters of a word, such as a path, that are kept together in a narrow table."""
 
 
 def console(quiet: bool = False, soft_wrap: bool = False, stderr: bool = False) -> Console:
@@ -48,19 +52,50 @@ def counted(things: Iterable[T], total: int, what: str, console: Console) -> Ite
         bar.stop()
 
 
-def plain_table(left: Iterable[str] = (), right: Iterable[str] = ()) -> Table:
-    """A table without lines: columns of words, then columns of numbers."""
+def plain_table(
+    left: Iterable[str] = (), right: Iterable[str] = (), whole: Iterable[str] = ()
+) -> Table:
+    """A table without lines: columns of words, of words that stay whole, then of numbers."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in left:
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
+    for heading in whole:
+        table.add_column(heading, no_wrap=True)
     for heading in right:
         table.add_column(heading, justify="right", no_wrap=True)
     return table
 
 
+def print_table(table: Table, console: Console) -> None:
+    """Print a table closer where it does not fit, and row by row where it would be cut then."""
+    if not _fits(table, console.width):
+        table.padding = (0, 1, 0, 0)
+    if _fits(table, console.width):
+        console.print(table)
+        return
+    headings = [str(column.header) for column in table.columns]
+    for number, row in enumerate(zip(*(column.cells for column in table.columns), strict=True)):
+        if number:
+            console.print()
+        told = zip(headings, map(str, row), strict=True)
+        console.print(facts_table((heading, cell) for heading, cell in told if cell))
+
+
+def _fits(table: Table, width: int) -> bool:
+    return sum(_narrowest(column) + table.padding[1] for column in table.columns) <= width
+
+
+def _narrowest(column: Column) -> int:
+    """In letters: longer words are folded."""
+    texts = [str(text) for text in (column.header, *column.cells)]
+    if column.no_wrap:
+        return max(map(cell_len, texts))
+    return min(FOLDED, max(cell_len(word) for text in texts for word in text.split() or [""]))
+
+
 def facts_table(rows: Iterable[tuple[str, str]]) -> Table:
     """Names with what there is to say of each."""
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(Column(), Column(overflow="fold"), padding=(0, 2))
     for name, text in rows:
         table.add_row(name, text)
     return table

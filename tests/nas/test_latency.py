@@ -9,6 +9,7 @@ import json
 import pytest
 from sqlalchemy.engine import make_url
 
+from nas.engine import terminal
 from nas.engine.lock import DriverLock
 from nas.latency import app
 from nas.network import latency
@@ -51,6 +52,16 @@ def test_folders_and_architectures_are_measured_side_by_side():
     }  # fmt: skip
     cells = csv.DictReader(io.StringIO(run(app, *models, *options, "--as", "csv").stdout))
     assert [float(row["median_ms"]) for row in cells] == [2, 3, 4, 5]
+
+
+@pytest.mark.usefixtures("quickly")
+@pytest.mark.parametrize("columns", [50, 80])
+def test_a_narrow_terminal_has_every_value(monkeypatch, columns):
+    monkeypatch.setattr(terminal, "WIDTH", columns)
+    shown = run(app, "mobilenet", "--threads", 12, "--batch", 2).stdout
+    assert max(map(len, shown.splitlines())) <= columns
+    for part in ("mobilenet", "eager", "channels_last", "12", "2", "1 to 9", "1,000"):
+        assert part in shown
 
 
 @pytest.mark.usefixtures("quickly")

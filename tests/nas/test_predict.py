@@ -81,6 +81,7 @@ def test_a_picture_that_cannot_be_read_is_named_and_the_others_are_predicted(mod
     result = predict("--model", folder, "--as", "csv", "a.png", "b.png", "c.png", status=2)
     assert [row.split(",")[0] for row in result.stdout.splitlines()[1:]] == ["a.png", "c.png"]
     assert result.stderr.startswith("b.png: error: cannot identify image file")
+    assert predict("--model", folder, "b.png", status=2).stdout == ""  # no table of nothing
 
 
 @pytest.mark.parametrize(

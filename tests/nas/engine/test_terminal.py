@@ -27,3 +27,22 @@ def test_a_bar_counts_what_takes_long_on_a_terminal(
     console = Console(file=output, force_terminal=is_terminal, quiet=quiet)
     assert list(terminal.counted(range(3), 3, "decoding images", console)) == [0, 1, 2]
     assert ("decoding images" in output.getvalue()) == shown
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (50, "file            class       p\na/folder/b.png  brown_bear  0.5"),
+        (30, "file         class       p\na/folder/b.  brown_bear  0.5\npng"),
+        (28, "file         class      p\na/folder/b.p brown_bear 0.5\nng"),
+        (20, "file   a/folder/b.pn\n       g\nclass  brown_bear\np      0.5"),
+    ],
+)
+def test_a_table_loses_nothing_in_a_narrow_terminal(width, shown):
+    table = terminal.plain_table(("file",), ("p",), whole=("class",))
+    table.add_row("a/folder/b.png", "brown_bear", "0.5")
+    output = io.StringIO()
+    terminal.print_table(table, Console(file=output, width=width))
+    assert [line.split() for line in output.getvalue().splitlines()] == [
+        line.split() for line in shown.splitlines()
+    ]
