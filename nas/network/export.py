@@ -71,6 +71,7 @@ def export_network(
     """
     folder = Path(folder)
     provenance = provenance or Provenance(f"Network {architecture.key}")
+    provenance = replace(provenance, architecture=architecture.key)
     with tempfile.TemporaryDirectory(prefix="nas-export-") as scratch:
         draft = Path(scratch)
         model, exported = _write_source(draft, architecture, network, provenance)
@@ -184,16 +185,19 @@ class _Comparison:
 
     def _exportable(self, raw: bool, features: bool) -> Exportable:
         network, samples = self.exported, self.samples
-        images, calibration = samples.part(0, 4), samples.calibration
+        calibration = samples.calibration
+        images = torch.zeros(4, *samples.images.shape[1:], dtype=torch.uint8)  # nobody's picture
         outputs: tuple[str, ...] = (LOGITS,)
+        provenance = self.provenance
         if features:
             network = WithFeatures(network).eval()
             outputs += tuple(name for name, _channels, _stride in self.model.FEATURES)
         if raw:
             network = WithPreprocessing(network, samples.mean, samples.std).eval()
+            provenance = replace(provenance, mean=(), std=())  # nobody is to do it twice
         else:
             images, calibration = samples.normalised(images), samples.normalised(calibration)
-        return Exportable(network, images, calibration, self.provenance, outputs)
+        return Exportable(network, images, calibration, provenance, outputs)
 
     def _compare_features(self, path: Path, tolerance: float, raw: bool) -> None:
         expected = WithFeatures(self.exported).eval()

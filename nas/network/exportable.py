@@ -23,7 +23,7 @@ class Exportable:
 
     Attributes:
         network: in evaluation mode, with the outputs that are named.
-        images: some, as the file is to take them.
+        images: some, as the file is to take them; a format may keep them.
         calibration: others, to find the ranges of activations by.
         provenance: what goes into the metadata.
         outputs: their names.

@@ -56,12 +56,17 @@ class Format:
         return tuple(name for name in self.packages if importlib.util.find_spec(name) is None)
 
 
+_METADATA = "metadata.json"
+
+
 def _write_pt2(exportable: Exportable, path: Path) -> None:
     batch = torch.export.Dim("batch")
     images = exportable.images
     program = torch.export.export(exportable.network, (images,), dynamic_shapes=({0: batch},))
-    metadata = {"metadata.json": json.dumps(exportable.provenance.metadata)}
-    torch.export.save(program, path, extra_files=metadata)
+    metadata = exportable.provenance.metadata
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # of this machine's files
+    torch.export.save(program, path, extra_files={_METADATA: json.dumps(metadata)})
 
 
 def _load_pt2(path: Path, _threads: int = 1) -> Run:

@@ -23,6 +23,8 @@ def write_onnx(exportable: Exportable, path: Path) -> None:
         verbose=False, input_names=["images"], output_names=exportable.outputs,
     )  # fmt: skip
     assert program is not None  # as the exporter says where `dynamo` is set
+    for node in program.model.graph.all_nodes():  # they have stack traces, of this machine's files
+        node.metadata_props.clear()
     program.model.metadata_props.update(
         {name: json.dumps(value) for name, value in exportable.provenance.metadata.items()}
     )

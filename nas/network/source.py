@@ -37,6 +37,7 @@ class Provenance:
         std: of each channel, in the same units.
         resize: of the pictures; None where they had the network's size.
         many_labels: whether an image may have several classes, or none.
+        architecture: its key; an export sets it.
     """
 
     title: str
@@ -46,13 +47,14 @@ class Provenance:
     std: tuple[float, ...] = ()
     resize: Literal["crop", "pad", "stretch"] | None = None
     many_labels: bool = False
+    architecture: str = ""
 
     @property
     def metadata(self) -> dict[str, object]:
-        """What a program has to know that feeds the network."""
-        names = ("title", "classes", "mean", "std", "resize")
-        probabilities = "sigmoid" if self.many_labels else "softmax"
-        return {name: getattr(self, name) for name in names} | {"probabilities": probabilities}
+        """What a program has to know that feeds the network; what is empty is left out."""
+        names = ("title", "architecture", "classes", "mean", "std", "resize")
+        known = {name: value for name in names if (value := getattr(self, name))}
+        return known | {"probabilities": "sigmoid" if self.many_labels else "softmax"}
 
 
 def model_source(architecture: Architecture, provenance: Provenance) -> str:
