@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,7 @@ from tests.trials.data_sets import (
     table,
     write,
 )  # fmt: skip
-from trials.data import DataConfig, DataError, Resize, describe, load, load_test, probe
+from trials.data import DataConfig, DataError, Resize, describe, load, load_test, pictures, probe
 from trials.data.images import count_images
 
 LABELS = np.arange(12) % 2
@@ -284,3 +286,26 @@ def test_files_that_belong_to_no_split_are_said():
     assert "more.parquet left out, whose name tells no split" in describe(
         load(DataConfig("parquet:data"))
     )
+
+
+def test_threads_hold_so_many_pixels_at_once_however_large_the_pictures_are(monkeypatch):
+    held, most, decode = Counter(), Counter(), pictures._pixels
+
+    def watched(image: Image.Image, *rest: object) -> np.ndarray:
+        size = image.width * image.height
+        held["pixels"] += size
+        most["pixels"] = max(most["pixels"], held["pixels"])
+        time.sleep(0.002)
+        decoded = decode(image, *rest)
+        held["pixels"] -= size
+        return decoded
+
+    for number, file in enumerate(numbered("data/cat", 20) + numbered("data/dog", 20)):
+        write(file, content=encoded(pixels(*((20, 20) if number % 5 else (10, 10)))))
+    config = DataConfig("images:data", resize=Resize((6, 6)))
+    expected = load(config).summary
+    monkeypatch.setattr(pictures, "THREADS", 8)
+    monkeypatch.setattr(pictures, "PIXELS_AT_ONCE", 800)
+    monkeypatch.setattr(pictures, "_pixels", watched)
+    assert load(config).summary == expected
+    assert 400 < most["pixels"] <= 800

@@ -8,7 +8,9 @@ import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Condition
 from typing import TypeVar
 
 import numpy as np
@@ -27,7 +29,15 @@ MAX_BYTES = 256 * 2**20
 """Of one picture's file."""
 
 THREADS = min(16, os.cpu_count() or 1)
-"""That decode: Pillow lets others run while it does. Each holds a picture in full size."""
+"""That decode: Pillow lets others run while it does."""
+
+PIXELS_AT_ONCE = 2 * MAX_PIXELS
+"""Of pictures that threads hold in full size, in 4 bytes each (twice, while one is turned): 16 of a
+camera's 12 million, or two of the largest."""
+
+# Pillow takes blocks of 16 MB, which glibc keeps for the thread that freed them: only larger ones
+# than 32 MB are always given back at once (M_MMAP_THRESHOLD in mallopt(3)).
+Image.core.set_block_size(64 * 2**20)  # type: ignore[attr-defined]
 
 Contents = Callable[[Indices], Iterator[Callable[[], bytes]]]
 """Readers of the encoded pictures of these indices, in order."""
@@ -62,6 +72,7 @@ class Pictures:
             DataError: a picture cannot be read, or differs from the first in its size or in
                 whether it has colours.
         """
+        room = _Room(PIXELS_AT_ONCE)
         first = self._open(0)
         grey = self.shape[0] == 1 if self.shape else is_grey(first)
         size = upright_size(first)
@@ -76,7 +87,8 @@ class Pictures:
                     f"{name}: an image in colour, and the first one is grey",
                     hint="say which: data.shape: [1, H, W] or [3, H, W]",
                 )
-            return _pixels(image, name, grey, self.resize)
+            with room.of(image.width * image.height):
+                return _pixels(image, name, grey, self.resize)
 
         numbers = map(int, indices)
         try:
@@ -102,6 +114,25 @@ class Pictures:
             f"there are {common}{more}",
             hint="resize them: data.resize: {size: 64, mode: crop}",
         )
+
+
+class _Room:
+    """For so many pixels; who needs more than are left waits for others to leave."""
+
+    def __init__(self, pixels: int) -> None:
+        self.left, self.changed = pixels, Condition()
+
+    @contextmanager
+    def of(self, pixels: int) -> Iterator[None]:
+        with self.changed:
+            self.changed.wait_for(lambda: pixels <= self.left)
+            self.left -= pixels
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.left += pixels
+                self.changed.notify_all()
 
 
 def _ahead(
@@ -211,7 +242,9 @@ def _pixels(image: Image.Image, name: str, grey: bool, resize: Resize | None) ->
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             upright = image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
-            image = upright.convert("L" if grey else "RGB")
+            mode = "L" if grey else "RGB"
+            upright.load()
+            image = upright if upright.mode == mode else upright.convert(mode)  # no copy of it
     except Exception as error:  # of Pillow's many readers, on damaged files
         raise DataError(f"{name}: not a readable image: {error}") from None
     pixels = np.asarray(image if resize is None else resized(image, resize))
