@@ -39,10 +39,11 @@ NOTES = {
     "importance": (
         "Each bar is the share of the variance of what is maximized that a choice explains by "
         "itself (fANOVA), of choices that every trial has; the lines are 95% intervals over the "
-        "trials drawn again, each time with another forest. Choices of segments that make the same "
-        "network count as one. Optuna's dashboard shows another measure (PED-ANOVA): what tells "
-        "the best tenth of the trials from all others, for each objective, without intervals, "
-        "controls included and such choices counted as different. So its bars differ."
+        "trials drawn again, each time with another forest, made longer where they would not "
+        "reach the bar's end. Choices of segments that make the same network count as one. "
+        "Optuna's dashboard shows another measure (PED-ANOVA): what tells the best tenth of the "
+        "trials from all others, for each objective, without intervals, controls included and "
+        "such choices counted as different. So its bars differ."
     ),
     "latency": (
         "Medians as nas-latency measured them, with the quartiles; the colour is the channels of "

@@ -28,7 +28,7 @@ class Importance:
 
     Attributes:
         share: of the accuracy's variance that it explains.
-        lower: of a 95% interval.
+        lower: of a 95% interval, which holds the share.
         upper: of the same interval.
     """
 
@@ -55,7 +55,8 @@ def importances_of(complete: Sequence[FrozenTrial]) -> tuple[Importance, ...]:
 
     Of parameters that all of these trials have; the largest first. None where there is nothing to
     explain. Choices of segments that give the same network are one. The interval is that of the
-    trials drawn again with replacement, each time with a forest of another seed.
+    trials drawn again with replacement, each time with a forest of another seed; where the share
+    itself is outside of that, the interval is made longer, up to the share.
     """
     if len({trial.values[0] for trial in complete}) < 2:
         return ()
