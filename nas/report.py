@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from nas.cli import StorageOption, StudyOption, cli_errors, command
-from nas.reporting.figures.files import NO_RENDERER, Size, write_images
+from nas.reporting.figures.files import NO_RENDERER, Size, write_study_images
 from nas.reporting.page import report_study
 from nas.space.errors import InputError
 from nas.study.location import locate_study
@@ -33,7 +33,7 @@ def report(
         place = locate_study(study, storage)
         written = report_study(place)
         print(place.folder / "report.html")
-        if not write_images(written.figures, place.folder / "figures", wanted):
+        if not write_study_images(written.figures, place.folder / "figures", wanted):
             print(NO_RENDERER, file=sys.stderr)
 
 

@@ -8,7 +8,7 @@ and are used in this file alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import cast
 
@@ -21,9 +21,7 @@ from sqlalchemy.orm import Session
 
 def add_study_attributes(study: optuna.Study, attributes: Mapping[str, object]) -> None:
     """Add system attributes, which the study does not have yet, in one transaction."""
-    storage = cast("optuna.storages.RDBStorage", study._storage)
-    engine = getattr(storage, "_backend", storage).engine  # without the cache in between
-    with Session(engine) as session:
+    with Session(_engine(study)) as session:
         session.add_all(
             models.StudySystemAttributeModel(
                 study_id=study._study_id, key=key, value_json=json.dumps(value)
@@ -31,6 +29,20 @@ def add_study_attributes(study: optuna.Study, attributes: Mapping[str, object]) 
             for key, value in attributes.items()
         )
         session.commit()
+
+
+def remove_study_attributes(study: optuna.Study, keys: Collection[str]) -> None:
+    """Remove system attributes, which Optuna itself can only overwrite."""
+    table = models.StudySystemAttributeModel
+    theirs = table.study_id == study._study_id
+    with Session(_engine(study)) as session:
+        session.execute(sa.delete(table).where(theirs, table.key.in_(keys)))
+        session.commit()
+
+
+def _engine(study: optuna.Study) -> sa.Engine:
+    storage = cast("optuna.storages.RDBStorage", study._storage)
+    return getattr(storage, "_backend", storage).engine  # without the cache in between
 
 
 class StudyTrials:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 
 import optuna
 import optuna_dashboard
 import plotly.graph_objects as go
+from optuna_dashboard._custom_plot_data import SYSTEM_ATTR_PLOT_DATA
 from optuna_dashboard._note import note_ver_key, split_body
 from sqlalchemy.engine import URL
 
 from nas.architecture.text_drawing import draw_as_text
-from nas.engine.optuna_storage import add_study_attributes
+from nas.engine.optuna_storage import add_study_attributes, remove_study_attributes
+from nas.reporting.figures.catalogue import NAMES
 from nas.space.objectives import OBJECTIVES
 from nas.study.records import Records, opened_study
 from nas.study.selection import choose
@@ -28,7 +31,15 @@ def publish(url: URL, records: Records, figures: dict[str, go.Figure]) -> None:
         optuna_dashboard.save_note(study, note(records))
         for name, figure in figures.items():
             optuna_dashboard.save_plotly_graph_object(study, figure, graph_object_id=name)
+        _remove_other_figures(study, figures)
         _publish_trial_notes(study, records)
+
+
+def _remove_other_figures(study: optuna.Study, figures: Collection[str]) -> None:
+    """Those of ours that are not drawn any more, such as a confusion of another network."""
+    there = study._storage.get_study_system_attrs(study._study_id)
+    stale = tuple(f"{SYSTEM_ATTR_PLOT_DATA}{name}:" for name in NAMES if name not in figures)
+    remove_study_attributes(study, [key for key in there if key.startswith(stale)])
 
 
 def _publish_trial_notes(study: optuna.Study, records: Records) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from nas.reporting.answer_text import headline
 from nas.reporting.dashboard import publish
 from nas.reporting.export_trial import export_trial
-from nas.reporting.figures.files import NO_RENDERER, write_images
+from nas.reporting.figures.files import NO_RENDERER, write_study_images
 from nas.reporting.page import report_study
 from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
@@ -38,5 +38,5 @@ def write_study_files(place: StudyPlace, data: ImageData, say: Callable[[str], N
     )
     if report.answer is not None:
         say(headline(report.answer))
-        if not write_images(report.figures, place.folder / "figures"):
+        if not write_study_images(report.figures, place.folder / "figures"):
             say(NO_RENDERER)

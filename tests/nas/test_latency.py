@@ -85,7 +85,12 @@ def test_what_is_measured_of_a_study_is_in_its_report(study):
     marks = figure.layout.yaxis  # 0.25 to 9 ms
     assert list(marks.ticktext) == ["0.1", "0.2", "0.5", "1", "2", "5", "10", "20", "50"]
     assert list(marks.tickvals) == [float(text) for text in marks.ticktext]
+    (study / "figures").mkdir(exist_ok=True)
+    for name in ("confusion.png", "mine.png"):
+        (study / "figures" / name).touch()
     run(report_app, "--study", study)
+    left = [file.name for file in (study / "figures").iterdir()]
+    assert left == ["mine.png"]  # no knee's confusion is known
     assert 'id="latency"' in (study / "report.html").read_text()
 
 

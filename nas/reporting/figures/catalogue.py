@@ -26,6 +26,13 @@ if TYPE_CHECKING:  # figures need the data of a study, not what reads it
     from nas.study.records import Records
 
 
+NAMES = (
+    "spectrum", "attainment", "arms", *ABLATION_AXES, "widths", "front", "hypervolume", "segments",
+    "importance", "curves", "latency", "confusion",
+)  # fmt: skip
+"""Of all figures that a study may have."""
+
+
 def arm_figures(results: StudyResults) -> dict[str, go.Figure]:
     """The figures of arms and seeds; none of a plain search."""
     if not results.is_design and not results.of_stage("confirmation"):

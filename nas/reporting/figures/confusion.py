@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from nas.reporting.figures.style import styled
+from nas.reporting.figures.style import as_text, styled
 
 MOST_COUNTS = 20
 """Classes up to which each cell has its count; of more only the colours are seen."""
@@ -47,6 +47,7 @@ def plot_confusion(info: ConfusionInfo) -> go.Figure:
     figure = go.Figure()
     numbers = list(range(len(info.classes)))  # two classes may look alike once they are cut off
     few = len(numbers) <= MOST_COUNTS
+    names = list(map(as_text, info.classes))
     figure.add_heatmap(
         x=numbers,
         y=numbers,
@@ -58,8 +59,8 @@ def plot_confusion(info: ConfusionInfo) -> go.Figure:
         text=[[n or "" for n in row] for row in info.counts] if few else None,
         texttemplate="%{text}" if few else None,
         customdata=[
-            [(true, guess, n) for guess, n in zip(info.classes, row, strict=True)]
-            for true, row in zip(info.classes, info.counts, strict=True)
+            [(true, guess, n) for guess, n in zip(names, row, strict=True)]
+            for true, row in zip(names, info.counts, strict=True)
         ],
         hovertemplate="%{customdata[0]} taken for %{customdata[1]}: %{customdata[2]} (%{z:.1%})"
         "<extra></extra>",
@@ -72,11 +73,11 @@ def plot_confusion(info: ConfusionInfo) -> go.Figure:
         f"images, {share:.2%} on the diagonal</sub>"
     )
     styled(figure, title, "guessed class", "class")
-    labels = [name if len(name) <= 24 else f"{name[:23]}…" for name in info.classes]
+    labels = [as_text(name if len(name) <= 24 else f"{name[:23]}…") for name in info.classes]
     ticks = {"tickvals": numbers, "ticktext": labels, "showgrid": False, "automargin": True}
     if len(numbers) > 2 * MOST_COUNTS:
         ticks = {"showticklabels": False, "showgrid": False}
-    figure.update_xaxes(**ticks)
+    figure.update_xaxes(ticklabeloverflow="allow", **ticks)
     figure.update_yaxes(autorange="reversed", **ticks)
     cells = min(max(len(numbers), _FEWEST), MOST_COUNTS)
     figure.update_layout(height=180 + _CELL * cells)

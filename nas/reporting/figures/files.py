@@ -10,6 +10,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 import plotly.io
 
+from nas.reporting.figures.catalogue import NAMES
 from nas.reporting.figures.style import title_room
 
 KINDS = ("png", "svg", "pdf")
@@ -27,6 +28,16 @@ class Size:
 
     width: int
     height: int
+
+
+def write_study_images(
+    drawn: Mapping[str, go.Figure], folder: Path, size: Size | None = None
+) -> bool:
+    """`write_images` into a study's folder: what it no longer has would tell of another network."""
+    for name in set(NAMES) - set(drawn):
+        for kind in KINDS:
+            (folder / f"{name}.{kind}").unlink(missing_ok=True)
+    return write_images(drawn, folder, size)
 
 
 def write_images(drawn: Mapping[str, go.Figure], folder: Path, size: Size | None = None) -> bool:

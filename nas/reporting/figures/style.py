@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Iterable, Sequence
 from math import ceil, floor, log10
 from typing import Any, Protocol
@@ -41,6 +42,11 @@ def error_bars(means: Sequence[Bounded]) -> dict[str, object]:
         "thickness": 1.2,
         "width": 3,
     }
+
+
+def as_text(name: str) -> str:
+    """A name that a user gave, as it is: Plotly takes tags in it for markup."""
+    return html.escape(name, quote=False)
 
 
 def band(lower: Sequence[float], upper: Sequence[float], color: str) -> dict[str, Any]:

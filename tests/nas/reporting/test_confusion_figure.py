@@ -31,3 +31,10 @@ def test_many_classes_are_colours_alone():
     assert many.data[0].text is None
     assert many.layout.xaxis.showticklabels is False
     assert "100.00% on the diagonal" in many.layout.title.text
+
+
+def test_names_of_classes_are_text_and_all_of_them_are_shown():
+    figure = plot_confusion(ConfusionInfo(3, ("a <b>circle<", "x & y"), ((1, 0), (0, 1))))
+    assert list(figure.layout.xaxis.ticktext) == ["a &lt;b&gt;circle&lt;", "x &amp; y"]
+    assert figure.data[0].customdata[0][1] == ["a &lt;b&gt;circle&lt;", "x &amp; y", 0]
+    assert figure.layout.xaxis.ticklabeloverflow == "allow"  # Plotly drops the last, turned one

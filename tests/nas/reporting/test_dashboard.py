@@ -38,8 +38,8 @@ def dashboard(study):
     url = f"sqlite:///{study / 'study.db'}"
     records = read_records(url, "small")
     figures = study_figures(records, parameter_importances(url, "small"))
-    for _ in range(2):  # notes stay as they are
-        publish(make_url(url), records, figures)
+    for drawn in (figures | {"confusion": figures["front"]}, figures):  # notes stay as they are
+        publish(make_url(url), records, drawn)
     port = free_port()
     program = Path(sys.executable).with_name("optuna-dashboard")
     server = subprocess.Popen(
