@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 _SORTED_AT_ONCE = 2**22
-"""Scores; of many classes some at a time, so that the sums of a ranking fit into memory."""
+"""Scores; of many classes or images some at a time, so that a ranking fits into memory."""
 
 
 def average_precisions(scores: Tensor, targets: Tensor) -> Tensor:
@@ -55,8 +55,14 @@ def map_at(k: int, scores: Tensor, targets: Tensor) -> float:
         scores: (N, C); larger means surer.
         targets: (N, C), 1 where an image has the class.
     """
+    step = max(1, _SORTED_AT_ONCE // max(1, scores.shape[1]))
+    parts = zip(torch.split(scores, step), torch.split(targets, step), strict=True)
+    return float(torch.cat([_of_rows(k, some, hits) for some, hits in parts]).nanmean())
+
+
+def _of_rows(k: int, scores: Tensor, targets: Tensor) -> Tensor:
     best = scores.sort(dim=1, descending=True, stable=True).indices[:, :k]
     hits = targets.gather(1, best).double()  # (N, k)
     places = torch.arange(1, best.shape[1] + 1, device=scores.device)
     found = (hits.cumsum(dim=1) / places * hits).sum(dim=1)
-    return float((found / targets.sum(dim=1).clamp(max=k)).nanmean())
+    return found / targets.sum(dim=1).clamp(max=k)

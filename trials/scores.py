@@ -66,9 +66,9 @@ def ranking_of(network: nn.Module, split: ResidentSplit) -> dict[str, float]:
     Where images have one label, of the probabilities that a softmax gives, one class against the
     others.
     """
-    logits, labels = map(torch.cat, zip(*outputs(network, split), strict=True))
+    logits, labels = map(torch.cat, zip(*outputs(network, split, exact=True), strict=True))
     if labels.ndim == 1:
-        logits = logits.float().softmax(dim=1)
+        logits = logits.softmax(dim=1)
         labels = torch.nn.functional.one_hot(labels, logits.shape[1])
     return {
         "average_precision": mean_average_precision(logits, labels),

@@ -214,7 +214,7 @@ def evaluate(network: nn.Module, split: ResidentSplit) -> tuple[float, float]:
     average precision.
     """
     if split.labels.ndim == 2:
-        logits, targets = map(torch.cat, zip(*outputs(network, split), strict=True))
+        logits, targets = map(torch.cat, zip(*outputs(network, split, exact=True), strict=True))
         entropy = _loss(logits, targets, None, smoothing=0.0)
         return float(entropy), mean_average_precision(logits, targets)
     device = split.labels.device
@@ -226,15 +226,21 @@ def evaluate(network: nn.Module, split: ResidentSplit) -> tuple[float, float]:
     return float(loss) / len(split), float(correct) / len(split)
 
 
-def outputs(network: nn.Module, split: ResidentSplit) -> Iterator[tuple[Tensor, Tensor]]:
-    """Logits (B, classes) and labels (B,) or (B, classes) of a whole split, in evaluation mode."""
+def outputs(
+    network: nn.Module, split: ResidentSplit, exact: bool = False
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logits (B, classes) and labels (B,) or (B, classes) of a whole split, in evaluation mode.
+
+    Args:
+        exact: in float32 also on GPUs: of the 8 bits of bfloat16 many scores of a ranking are ties.
+    """
     network.eval()
     device = split.labels.device
     height, width = split.images.shape[1:3]
     batch = max(1, EVALUATION_PIXELS // (height * width))
     for indices in torch.split(torch.arange(len(split), device=split.index_device), batch):
         images, labels = split.batch(indices)
-        with _autocast(device):
+        with nullcontext() if exact else _autocast(device):
             logits = network(images)
         yield logits, labels
 

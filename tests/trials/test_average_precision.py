@@ -44,6 +44,21 @@ def test_many_classes_are_ranked_some_at_a_time(monkeypatch):
     assert torch.equal(average_precisions(scores, targets), whole)
 
 
+def test_many_images_are_ranked_some_at_a_time(monkeypatch):
+    rng = torch.Generator().manual_seed(0)
+    scores, targets = torch.rand((9, 7), generator=rng), torch.ones((9, 7)).tril(-1)
+    whole, sizes, sort = map_at(3, scores, targets), [], torch.Tensor.sort
+
+    def noted(tensor, **options):
+        sizes.append(tensor.numel())
+        return sort(tensor, **options)
+
+    monkeypatch.setattr(average_precision, "_SORTED_AT_ONCE", 20)
+    monkeypatch.setattr(torch.Tensor, "sort", noted)
+    assert map_at(3, scores, targets) == whole
+    assert max(sizes) <= 20
+
+
 @pytest.mark.parametrize(
     ("k", "expected"),
     [

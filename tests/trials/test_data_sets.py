@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 from PIL import Image
@@ -124,6 +125,14 @@ READ = [
     ("Parquet with lists of numbers, and a column of other numbers",
      lambda: table({"image": images(), "id": range(100, 112), "labels": NUMBERS}), "parquet:data",
      {"label_column": "labels"}, {"0": 6, "1": 6, "2": 4}),
+    ("Parquet with described labels, and other lists",
+     lambda: datasets.Dataset.from_dict(
+         {"image": images(), "label": LABELS, "box": [[1, 2]] * 12},
+         features=datasets.Features({
+             "image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"]),
+             "box": datasets.List(datasets.Value("int64"))}),
+         ).to_parquet(f"{Path('data').mkdir() or 'data'}/train.parquet"), "parquet:data", {},
+     {"a": 6, "b": 6}),
     ("Parquet with lists that Hugging Face describes",
      lambda: described_table(["ant", "bee", "cow", "doe"], NUMBERS), "parquet:data", {},
      {**OF_MANY, "doe": 0}),
@@ -134,10 +143,14 @@ READ = [
      lambda: (write(*numbered("data", 12)), lines("data/labels.csv", "image,tags",
               *(f"{i}.png,{'|'.join(labels)}" for i, labels in enumerate(MANY)))),
      "images:data", {}, OF_MANY),
-    ("labels that spaces divide",
-     lambda: (write(*numbered("data/all", 12)), lines("data/labels.csv", "image,tags",
-              *(f"all/{i}.png,{' '.join(labels)}" for i, labels in enumerate(MANY)))),
-     "images:data", {}, OF_MANY),
+    ("names of labels with spaces in them",
+     lambda: (write(*numbered("data", 12)), lines("data/labels.csv", "image,breed",
+              *(f"{i}.png,{('golden retriever', 'siamese cat')[i % 2]}" for i in range(12)))),
+     "images:data", {}, {"golden retriever": 6, "siamese cat": 6}),
+    ("names that look like several, in a file that divides labels",
+     lambda: (write(*numbered("data", 12)), lines("data/labels.csv", "image,tags",
+              *(f"{i}.png,{('fire', 'truck|', 'fire truck|fire')[i % 3]}" for i in range(12)))),
+     "images:data", {}, {"fire": 8, "fire truck": 4, "truck": 4}),
     ("a column for each class",
      lambda: (write(*numbered("data", 12)), lines("data/labels.csv", "Id,ant,bee,cow",
               *(f"{i}.png," + ",".join(str(int(name in labels)) for name in ("ant", "bee", "cow"))
@@ -309,3 +322,27 @@ def test_threads_hold_so_many_pixels_at_once_however_large_the_pictures_are(monk
     monkeypatch.setattr(pictures, "_pixels", watched)
     assert load(config).summary == expected
     assert 400 < most["pixels"] <= 800
+
+
+def test_the_column_of_the_labels_is_said():
+    table({"image": images(), "labels": [["cat"], ["dog"]] * 6})
+    assert describe(load(DataConfig("parquet:data"))) == (
+        "2 classes of 5 training images, 3 x 6 x 6; labels of column labels; "
+        "every image has exactly one label: they are classes"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (["f,wet,dry", *(f"{i}.png,{i % 2},{i // 6}" for i in range(12))],
+         "columns wet, dry are classes"),
+        (["f,breed", *(f"{i}.png,{('siamese cat', 'dog')[i % 2]}" for i in range(12))],
+         "'siamese cat' is one label, without a | in it; "
+         "every image has exactly one label: they are classes"),
+    ],
+)  # fmt: skip
+def test_how_a_file_of_labels_is_understood_is_said(text, said):
+    write(*numbered("data", 12))
+    lines("data/labels.csv", *text)
+    assert f"labels of labels.csv; {said}" in describe(load(DataConfig("images:data")))

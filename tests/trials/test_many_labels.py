@@ -15,11 +15,12 @@ from torch.nn import functional as F
 
 from tests.trials.data_sets import described_table, folders, lines, numbered, write
 from tests.trials.training import CPU, QUICK
-from trials.data import DataConfig, describe, load, load_test, probe
+from trials.data import DataConfig, DataError, describe, load, load_test, probe
 from trials.data.from_python import arrays_of, write_archive
 from trials.data.images import ImageData, Split
-from trials.data.many_labels import stratified_many
-from trials.train import Resident, outputs, train
+from trials.data.many_labels import labels_of_lists, stratified_many
+from trials.scores import ranking_of
+from trials.train import Resident, evaluate, outputs, train
 from trials.trial import Subject, run_trial
 
 CLASSES = ("dark", "bright", "red", "never")
@@ -67,6 +68,19 @@ def test_losses_and_scores_are_those_written_out(many):
     assert training.curve[-1].validation_loss == pytest.approx(entropy.sum(axis=1).mean(), 1e-5)
 
 
+def test_a_ranking_is_of_float32_also_where_gpus_compute_in_bfloat16(many, monkeypatch):
+    """Of 100 images each class has scores that bfloat16 cannot tell apart."""
+    torch.manual_seed(0)
+    network = linear()
+    expected = evaluate(network, many.validation), ranking_of(network, many.validation)
+    monkeypatch.setattr(
+        "trials.train._autocast", lambda _: torch.autocast("cpu", dtype=torch.bfloat16)
+    )
+    found = evaluate(network, many.validation), ranking_of(network, many.validation)
+    assert found == expected
+    assert next(outputs(network, many.validation))[0].dtype == torch.bfloat16
+
+
 def test_smoothing_draws_targets_towards_a_half(many, monkeypatch):
     seen = []
     entropy = F.binary_cross_entropy_with_logits
@@ -94,6 +108,13 @@ def test_the_validation_split_has_its_share_of_each_label_and_of_images_without(
     assert chosen.mean() == pytest.approx(0.2, abs=0.02)
     again = stratified_many(labels, 0.2, np.random.default_rng(0))
     assert (again == chosen).all()
+
+
+def test_names_of_their_own_for_each_image_are_refused_before_they_take_memory():
+    """20,000 images times 40,000 names: 800 MB."""
+    values, lengths = np.char.add("w", np.arange(40_000).astype(str)), np.full(20_000, 2)
+    with pytest.raises(DataError, match="40000 labels of 20000 images have 40000 different names"):
+        labels_of_lists(lengths, values, None, "tags", str)
 
 
 def test_a_label_of_one_image_alone_stays_in_training_and_that_is_said():

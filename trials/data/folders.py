@@ -16,6 +16,7 @@ from trials.data.images import DataConfig, DataError
 from trials.data.label_files import FILES as LABEL_FILES
 from trials.data.label_files import SINGLE as METADATA
 from trials.data.label_files import LabelFile, label_file
+from trials.data.many_labels import ONE_EACH
 from trials.data.pictures import Pictures, read_picture
 from trials.data.raw_split import Indices, RawSplit, SplitName, require
 
@@ -117,7 +118,10 @@ class FolderSource:
         files = [picture for picture, _ in found.files]
         others = frozenset(self._folders.values()) - {folder}
         labels, classes = file.labels(file.rows_of(files, others))
-        notes = [f"labels of {file.path.relative_to(self.root)}", *found.notes]
+        notes = [f"labels of {file.path.relative_to(self.root)}", *file.notes]
+        if labels.ndim == 1 and file.path.name != METADATA:
+            notes.append(ONE_EACH)
+        notes += found.notes
         if file.path.name != METADATA and (file.path.with_name(METADATA)).is_file():
             notes.append(f"{METADATA} left out beside it")
         return self._split(files, labels, classes, tuple(notes))

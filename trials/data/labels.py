@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,22 @@ from numpy.typing import NDArray
 from trials.data.images import DataConfig, DataError, Labels
 from trials.data.raw_split import RawSplit
 
+MAX_LETTERS = 200
+"""Of a label: an array of names takes the longest for each."""
 
-def checked_labels(values: NDArray[Any], what: str) -> NDArray[Any]:
+_OTHER = "is this a column of something else?"
+
+
+def checked_labels(values: NDArray[Any], what: str, name: Callable[[int], str]) -> NDArray[Any]:
     """Labels (N,) that are integers, booleans or names; others are refused.
 
     Args:
         values: as NumPy or a table has them.
         what: the array or column, for messages.
+        name: the file or row of a label, for messages.
 
     Raises:
-        DataError: they are something else, or some are missing.
+        DataError: they are something else, or some are missing, or longer than a name.
     """
     if values.dtype.kind == "O":
         missing = sum(value is None for value in values)
@@ -29,24 +36,45 @@ def checked_labels(values: NDArray[Any], what: str) -> NDArray[Any]:
             return values.astype(np.int64)
         if not all(isinstance(value, str | bytes) for value in values):
             raise DataError(f"{what} must hold integers or names, all of one kind")
-        values = np.array([_decoded(v, what) if isinstance(v, bytes) else str(v) for v in values])
-    if values.dtype.kind == "S":
-        values = np.array([_decoded(value, what) for value in values], dtype=np.str_)
+    if values.dtype.kind in "OSU":
+        texts = [_decoded(v, what) if isinstance(v, bytes) else str(v) for v in values]
+        _check_names(texts, name)
+        return np.array(texts, np.str_)
     if values.dtype.kind == "b":
-        values = values.astype(np.str_)
+        return values.astype(np.str_)
     if values.dtype.kind == "f" and np.isnan(values).any():
         missing = int(np.isnan(values).sum())
         raise DataError(f"{what}: {missing} of {len(values)} labels are missing")
-    if values.dtype.kind not in "iuU":
+    if values.dtype.kind not in "iu":
         raise DataError(f"{what} must hold integers or names; it holds {values.dtype}")
-    return values.astype(np.int64) if values.dtype.kind in "iu" else values
+    return values.astype(np.int64)
+
+
+def _check_names(texts: Sequence[str], name: Callable[[int], str]) -> None:
+    for index, text in enumerate(texts):
+        if len(text) > MAX_LETTERS:
+            raise DataError(
+                f"{name(index)}: the label {shortened(text)!r} has {len(text):,} letters, "
+                f"more than {MAX_LETTERS}",
+                hint=_OTHER,
+            )
+        if text.strip().lower() in ("", "nan"):
+            raise DataError(
+                f"{name(index)}: {text!r} is no label",
+                hint="it stands for a missing value: give the image its label, or leave it out",
+            )
+
+
+def shortened(text: str) -> str:
+    """For messages: a text, or how it begins."""
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _decoded(name: bytes, what: str) -> str:
     try:
         return name.decode()
     except UnicodeDecodeError:
-        raise DataError(f"{what}: {bytes(name)!r} is not UTF-8") from None
+        raise DataError(f"{what}: {bytes(name[:60])!r} is not UTF-8") from None
 
 
 def class_names(raw: RawSplit, config: DataConfig) -> tuple[str, ...]:
@@ -84,16 +112,27 @@ def _columns(raw: RawSplit, config: DataConfig) -> tuple[str, ...]:
     if raw.classes is None and count > images:
         raise DataError(
             f"{images} images have labels up to {count - 1}, which cannot be numbers of classes",
-            hint="labels count classes from 0; is this a column of something else?",
+            hint=f"labels count classes from 0; {_OTHER}",
+        )
+    if used > 1 and total == images * used:
+        raise DataError(
+            f"all {images} images have the same {used} labels: there is nothing to tell apart",
+            hint="are these lists of a 0 or 1 for each class? A list has the labels that an image "
+            "has",
         )
     names = raw.classes or tuple(map(str, range(max(count, config.classes or 0))))
     if used > max(2, total // 2):
-        raise DataError(
-            f"{total} labels of {images} images have {used} different names, "
-            f"such as {', '.join(map(repr, names[:3]))}",
-            hint="most labels are alone in their class; is this a column of something else?",
-        )
+        raise too_many_names(total, images, names)
     return names
+
+
+def too_many_names(labels: int, images: int, names: tuple[str, ...]) -> DataError:
+    """That most labels are alone in their class; to be raised."""
+    return DataError(
+        f"{labels} labels of {images} images have {len(names)} different names, "
+        f"such as {', '.join(map(repr, names[:3]))}",
+        hint=f"most labels are alone in their class; {_OTHER}",
+    )
 
 
 def _counted(raw: RawSplit, config: DataConfig) -> tuple[str, ...]:
@@ -104,13 +143,17 @@ def _counted(raw: RawSplit, config: DataConfig) -> tuple[str, ...]:
             raise DataError(f"{raw.name(index)}: label {raw.labels[index]} is below 0")
         largest = int(raw.labels.max())
         if largest >= len(raw.labels):
-            raise DataError(
-                f"{raw.name(int(raw.labels.argmax()))}: label {largest} among "
-                f"{len(raw.labels)} images cannot be the number of a class",
-                hint="labels count classes from 0; is this a column of something else?",
-            )
+            raise no_number(raw.name(int(raw.labels.argmax())), largest, len(raw.labels))
         count = largest + 1
     return tuple(map(str, range(count)))
+
+
+def no_number(name: str, label: int, images: int) -> DataError:
+    """That a label is too large to count classes; to be raised."""
+    return DataError(
+        f"{name}: label {label} among {images} images cannot be the number of a class",
+        hint=f"labels count classes from 0; {_OTHER}",
+    )
 
 
 def _distinct(raw: RawSplit) -> tuple[str, ...]:
@@ -119,7 +162,7 @@ def _distinct(raw: RawSplit) -> tuple[str, ...]:
         raise DataError(
             f"{len(raw.labels)} images have {len(names)} different labels, "
             f"such as {', '.join(map(repr, names[:3]))}",
-            hint="most images are alone in their class; is this a column of something else?",
+            hint=f"most images are alone in their class; {_OTHER}",
         )
     return names
 

@@ -10,12 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trials.data.images import AnyLabels, DataError, ManyLabels
-from trials.data.labels import checked_labels
+from trials.data.labels import checked_labels, no_number, too_many_names
 from trials.data.raw_split import RawSplit
 
 MAX_CLASSES = 100_000
 MAX_VALUES = 2**32
 """Images times classes: what labels could claim is not allocated."""
+
+MAX_UNLIKELY = 2**28
+"""The same where there are more numbers than images, or most names are there once."""
+
+ONE_EACH = "every image has exactly one label: they are classes"
+"""Said where images could have more."""
 
 
 def labels_of_lists(
@@ -24,8 +30,10 @@ def labels_of_lists(
     names: tuple[str, ...] | None,
     what: str,
     name: Callable[[int], str],
-) -> tuple[ManyLabels, tuple[str, ...] | None]:
+) -> tuple[NDArray[Any], tuple[str, ...] | None]:
     """Labels (N, C) of a list for each image, and the classes' names where there are any.
+
+    Labels (N,), as they are stored, where every list has one.
 
     Args:
         lengths: labels of each image, (N,).
@@ -40,23 +48,44 @@ def labels_of_lists(
     rows = np.repeat(np.arange(len(lengths)), lengths)
     if len(values) == 0:
         return np.zeros((len(lengths), len(names or ())), np.uint8), names or ()
-    values = checked_labels(values, what)
-    if values.dtype.kind == "i":
-        columns, count = values, len(names) if names else int(values.max()) + 1
-        _check_numbers(values, count, lambda index: name(int(rows[index])))
-    else:
-        distinct, columns = np.unique(values, return_inverse=True)
-        names, count = tuple(map(str, distinct)), len(distinct)
+
+    def holder(index: int) -> str:
+        return name(int(rows[index]))
+
+    values = checked_labels(values, what, holder)
+    if (lengths == 1).all():
+        return values, names
+    columns, count, names = _numbered(values, names, holder)
+    if len(lengths) * count > MAX_UNLIKELY:
+        _check_likely(values, names, len(lengths), holder)
     _check_size(len(lengths), count, what)
     labels = np.zeros((len(lengths), count), np.uint8)
     labels[rows, columns] = 1
-    if int(labels.sum(dtype=np.int64)) < len(values):
+    _check_twice(labels, lengths, name)
+    return labels, names
+
+
+def _numbered(
+    values: NDArray[Any], names: tuple[str, ...] | None, name: Callable[[int], str]
+) -> tuple[NDArray[np.int64], int, tuple[str, ...] | None]:
+    """Labels as numbers, of how many classes, and the names of these where there are any."""
+    if values.dtype.kind == "i":
+        count = len(names) if names else int(values.max()) + 1
+        _check_numbers(values, count, name)
+        return values, count, names
+    distinct, columns = np.unique(values, return_inverse=True)
+    return columns, len(distinct), tuple(map(str, distinct))
+
+
+def _check_twice(
+    labels: ManyLabels, lengths: NDArray[np.int64], name: Callable[[int], str]
+) -> None:
+    if int(labels.sum(dtype=np.int64)) < int(lengths.sum()):
         short = int(np.flatnonzero(labels.sum(axis=1, dtype=np.int64) < lengths)[0])
         raise DataError(
             f"{name(short)}: a label is there twice",
             hint="a list has the labels that an image has, not a 0 or 1 for each class",
         )
-    return labels, names
 
 
 def _check_numbers(values: NDArray[Any], count: int, name: Callable[[int], str]) -> None:
@@ -67,6 +96,16 @@ def _check_numbers(values: NDArray[Any], count: int, name: Callable[[int], str])
             f"{name(first)}: label {values[first]} is not the number of a class",
             hint="labels count classes from 0; is this a column of something else?",
         )
+
+
+def _check_likely(
+    values: NDArray[Any], names: tuple[str, ...] | None, images: int, name: Callable[[int], str]
+) -> None:
+    """That labels are of classes, before so many are allocated."""
+    if names is None and values.max() >= images:
+        raise no_number(name(int(values.argmax())), int(values.max()), images)
+    if values.dtype.kind == "U" and names and len(names) > len(values) // 2:
+        raise too_many_names(len(values), images, names)
 
 
 def _check_size(images: int, classes: int, what: str) -> None:
@@ -96,7 +135,7 @@ def labels_of_array(
             hint=_ARRAYS,
         )
     if values.ndim == 1:
-        return checked_labels(values, what)
+        return checked_labels(values, what, name)
     _check_size(len(values), values.shape[1], what)
     if values.dtype.kind not in "biuf":
         raise DataError(f"{what} of shape {values.shape} must be 0 or 1; they are {values.dtype}")
@@ -115,11 +154,10 @@ def one_label_each(raw: RawSplit) -> RawSplit:
     labels = raw.labels
     if labels.ndim == 1 or len(labels) == 0 or (labels.sum(axis=1, dtype=np.int64) != 1).any():
         return raw
-    note = "every image has exactly one label: they are classes"
     classes = raw.classes or tuple(map(str, range(labels.shape[1])))
     return replace(
         raw, labels=labels.argmax(axis=1).astype(np.int64), classes=classes,
-        notes=(*raw.notes, note),
+        notes=(*raw.notes, ONE_EACH),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from trials.data.images import DataConfig, DataError
 from trials.data.labels import checked_labels
-from trials.data.many_labels import labels_of_lists
+from trials.data.many_labels import ONE_EACH, labels_of_lists
 from trials.data.pictures import MAX_BYTES, Pictures, read_picture
 from trials.data.raw_split import Indices, RawSplit, SplitName, require
 
@@ -133,6 +133,9 @@ def split_of_table(
         return map(partial, repeat(_content), stored, repeat(folder), map(name, indices))
 
     labels, classes = _labels(stored, table.features[label_column], label_column, name)
+    notes = (*notes, f"labels of column {label_column}")
+    if labels.ndim == 1 and _items(table.features[label_column]):
+        notes = (*notes, ONE_EACH)
     decode = Pictures(contents, name, config).decode
     return RawSplit(labels, decode, name, classes, notes=notes)
 
@@ -146,7 +149,7 @@ def _labels(
     """Labels of a column, (N,) or of lists (N, C), and the classes that it names."""
     what, items = f"column {column}", _items(feature)
     if items is None:
-        return checked_labels(stored.to_numpy(), what), _names(feature)
+        return checked_labels(stored.to_numpy(), what, name), _names(feature)
     if stored.null_count:
         missing = f"{stored.null_count} of {len(stored)} lists are missing"
         raise DataError(f"{what}: {missing}", hint="the list of an image without a label is empty")
@@ -244,25 +247,21 @@ def _image_columns(table: Any) -> list[str]:  # noqa: ANN401  # `datasets` is un
 
 
 def _label_columns(table: Any) -> list[str]:  # noqa: ANN401  # `datasets` is untyped
-    """Columns of class labels; where there is none, those of integers, or else of names.
-
-    Then those of lists of the same.
-    """
+    """Columns of class labels; where there is none, of integers or else names, and all of lists."""
     import datasets
 
     numbers = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
-    single = {name: feature for name, feature in table.features.items() if not _items(feature)}
-    many = {name: item for name, f in table.features.items() if (item := _items(f))}
-    for columns in (single, many):
-        named = [name for name, f in columns.items() if isinstance(f, datasets.ClassLabel)]
-        if named:
-            return named
-    for columns in (single, many):
-        for types in (numbers, ["string", "large_string", "bool"]):
-            found = [name for name, f in columns.items() if getattr(f, "dtype", "") in types]
-            if found:
-                return found
-    return []
+    texts = ["string", "large_string", "bool"]
+    items = {name: _items(feature) or feature for name, feature in table.features.items()}
+    if named := [name for name, item in items.items() if isinstance(item, datasets.ClassLabel)]:
+        return named
+    types = {name: getattr(item, "dtype", "") for name, item in items.items()}
+    lists = [name for name in types if _items(table.features[name])]
+    single = [name for name in types if name not in lists]
+    of_lists = [name for name in lists if types[name] in (*numbers, *texts)]
+    of_numbers = [name for name in single if types[name] in numbers]
+    found = of_numbers or [name for name in single if types[name] in texts]
+    return [name for name in types if name in (*found, *of_lists)]
 
 
 def _first_line(error: Exception) -> str:
