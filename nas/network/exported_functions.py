@@ -17,6 +17,7 @@ MEAN: list[float] = []
 STD: list[float] = []
 SIZE = (0, 0)
 RESIZE: Literal["crop", "pad", "stretch"] | None = None
+PICTURES: list[str] = []
 WEIGHTS = Path("weights.safetensors")
 ARCHITECTURE = ""
 
@@ -27,13 +28,17 @@ class Network(nn.Module):
 
 def read_image(path: str | Path) -> Tensor:
     """A picture as those of the training were read: (1, H, W, C) uint8. Needs Pillow."""
-    from PIL import Image, ImageOps
+    from PIL import ExifTags, Image, ImageOps
 
-    with Image.open(path) as stored:
+    with Image.open(path, formats=PICTURES) as stored:
         if stored.mode.startswith(("I", "F")):
             raise ValueError(f"{path}: images have 8 bits a channel; got {stored.mode}")
         # A PNG without Exif is decoded to look for it: as in the training, that is not done.
-        turned = stored.format != "PNG" or "exif" in stored.info
+        looked_at = stored.format != "PNG" or "exif" in stored.info
+        try:
+            turned = looked_at and stored.getexif().get(ExifTags.Base.Orientation, 1) != 1
+        except Exception:  # of damaged metadata, which says nothing of the pixels
+            turned = False
         upright = ImageOps.exif_transpose(stored) if turned else stored
         image = upright.convert("L" if len(MEAN) == 1 else "RGB")
     height, width = SIZE

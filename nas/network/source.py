@@ -17,6 +17,7 @@ from nas.architecture.modules import Layer
 from nas.architecture.specification import Architecture
 from nas.network import exported_functions, exported_labels, exported_layers
 from nas.network.build import module_class
+from trials.data import pictures
 
 _HELPERS = [
     value
@@ -82,14 +83,14 @@ def _modules(layer: Layer) -> Iterator[type]:
 
 def _functions(architecture: Architecture, many_labels: bool) -> Iterator[Callable[..., object]]:
     """Pictures are grey or in colour: networks of other images have nothing that reads them."""
-    pictures = architecture.input_shape[0] in (1, 3)
-    if pictures:
+    reads = architecture.input_shape[0] in (1, 3)
+    if reads:
         yield exported_functions.read_image
     yield exported_functions.preprocess
-    if pictures and many_labels:
+    if reads and many_labels:
         yield exported_labels.predict
         yield exported_labels.labels
-    elif pictures:
+    elif reads:
         yield exported_functions.predict
     yield exported_functions.load
     yield exported_functions.unpacked
@@ -134,6 +135,8 @@ STD = {_list(map(repr, std))}
 SIZE = ({height}, {width})  # height, width
 # How pictures of other sizes are given this one: crop, pad or stretch; None: they are refused.
 RESIZE = {_quoted(provenance.resize) if provenance.resize else None}
+# Of pictures: those that Pillow decodes itself; for others it starts programs.
+PICTURES = {_list(map(_quoted, pictures.FORMATS))}
 # Of what `Network.features` returns: name, channels, and pixels of the image to a step.
 FEATURES = {_list(_features(architecture))}
 {threshold}WEIGHTS = Path(__file__).with_name("weights.safetensors")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import UnidentifiedImageError
 
 from nas import build_network
 from nas.network.confusion_file import read_confusion
@@ -112,6 +113,19 @@ def test_a_picture_whose_error_has_no_words_has_no_class(exported, tmp_path, mon
 def test_a_picture_that_a_camera_has_stored_lying_is_read_upright(exported):
     write("lying.jpg", content=oriented(6))  # 6 x 4 as it is to be looked at
     assert exported(size=(6, 4)).read_image("lying.jpg").shape == (1, 6, 4, 3)
+
+
+def test_metadata_that_cannot_be_read_says_nothing_of_a_picture(exported):
+    """As in the training."""
+    image = pixels(8, 8)
+    write("odd.png", content=encoded(image, exif=b"Exif\0\0nonsense"))
+    assert np.array_equal(exported().read_image("odd.png")[0], image)
+
+
+def test_a_drawing_that_starts_a_program_is_refused_as_in_the_training(exported):
+    write("drawing.png", content=encoded(pixels(8, 8), "eps"))
+    with pytest.raises(UnidentifiedImageError):
+        exported().read_image("drawing.png")
 
 
 def test_a_picture_of_another_size_is_refused_where_nothing_was_resized(exported):
