@@ -17,6 +17,7 @@ from nas.engine.lock import StudyLocked
 from nas.engine.ray_failures import RayFailed
 from nas.engine.search import SearchFailed
 from nas.network.comparison import ExportError
+from nas.network.exported_model import NoModel
 from nas.space.errors import InputError
 from nas.study.identity import SpaceChanged
 from nas.study.records import STORAGE_ERRORS, NoStudy
@@ -123,7 +124,7 @@ def cli_errors() -> Iterator[None]:
         ) from None
     except StudyLocked as error:
         raise fail(error, "wait for it, end it, or choose another name with --study") from None
-    except (NoStudy, NoSuchTrial, ArchitectureError) as error:
+    except (NoStudy, NoSuchTrial, NoModel, ArchitectureError) as error:
         raise fail(error) from None
     except (SearchFailed, RayFailed, DeviceBusy) as error:
         raise fail(error, status=1) from None

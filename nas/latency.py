@@ -28,7 +28,7 @@ from nas.engine import terminal
 from nas.engine.environment import processor_name
 from nas.engine.lock import DriverLock
 from nas.network.build import build_network
-from nas.network.exported_module import import_model
+from nas.network.exported_model import load_module, loaded
 from nas.network.formats import FORMATS
 from nas.network.latency import (
     EAGER,
@@ -128,7 +128,8 @@ def _network(model: str) -> TimedNetwork:
     if not (path / "model.py").is_file():
         raise InputError.of(model, "is no folder with a model.py", MODELS)
     architecture = read_architecture(path / "architecture.json")
-    network = import_model(path).load()
+    module = load_module(path)
+    network = loaded(path / "weights.safetensors", lambda file: module.load(file))
     return TimedNetwork(model, architecture.key, network, architecture.input_shape, path)
 
 

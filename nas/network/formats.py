@@ -6,6 +6,7 @@ import importlib.util
 import json
 import logging
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,13 @@ import torch
 
 from nas.network.exportable import Exportable, Run
 from nas.network.int4_format import load_int4, write_int4
-from nas.network.onnx_format import load_onnx, takes_stored, write_int8, write_onnx
+from nas.network.onnx_format import (
+    architecture_of,
+    load_onnx,
+    takes_stored,
+    write_int8,
+    write_onnx,
+)
 from nas.network.pte_format import load_pte, write_pte
 
 
@@ -35,6 +42,8 @@ class Format:
         extra: of this project, which has them.
         takes_stored: whether a file takes images as they are stored, (N, H, W, C) uint8; None of a
             format that never does.
+        architecture: the key that a file names, empty where it names none; None of a format that
+            never does, or sees to it itself.
         by_default: whether it is written where no format is named.
         note: what the model card says of it.
     """
@@ -47,6 +56,7 @@ class Format:
     packages: tuple[str, ...] = ()
     extra: str = ""
     takes_stored: Callable[[Path], bool] | None = None
+    architecture: Callable[[Path], str] | None = None
     by_default: bool = True
     note: str = ""
 
@@ -74,18 +84,27 @@ def _load_pt2(path: Path, _threads: int = 1) -> Run:
     return run
 
 
+def _architecture_of_pt2(path: Path) -> str:
+    with zipfile.ZipFile(path) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(f"/extra/{_METADATA}"))
+        return str(json.loads(archive.read(name)).get("architecture", ""))
+
+
 FORMATS = {
     format_.name: format_
     for format_ in (
-        Format("pt2", "model.pt2", 1e-6, _write_pt2, _load_pt2),
+        Format(
+            "pt2", "model.pt2", 1e-6, _write_pt2, _load_pt2, architecture=_architecture_of_pt2
+        ),
         Format(
             "onnx", "model.onnx", 1e-5, write_onnx, load_onnx,
             packages=("onnx", "onnxscript", "onnxruntime"), extra="onnx", takes_stored=takes_stored,
+            architecture=architecture_of,
         ),
         Format(
             "int8", "model.int8.onnx", None, write_int8, load_onnx,
             packages=("onnx", "onnxscript", "onnxruntime"), extra="onnx", takes_stored=takes_stored,
-            by_default=False,
+            architecture=architecture_of, by_default=False,
         ),
         Format(
             "pte", "model.pte", 1e-5, write_pte, load_pte,

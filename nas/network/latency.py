@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.network.exportable import Exportable
+from nas.network.exported_model import load_format
 from nas.network.formats import FORMATS, Format, quiet_exporters
 from nas.network.source import Provenance
 from trials.interleaved import Contender, Quartiles, time_interleaved
@@ -71,7 +72,11 @@ def time_networks(
     settings: Sequence[Setting],
     on_round: Callable[[int], object] = lambda _round: None,
 ) -> list[tuple[TimedNetwork, Setting, Quartiles]]:
-    """Measure each network in each setting, all of them interleaved, on noise."""
+    """Measure each network in each setting, all of them interleaved, on noise.
+
+    Raises:
+        NoModel: a file of an exported folder is damaged, or another network's.
+    """
     pairs = list(product(networks, settings))
     threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory(prefix="nas-latency-") as scratch:
@@ -94,7 +99,7 @@ def _contender(timed: TimedNetwork, setting: Setting, scratch: Path) -> Contende
         return Contender(lambda: torch.set_num_threads(setting.threads), lambda: network(inputs))
     format_ = FORMATS[setting.runtime]
     file = _file(timed, format_, scratch)
-    run = format_.load(file, setting.threads)
+    run = load_format(format_, file, timed.key, setting.threads)
     if format_.takes_stored is not None and format_.takes_stored(file):
         images = _stored(images)
     return Contender(lambda: None, lambda: run(images))  # it has threads of its own

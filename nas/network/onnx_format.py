@@ -82,6 +82,12 @@ def takes_stored(path: Path) -> bool:
     return bool(images.type == "tensor(uint8)")
 
 
+def architecture_of(path: Path) -> str:
+    """The key of its architecture, empty where the file does not name it."""
+    metadata = _session(path, 1).get_modelmeta().custom_metadata_map
+    return str(json.loads(metadata.get("architecture", '""')))
+
+
 def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     import onnxruntime
 

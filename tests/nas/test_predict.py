@@ -6,13 +6,15 @@ import csv
 import importlib.util
 import io
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
+from nas.architecture.specification import Stem
 from nas.network.export import export_network
-from nas.network.formats import FormatOptions
+from nas.network.formats import FORMATS, FormatOptions
 from nas.network.source import Provenance
 from nas.predict import app
 from tests.nas.exporting import SMALL, with_statistics
@@ -99,6 +101,31 @@ def test_what_there_is_not_is_named(model, tmp_path, arguments, message):
     (tmp_path / "empty").mkdir()
     arguments = [folder if argument == "MODEL" else argument for argument in arguments]
     assert message in predict(*arguments, status=2).stderr
+
+
+@pytest.mark.parametrize("format_name", ["pt2", "onnx"])
+def test_a_file_of_another_network_is_refused(model, tmp_path, format_name):
+    """As of another study, with classes of the same number."""
+    folder, _ = model
+    other = replace(SMALL, classes=len(CLASSES), stem=Stem((5,)))
+    export_network(other, with_statistics(other), tmp_path)
+    file = FORMATS[format_name].file
+    shutil.copyfile(folder / file, tmp_path / file)
+    write("a.png")
+    arguments = ("--model", tmp_path, "--format", format_name, "a.png")
+    key = replace(SMALL, classes=len(CLASSES)).key
+    assert f"{file} is of another network, {key}" in predict(*arguments, status=2).stderr
+
+
+def test_a_file_of_other_classes_is_refused(model, tmp_path, monkeypatch):
+    """Where it does not name its network."""
+    folder, _ = model
+    export_network(SMALL, with_statistics(SMALL), tmp_path)
+    shutil.copyfile(folder / "model.pt2", tmp_path / "model.pt2")
+    monkeypatch.setitem(FORMATS, "pt2", replace(FORMATS["pt2"], architecture=None))
+    write("a.png")
+    message = predict("--model", tmp_path, "--format", "pt2", "a.png", status=2).stderr
+    assert "model.pt2 has 3 outputs, model.py 4 classes" in message
 
 
 def test_a_format_that_was_not_exported_is_named(model, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,15 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from nas.describe import app as describe_app
+from nas.explain import app as explain_app
 from nas.export import app as export_app
+from nas.latency import app as latency_app
+from nas.network.export import export_network
+from nas.network.formats import FORMATS
+from nas.predict import app as predict_app
 from nas.retrain import app as retrain_app
 from nas.search import app as search_app
+from tests.nas.exporting import SMALL, with_statistics
 from tests.nas.mistakes import GOOD, shortened
 
 
@@ -132,6 +139,45 @@ def test_a_wrong_architecture_names_its_file():
     result = run(describe_app, "bad.json")
     assert result.exit_code == 2
     assert "bad.json: error: architecture: classes is missing" in result.output
+
+
+# Exported folders.
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("exported") / "best"
+    return export_network(SMALL, with_statistics(SMALL), folder)
+
+
+DAMAGED = [
+    (predict_app, ["--model", "best", "a.png"], "weights.safetensors", b'{"a"'),
+    (explain_app, ["--model", "best", "--images", "a.png"], "weights.safetensors", b'{"a"'),
+    (latency_app, ["best"], "weights.safetensors", b'{"a"'),
+    (predict_app, ["--model", "best", "a.png"], "model.py", b"def load(:"),
+    (explain_app, ["--model", "best", "--images", "a.png"], "model.py", b"def load(:"),
+    (latency_app, ["best"], "model.py", b"def load(:"),
+    (latency_app, ["best"], "model.py", b""),
+    (predict_app, ["--model", "best", "--format", "pt2", "a.png"], "model.pt2", b"PK"),
+    (predict_app, ["--model", "best", "--format", "onnx", "a.png"], "model.onnx", b"no"),
+    (latency_app, ["best", "--runtime", "onnx"], "model.onnx", b"no"),
+    (latency_app, ["best", "--runtime", "pte"], "model.pte", b"no"),
+]
+
+
+@pytest.mark.parametrize(("app", "arguments", "file", "content"), DAMAGED, ids=shortened)
+def test_a_damaged_export(exported, app, arguments, file, content):
+    for format_ in FORMATS.values():
+        if format_.file == file and format_.missing:
+            pytest.skip(f"needs {format_.missing}")
+    shutil.copytree(exported, "best")
+    Path("best", file).write_bytes(content)
+    Path("a.png").write_bytes(png())
+    result = run(app, *arguments)
+    assert result.exit_code == 2
+    said = "best/weights" if file == "model.py" and not content else f"best/{file}"
+    assert f"error: {said}" in result.output
+    assert "cannot be loaded" in result.output
 
 
 # Data sets.
