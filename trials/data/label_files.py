@@ -233,7 +233,9 @@ def _of_rows(
     _, heads = next(rows, (0, []))
     key, asked = "file_name", config.label_column
     if path.name == MANY:
-        key, chosen = heads[0] if heads else "", [asked] if asked else heads[1:]
+        if not heads:
+            raise DataError(f"{path} is empty")
+        key, chosen = heads[0], [asked] if asked else heads[1:]
     else:
         chosen = [asked or "label"]
         if asked is None and not {key, *chosen} <= set(heads):
@@ -247,7 +249,8 @@ def _of_rows(
             raise DataError(f"{path} has {count} {shortened(name)}; it has {there}", field)
     if not chosen:
         raise DataError(f"{path} has one column: the images, and no labels")
-    place, places = heads.index(key), list(map(heads.index, chosen))
+    at = {name: place for place, name in enumerate(heads)}
+    place, places = at[key], [at[name] for name in chosen]
     lines, names, cells = list[int](), list[str](), list[tuple[str, ...]]()
     for line, row in rows:
         lines.append(line)
