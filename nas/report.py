@@ -40,8 +40,8 @@ def report(
 def _size(text: str) -> Size:
     match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", text)
     sides = tuple(map(int, match.groups())) if match else ()
-    if not sides or not all(300 <= side <= 4000 for side in sides):
-        message = f"expected width and height from 300 to 4000 pixels; got {text!r}"
+    if not sides or min(sides[0] - 500, sides[1] - 350) < 0 or max(sides) > 4000:
+        message = f"expected pixels from 500x350 to 4000x4000; got {text!r}"
         raise InputError.of("--size", message, "write --size 900x430")
     return Size(*sides)
 

@@ -19,6 +19,7 @@ from nas.latency import app as latency_app
 from nas.network.export import export_network
 from nas.network.formats import FORMATS
 from nas.predict import app as predict_app
+from nas.report import app as report_app
 from nas.retrain import app as retrain_app
 from nas.search import app as search_app
 from tests.nas.exporting import SMALL, with_statistics
@@ -35,6 +36,13 @@ def run(app, *arguments: object):
 def search(*arguments: object):
     Path("space.yaml").write_text(GOOD)
     return run(search_app, "--space", "space.yaml", *arguments)
+
+
+@pytest.mark.parametrize("size", ["499x350", "500x349", "4001x400", "900", "-1x5"])
+def test_a_size_that_figures_do_not_fit_is_refused(size):
+    result = run(report_app, "--study", "nowhere", "--size", size)
+    assert result.exit_code == 2
+    assert "--size: error: expected pixels from 500x350 to 4000x4000" in result.stderr
 
 
 OPTIONS = [

@@ -15,6 +15,9 @@ INK = "#24292f"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
 """Okabe and Ito's palette."""
 
+HEIGHT = 430
+"""Of a figure in pixels, unless it sets another."""
+
 
 class Bounded(Protocol):
     """A mean accuracy with its interval."""
@@ -97,10 +100,10 @@ def styled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
         template="plotly_white",
         font={"family": "system-ui, sans-serif", "size": 13, "color": INK},
         margin={"l": 84, "r": 20, "t": title_room(title), "b": 60},
-        height=430,
+        height=HEIGHT,
         hoverlabel={"align": "left"},
-        legend={"orientation": "h", "y": -0.22, "x": 0},
+        legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0.015, "x": 0},
     )
-    figure.update_xaxes(title=x, gridcolor="#edf0f3", zeroline=False)
+    figure.update_xaxes(automargin=True, title=x, gridcolor="#edf0f3", zeroline=False)
     figure.update_yaxes(title=y, gridcolor="#edf0f3", zeroline=False)
     return figure

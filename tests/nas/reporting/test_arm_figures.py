@@ -156,17 +156,40 @@ def test_seeds_are_enough_for_every_figure_to_be_drawn():
 def test_figures_become_files_for_a_paper(monkeypatch, tmp_path):
     drawn = arm_figures(planted_results({}, text=ABLATION))
     monkeypatch.delenv("BROWSER_PATH")
-    spectrum = {"spectrum": drawn["spectrum"]}
-    assert write_images(spectrum, tmp_path / "figures", Size(500, 400))
+    some = {name: drawn[name] for name in ("spectrum", "arms")}
+    assert write_images(some, tmp_path / "figures", Size(500, 430))
     png, svg, pdf = (tmp_path / "figures" / f"spectrum.{kind}" for kind in ("png", "svg", "pdf"))
     assert pdf.read_bytes().startswith(b"%PDF")
-    assert 'width="500" height="400"' in svg.read_text()[:300]
+    assert 'width="500" height="430"' in svg.read_text()[:300]
     assert "Accuracy at equal MACs" in svg.read_text()
     with Image.open(png) as picture:
-        assert picture.size == (1000, 800)
+        assert picture.size == (1000, 860)
         # Nothing stands at the edge, where a frame would cut it.
         edge = np.asarray(picture.convert("L"))
         assert min(edge[:12].min(), edge[:, :12].min()) == 255
+    with Image.open(tmp_path / "figures" / "arms.png") as picture:
+        assert picture.size == (1000, 2 * (130 + 170 * 3))  # as high as its three rows need
+
+
+def test_a_small_figure_grows_with_its_legend_and_breaks_its_words(monkeypatch, tmp_path):
+    written = {}
+    monkeypatch.setattr(
+        "plotly.io.write_images",
+        lambda shown, files, **_: written.update(
+            zip((file.name for file in files), shown, strict=True)
+        ),
+    )
+    drawn = arm_figures(planted_results({}, text=ABLATION))
+    assert write_images(
+        {name: drawn[name] for name in ("spectrum", "arms")}, tmp_path, Size(500, 350)
+    )
+    spectrum, arms = written["spectrum.png"].layout, written["arms.png"].layout
+    # Title of three lines, least plot, axis, its second line, and four rows of the legend.
+    assert spectrum.height == 72 + 2 * 18 + 150 + 70 + 20 + 4 * 20
+    assert spectrum.xaxis.title.text.count("<br>") == 1
+    assert {len(line) <= 21 for note in arms.annotations for line in note.text.split("<br>")} == {
+        True
+    }
 
 
 def test_without_a_browser_there_are_no_pictures_and_no_error(tmp_path):
