@@ -33,7 +33,7 @@ def verdict(
     delta: Annotated[float | None, typer.Option(help=DELTA)] = None,
     alpha: Annotated[float | None, typer.Option(help=ALPHA)] = None,
     figures: Annotated[
-        Path | None, typer.Option(help="Folder for the figures, as PNG and SVG.")
+        Path | None, typer.Option(help="Folder for the figures, as PNG, SVG and PDF.")
     ] = None,
     storage: StorageOption = None,
 ) -> None:

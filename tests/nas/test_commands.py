@@ -222,7 +222,7 @@ def test_the_front_figure_shows_every_trial_once(records):
     shown = [*info.dominated, *info.front]
     assert sorted(point.trial for point in shown) == [t.number for t in records.complete]
     assert [point.cost for point in info.front] == sorted(point.cost for point in info.front)
-    assert [point.accuracy for point in info.front] == sorted(p.accuracy for p in info.front)
+    assert [point.score for point in info.front] == sorted(p.score for p in info.front)
     assert info.knee in {point.trial for point in info.front}
     assert all(len(point.architecture) == 3 for point in shown)  # the stem and two blocks
 

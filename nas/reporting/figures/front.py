@@ -28,14 +28,14 @@ class FrontPoint:
     Attributes:
         cost: the objective that is minimized, the first of two.
         second_cost: the other one; None where there is none.
-        values: accuracy and costs in words.
+        values: score and costs in words.
         architecture: lines that describe it.
-        spread: of the accuracy, for points of the front, where something is known of it.
+        spread: of the score, for points of the front, where something is known of it.
         confirmed: by fresh seeds.
     """
 
     trial: int
-    accuracy: float
+    score: float
     cost: float
     second_cost: float | None
     values: str
@@ -117,7 +117,7 @@ def plot_front(info: FrontInfo) -> go.Figure:
     ):
         figure.add_scatter(
             x=[point.cost for point in points],
-            y=[point.accuracy for point in points],
+            y=[point.score for point in points],
             mode=mode,
             name=name,
             marker=marker,
@@ -130,7 +130,7 @@ def plot_front(info: FrontInfo) -> go.Figure:
     chosen = [point for point in info.front if point.trial == info.knee]
     figure.add_scatter(
         x=[point.cost for point in chosen],
-        y=[point.accuracy for point in chosen],
+        y=[point.score for point in chosen],
         mode="markers",
         name="knee",
         marker={"size": 17, "color": "rgba(0,0,0,0)", "line": {"color": "#d55e00", "width": 2.5}},
@@ -155,7 +155,7 @@ def _add_confirmed(figure: go.Figure, points: Sequence[FrontPoint]) -> None:
     if confirmed:
         figure.add_scatter(
             x=[point.cost for point, _ in confirmed],
-            y=[spread.accuracy for _, spread in confirmed],
+            y=[spread.score for _, spread in confirmed],
             error_y=error_bars([spread for _, spread in confirmed]) | {"color": INK},
             mode="markers",
             name="confirmed",

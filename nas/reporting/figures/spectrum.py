@@ -31,7 +31,7 @@ class SpectrumPlace:
     Attributes:
         label: its segments as the file has them.
         x: from 0, one segment, to 1, a segment for each channel, in logarithms.
-        accuracy: mean over the seeds.
+        score: mean over the seeds.
         lower: of its 95% interval, what a seed does to all arms taken out.
         upper: of the same interval.
     """
@@ -39,7 +39,7 @@ class SpectrumPlace:
     arm: str
     label: str
     x: float
-    accuracy: float
+    score: float
     lower: float
     upper: float
     seeds: int
@@ -161,7 +161,7 @@ def plot_spectrum(info: SpectrumInfo) -> go.Figure:
         places = series.places
         figure.add_scatter(
             x=[place.x for place in places],
-            y=[place.accuracy for place in places],
+            y=[place.score for place in places],
             error_y=error_bars(places),
             mode="markers" if confirmed else "lines+markers+text",
             name=f"{series.family}, {'confirmed' if confirmed else 'screening'}",

@@ -24,13 +24,13 @@ class Spread:
     """A value with its bounds.
 
     Attributes:
-        accuracy: the value, of whatever is maximized.
+        score: the value, of whatever is maximized.
         seeds: that it is the mean of: then the bounds are one standard deviation away; of a single
             one they are the 95% interval of a share of so many images, which says nothing of seeds.
         words: what the bounds are.
     """
 
-    accuracy: float
+    score: float
     lower: float
     upper: float
     seeds: int

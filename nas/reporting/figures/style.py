@@ -20,10 +20,10 @@ HEIGHT = 430
 
 
 class Bounded(Protocol):
-    """A mean accuracy with its interval."""
+    """A mean score with its interval."""
 
     @property
-    def accuracy(self) -> float:
+    def score(self) -> float:
         """The mean."""
 
     @property
@@ -40,8 +40,8 @@ def error_bars(means: Sequence[Bounded]) -> dict[str, object]:
     return {
         "type": "data",
         "symmetric": False,
-        "array": [mean.upper - mean.accuracy for mean in means],
-        "arrayminus": [mean.accuracy - mean.lower for mean in means],
+        "array": [mean.upper - mean.score for mean in means],
+        "arrayminus": [mean.score - mean.lower for mean in means],
         "thickness": 1.2,
         "width": 3,
     }

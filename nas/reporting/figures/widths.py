@@ -19,11 +19,11 @@ if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
 
 @dataclass(frozen=True)
 class WidthCell:
-    """Mean accuracy at one activation and one segment width, with its 95% interval over seeds."""
+    """Mean score at one activation and one segment width, with its 95% interval over seeds."""
 
     activation: str
     segments: str
-    accuracy: float
+    score: float
     lower: float
     upper: float
 
@@ -79,7 +79,7 @@ def plot_widths(info: WidthsInfo) -> go.Figure:
         color = SERIES[index % len(SERIES)]
         figure.add_scatter(
             x=[cell.segments for cell in row],
-            y=[cell.accuracy for cell in row],
+            y=[cell.score for cell in row],
             error_y=error_bars(row),
             mode="lines+markers",
             name="no activation" if activation == "none" else activation,

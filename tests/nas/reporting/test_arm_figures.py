@@ -53,7 +53,7 @@ def test_each_stage_is_by_its_own_seeds():
         for arm, place in places_of(info, stage).items():
             values = [m.accuracy for m in results.of_stage(stage)[arm].values()]
             assert place.seeds == seeds == len(values)
-            assert place.accuracy == pytest.approx(fmean(values))
+            assert place.score == pytest.approx(fmean(values))
             # Planted: 0.003 for each training, and 0.01 of a seed, which is taken out.
             assert (place.upper - place.lower) / 2 < {3: 0.02, 8: 0.005}[seeds]
 
@@ -125,7 +125,7 @@ def test_activation_and_width_are_crossed():
     cells = {(c.activation, c.segments): c for c in info.cells}
     assert len(cells) == 4
     for segments in info.segments:
-        gap = cells["none", segments].accuracy - cells["relu", segments].accuracy
+        gap = cells["none", segments].score - cells["relu", segments].score
         assert gap == pytest.approx(0.02, abs=0.005)
 
 

@@ -59,8 +59,8 @@ def test_a_confirmed_front_shows_its_fresh_seeds_too():
     for point in info.front:
         values = [m.accuracy for m in confirmed[f"trial {point.trial}"].values()]
         assert point.confirmed.seeds == len(values) == 6
-        assert point.confirmed.accuracy == pytest.approx(fmean(values))
-        assert point.confirmed.upper - point.confirmed.accuracy == pytest.approx(stdev(values))
+        assert point.confirmed.score == pytest.approx(fmean(values))
+        assert point.confirmed.upper - point.confirmed.score == pytest.approx(stdev(values))
         assert point.spread.seeds == 1
     assert "standard deviation over 6 fresh seeds" in heading(info)
     assert plot_front(info).data[-1].name == "confirmed"
