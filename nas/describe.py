@@ -79,10 +79,10 @@ def _describe_space(space: SearchSpace, console: Console) -> None:
         if len(shown) > 12:
             shown = [*shown[:5], "...", *shown[-2:]]
         parameters.add_row(parameter.name, ", ".join(shown))
-    console.print(parameters)
+    terminal.print_table(parameters, console)
     if space.file.design is not None:
         console.print("\nArms of the design:\n")
-        console.print(arm_table(arms_of(space), space.file.matched))
+        terminal.print_table(arm_table(arms_of(space), space.file.matched), console)
 
 
 def _budget(space: SearchSpace) -> str:
@@ -105,7 +105,7 @@ def _describe_architecture(architecture: Architecture, console: Console) -> None
     table = terminal.plain_table(("layer",), headings)
     for name, layer, row in tabulated(network_layers(architecture)):
         table.add_row(name.replace(".branch", ""), *_cells(layer, row))
-    console.print(table)
+    terminal.print_table(table, console)
     cost = count_cost(architecture)
     console.print(
         f"\n{cost.params:,} parameters, {cost.macs:,} MACs ({cost.flops:,} FLOPs), "

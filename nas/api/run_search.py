@@ -16,6 +16,7 @@ from nas.api.study import Study
 from nas.engine.lock import StudyLocked
 from nas.engine.search import search_study
 from nas.engine.stage import StageRunner
+from nas.engine.terminal import print_table
 from nas.reporting.arm_table import arm_table
 from nas.space import SearchSpace
 from nas.space.errors import InputError
@@ -170,7 +171,7 @@ def _keep_data(document: Document, data: PythonData, output: str | Path | None) 
 
 
 def _show_arms(runner: StageRunner, arms: Sequence[Arm]) -> None:
-    runner.console.print(arm_table(arms, runner.space.file.matched))
+    print_table(arm_table(arms, runner.space.file.matched), runner.console)
 
 
 def _write_results(runner: StageRunner, data: ImageData) -> None:

@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from nas.analysis.answer import Answer
-from nas.engine.terminal import facts_table, plain_table
+from nas.engine.terminal import facts_table, plain_table, print_table
 from nas.reporting import answer_text
 from nas.reporting.answer_tables import AnswerTable, answer_tables
 
@@ -22,13 +22,13 @@ def print_answer(found: Answer, console: Console) -> None:
     console.print(facts_table((name, escape(text)) for name, text in answer_text.facts(found)))
     for table in answer_tables(found):
         console.print()
-        console.print(_plain(table))
+        print_table(_plain(table), console)
 
 
 def _plain(table: AnswerTable) -> Table:
     shown = plain_table()
     for position, head in enumerate(table.heads):
-        shown.add_column(head, no_wrap=position == 0)
+        shown.add_column(head, no_wrap=position == 0, overflow="fold")
     for row in table.rows:
         shown.add_row(*map(escape, row))
     return shown

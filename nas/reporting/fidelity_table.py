@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from nas.engine.terminal import plain_table
+from nas.engine.terminal import plain_table, print_table
 from nas.statistics.rank_agreement import Agreement, Fidelity
 
 
@@ -22,7 +22,7 @@ def print_fidelity(found: Fidelity, epochs: int, longer: int, console: Console) 
             f"{agreement.lower:.2f} to {agreement.upper:.2f}",
             _share(agreement),
         )
-    console.print(table)
+    print_table(table, console)
     if found.signals[0].of_ceiling is None:
         console.print(
             "The ceiling itself may be zero: these architectures are too much alike, or too few, "
