@@ -16,7 +16,7 @@ from nas.architecture.specification import Architecture, ArchitectureError
 from nas.engine.lock import StudyLocked
 from nas.engine.ray_failures import RayFailed
 from nas.engine.search import SearchFailed
-from nas.network.comparison import ExportError
+from nas.network.comparison import ExportError, TooMuchLost
 from nas.network.exported_model import NoModel
 from nas.space.errors import InputError
 from nas.study.identity import SpaceChanged
@@ -128,6 +128,8 @@ def cli_errors() -> Iterator[None]:
         raise fail(error) from None
     except (SearchFailed, RayFailed, DeviceBusy) as error:
         raise fail(error, status=1) from None
+    except TooMuchLost as error:
+        raise fail(error, "--max-loss allows more; more --calibration may help int8", 1) from None
     except ExportError as error:  # a bug, nothing that a user did
         raise fail(f"the export would not be the trained network: {error}", status=1) from None
     except STORAGE_ERRORS as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -45,20 +46,49 @@ def export(
     formats: Annotated[str | None, typer.Option("--format", help=FORMAT_HELP)] = None,
     with_preprocess: Annotated[bool, typer.Option("--with-preprocess", help=RAW_HELP)] = False,
     features: Annotated[bool, typer.Option("--features", help=FEATURES_HELP)] = False,
-    calibration: Annotated[int, typer.Option(min=1, help=CALIBRATION_HELP)] = 512,
-    max_loss: Annotated[float, typer.Option(min=0, max=100, help=LOSS_HELP)] = 1.0,
+    calibration: Annotated[
+        int | None, typer.Option(min=1, help=CALIBRATION_HELP, show_default="512")
+    ] = None,
+    max_loss: Annotated[
+        float | None, typer.Option(min=0, max=100, help=LOSS_HELP, show_default="1.0")
+    ] = None,
     no_cache: NoCacheOption = False,
     storage: StorageOption = None,
 ) -> None:
     """Write model.py, weights.safetensors, architecture.json, a model card, and other formats."""
     with cli_errors():
-        options = FormatOptions(_formats(formats), with_preprocess, features, calibration, max_loss)
+        options = _options(_formats(formats), with_preprocess, features, calibration, max_loss)
         place = locate_study(study, storage)
         records = read_records(place.url, place.name, cache=not no_cache)
         record = choose(records, best, trial)
         say = partial(print, file=sys.stderr)
         export_trial(records, record, place.folder, output, say, options)
         print(f"trial {record.number} is in\n{output}")
+
+
+def _options(
+    names: tuple[str, ...],
+    with_preprocess: bool,
+    features: bool,
+    calibration: int | None,
+    max_loss: float | None,
+) -> FormatOptions:
+    """Refuses what has no effect on the formats that are written."""
+    for option, given, formats in (
+        ("--with-preprocess", with_preprocess, ("onnx", "int8")),
+        ("--features", features, ("onnx", "int8")),
+        ("--calibration", calibration is not None, ("int8",)),
+        ("--max-loss", max_loss is not None, ("int8", "int4")),
+    ):
+        if given and not set(formats) & set(names):
+            rule = f"is of {' and '.join(formats)} alone; got {', '.join(('pytorch', *names))}"
+            raise InputError.of(option, rule, f"--format {formats[0]}")
+    options = FormatOptions(names, with_preprocess, features)
+    return replace(
+        options,
+        calibration=options.calibration if calibration is None else calibration,
+        max_loss=options.max_loss if max_loss is None else max_loss,
+    )
 
 
 def _formats(names: str | None) -> tuple[str, ...]:

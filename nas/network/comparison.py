@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ from torch import Tensor
 from nas.network.exportable import Run
 from trials.average_precision import average_precisions, mean_average_precision
 from trials.data.image_file import ImageFile
-from trials.measure import time_passes
+from trials.interleaved import Contender, time_interleaved
 from trials.scores import count_guesses
 
 BATCHES = (1, 4, 17)
@@ -29,12 +28,16 @@ class ExportError(RuntimeError):
     """What was written does not compute what the trained network does."""
 
 
+class TooMuchLost(ExportError):
+    """A format that may differ from the trained network differs by more than was allowed."""
+
+
 @dataclass(frozen=True)
 class Samples:
     """Images that files are compared on.
 
     Attributes:
-        images: (N, H, W, C), uint8; 17 at least. In a file they stay there.
+        images: (N, H, W, C), uint8. In a file they stay there.
         labels: (N,), int64, or (N, C) where images have many labels; None of random images.
         mean: of each channel (C,), in units of 0 to 255.
         std: of each channel (C,), in the same units.
@@ -78,6 +81,11 @@ class Samples:
         images = self.images[start:stop]
         return images if isinstance(images, Tensor) else torch.from_numpy(images)
 
+    def first(self, count: int) -> Tensor:
+        """So many images; where there are fewer, these again and again."""
+        images = self.part(0, count)
+        return images.repeat(-(-count // len(images)), 1, 1, 1)[:count]
+
     def batches(self, size: int) -> Iterator[Tensor]:
         """All images, so many at once."""
         for start in range(0, len(self.images), size):
@@ -112,8 +120,8 @@ class ExportedFile:
         loss: of the score against the trained network, where outputs may differ.
         confusion: images of each class (rows) by the class that was guessed (columns).
         precisions: images and average precision of each class, where images have many labels.
-        latency_ms: of one image on one thread of this machine's CPU, median; None where it was
-            compared with no other.
+        latency_ms: of one image on one thread of this machine's CPU, median, in turn with the
+            others; None where there is no other.
     """
 
     format: str
@@ -121,7 +129,7 @@ class ExportedFile:
     size: int
     deviation: float
     score: float | None
-    latency_ms: float | None
+    latency_ms: float | None = None
     loss: Loss | None = None
     confusion: tuple[tuple[int, ...], ...] = ()
     precisions: tuple[tuple[int, float], ...] = ()
@@ -139,7 +147,7 @@ def compare(run: Run, trained: Run, samples: Samples, tolerance: float, raw: boo
     """
     largest = 0.0
     for count in BATCHES:
-        images = samples.part(0, count)
+        images = samples.first(count)
         expected = trained(samples.normalised(images))
         outputs = run(images if raw else samples.normalised(images))
         difference = float((outputs - expected).abs().max())
@@ -233,19 +241,12 @@ def _outputs(run: Run, samples: Samples, raw: bool) -> Tensor:
 
 
 @torch.inference_mode()
-def latency_of(run: Run, samples: Samples, raw: bool) -> float:
-    """Milliseconds for one image on one thread, median."""
-    images = samples.part(0, 1)
-    images = images if raw else samples.normalised(images)
-    with _one_thread():
-        return time_passes(lambda: run(images), torch.device("cpu")).median_ms
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
+def latencies_of(passes: Sequence[Callable[[], object]]) -> list[float]:
+    """Milliseconds of each on one thread, median; all of them in turn, as on a busy machine."""
+    contenders = [Contender(lambda: torch.set_num_threads(1), each) for each in passes]
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     try:
-        yield
+        found = time_interleaved(contenders, torch.device("cpu"))
     finally:
         torch.set_num_threads(threads)
+    return [quartiles.median_ms for quartiles in found]

@@ -22,9 +22,10 @@ from nas.network.comparison import (
     ExportedFile,
     ExportError,
     Samples,
+    TooMuchLost,
     compare,
     confusion_of,
-    latency_of,
+    latencies_of,
     loss_of,
     precisions_of,
     score_of,
@@ -80,7 +81,7 @@ def export_network(
             samples = samples or _noise(architecture, provenance)
             trained = _on_cpu(network)
             compared = _Comparison(draft, model, exported, trained, samples, provenance, formats)
-            files = [compared.source(), *(compared.file(FORMATS[n]) for n in formats.names)]
+            files = compared.files()
             _keep_confusion(draft, architecture, provenance, files[0])
         text = card if isinstance(card, str) else card(files)
         _write(draft / "README.md", text or f"# {provenance.title}\n")
@@ -139,11 +140,24 @@ class _Comparison:
     provenance: Provenance
     options: FormatOptions
 
+    def files(self) -> list[ExportedFile]:
+        """``model.py`` and the formats, timed in turn where there are any."""
+        source = self.source()
+        if not self.options.names:
+            return [source]
+        judged = [self.file(FORMATS[name]) for name in self.options.names]
+        files, passes = [source, *(file for file, _ in judged)], [one for _, one in judged]
+        latencies = latencies_of([self._one_image(self.exported, raw=False), *passes])
+        return [
+            replace(file, latency_ms=latency)
+            for file, latency in zip(files, latencies, strict=True)
+        ]
+
     def source(self) -> ExportedFile:
         """What there is to say of ``model.py`` and its weights."""
         self._compare_images()
         size = sum((self.draft / n).stat().st_size for n in ("model.py", "weights.safetensors"))
-        judged = ExportedFile("pytorch", "model.py", size, 0.0, None, None)
+        judged = ExportedFile("pytorch", "model.py", size, 0.0, None)
         if self.options.names:  # there are others to compare it with
             judged = self._judged("pytorch", "model.py", size, self.exported, TOLERANCE, raw=False)
         classes = len(self.model.CLASSES)
@@ -155,7 +169,7 @@ class _Comparison:
 
     def _compare_images(self) -> None:
         """Whether ``model.py`` makes the network's input of images as the training did."""
-        images, model = self.samples.part(0, BATCHES[-1]), self.model
+        images, model = self.samples.first(BATCHES[-1]), self.model
         expected = self.samples.normalised(images)
         difference = float((model.preprocess(images) - expected).abs().max())
         if not difference <= TOLERANCE * max(1.0, float(expected.abs().max())):
@@ -166,8 +180,8 @@ class _Comparison:
         if self.provenance.resize != model.RESIZE:
             raise ExportError("model.py: RESIZE is not that of the training")
 
-    def file(self, format_: Format) -> ExportedFile:
-        """Write a format, load it back and compare it."""
+    def file(self, format_: Format) -> tuple[ExportedFile, Callable[[], object]]:
+        """Write a format, load it back and compare it; and a pass over one image."""
         if format_.tolerance is None and self.samples.labels is None:
             raise ExportError(f"{format_.file}: there are no labelled images to judge it by")
         onnx = format_.takes_stored is not None  # the options are of ONNX alone
@@ -181,7 +195,17 @@ class _Comparison:
         judged = self._judged(format_.name, format_.file, size, run, format_.tolerance, raw)
         if len(exportable.outputs) > 1 and format_.tolerance is not None:
             self._compare_features(path, format_.tolerance, raw)
-        return judged
+        return judged, self._one_image(run, raw)
+
+    def _one_image(self, run: Run, raw: bool) -> Callable[[], object]:
+        """A pass; of ``model.py`` in the layout in which networks are trained and measured."""
+        images = self.samples.first(1)
+        images = images if raw else self.samples.normalised(images)
+        if isinstance(run, self.model.Network):
+            layout = torch.channels_last
+            run = copy.deepcopy(run).to(memory_format=layout)
+            images = images.contiguous(memory_format=layout)
+        return lambda: run(images)
 
     def _exportable(self, raw: bool, features: bool) -> Exportable:
         network, samples = self.exported, self.samples
@@ -214,7 +238,7 @@ class _Comparison:
         if tolerance is None:
             loss = loss_of(run, self.trained, samples, raw)
             if loss.points > self.options.max_loss:
-                raise ExportError(
+                raise TooMuchLost(
                     f"{file} loses {loss.points:.2f} percentage points of {samples.score} on "
                     f"{loss.images:,} images, more than {self.options.max_loss:g}"
                 )
@@ -222,8 +246,7 @@ class _Comparison:
             deviation = compare(run, self.trained, samples, tolerance or math.inf, raw)
         except ExportError as error:
             raise ExportError(f"{file}: {error}") from None
-        score, latency_ms = score_of(run, samples, raw), latency_of(run, samples, raw)
-        return ExportedFile(name, file, size, deviation, score, latency_ms, loss)
+        return ExportedFile(name, file, size, deviation, score_of(run, samples, raw), loss=loss)
 
 
 def _write(path: Path, text: str) -> None:

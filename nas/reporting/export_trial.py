@@ -34,7 +34,7 @@ def export_trial(
     """Export a trial's network as it was trained.
 
     Where its weights are not in the study's folder, it is trained again from its seed. Formats are
-    compared on the validation images, or on noise where these are not there.
+    compared on the validation images, whose guesses are kept, or on noise without them.
 
     Args:
         formats: that are written beside ``model.py``.
@@ -60,7 +60,7 @@ def export_trial(
         provenance_of(records, record, trained),
         partial(model_card, records, record, trained),
         formats,
-        _samples(records, formats, say) if formats.names and samples is None else samples,
+        _samples(records, formats, say) if samples is None else samples,
     )
 
 
@@ -72,5 +72,6 @@ def _samples(
     except DataError as error:
         if any(FORMATS[name].tolerance is None for name in formats.names):
             raise  # there is no noise to judge an accuracy by
-        say(f"formats are compared on noise: {error}")
+        lacking = "formats are compared on noise" if formats.names else "no accuracy by class"
+        say(f"{lacking}: {error}")
         return None

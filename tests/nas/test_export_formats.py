@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 
 from nas.analysis.results import read_results
 from nas.export import app as export_app
+from nas.network.comparison import TooMuchLost
 from nas.network.confusion_file import read_confusion
 from nas.network.formats import FORMATS
 from nas.reporting.export_trial import export_trial
@@ -88,5 +89,29 @@ def test_the_knees_confusion_is_kept_and_shown_without_data(study, records, tmp_
     other = next(t for t in records.complete if t.architecture.key != knee.architecture.key)
     export_trial(records, other, finished, finished / "best", samples=samples)
     assert "confusion" not in write_report(records, results, (), finished).figures
-    export_trial(records, knee, finished, finished / "best")
-    assert read_confusion(finished / "best") is None  # that of the other one has gone
+    # Alone it is compared with nothing; what it takes images for is said all the same.
+    run(export_app, "--study", finished, "--output", finished / "best", "--format", "pytorch")
+    assert np.array_equal(read_confusion(finished / "best").counts, expected)
+    assert "## Accuracy by class" in (finished / "best" / "README.md").read_text()
+
+
+def test_what_has_no_effect_is_refused(study):
+    for options, message in (
+        (["--with-preprocess"], "--with-preprocess: error: is of onnx and int8 alone; got pytorch"),
+        (["--features"], "--features: error: is of onnx and int8 alone; got pytorch, pt2"),
+        (["--calibration", 3], "--calibration: error: is of int8 alone"),
+        (["--max-loss", 3], "--max-loss: error: is of int8 and int4 alone"),
+    ):
+        arguments = ("--study", study, "--output", "out", "--format", "pt2", *options)
+        assert message in run(export_app, *arguments, status=2).stderr
+
+
+def test_a_format_that_loses_too_much_is_no_bug(study, monkeypatch):
+    def export_trial(*_):
+        raise TooMuchLost("model.int4.safetensors loses 9.00 percentage points of accuracy")
+
+    monkeypatch.setattr("nas.export.export_trial", export_trial)
+    arguments = ("--study", study, "--output", "out", "--format", "int4")
+    message = run(export_app, *arguments, status=1).stderr
+    assert message.startswith("error: model.int4.safetensors loses 9.00")
+    assert "hint: --max-loss" in message

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from nas.network import latency
+from nas.network.formats import FORMATS
 from nas.network.latency import Setting, TimedNetwork, settings_of, time_networks
 from tests.nas.exporting import SMALL, with_statistics
 from trials.interleaved import Quartiles
@@ -49,3 +52,32 @@ def test_pytorch_has_the_threads_and_the_layout_of_its_setting(monkeypatch):
     assert all(images.shape == (5, *SMALL.input_shape) for images in inputs)
     layouts = [images.is_contiguous(memory_format=torch.channels_last) for images in inputs]
     assert layouts == [True, False] * 4
+
+
+def test_a_runtime_has_the_threads_of_its_setting_and_the_file_of_its_folder(monkeypatch, tmp_path):
+    """The file of a folder where there is one; else one is written, once for all settings."""
+    loads, written = [], []
+
+    def load(path, threads):
+        loads.append((path, threads))
+        return lambda _images: torch.zeros(1, 4)
+
+    def write(_exportable, path):
+        written.append(path)
+        path.touch()
+
+    onnx = replace(
+        FORMATS["onnx"], packages=(), load=load, write=write,
+        takes_stored=lambda _: False, architecture=lambda _: "",
+    )  # fmt: skip
+    monkeypatch.setitem(FORMATS, "onnx", onnx)
+    kept, settings = tmp_path / "model.onnx", settings_of(["onnx"], [1, 3], [2], [""])
+    network = with_statistics(SMALL)
+    timed = TimedNetwork("a", SMALL.key, network, SMALL.input_shape, tmp_path)
+    seen_in_a_turn(monkeypatch, timed, settings, lambda: None)
+    assert written == [loads[0][0]]
+    assert loads == [(written[0], 1), (written[0], 3)]
+    loads.clear()
+    kept.touch()
+    seen_in_a_turn(monkeypatch, timed, settings, lambda: None)
+    assert loads == [(kept, 1), (kept, 3)]

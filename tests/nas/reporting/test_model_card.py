@@ -10,7 +10,7 @@ import pytest
 
 from nas.architecture.cost import count_cost
 from nas.architecture.specification import Architecture
-from nas.network.comparison import ExportedFile
+from nas.network.comparison import ExportedFile, Loss
 from nas.network.source import model_source
 from nas.reporting.model_card import Trained, model_card, provenance_of
 from tests.nas.records import network, study, trial
@@ -119,3 +119,18 @@ def test_what_a_format_is_not_is_said():
     card = model_card(study(RECORD), RECORD, Trained(PROXY, 0.75), [source, int4])
     assert "\nmodel.int4.safetensors stores weights in 4 bits, and `load(" in card
     assert "it is smaller, not faster.\n" in card
+
+
+def test_what_was_not_compared_is_not_claimed():
+    """Without validation images, and where no image drawn again differs from the others."""
+    noise = [ExportedFile(name, name, 9, 0.0, None, 0.6) for name in ("pytorch", "pt2")]
+    said = ", of noise: the validation images were not there."
+    assert said in model_card(study(RECORD), RECORD, Trained(PROXY, 0.75), noise)
+    files = [replace(file, score=0.75) for file in noise]
+    assert said not in model_card(study(RECORD), RECORD, Trained(PROXY, 0.75), files)
+    files = [
+        replace(file, loss=Loss(0, 0, high, 25)) for file, high in zip(files, (0, 3), strict=True)
+    ]
+    card = model_card(study(RECORD), RECORD, Trained(PROXY, 0.75), files)
+    assert "pytorch loses 0.00 percentage points of accuracy, paired over 25 images." in card
+    assert "pt2 loses 0.00 percentage points of accuracy, between 0.00 and 3.00 with 95%" in card
