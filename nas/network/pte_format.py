@@ -28,17 +28,21 @@ def write_pte(exportable: Exportable, path: Path) -> None:
 class _Pool:
     """ExecuTorch's threads: one pool for all programs of a process."""
 
-    number = 0
+    number = threads = 0
 
     @classmethod
     def of(cls, threads: int) -> int:
-        """See to it that there are so many; returns the number of the pool."""
-        with _quiet():
-            from executorch.extension.pybindings import portable_lib
+        """See to it that there are so many; returns the number of the pool.
 
-            if portable_lib._threadpool_get_thread_count() != threads:
+        Nobody else changes it: where it is right already a pass spends no time on it.
+        """
+        if cls.threads != threads:
+            with _quiet():
+                from executorch.extension.pybindings import portable_lib
+
                 portable_lib._unsafe_reset_threadpool(threads)
-                cls.number += 1
+            cls.threads = threads
+            cls.number += 1
         return cls.number
 
 

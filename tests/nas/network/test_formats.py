@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
+from nas.network import pte_format
 from nas.network.comparison import ExportError, Samples
 from nas.network.export import export_network
 from nas.network.exportable import Exportable
@@ -197,6 +198,15 @@ def test_executorch_has_one_pool_of_threads_which_every_program_sees_to(folder, 
     for threads in (2, 1, 2, 1):
         torch.testing.assert_close(runs[threads](image), network(image), atol=1e-5, rtol=1e-5)
         assert portable_lib._threadpool_get_thread_count() == threads
+
+
+def test_executorch_sees_to_its_threads_once_and_not_in_every_pass(folder, samples, monkeypatch):
+    pytest.importorskip("executorch", reason="needs executorch")
+    image = samples.normalised(samples.images[:1])
+    run = load_pte(folder[0] / "normalised" / "model.pte")
+    monkeypatch.setattr(pte_format, "_quiet", lambda: pytest.fail("the runtime is asked again"))
+    run(image)
+    run(image)
 
 
 def test_executorch_takes_grey_images_as_they_are_normalised(tmp_path):
