@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import torch
 from alembic.util import pyfiles
 
 from nas.engine import ray_settings
@@ -16,6 +17,8 @@ from nas.engine import ray_settings
 ROOT = Path(__file__).parent.parent
 CIFAR10 = Path(os.environ.get("NAS_CIFAR10", ROOT.parent / "shared" / "data" / "cifar10"))
 
+# Tests compute little: waiting for one another takes threads longer, most of all beside other tests.
+torch.set_num_threads(1)
 
 # Optuna reads its migrations anew for every database that is opened: half of the time that takes.
 pyfiles.load_module_py = functools.cache(pyfiles.load_module_py)

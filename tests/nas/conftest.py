@@ -44,8 +44,6 @@ def study(tmp_path_factory) -> Path:
     space = build_space(document)
     data = load(space.file.data.config)
     resident = Resident(data, torch.device("cpu"))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     driver = Driver.open(
         make_url(f"sqlite:///{folder / 'study.db'}"),
         "small", space, data.summary, folder / "outbox",
@@ -71,7 +69,6 @@ def study(tmp_path_factory) -> Path:
             ),
         )
     driver.close()
-    torch.set_num_threads(threads)
     return folder
 
 

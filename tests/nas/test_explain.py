@@ -42,8 +42,6 @@ def images(count: int, seed: int):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
     """The export of a network that was trained to tell whether there is a square."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     torch.manual_seed(0)
     network = build_network(NETWORK).train()
     pixels, labels, _ = images(64, seed=0)
@@ -53,7 +51,6 @@ def model(tmp_path_factory) -> Path:
         optimizer.zero_grad()
         F.cross_entropy(network(x), labels).backward()
         optimizer.step()
-    torch.set_num_threads(threads)
     folder = tmp_path_factory.mktemp("model") / "best"
     provenance = Provenance("x", classes=CLASSES, mean=(60.0,), std=(40.0,))
     return export_network(NETWORK, network, folder, provenance)
