@@ -46,7 +46,11 @@ def test_a_search_ends_with_all_its_results():
     assert [line.split("  ")[0] for line in lines[2:8]] == [f"{n}/6" for n in range(1, 7)]
     assert all("accuracy 0." in line and "MACs" in line for line in lines[2:8])
     assert lines[8].startswith("front of ")
-    assert len(lines) == 11
+    # Paths and addresses on lines of their own, so that a narrow terminal leaves them whole.
+    database = "optuna-dashboard sqlite:///runs/smoke/study.db"
+    assert lines[9:] == [
+        "runs/smoke/best", "report:", "runs/smoke/report.html", "dashboard:", database,
+    ]  # fmt: skip
     assert run.err == ""
 
     folder = Path("runs/smoke")
@@ -69,7 +73,8 @@ def test_a_search_ends_with_all_its_results():
     assert not re.search(r"<[^>]*\b(src|href)=", page)  # needs no network
     assert all(f'id="{name}"' in report for name in ("front", "hypervolume", "segments", "curves"))
     assert sorted(file.name for file in (folder / "best").iterdir()) == [
-        "README.md", "architecture.json", "architecture.svg", "model.py", "weights.safetensors",
+        "README.md", "architecture.json", "architecture.svg", "confusion.json", "model.py",
+        "weights.safetensors",
     ]  # fmt: skip
 
     # Two workers did it all, each holding its process for many trials.

@@ -114,7 +114,7 @@ def test_workers_read_the_file_of_images_that_memory_has_no_room_for(monkeypatch
     assert f"cached 0.0 GB in {file.absolute()}" in cached
     assert "cached" not in in_memory
     first, second = (
-        [(m.architecture_key, m.curve) for m in Store(url_of(name)).all()]
+        {m.architecture_key: m.curve for m in Store(url_of(name)).all()}
         for name in ("smoke", "cached")
     )
     assert first == second
