@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+import warnings
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,7 +63,11 @@ class DeviceLock:
         name = device.type
         if device.type == "cuda":
             name = f"cuda-{torch.cuda.get_device_properties(device).uuid}"
-        return cls(platformdirs.user_runtime_path("separability-nas") / name, device)
+        with warnings.catch_warnings():
+            # Where XDG_RUNTIME_DIR is not set it is a folder in /tmp, which does as well.
+            warnings.simplefilter("ignore")
+            folder = platformdirs.user_runtime_path("separability-nas")
+        return cls(folder / name, device)
 
     @contextmanager
     def training(self) -> Iterator[None]:

@@ -71,6 +71,8 @@ def match_cost(
     Raises:
         MatchError: no such widths; the message gives the nearest cost that was found.
     """
+    if of(count_cost(architecture)) == wanted:  # other widths may cost the same
+        return architecture
     return _match(architecture, wanted, tolerance, lambda a: of(count_cost(a)), unit)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import assume, given, reject, settings
+from hypothesis import assume, example, given, reject, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -177,7 +177,16 @@ def test_every_shortcut_keeps_its_kind_at_the_cost_that_was_asked_for(architectu
     assert shortcuts(matched) == shortcuts(architecture)
 
 
+def own_match_is_not_the_nearest_scale() -> Architecture:
+    """Other widths cost the same: the cost of C/4 is not monotone in the width."""
+    stages = ((8,), (24,), (6,))
+    points = (SpectrumPoint(1, "relu"), SpectrumPoint("C/4", "relu"), SpectrumPoint("C/4", "relu"))
+    blocks = tuple(Block(c, p, residual=True) for c, p in zip(stages, points, strict=True))
+    return Architecture((3, 16, 16), 10, Stem((6,)), blocks)
+
+
 @settings(max_examples=30, deadline=None)
+@example(own_match_is_not_the_nearest_scale())
 @given(residual_networks())
 def test_a_network_that_costs_what_is_asked_for_is_its_own_match(architecture):
     assert match_macs(architecture, count_cost(architecture).macs, tolerance=1e-9) == architecture
