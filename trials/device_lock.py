@@ -47,6 +47,7 @@ class DeviceLock:
         self.device, self.patience_s = device, patience_s
         self.waited_s = 0.0
         self.error = ""
+        self._inside = False
         self._makes_way = False  # not any more, where a training has run out of patience
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -72,16 +73,17 @@ class DeviceLock:
     @contextmanager
     def training(self) -> Iterator[None]:
         """Compute beside others, and let measurements pass at each `make_way`."""
-        if self.error or self._makes_way:  # inside another one
+        if self.error or self._inside:
             yield
             return
-        self._makes_way = True
+        self._inside = self._makes_way = True
         try:
             self.make_way()
-            self._take(self._working, fcntl.LOCK_SH)
+            if self._makes_way:
+                self._take(self._working, fcntl.LOCK_SH)
             yield
         finally:
-            self._makes_way = False
+            self._inside = self._makes_way = False
             self._stop_working()
 
     def make_way(self) -> None:
