@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -116,12 +117,8 @@ class Store:
         row = asdict(measurement) | {"recorded_at": datetime.datetime.now(datetime.UTC)}
         for name in _JSON_COLUMNS:
             row[name] = json.dumps(row[name])
-        # In one statement, for another study's driver may record the same training now.
-        dialect = {"sqlite": sqlite, "postgresql": postgresql}[self.engine.dialect.name]
-        insert = dialect.insert(MEASUREMENTS).values(row)
-        replacing = insert.on_conflict_do_update(index_elements=_IDENTITY, set_=row)
         with self.engine.begin() as connection:
-            connection.execute(replacing)
+            put(connection, MEASUREMENTS, _IDENTITY, row)
 
     def find(self, training: TrainingKey) -> Measurement | None:
         """The measurement of one training, or nothing where it was never made."""
@@ -145,6 +142,18 @@ class Store:
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
+
+
+def put(
+    connection: sa.Connection, table: sa.Table, identity: Sequence[str], row: dict[str, Any]
+) -> None:
+    """Write a row, in place of an earlier one with the same values of some columns.
+
+    In one statement, for another study's driver may write the same now.
+    """
+    dialect = {"sqlite": sqlite, "postgresql": postgresql}[connection.dialect.name]
+    insert = dialect.insert(table).values(row)
+    connection.execute(insert.on_conflict_do_update(index_elements=identity, set_=row))
 
 
 def _measurement(row: sa.Row[Any]) -> Measurement:

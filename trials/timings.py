@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 
-from trials.store import engine_options
+from trials.store import engine_options, put
 
 
 @dataclass(frozen=True)
@@ -63,13 +62,11 @@ def add_timings(url: URL, timings: Iterable[Timing]) -> None:
     engine = sa.create_engine(url, **engine_options(url))
     try:
         _METADATA.create_all(engine)
-        dialect = {"sqlite": sqlite, "postgresql": postgresql}[engine.dialect.name]
         recorded_at = datetime.datetime.now(datetime.UTC)
         with engine.begin() as connection:
             for timing in timings:
                 row = asdict(timing) | {"recorded_at": recorded_at}
-                insert = dialect.insert(TIMINGS).values(row)
-                connection.execute(insert.on_conflict_do_update(index_elements=_IDENTITY, set_=row))
+                put(connection, TIMINGS, _IDENTITY, row)
     finally:
         engine.dispose()
 

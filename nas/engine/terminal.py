@@ -13,7 +13,7 @@ from rich.table import Column, Table
 
 T = TypeVar("T")
 
-PATIENCE = 2.0
+PATIENCE_S = 2.0
 """Seconds before a bar is shown."""
 
 WIDTH = 200
@@ -45,7 +45,7 @@ def counted(things: Iterable[T], total: int, what: str, console: Console) -> Ite
     try:
         for thing in things:
             bar.advance(task)
-            if time.monotonic() - started > PATIENCE:
+            if time.monotonic() - started > PATIENCE_S:
                 bar.start()  # does nothing the second time
             yield thing
     finally:

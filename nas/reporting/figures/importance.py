@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from nas.reporting.figures.style import ACCENT, INK, styled
+from nas.reporting.figures.style import ACCENT, INK, bars, styled
 from nas.space.objectives import OBJECTIVES
 
 if TYPE_CHECKING:  # a figure needs what was found, not what finds it
@@ -41,15 +41,7 @@ def plot_importance(info: ImportanceInfo) -> go.Figure:
         y=[row.parameter for row in rows],
         orientation="h",
         marker={"color": ACCENT},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [row.upper - row.share for row in rows],
-            "arrayminus": [row.share - row.lower for row in rows],
-            "color": INK,
-            "thickness": 1.2,
-            "width": 3,
-        },
+        error_x=bars([(row.lower, row.share, row.upper) for row in rows]) | {"color": INK},
         customdata=[(row.lower, row.upper) for row in rows],
         hovertemplate="%{y}: %{x:.3f}, %{customdata[0]:.3f} to %{customdata[1]:.3f}<extra></extra>",
     )

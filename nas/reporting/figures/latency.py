@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 
 from nas.architecture.position import segment_width
-from nas.reporting.figures.style import log_ticks, styled
+from nas.reporting.figures.style import MUTED, bars, log_ticks, styled
 from nas.space.objectives import OBJECTIVES
 from trials.timings import Timing
 
@@ -82,15 +82,8 @@ def plot_latency(info: LatencyInfo) -> go.Figure:
         figure.add_scatter(
             x=[point.macs for point in points],
             y=[point.median_ms for point in points],
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": [point.third_ms - point.median_ms for point in points],
-                "arrayminus": [point.median_ms - point.first_ms for point in points],
-                "thickness": 1.2,
-                "width": 3,
-                "color": "#b4bcc6",
-            },
+            error_y=bars([(p.first_ms, p.median_ms, p.third_ms) for p in points])
+            | {"color": MUTED},
             mode="markers",
             name=name,
             marker={

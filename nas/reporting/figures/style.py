@@ -36,12 +36,17 @@ class Bounded(Protocol):
 
 
 def error_bars(means: Sequence[Bounded]) -> dict[str, object]:
-    """Plotly's error bars for intervals."""
+    """Plotly's error bars for mean scores."""
+    return bars([(mean.lower, mean.score, mean.upper) for mean in means])
+
+
+def bars(intervals: Sequence[tuple[float, float, float]]) -> dict[str, object]:
+    """Plotly's error bars for (lower bound, middle, upper bound)."""
     return {
         "type": "data",
         "symmetric": False,
-        "array": [mean.upper - mean.score for mean in means],
-        "arrayminus": [mean.score - mean.lower for mean in means],
+        "array": [upper - middle for _, middle, upper in intervals],
+        "arrayminus": [middle - lower for lower, middle, _ in intervals],
         "thickness": 1.2,
         "width": 3,
     }

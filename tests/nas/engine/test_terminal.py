@@ -22,7 +22,7 @@ from nas.engine import terminal
 def test_a_bar_counts_what_takes_long_on_a_terminal(
     monkeypatch, seconds, is_terminal, quiet, shown
 ):
-    monkeypatch.setattr(terminal, "PATIENCE", seconds)
+    monkeypatch.setattr(terminal, "PATIENCE_S", seconds)
     output = io.StringIO()
     console = Console(file=output, force_terminal=is_terminal, quiet=quiet)
     assert list(terminal.counted(range(3), 3, "decoding images", console)) == [0, 1, 2]
