@@ -24,13 +24,13 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nas.engine.ray_failures import in_a_line
 from nas.engine.trial_spec import TrialSpec
-from nas.network.build import build_network
+from nas.network.subject import subject_of
 from trials.data import ImageData, Split
 from trials.data.image_file import ImageFile
 from trials.measurement import Measurement, from_json, to_json
 from trials.outbox import Outbox
 from trials.train import Resident
-from trials.trial import Subject, prepare_process, run_trial
+from trials.trial import prepare_process, run_trial
 
 if TYPE_CHECKING:  # workers need neither Optuna nor SQLAlchemy, which load for half a second
     from nas.engine.driver import Driver
@@ -182,18 +182,10 @@ class _TrialActor(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         spec: TrialSpec = self.config["spec"]
-        architecture, cost = spec.architecture, spec.cost
         folder = self.job.weights
         weights = folder / f"{spec.trial}.safetensors" if folder else None
         measurements = self.job.run(
-            Subject(
-                key=architecture.key,
-                description=architecture.to_json(),
-                build=lambda: build_network(architecture),
-                input_shape=architecture.input_shape,
-                macs=cost.macs,
-                params=cost.params,
-            ),
+            subject_of(spec.architecture, spec.cost),
             self.data,
             self.job.fingerprint,
             spec.recipe,

@@ -8,13 +8,13 @@ import pytest
 import torch
 from sqlalchemy.engine import make_url
 
-from nas import build_network
 from nas.engine.driver import Driver
+from nas.network.subject import subject_of
 from nas.space.load import build_space, read_document
 from nas.study.records import read_records
 from trials.data import load
 from trials.train import Resident
-from trials.trial import Subject, run_trial
+from trials.trial import run_trial
 
 SPACE = """
 name: small
@@ -49,18 +49,10 @@ def study(tmp_path_factory) -> Path:
         "small", space, data.summary, folder / "outbox",
     )  # fmt: skip
     while (spec := driver.next()) is not None:
-        architecture, cost = spec.architecture, spec.cost
         driver.record(
             spec.trial,
             run_trial(
-                Subject(
-                    architecture.key,
-                    architecture.to_json(),
-                    lambda a=architecture: build_network(a),
-                    architecture.input_shape,
-                    cost.macs,
-                    cost.params,
-                ),
+                subject_of(spec.architecture, spec.cost),
                 resident,
                 data.summary.fingerprint,
                 spec.recipe,

@@ -1,0 +1,24 @@
+"""An architecture as what a trial trains."""
+
+from __future__ import annotations
+
+from nas.architecture.cost import Cost
+from nas.architecture.specification import Architecture
+from nas.network.build import build_network
+from trials.trial import Subject
+
+
+def subject_of(architecture: Architecture, cost: Cost) -> Subject:
+    """The subject of an architecture's trial: in a search and wherever else it is trained alike.
+
+    Args:
+        cost: of the architecture, which is counted once for all its trainings.
+    """
+    return Subject(
+        key=architecture.key,
+        description=architecture.to_json(),
+        build=lambda: build_network(architecture),
+        input_shape=architecture.input_shape,
+        macs=cost.macs,
+        params=cost.params,
+    )
