@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import comb
 
 import moocore
 import numpy as np
@@ -56,6 +57,58 @@ def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
         return 0.0
     worst = np.asarray(reference, dtype=np.float64)
     return float(moocore.hypervolume(values, ref=worst, maximise=_directions(values)))
+
+
+def nondominated_order(points: ArrayLike, count: int | None = None) -> NDArray[np.intp]:
+    """Indices from best to worst: front after front, each by hypervolume contribution.
+
+    The first front is what no point dominates, the next what no other of the rest does (Deb et al.
+    2002, NSGA-II). Contributions are compared inside a front alone, scaled to its ranges, from a
+    reference point a step beyond its worst values: so far that points evenly along a line
+    contribute alike, its ends too (Ishibuchi et al. 2018, "How to specify a reference point").
+    Of equal contributions the better first objective is first, then the earlier point; a point
+    that is there twice contributes once.
+
+    Args:
+        points: (n, m), as for `pareto_front`; by the first objective alone where there is but one.
+        count: how many are wanted; all unless given.
+
+    Raises:
+        ValueError: not a two-dimensional array of finite numbers.
+    """
+    values = _checked(points)
+    wanted = len(values) if count is None else min(count, len(values))
+    if wanted == 0:
+        return np.array([], dtype=np.intp)
+    ranks = moocore.pareto_rank(values, maximise=_directions(values))
+    order: list[int] = []
+    for rank in range(ranks.max() + 1):
+        front = np.flatnonzero(ranks == rank)
+        by_contribution = np.lexsort((front, -values[front, 0], -_contributions(values[front])))
+        order.extend(front[by_contribution])
+        if len(order) >= wanted:
+            break
+    return np.array(order[:wanted], dtype=np.intp)
+
+
+def _contributions(front: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What of the volume that a front dominates is dominated by each of its points alone (n,)."""
+    _, first = np.unique(front, axis=0, return_index=True)
+    found = np.zeros(len(front))
+    objectives = front.shape[1]
+    if objectives == 1 or len(first) == 1:
+        found[first] = 1.0
+        return found
+    losses = front[first] * np.where(_directions(front), -1.0, 1.0)
+    ranges = np.ptp(losses, axis=0)
+    scaled = (losses - losses.min(axis=0)) / np.where(ranges > 0, ranges, 1.0)
+    # Points evenly on a simplex with so many steps along each edge.
+    steps = 1
+    while comb(steps + objectives, objectives - 1) <= len(first):
+        steps += 1
+    volumes = moocore.hv_contributions(scaled, ref=[1 + 1 / steps] * objectives)
+    found[first] = np.round(volumes, 12)  # equal ones are not told apart by how they were rounded
+    return found
 
 
 def attainment_surface(fronts: Sequence[ArrayLike], percentile: float) -> NDArray[np.float64]:

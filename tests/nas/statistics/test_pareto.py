@@ -12,6 +12,7 @@ from nas.statistics.pareto import (
     attainment_surface,
     hypervolume,
     knee,
+    nondominated_order,
     pareto_front,
     reference_point,
 )
@@ -162,3 +163,34 @@ def test_the_surface_of_a_single_front_is_that_front():
     assert surface.tolist() == [[0.5, 10], [0.6, 20], [0.8, 40]]
     with pytest.raises(ValueError, match="at least one front"):
         attainment_surface([], 50)
+
+
+@given(st.one_of(POINTS, SOLID))
+def test_no_point_is_ordered_before_one_that_dominates_it(points):
+    """And front after front, each peeled off by brute force."""
+    order = nondominated_order(points).tolist()
+    assert sorted(order) == list(range(len(points)))
+    rest, place = set(order), 0
+    while rest:
+        front = {i for i in rest if not any(dominates(points[j], points[i]) for j in rest)}
+        assert set(order[place : place + len(front)]) == front
+        rest, place = rest - front, place + len(front)
+    assert nondominated_order(points, 3).tolist() == order[:3]
+
+
+def test_points_evenly_along_a_line_contribute_alike_and_the_knee_is_first():
+    line = [(0.1 * i, 1000 * i) for i in range(6)]
+    assert nondominated_order(line).tolist() == [5, 4, 3, 2, 1, 0]  # the more accurate first
+    bent = [(0.1, 1000), (0.2, 2000), (0.38, 3000), (0.4, 4000), (0.5, 5000)]
+    assert nondominated_order(bent)[0] == 2
+    scaled = [(100 * a - 7, 3 * c) for a, c in bent]  # neither units nor a shift matter
+    assert nondominated_order(scaled).tolist() == nondominated_order(bent).tolist()
+
+
+def test_a_point_that_is_there_twice_contributes_once():
+    assert nondominated_order([(0.5, 2.0), (0.4, 1.0), (0.5, 2.0)]).tolist() == [0, 1, 2]
+
+
+def test_one_objective_is_ordered_by_its_value():
+    assert nondominated_order([[0.2], [0.9], [0.5], [0.9]]).tolist() == [1, 3, 2, 0]
+    assert nondominated_order(np.empty((0, 2))).tolist() == []

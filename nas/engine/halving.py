@@ -1,0 +1,122 @@
+"""Successive halving over whole trainings: which trial is to be trained for longer.
+
+A rung is a number of epochs, and a training at it is a whole schedule, annealed to its own end:
+nothing is continued. A trial begins at the lowest rung; of each rung the best ``1/reduction`` are
+trained again at the next one. No rung is waited for (Li et al. 2020, ASHA, algorithm 2): whenever a
+worker is free, the best trial that is among the best of its rung *so far* is promoted, from the
+highest rung that has one, and a new trial begins where there is none. The best are those of the
+first fronts, and within a front those with the largest hypervolume contributions (as in the
+multi-objective ASHA of Schmucker et al. 2021, with contributions in place of its epsilon-net).
+
+Nothing here trains, writes or imports Ray or Optuna, so that a search can be simulated on a table
+of results::
+
+    halving = Halving(rungs=(2, 6, 18), reduction=3)
+    new = itertools.count()
+    while spent < budget:
+        trial, rung = halving.next_promotion() or (next(new), 0)
+        halving.start(trial, rung)
+        epochs = halving.rungs[rung]
+        spent += seconds(trial, epochs)
+        halving.record(trial, rung, (accuracy(trial, epochs), macs(trial)))
+
+Several workers call `start` for each before `record` is called for the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from nas.statistics.pareto import nondominated_order
+
+
+class Promotion(NamedTuple):
+    """A trial, and the rung, counted from zero, that it is to be trained at."""
+
+    trial: int
+    rung: int
+
+
+class Halving:
+    """The rungs of a search, with the results that each has.
+
+    Args:
+        rungs: epochs of a training at each, increasing.
+        reduction: of so many trials at a rung one is promoted to the next.
+    """
+
+    def __init__(self, rungs: Sequence[int], reduction: int) -> None:
+        self.rungs, self.reduction = tuple(rungs), reduction
+        self.results: list[dict[int, tuple[float, ...]]] = [{} for _ in self.rungs]
+        self.entered: list[set[int]] = [set() for _ in self.rungs]
+        self.running: dict[int, int] = {}  # rung by trial
+        self._orders: list[tuple[int, ...] | None] = [()] * len(self.rungs)
+
+    @property
+    def top(self) -> int:
+        """The last rung, whose results are those of the search."""
+        return len(self.rungs) - 1
+
+    def start(self, trial: int, rung: int) -> None:
+        """A trial is being trained at a rung."""
+        self.entered[rung].add(trial)
+        self.running[trial] = rung
+
+    def record(self, trial: int, rung: int, values: Sequence[float]) -> None:
+        """What a training gave.
+
+        Args:
+            values: of the objectives: the first is maximized, the others are minimized.
+        """
+        self.entered[rung].add(trial)
+        self.running.pop(trial, None)
+        self.results[rung][trial] = tuple(values)
+        self._orders[rung] = None
+
+    def drop(self, trial: int) -> None:
+        """A training came to nothing: its trial goes no further, and keeps its earlier results."""
+        self.running.pop(trial, None)
+
+    def reached(self, trial: int) -> int:
+        """The highest rung at which a trial has a result; -1 where it has none."""
+        return max((rung for rung, of in enumerate(self.results) if trial in of), default=-1)
+
+    def next_promotion(self, closing: bool = False) -> Promotion | None:
+        """The trial to promote now, or nothing: it is time for a new trial, or to wait.
+
+        Args:
+            closing: no trial will begin any more. Then a rung that is too small for its share to be
+                a whole trial promotes its best one, once nothing runs: a search ends with a result.
+        """
+        for rung in reversed(range(self.top)):
+            for trial in self._best(rung):
+                if trial not in self.entered[rung + 1]:
+                    return Promotion(trial, rung + 1)
+        if closing and not self.running:
+            return self._only_hope()
+        return None
+
+    def _only_hope(self) -> Promotion | None:
+        """The best trial below the lowest rung without results."""
+        for rung in range(self.top):
+            if self.results[rung] and not self.results[rung + 1]:
+                rest = self.results[rung].keys() - self.entered[rung + 1]
+                order = self._order(rung, len(self.results[rung]))
+                best = next((trial for trial in order if trial in rest), None)
+                return None if best is None else Promotion(best, rung + 1)
+        return None
+
+    def _best(self, rung: int) -> tuple[int, ...]:
+        """The trials of a rung that may be promoted, best first."""
+        found = self._orders[rung]
+        if found is None:
+            found = self._order(rung, len(self.results[rung]) // self.reduction)
+            self._orders[rung] = found
+        return found
+
+    def _order(self, rung: int, count: int) -> tuple[int, ...]:
+        results = self.results[rung]
+        trials = sorted(results)  # so that it does not matter in which order results came
+        order = nondominated_order([results[trial] for trial in trials], count)
+        return tuple(trials[place] for place in order)
