@@ -7,6 +7,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+Precision = Literal["float32", "bfloat16"]
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -29,6 +31,8 @@ class Recipe:
         class_weights: ``balanced`` weighs the loss by one over the images of each class.
         initialisation: which stream of random numbers of the seed the weights are drawn from; the
             order of the images and the augmentation are the same in all.
+        precision: of convolutions and linear layers; None is bfloat16 on GPUs that have it, and
+            float32 elsewhere.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Recipe:
     flip: bool = False
     class_weights: Literal["balanced"] | None = None
     initialisation: int = 0
+    precision: Precision | None = None
 
     def learning_rate_at(self, step: int, total_steps: int, images_per_epoch: int) -> float:
         """Learning rate of a step, counted from zero.
@@ -70,14 +75,16 @@ class Recipe:
     def key(self) -> str:
         """Sixteen hexadecimal digits over everything but the name and the epochs.
 
-        The usual initialisation and equal weights count for nothing, so that others change no key
-        but theirs.
+        The usual initialisation, equal weights and the device's own precision count for nothing,
+        so that others change no key but theirs.
         """
         fields = {k: v for k, v in asdict(self).items() if k not in ("name", "epochs")}
         if self.initialisation == 0:
             del fields["initialisation"]
         if self.class_weights is None:
             del fields["class_weights"]
+        if self.precision is None:
+            del fields["precision"]
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
 
 

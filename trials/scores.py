@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from trials.average_precision import map_at, mean_average_precision
 from trials.data.resident import ResidentSplit
+from trials.recipe import Precision
 from trials.train import outputs
 
 
@@ -48,11 +49,13 @@ class Confusion:
 
 
 @torch.no_grad()
-def confusion_of(network: nn.Module, split: ResidentSplit, classes: int) -> Confusion:
+def confusion_of(
+    network: nn.Module, split: ResidentSplit, classes: int, precision: Precision | None = None
+) -> Confusion:
     """Guesses of a network, in evaluation mode, for all images of a split."""
     counts = torch.zeros((classes, classes), dtype=torch.int64, device=split.labels.device)
     in_top5 = torch.zeros((), dtype=torch.int64, device=split.labels.device)
-    for logits, labels in outputs(network, split):
+    for logits, labels in outputs(network, split, precision):
         best = logits.topk(min(5, classes), dim=1).indices
         in_top5 += (best == labels[:, None]).sum()
         counts += count_guesses(labels, logits.argmax(dim=1), classes)
@@ -66,7 +69,7 @@ def ranking_of(network: nn.Module, split: ResidentSplit) -> dict[str, float]:
     Where images have one label, of the probabilities that a softmax gives, one class against the
     others.
     """
-    logits, labels = map(torch.cat, zip(*outputs(network, split, exact=True), strict=True))
+    logits, labels = map(torch.cat, zip(*outputs(network, split, "float32"), strict=True))
     if labels.ndim == 1:
         logits = logits.softmax(dim=1)
         labels = torch.nn.functional.one_hot(labels, logits.shape[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +16,8 @@ from trials.data.images import ImageData, Split
 from trials.data.resident import ResidentSplit, needs_streaming
 from trials.device_lock import DeviceLock
 from trials.measure import now
-from trials.recipe import Recipe
+from trials.precision import autocast, check_precision
+from trials.recipe import Precision, Recipe
 
 EVALUATION_PIXELS = 2**20
 """Pixels of a batch without gradients to keep: a thousand images of 32 x 32."""
@@ -106,7 +106,9 @@ def train(
 
     Raises:
         Diverged: the loss of an epoch is not finite.
+        Unsupported: the device has no arithmetic in the recipe's precision.
     """
+    check_precision(recipe.precision, data.device)
     _prepare(network, data.device, recipe.dropout)
     optimizer = _optimizer(network, recipe)
     averaged = _polyak(network, recipe) if recipe.polyak else None
@@ -123,7 +125,7 @@ def train(
             batches = _shuffled_batches(data.train, recipe, order, augmentation)
             loss = _train_epoch(network, averaged, optimizer, recipe, weights, batches, epoch_rates)
             seconds += now(data.device) - data.lock.waited_s - started
-            curve.append(Epoch(loss, *evaluate(evaluated, data.validation)))
+            curve.append(Epoch(loss, *evaluate(evaluated, data.validation, recipe.precision)))
             _check_finite(curve, recipe)
             after_epoch(curve[-1])
     return Training(evaluated, tuple(curve), seconds, sum(map(len, rates)) * recipe.batch_size)
@@ -156,8 +158,9 @@ def _train_epoch(
     for (images, labels), rate in zip(batches, rates, strict=True):
         for group in optimizer.param_groups:
             group["lr"] = rate
-        with _autocast(images.device):
-            loss = _loss(network(images), labels, weights, recipe.label_smoothing)
+        with autocast(recipe.precision, images.device):
+            logits = network(images)
+        loss = _loss(logits.float(), labels, weights, recipe.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -177,7 +180,7 @@ def _loss(logits: Tensor, labels: Tensor, weights: Tensor | None, smoothing: flo
     if labels.ndim == 1:
         return F.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
     targets = labels.float() * (1 - smoothing) + smoothing / 2
-    entropy = F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="sum")
+    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
     return entropy / len(labels)
 
 
@@ -207,32 +210,34 @@ def seed_weights(recipe: Recipe, seed: int) -> None:
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, split: ResidentSplit) -> tuple[float, float]:
+def evaluate(
+    network: nn.Module, split: ResidentSplit, precision: Precision | None = None
+) -> tuple[float, float]:
     """Mean cross-entropy and accuracy of a network in evaluation mode.
 
     Of images with many labels the binary cross-entropy, the sum over the classes, and the mean
     average precision.
     """
     if split.labels.ndim == 2:
-        logits, targets = map(torch.cat, zip(*outputs(network, split, exact=True), strict=True))
+        logits, targets = map(torch.cat, zip(*outputs(network, split, "float32"), strict=True))
         entropy = _loss(logits, targets, None, smoothing=0.0)
         return float(entropy), mean_average_precision(logits, targets)
     device = split.labels.device
     loss = torch.zeros((), dtype=torch.float64, device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
-    for logits, labels in outputs(network, split):
+    for logits, labels in outputs(network, split, precision):
         loss += F.cross_entropy(logits.float(), labels, reduction="sum")
         correct += (logits.argmax(dim=1) == labels).sum()
     return float(loss) / len(split), float(correct) / len(split)
 
 
 def outputs(
-    network: nn.Module, split: ResidentSplit, exact: bool = False
+    network: nn.Module, split: ResidentSplit, precision: Precision | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Logits (B, classes) and labels (B,) or (B, classes) of a whole split, in evaluation mode.
 
     Args:
-        exact: in float32 also on GPUs: of the 8 bits of bfloat16 many scores of a ranking are ties.
+        precision: a ranking wants float32: of the 8 bits of bfloat16 many of its scores are ties.
     """
     network.eval()
     device = split.labels.device
@@ -240,7 +245,7 @@ def outputs(
     batch = max(1, EVALUATION_PIXELS // (height * width))
     for indices in torch.split(torch.arange(len(split), device=split.index_device), batch):
         images, labels = split.batch(indices)
-        with nullcontext() if exact else _autocast(device):
+        with autocast(precision, device):
             logits = network(images)
         yield logits, labels
 
@@ -292,10 +297,3 @@ def _prepare(network: nn.Module, device: torch.device, dropout: float) -> None:
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = dropout
-
-
-def _autocast(device: torch.device) -> AbstractContextManager[object]:
-    """bfloat16 on GPUs that have it; CPUs without bf16 units are faster in float32."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.autocast("cuda", dtype=torch.bfloat16)
-    return nullcontext()

@@ -168,13 +168,13 @@ def _train_and_measure(
             peak = torch.cuda.max_memory_allocated(data.device)
             measurement = replace(measurement, peak_memory_bytes=peak)
         if data.test is not None:
-            _, score = evaluate(training.network, data.test)
+            _, score = evaluate(training.network, data.test, recipe.precision)
             name = "test_average_precision" if data.many_labels else "test_accuracy"
             tested: dict[str, Any] = {name: score}
             measurement = replace(measurement, **tested)
         missing = [n for n in SCORES_ON_DEMAND if n in measure and getattr(measurement, n) is None]
         for scores in dict.fromkeys(SCORES_ON_DEMAND[name] for name in missing):
-            measurement = replace(measurement, **scores(training.network, data))
+            measurement = replace(measurement, **scores(training.network, data, recipe))
     if "latency_ms" in measure and measurement.latency_ms is None:
         measurement = replace(measurement, **_latency(training.network, subject, data))
     if weights:
@@ -187,12 +187,12 @@ def _latency(network: nn.Module, subject: Subject, data: Resident) -> dict[str, 
     return {"latency_ms": timing.median_ms, "latency_spread_ms": timing.spread_ms}
 
 
-def _scores(network: nn.Module, data: Resident) -> dict[str, Any]:
-    confusion = confusion_of(network, data.validation, data.classes)
+def _scores(network: nn.Module, data: Resident, recipe: Recipe) -> dict[str, Any]:
+    confusion = confusion_of(network, data.validation, data.classes, recipe.precision)
     return {name: getattr(confusion, name) for name in SCORES}
 
 
-def _ranking(network: nn.Module, data: Resident) -> dict[str, Any]:
+def _ranking(network: nn.Module, data: Resident, _recipe: Recipe) -> dict[str, Any]:
     return ranking_of(network, data.validation)
 
 
@@ -202,7 +202,7 @@ SCORES = ("balanced_accuracy", "macro_f1", "top5_accuracy")
 RANKINGS = ("average_precision", "map_at_100")
 """The same of how well classes and images are ranked."""
 
-SCORES_ON_DEMAND: dict[str, Callable[[nn.Module, Resident], dict[str, Any]]] = {
+SCORES_ON_DEMAND: dict[str, Callable[[nn.Module, Resident, Recipe], dict[str, Any]]] = {
     **dict.fromkeys(SCORES, _scores),
     **dict.fromkeys(RANKINGS, _ranking),
 }

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+import torch
+
 from nas.engine import terminal
 from nas.engine.driver import Driver
 from nas.engine.listener import Silent
@@ -35,6 +37,7 @@ from trials.data import (
     missing_classes,
 )
 from trials.data.images import Images
+from trials.precision import Unsupported, check_precision
 from trials.trial import RANKINGS, SCORES
 
 if TYPE_CHECKING:
@@ -82,6 +85,7 @@ class StageRunner:
             InputError: they cannot be used.
         """
         config = self.space.file.data.config
+        self._check_precision()
         try:
             if self.space.file.confirm is not None:
                 check_test_split(config)
@@ -101,6 +105,17 @@ class StageRunner:
             if problems := self.space.document.problems:
                 raise InputError(problems)
         return data
+
+    def _check_precision(self) -> None:
+        """Of CPUs: those of a cluster that is elsewhere, and GPUs, are asked by each training."""
+        file = self.space.file
+        if file.resources.gpus_per_trial or self.ray.address is not None:
+            return
+        try:
+            check_precision(file.training.precision, torch.device("cpu"))
+        except Unsupported as error:
+            place = ("training", "precision")
+            raise self.space.document.error(place, str(error), error.hint) from None
 
     def load_test(self, data: ImageData) -> Split:
         """The test split, which nothing else reads.

@@ -157,6 +157,8 @@ def _training(recipe: Recipe) -> Iterator[str]:
         yield "flips"
     if recipe.class_weights:
         yield f"{recipe.class_weights} class weights"
+    if recipe.precision:
+        yield recipe.precision
 
 
 def _schedule(recipe: Recipe) -> str:

@@ -36,7 +36,7 @@ from nas.space.value_types import (
     distinct,
     listed,
 )
-from trials.recipe import RECIPES, Recipe
+from trials.recipe import RECIPES, Precision, Recipe
 
 MAX_BLOCKS = 1024
 
@@ -195,6 +195,7 @@ class TrainingSection(Section):
     crop: Annotated[int, Field(ge=0, le=64)] | None = None
     flip: bool | None = None
     class_weights: Literal["balanced"] | None = None
+    precision: Precision | None = None
 
     @property
     def full_recipe(self) -> Recipe:

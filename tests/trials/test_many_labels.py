@@ -68,17 +68,14 @@ def test_losses_and_scores_are_those_written_out(many):
     assert training.curve[-1].validation_loss == pytest.approx(entropy.sum(axis=1).mean(), 1e-5)
 
 
-def test_a_ranking_is_of_float32_also_where_gpus_compute_in_bfloat16(many, monkeypatch):
+def test_a_ranking_is_of_float32_also_where_a_network_computes_in_bfloat16(many):
     """Of 100 images each class has scores that bfloat16 cannot tell apart."""
     torch.manual_seed(0)
     network = linear()
     expected = evaluate(network, many.validation), ranking_of(network, many.validation)
-    monkeypatch.setattr(
-        "trials.train._autocast", lambda _: torch.autocast("cpu", dtype=torch.bfloat16)
-    )
-    found = evaluate(network, many.validation), ranking_of(network, many.validation)
+    found = evaluate(network, many.validation, "bfloat16"), ranking_of(network, many.validation)
     assert found == expected
-    assert next(outputs(network, many.validation))[0].dtype == torch.bfloat16
+    assert next(outputs(network, many.validation, "bfloat16"))[0].dtype == torch.bfloat16
 
 
 def test_smoothing_draws_targets_towards_a_half(many, monkeypatch):

@@ -43,3 +43,15 @@ def test_a_recipes_key_is_of_what_changes_results():
     assert recipe("proxy").key == recipe("proxy", epochs=99).key  # epochs are recorded apart
     assert recipe("proxy").key != recipe("proxy", learning_rate=0.2).key
     assert recipe("proxy").key == replace(recipe("proxy"), name="mine").key
+
+
+def test_the_keys_of_earlier_measurements_are_the_same():
+    """Those that databases have had since before there was a precision, or weights of classes."""
+    keys = {name: r.key for name, r in RECIPES.items()}
+    assert keys == {
+        "proxy": "8ece7f3f87a46596",
+        "imagenet": "02520e279044fa95",
+        "jft": "c26f0d0b4f257a5e",
+    }
+    precisions = (None, "float32", "bfloat16")
+    assert len({recipe("proxy", precision=precision).key for precision in precisions}) == 3

@@ -89,6 +89,8 @@ PROBLEMS = [
     ("recipe: proxy", "recipe: prxy", "16:20", "training.recipe: must be 'proxy', 'imagenet' or 'jft'"),
     ("epochs: 8", "epochs: 0", "16:35", "training.epochs: must be greater than or equal to 1; got 0"),
     ("epochs: 8", "epochs: 1e3", "16:35", "training.epochs: must be a valid integer; got 1000.0"),
+    ("epochs: 8", "precision: bf16", "16:38", "training.precision: must be 'float32' or 'bfloat16'; got 'bf16'"),
+    ("epochs: 8", "precision: [float32]", "16:38", "training.precision: must be 'float32' or 'bfloat16'; got a list"),
     ("epochs: 8", "learning_rate: .inf", "16:42", "numbers are finite; got .inf"),
     ("minimize: macs", "minimize: [macs, flops]", "17:51", "objectives.minimize[1]: must be 'macs', 'params', 'latency_ms' or 'peak_memory'; got 'flops'"),
     ("minimize: macs", "minimize: [macs, macs]", "17:44", "objectives.minimize: a choice is listed 2 times: macs"),
