@@ -25,6 +25,7 @@ from nas.study.selection import NoSuchTrial
 from trials.data import DataError
 from trials.data.folders import pictures_below
 from trials.device_lock import DeviceBusy
+from trials.precision import Unsupported
 
 _STUDY = typer.Option(help="Name of a study under runs/, or its folder.")
 StudyOption = Annotated[str, _STUDY]
@@ -126,6 +127,8 @@ def cli_errors() -> Iterator[None]:
         raise fail(error, "wait for it, end it, or choose another name with --study") from None
     except (NoStudy, NoSuchTrial, NoModel, ArchitectureError) as error:
         raise fail(error) from None
+    except Unsupported as error:  # a study that was searched on another machine
+        raise fail(error, "train on a machine that has it, or with --recipe in float32") from None
     except (SearchFailed, RayFailed, DeviceBusy) as error:
         raise fail(error, status=1) from None
     except TooMuchLost as error:

@@ -27,7 +27,6 @@ from nas.study.location import locate_study
 from nas.study.records import read_records
 from nas.study.selection import choose
 from nas.study.trained_network import recipe_of, train_again
-from trials.precision import Unsupported
 from trials.recipe import RECIPES
 from trials.train import Diverged
 
@@ -65,8 +64,6 @@ def retrain(
                 training = train_again(records, record, chosen, seed)
         except Diverged as error:
             raise fail(f"not finite: {error}", "a lower learning rate") from None
-        except Unsupported as error:
-            raise fail(str(error), f"--recipe {chosen.name} trains in float32") from None
         trained = Trained(chosen, training.curve[-1].score)
         export_network(
             record.architecture,
