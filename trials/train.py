@@ -97,8 +97,7 @@ def train(
     """Train a network in place.
 
     The seed fixes the order of the images and the augmentation. On one CPU, with one number of
-    threads, the same network and seed give the same weights again; on a GPU nearly so, for its
-    kernels add in any order.
+    threads, the same network and seed give the same weights again; on a GPU nearly so.
 
     Args:
         network: images (N, C, H, W) to logits (N, classes).
@@ -108,8 +107,7 @@ def train(
         Diverged: the loss of an epoch is not finite.
         Unsupported: the device has no arithmetic in the recipe's precision.
     """
-    check_precision(recipe.precision, data.device)
-    _prepare(network, data.device, recipe.dropout)
+    _prepare(network, data.device, recipe)
     optimizer = _optimizer(network, recipe)
     averaged = _polyak(network, recipe) if recipe.polyak else None
     weights = _class_weights(data.train) if recipe.class_weights else None
@@ -292,8 +290,9 @@ def _polyak(network: nn.Module, recipe: Recipe) -> AveragedModel:
     return AveragedModel(network, avg_fn=average, use_buffers=True)
 
 
-def _prepare(network: nn.Module, device: torch.device, dropout: float) -> None:
+def _prepare(network: nn.Module, device: torch.device, recipe: Recipe) -> None:
+    check_precision(recipe.precision, device)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     for module in network.modules():
         if isinstance(module, nn.Dropout):
-            module.p = dropout
+            module.p = recipe.dropout
