@@ -64,9 +64,8 @@ def add_timings(url: URL, timings: Iterable[Timing]) -> None:
         _METADATA.create_all(engine)
         recorded_at = datetime.datetime.now(datetime.UTC)
         with engine.begin() as connection:
-            for timing in timings:
-                row = asdict(timing) | {"recorded_at": recorded_at}
-                put(connection, TIMINGS, _IDENTITY, row)
+            rows = [asdict(timing) | {"recorded_at": recorded_at} for timing in timings]
+            put(connection, TIMINGS, _IDENTITY, rows)
     finally:
         engine.dispose()
 

@@ -8,7 +8,6 @@ the outbox, and records it, or none, and hands the same trial out again.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,21 +20,26 @@ from nas.engine.earlier_results import result_in_outbox, result_in_store
 from nas.engine.listener import Listener, Silent
 from nas.engine.lock import creating_tables
 from nas.engine.new_trials import NewTrials
-from nas.engine.optuna_storage import StudyTrials
+from nas.engine.optuna_storage import Ending, StudyTrials
 from nas.engine.proposal import Proposer
 from nas.engine.proposers import DesignProposer, make_proposer
 from nas.engine.study_setup import open_study
-from nas.engine.trial_result import complete_record, record_without_result
+from nas.engine.trial_result import (
+    complete_ending,
+    complete_record,
+    failed_ending,
+    record_without_result,
+    rejected_ending,
+)
 from nas.engine.trial_spec import TrialSpec, names_architecture, spec_of, unique_key_of
 from nas.space import SearchSpace
 from nas.space.objectives import OBJECTIVES, measured_fields
 from nas.study.design import Design, unique_key
 from nas.study.records import Records, open_storage, records_of
-from nas.study.trial_record import MEASURED, TrialRecord
 from trials.data import DataSummary
 from trials.measurement import Measurement
 from trials.outbox import Outbox
-from trials.store import Store, use_write_ahead_log
+from trials.store import Store, add_measurements, use_write_ahead_log
 
 FAILURES = 10
 """Failed trials in a row after which there is something wrong with more than the architectures."""
@@ -190,58 +194,48 @@ class Driver:
         return len(self.rejections_in_row) >= REJECTIONS
 
     def record(self, trial: int, measurements: Sequence[Measurement]) -> None:
-        """Record the result of a trial.
+        """Record the result of a trial: of measurements and trial all is written, or nothing.
 
-        The measurements are written first, so that no finished training is ever lost; then what
-        the dashboard shows; the trial's state comes last.
+        Until then the result is in the outbox, so that no finished training is ever lost.
         """
         spec = self.running[trial]
         last = measurements[-1]  # those before it are complete
-        if last.state != "rejected":  # or it was not trained
-            for measurement in measurements:
-                self.store.add(measurement)
         match last.state:
             case "complete":
-                record = self._complete(spec, measurements)
+                record = complete_record(spec, measurements, self.objectives)
+                ending = complete_ending(record, self.objectives)
             case "failed":
-                record = self._fail(spec, last.reason, last.traceback)
+                record = record_without_result(spec, "failed", last.reason)
+                ending = failed_ending(last.reason, last.traceback)
             case "rejected":
-                record = self._reject(spec, last)
+                record = record_without_result(spec, "rejected", last.reason)
+                ending = rejected_ending(last)
+                measurements = ()  # it was not trained
+        self._end(spec, ending, measurements)
         del self.running[trial]
         self.outbox.discard(trial)
         self.listener.finished(record)  # last, for it may raise
 
-    def _complete(self, spec: TrialSpec, measurements: Sequence[Measurement]) -> TrialRecord:
-        record = complete_record(spec, measurements, self.objectives)
-        self.trials.set_attribute(spec.trial, "curve", json.dumps(record.curve))
-        self.trials.set_curve(spec.trial, record.curve)
-        self.trials.set_attribute(spec.trial, "seconds", record.seconds)
-        for name in (name for name in MEASURED if name not in self.objectives):
-            if (value := getattr(record, name)) is not None:
-                self.trials.set_attribute(spec.trial, name, value)
-        self.trials.set_state(spec.trial, TrialState.COMPLETE, record.values)
-        self.complete += self._is_planned(spec.unique_key)
-        self.failures_in_row.clear()
-        self.rejections_in_row.clear()
-        self.new.tell(record.number, record.values)
-        return record
-
-    def _fail(self, spec: TrialSpec, reason: str, traceback: str = "") -> TrialRecord:
-        self.trials.set_attribute(spec.trial, "reason", reason)
-        if traceback:
-            self.trials.set_attribute(spec.trial, "traceback", traceback)
-        self.trials.set_state(spec.trial, TrialState.FAIL)
-        self.failures_in_row.append(reason)
-        self.new.tell(spec.trial, ())
-        return record_without_result(spec, "failed", reason)
-
-    def _reject(self, spec: TrialSpec, measurement: Measurement) -> TrialRecord:
-        for name in ("reason", "latency_ms", "latency_spread_ms"):
-            self.trials.set_attribute(spec.trial, name, getattr(measurement, name))
-        self.trials.set_state(spec.trial, TrialState.PRUNED)
-        self.rejections_in_row.append(measurement.reason)
-        self.new.reject(spec.trial)
-        return record_without_result(spec, "rejected", measurement.reason)
+    def _end(
+        self, spec: TrialSpec, ending: Ending, measurements: Sequence[Measurement] = ()
+    ) -> None:
+        """End a trial in the database, in one transaction, then here."""
+        with self.trials.transaction() as session:
+            add_measurements(session.connection(), measurements)
+            self.trials.end(session, spec.trial, ending)
+        match ending.state:
+            case TrialState.COMPLETE:
+                self.complete += self._is_planned(spec.unique_key)
+                self.failures_in_row.clear()
+                self.rejections_in_row.clear()
+            case TrialState.FAIL:
+                self.failures_in_row.append(str(ending.attributes["reason"]))
+            case TrialState.PRUNED:
+                self.rejections_in_row.append(str(ending.attributes["reason"]))
+        if ending.state == TrialState.PRUNED:
+            self.new.reject(spec.trial)
+        else:
+            self.new.tell(spec.trial, ending.values)
 
     def _is_planned(self, key: str) -> bool:
         """Whether a trial is of the design, whose arms and seeds may have been more before."""
@@ -269,8 +263,9 @@ class Driver:
         self.trials.set_attribute(trial, "losses", losses)
         del self.running[trial]
         if losses >= LOSSES:
-            record = self._fail(spec, f"its worker died {losses} times: {reason}")
-            self.listener.finished(record)
+            reason = f"its worker died {losses} times: {reason}"
+            self._end(spec, failed_ending(reason))
+            self.listener.finished(record_without_result(spec, "failed", reason))
         else:
             self.queue.append(spec)
             self.listener.returned(trial, f"its worker died ({losses} of {LOSSES}): {reason}")
@@ -278,7 +273,7 @@ class Driver:
     def requeue_running(self) -> None:
         """Leave no trial RUNNING: those without a result wait for the next driver."""
         # Asked of the database: an interruption may have come between it and what is kept here.
-        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        for trial in self.trials.running():
             if names_architecture(trial) and not self._adopt_result(self._spec_of(trial)):
                 self.trials.set_state(trial.number, TrialState.WAITING)
         self.running.clear()

@@ -7,16 +7,22 @@ and are used in this file alone.
 
 from __future__ import annotations
 
+import datetime
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import optuna
 import sqlalchemy as sa
+from optuna.distributions import distribution_to_json
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from trials.store import put
 
 
 def add_study_attributes(study: optuna.Study, attributes: Mapping[str, object]) -> None:
@@ -45,8 +51,27 @@ def _engine(study: optuna.Study) -> sa.Engine:
     return getattr(storage, "_backend", storage).engine  # without the cache in between
 
 
+@dataclass(frozen=True)
+class Ending:
+    """What is written of a trial at its end.
+
+    Attributes:
+        values: of the objectives, where it is complete.
+        attributes: of the user, by name.
+        curve: values after each epoch, counted from 1, in place of those that are there.
+    """
+
+    state: TrialState
+    values: tuple[float, ...] = ()
+    attributes: Mapping[str, object] = field(default_factory=dict)
+    curve: tuple[float, ...] = ()
+
+
 class StudyTrials:
-    """Reads and writes the trials of a study, each in one transaction.
+    """Reads and writes the trials of a study.
+
+    Optuna takes a transaction for each value and attribute, and a query for each parameter; here
+    whatever belongs together is one transaction, of which a kill leaves all or nothing.
 
     Args:
         storage: that the study is in.
@@ -56,47 +81,87 @@ class StudyTrials:
         self.storage, self.study = storage, study
         self.ids: dict[int, int] = {}  # of the database, by number
 
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """What is written inside is in the database at the end, or none of it."""
+        with Session(self.storage.engine) as session, session.begin():
+            yield session
+
     def add(self, trial: FrozenTrial) -> int:
-        """Add a trial in the state that it has; returns its number."""
-        trial_id = self.storage.create_new_trial(self.study_id, trial)
-        number = self.storage.get_trial_number_from_id(trial_id)
+        """Add a trial that has not ended, in the state that it has; returns its number."""
+        with self.transaction() as session:
+            # PostgreSQL lets one at a time number its trials; SQLite has one writer anyway.
+            models.StudyModel.find_or_raise_by_id(self.study_id, session, for_update=True)
+            row: Any = models.TrialModel(study_id=self.study_id, state=trial.state)
+            row.datetime_start = trial.datetime_start
+            session.add(row)
+            session.flush()
+            trial_id = int(row.trial_id)
+            row.number = number = self._count_before(session, trial_id)
+            for model, rows in _rows_of(trial, trial_id):
+                if rows:
+                    session.execute(sa.insert(model), rows)
         self.ids[number] = trial_id
         return number
+
+    def _count_before(self, session: Session, trial_id: int) -> int:
+        """Trials before this one, by the number of the last: to count them takes ever longer."""
+        model = models.TrialModel
+        before = (model.study_id == self.study_id, model.trial_id < trial_id)
+        query = sa.select(model.number).where(*before).order_by(model.trial_id.desc()).limit(1)
+        last = session.scalar(query)
+        return 0 if last is None else int(last) + 1
 
     def get(self, number: int) -> FrozenTrial:
         """A trial as it is now."""
         return self.storage.get_trial(self._id(number))
 
-    def set_state(
-        self, number: int, state: TrialState, values: Sequence[float] | None = None
-    ) -> None:
-        """Give a trial another state, and values where it is complete."""
-        self.storage.set_trial_state_values(self._id(number), state, values)
+    def running(self) -> list[FrozenTrial]:
+        """The trials that are RUNNING now; the others are not read."""
+        states = (TrialState.RUNNING,)
+        return self.storage.get_all_trials(self.study_id, deepcopy=False, states=states)
+
+    def set_state(self, number: int, state: TrialState) -> None:
+        """Give a trial that has not ended another state."""
+        self.storage.set_trial_state_values(self._id(number), state)
 
     def set_attribute(self, number: int, name: str, value: object) -> None:
         """Keep a value with a trial that has not ended."""
         self.storage.set_trial_user_attr(self._id(number), name, value)
 
-    def set_curve(self, number: int, curve: Sequence[float]) -> None:
-        """Values after each epoch, counted from 1, in place of those that are there.
+    def end(self, session: Session, number: int, ending: Ending) -> None:
+        """Write how a trial ended, as part of a `transaction`.
 
-        A study with several objectives refuses `Trial.report` (optuna/optuna#3450), and a storage
-        takes a transaction for each value, a tenth of a second for a trial.
+        Raises:
+            UpdateFinishedTrialError: it has ended before; nothing of the transaction is kept.
         """
-        trial_id, values = self._id(number), models.TrialIntermediateValueModel
+        trial_id, connection = self._id(number), session.connection()
+        attributes, values = models.TrialUserAttributeModel, models.TrialValueModel
+        # Before anything is read: SQLite's transactions begin with the first row that is written.
+        put(connection, _table(attributes), ("trial_id", "key"), [
+            {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+            for key, value in ending.attributes.items()
+        ])  # fmt: skip
+        self._put_curve(session, trial_id, ending.curve)
+        put(connection, _table(values), ("trial_id", "objective"), [
+            {"trial_id": trial_id, "objective": objective, "value": kept, "value_type": kind}
+            for objective, value in enumerate(ending.values)
+            for kept, kind in [values.value_to_stored_repr(value)]
+        ])  # fmt: skip
+        trial: Any = models.TrialModel.find_or_raise_by_id(trial_id, session, for_update=True)
+        self.storage.check_trial_is_updatable(trial_id, trial.state)
+        trial.state = ending.state
+        trial.datetime_complete = datetime.datetime.now()
+
+    def _put_curve(self, session: Session, trial_id: int, curve: Sequence[float]) -> None:
+        """A study with several objectives refuses `Trial.report` (optuna/optuna#3450)."""
+        values = models.TrialIntermediateValueModel
+        session.execute(sa.delete(values).where(values.trial_id == trial_id))
         finite = values.TrialIntermediateValueType.FINITE
-        with Session(self.storage.engine) as session:
-            session.execute(sa.delete(values).where(values.trial_id == trial_id))
-            session.add_all(
-                values(
-                    trial_id=trial_id,
-                    step=epoch,
-                    intermediate_value=value,
-                    intermediate_value_type=finite,
-                )
-                for epoch, value in enumerate(curve, 1)
-            )
-            session.commit()
+        kind = {"trial_id": trial_id, "intermediate_value_type": finite}
+        rows = [kind | {"step": e, "intermediate_value": v} for e, v in enumerate(curve, 1)]
+        if rows:
+            session.execute(sa.insert(values), rows)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -113,3 +178,36 @@ class StudyTrials:
                 self.study_id, number
             )
         return self.ids[number]
+
+
+def _rows_of(
+    trial: FrozenTrial, trial_id: int
+) -> Iterator[tuple[type[DeclarativeBase], list[dict[str, Any]]]]:
+    """What a trial has before its end, by the tables that it is in."""
+    yield (
+        models.TrialParamModel,
+        [
+            {
+                "trial_id": trial_id,
+                "param_name": name,
+                "param_value": drawn.to_internal_repr(trial.params[name]),
+                "distribution_json": distribution_to_json(drawn),
+            }
+            for name, drawn in trial.distributions.items()
+        ],
+    )
+    for model, attributes in (
+        (models.TrialUserAttributeModel, trial.user_attrs),
+        (models.TrialSystemAttributeModel, trial.system_attrs),
+    ):
+        yield (
+            model,
+            [
+                {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+                for key, value in attributes.items()
+            ],
+        )
+
+
+def _table(model: type[DeclarativeBase]) -> sa.Table:
+    return cast("sa.Table", model.__table__)

@@ -1,12 +1,16 @@
-"""From the measurements of a trial's trainings to the record of the trial."""
+"""From the measurements of a trial's trainings to its record, and to what the database gets."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
+from optuna.trial import TrialState
+
+from nas.engine.optuna_storage import Ending
 from nas.engine.trial_spec import TrialSpec
 from nas.space.objectives import OBJECTIVES
 from nas.study.trial_record import MEASURED, State, TrialRecord
@@ -39,6 +43,28 @@ def _mean(values: Iterable[float | None]) -> float | None:
 def record_without_result(spec: TrialSpec, state: State, reason: str) -> TrialRecord:
     """The record of a trial that has failed or was rejected."""
     return replace(_record(spec, state), reason=reason)
+
+
+def complete_ending(record: TrialRecord, objectives: Sequence[str]) -> Ending:
+    """What is written of a trial with a result; `nas.study.trial_record` reads it."""
+    kept = {name: getattr(record, name) for name in MEASURED if name not in objectives}
+    attributes = {"curve": json.dumps(record.curve), "seconds": record.seconds}
+    attributes |= {name: value for name, value in kept.items() if value is not None}
+    return Ending(TrialState.COMPLETE, record.values, attributes, record.curve)
+
+
+def failed_ending(reason: str, traceback: str = "") -> Ending:
+    """What is written of a trial that has failed."""
+    attributes = {"reason": reason} | ({"traceback": traceback} if traceback else {})
+    return Ending(TrialState.FAIL, attributes=attributes)
+
+
+def rejected_ending(measurement: Measurement) -> Ending:
+    """What is written of a trial whose network is over a limit."""
+    names = ("reason", "latency_ms", "latency_spread_ms")
+    return Ending(
+        TrialState.PRUNED, attributes={name: getattr(measurement, name) for name in names}
+    )
 
 
 def _record(spec: TrialSpec, state: State) -> TrialRecord:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -10,7 +12,7 @@ from sqlalchemy.engine import make_url
 
 from tests.trials.measurements import MEASUREMENT
 from trials.measurement import TrainingKey
-from trials.store import Store, use_write_ahead_log
+from trials.store import Store, engine_options, use_write_ahead_log
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -53,6 +55,19 @@ def test_sqlite_is_read_while_it_is_written(tmp_path):
     assert store.all()[0].macs == 1
     writer.close()
     store.close()
+
+
+def test_commits_wait_for_the_disk_only_without_a_write_ahead_log(tmp_path):
+    """Then a loss of power takes the last commits at most; a killed process loses nothing."""
+    full, normal = 2, 1  # as SQLite numbers them
+    file = tmp_path / "study.db"
+    url = make_url(f"sqlite:///{file}")
+    for expected in (full, normal):
+        # Without an engine: all engines of these tests never wait.
+        with closing(sqlite3.connect(file, **engine_options(url)["connect_args"])) as connection:
+            assert connection.execute("PRAGMA synchronous").fetchone() == (expected,)
+            assert connection.execute("PRAGMA busy_timeout").fetchone() == (60_000,)
+        use_write_ahead_log(url)
 
 
 def test_a_table_of_an_older_version_gets_the_columns_that_it_lacks(tmp_path):

@@ -32,17 +32,6 @@ def test_a_search_ends_with_the_wanted_number_of_different_architectures(url):
     assert all(r.values == (r.accuracy, r.macs) for r in records.complete)
 
 
-def test_the_measurement_is_written_before_the_trials_state(url):
-    driver = open_driver(url)
-    spec = driver.next()
-    result = measured(driver, spec)
-    driver.trials.set_state = None  # dies here
-    with pytest.raises(TypeError):
-        driver.record(spec.trial, result)
-    assert Store(url).all() == result
-    assert states(url) == {"RUNNING": 1}
-
-
 def test_failed_trials_do_not_count_and_are_not_proposed_again(url):
     driver = open_driver(url)
     broken = driver.next()

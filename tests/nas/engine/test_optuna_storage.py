@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import optuna
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from nas.engine.optuna_storage import StudyTrials
+from nas.engine.optuna_storage import Ending, StudyTrials
 from nas.study.records import open_storage
 
 
@@ -18,9 +19,45 @@ def test_trials_are_added_found_and_changed_by_their_numbers(sqlite):
     assert number == 0
     assert study.trials[0].state == TrialState.RUNNING
     another = StudyTrials(open_storage(sqlite), "one")  # of a later process
-    another.set_attribute(number, "seconds", 2.0)
-    another.set_state(number, TrialState.COMPLETE, [0.5])
+    another.set_attribute(number, "losses", 2)
+    assert [trial.number for trial in another.running()] == [number]
+    with another.transaction() as session:
+        another.end(session, number, Ending(TrialState.COMPLETE, (0.5,), {"seconds": 2.0}))
+    assert another.running() == []
     assert another.get(number).values == [0.5]
-    assert study.trials[0].user_attrs == {"key": "a", "seconds": 2.0}
+    assert study.trials[0].user_attrs == {"key": "a", "losses": 2, "seconds": 2.0}
     another.close()
+    trials.close()
+
+
+def test_a_new_trial_is_what_optuna_itself_would_have_written(url):
+    trial = create_trial(
+        state=TrialState.WAITING,
+        params={"segments": 3, "order": "plain", "residual": True},
+        distributions={
+            "segments": IntDistribution(1, 8, log=True),
+            "order": CategoricalDistribution(("plain", "spatial_first")),
+            "residual": CategoricalDistribution((True, False)),
+        },
+        user_attrs={"key": "a", "macs": 2**40},
+        system_attrs={"generation": 1},
+    )
+    storage = open_storage(url, create=True)
+    study = optuna.create_study(study_name="one", storage=storage, directions=["minimize"] * 2)
+    study.add_trial(trial)
+    trials = StudyTrials(storage, "one")
+    assert [trials.add(trial), trials.add(trial)] == [1, 2]
+    study.add_trial(trial)  # by hand, in between
+    assert trials.add(trial) == 4
+    by_optuna, *by_us = study.get_trials()
+    assert [t.number for t in by_us] == [1, 2, 3, 4]
+    for name in (
+        "params",
+        "distributions",
+        "user_attrs",
+        "system_attrs",
+        "state",
+        "datetime_start",
+    ):
+        assert all(getattr(t, name) == getattr(by_optuna, name) for t in by_us)
     trials.close()

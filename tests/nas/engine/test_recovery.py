@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 from sqlalchemy.engine import make_url
 
-from nas.engine.driver import LOSSES
+from nas.engine.driver import LOSSES, Driver
+from nas.engine.optuna_storage import Ending
 from nas.study.records import read_records
 from tests.nas.driving import SMALL, finish, measured, open_driver, states
 from trials.store import Store
@@ -37,12 +40,13 @@ def test_a_result_in_the_outbox_is_adopted_and_a_trial_without_one_runs_again(ur
     driver.close()
 
 
-def test_a_driver_that_died_between_a_curve_and_its_trial_is_followed(url):
-    """Values after each epoch are there, and the trial is still RUNNING."""
+def test_a_curve_that_an_older_version_left_with_a_running_trial_is_replaced(url):
+    """It wrote values after each epoch first, and could die before the trial's state."""
     driver = open_driver(url)
     spec = driver.next()
     driver.outbox.put(spec.trial, measured(driver, spec))
-    driver.trials.set_curve(spec.trial, (0.1, 0.2, 0.3))
+    with driver.trials.transaction() as session:
+        driver.trials.end(session, spec.trial, Ending(TrialState.RUNNING, curve=(0.1, 0.2, 0.3)))
     driver.close()
     again = open_driver(url)
     trial = again.study.get_trials()[spec.trial]
@@ -135,26 +139,42 @@ def test_releasing_leaves_no_trial_running_and_the_next_driver_takes_them_up(url
 
 
 def test_an_interruption_at_any_step_leaves_no_trial_running(sqlite):
-    """Ctrl-C pressed twice comes wherever the driver is: here, in every write of a trial's state."""
-    for step in range(6):
+    """Ctrl-C pressed twice comes wherever the driver is: here, before and after every write."""
+    for step in range(12):
         driver = open_driver(sqlite, "study.trials=100", name=f"step{step}")
-        write, calls = driver.trials.set_state, itertools.count()
-
-        def interrupted(*arguments, write=write, calls=calls, step=step):
-            number = next(calls)
-            if number == step and step % 2:
-                raise KeyboardInterrupt  # before the write
-            done = write(*arguments)
-            if number == step:
-                raise KeyboardInterrupt  # after it
-            return done
-
-        driver.trials.set_state = interrupted
+        interrupt(driver, step)
         with pytest.raises(KeyboardInterrupt):
             finish(driver)
         driver.requeue_running()
         driver.close()
         assert states(sqlite, f"step{step}")["RUNNING"] == 0
+
+
+def interrupt(driver: Driver, step: int) -> None:
+    """Before the write of this number, or after it, where the number is odd."""
+    calls = itertools.count()
+    transaction, set_state = driver.trials.transaction, driver.trials.set_state
+
+    @contextmanager
+    def at_step():
+        number = next(calls)
+        if number == step // 2 and step % 2 == 0:
+            raise KeyboardInterrupt
+        yield
+        if number == step // 2 and step % 2:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def interrupted_transaction():
+        with at_step(), transaction() as session:
+            yield session
+
+    def interrupted_set_state(*arguments):
+        with at_step():
+            set_state(*arguments)
+
+    driver.trials.transaction = interrupted_transaction
+    driver.trials.set_state = interrupted_set_state
 
 
 def test_a_driver_killed_before_the_study_was_set_up_leaves_nothing_in_the_way(url):
