@@ -15,6 +15,7 @@ from trials.average_precision import mean_average_precision
 from trials.data.images import ImageData, Split
 from trials.data.resident import ResidentSplit, needs_streaming
 from trials.device_lock import DeviceLock
+from trials.fused_sgd import FusedSGD
 from trials.measure import now
 from trials.precision import autocast, check_precision
 from trials.recipe import Precision, Recipe
@@ -144,7 +145,7 @@ def _learning_rates(recipe: Recipe, images: int) -> list[list[float]]:
 def _train_epoch(
     network: nn.Module,
     averaged: AveragedModel | None,
-    optimizer: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer | FusedSGD,
     recipe: Recipe,
     weights: Tensor | None,
     batches: Iterable[tuple[Tensor, Tensor]],
@@ -161,7 +162,7 @@ def _train_epoch(
         loss = _loss(logits.float(), labels, weights, recipe.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         if averaged:
             averaged.update_parameters(network)
         losses += loss.detach()
@@ -258,7 +259,7 @@ def _shuffled_batches(
         yield split.batch(batch, recipe.crop, recipe.flip, augmentation)
 
 
-def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer | FusedSGD:
     """Weight decay on weights of two or more dimensions only."""
     weights = [p for p in network.parameters() if p.ndim >= 2]
     others = [p for p in network.parameters() if p.ndim < 2]
@@ -267,13 +268,7 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         {"params": others, "weight_decay": 0.0},
     ]
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            groups,
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            nesterov=recipe.nesterov,
-            fused=True,
-        )
+        return FusedSGD(groups, recipe.learning_rate, recipe.momentum, recipe.nesterov)
     return torch.optim.RMSprop(groups, lr=recipe.learning_rate, alpha=0.9, momentum=recipe.momentum)
 
 
