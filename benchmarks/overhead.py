@@ -82,7 +82,7 @@ class Stopwatch:
 
 def measure(trials: int, sampler: str) -> list[float]:
     """Milliseconds between the ends of trials, once all workers have started."""
-    from nas.engine import ray_tune
+    from nas.engine import ray_nodes, ray_tune, ray_worker
 
     document = read_document(SPACE, [f"study.trials={trials}", f"study.sampler={sampler}"])
     space = build_space(document)
@@ -92,7 +92,7 @@ def measure(trials: int, sampler: str) -> list[float]:
         url = make_url(f"sqlite:///{folder / 'study.db'}")
         driver = Driver.open(url, "overhead", space, data.summary, folder / "outbox")
         driver.listener = watch = Stopwatch()
-        job = ray_tune.Job(
+        job = ray_worker.Job(
             fingerprint=data.summary.fingerprint,
             measure=frozenset(),
             outbox=driver.outbox.folder,
@@ -101,7 +101,7 @@ def measure(trials: int, sampler: str) -> list[float]:
             gpus=0,
             run=do_nothing,
         )
-        ray_tune.run(driver, job, data, ray_tune.Resources(1, 0))
+        ray_tune.run(driver, job, data, ray_nodes.Resources(1, 0))
         assert driver.complete == trials
         driver.close()
     return list(np.diff(watch.ends[4:]) * 1e3)
@@ -115,14 +115,14 @@ def main(
 ) -> None:
     """Print milliseconds per trial, over the whole search and in its parts."""
     ray_settings.prepare(local=True)
-    from nas.engine import ray_tune
+    from nas.engine import ray_nodes
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     table = Table(title="Framework cost per trial, ms")
     for heading in ("sampler", "trials", "mean", "median"):
         table.add_column(heading, justify="right")
     table.add_column(f"mean in each of {PARTS} parts", justify="right")
-    with ray_tune.cluster():
+    with ray_nodes.cluster():
         for name in sampler or ["tpe", "random"]:
             for count in trials or [200, 2000]:
                 gaps = measure(count, name)

@@ -77,7 +77,7 @@ def read_space(text: str) -> SearchSpace:
 def our_search(text: str, data: ImageData, gpus: float) -> list[Architecture]:
     """The same as a search of this project; returns what was trained."""
     ray_settings.prepare(local=True)
-    from nas.engine import ray_tune
+    from nas.engine import ray_nodes, ray_tune, ray_worker
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -86,7 +86,7 @@ def our_search(text: str, data: ImageData, gpus: float) -> list[Architecture]:
         space = build_space(document)
         url = make_url(f"sqlite:///{folder / 'study.db'}")
         driver = Driver.open(url, "throughput", space, data.summary, folder / "outbox")
-        job = ray_tune.Job(
+        job = ray_worker.Job(
             fingerprint=data.summary.fingerprint,
             measure=frozenset(),
             outbox=driver.outbox.folder,
@@ -94,8 +94,8 @@ def our_search(text: str, data: ImageData, gpus: float) -> list[Architecture]:
             threads=1,
             gpus=gpus,
         )
-        with ray_tune.cluster():
-            ray_tune.run(driver, job, data, ray_tune.Resources(1, gpus))
+        with ray_nodes.cluster():
+            ray_tune.run(driver, job, data, ray_nodes.Resources(1, gpus))
         trained = [record.architecture for record in driver.records().complete]
         driver.close()
     return trained

@@ -60,9 +60,9 @@ def cifar10() -> Path:
 def one_ray():
     """A Ray that all searches of a file run on: they are not about its start."""
     ray_settings.prepare(local=True)
-    from nas.engine import ray_tune
+    from nas.engine import ray_nodes
 
-    with ray_tune.cluster():  # searches use the Ray that their process has connected
+    with ray_nodes.cluster():  # searches use the Ray that their process has connected
         yield
 
 

@@ -33,11 +33,11 @@ class RayCluster:
         if self._running is not None:
             return
         ray_settings.prepare(local=self.address is None)
-        from nas.engine import ray_tune  # only now: Ray reads its settings when it is imported
+        from nas.engine import ray_nodes  # only now: Ray reads its settings when it is imported
 
         handler = signal.getsignal(signal.SIGTERM)
         running = ExitStack()
-        running.enter_context(ray_tune.cluster(self.address))
+        running.enter_context(ray_nodes.cluster(self.address))
         self._running = running
         if handler is not None and _in_main_thread():  # Ray has put its own in the place of ours
             signal.signal(signal.SIGTERM, handler)

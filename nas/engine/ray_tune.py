@@ -1,4 +1,4 @@
-"""Ray Tune spreads the trials of a study over processes and machines. The only file with Ray.
+"""Ray Tune spreads the trials of a study over processes and machines.
 
 Tune's own memory is not used: its searcher state is never saved or restored, its result files go to
 a temporary folder, and every start is a fresh `Tuner` fed from the study's database.
@@ -11,91 +11,26 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
-import torch
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nas.engine.ray_failures import in_a_line
-from nas.engine.trial_spec import TrialSpec
-from nas.network.subject import subject_of
-from trials.data import ImageData, Split
-from trials.data.image_file import ImageFile
-from trials.measurement import Measurement, from_json, to_json
-from trials.outbox import Outbox
-from trials.train import Resident
-from trials.trial import prepare_process, run_trial
+from nas.engine.ray_nodes import Resources, capacity, check_files, check_resources
+from nas.engine.ray_worker import Job, TrialActor
+from trials.measurement import from_json
 
-if TYPE_CHECKING:  # workers need neither Optuna nor SQLAlchemy, which load for half a second
+if TYPE_CHECKING:
     from nas.engine.driver import Driver
+    from trials.data import ImageData, Split
 
 
 FAILURES = (ray.exceptions.RayError, tune.TuneError)
 """Of Ray itself."""
-
-
-class ResourceError(ValueError):
-    """The cluster cannot run a single trial with the resources that were asked for."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is the same for every trial of a study; travels to each worker once.
-
-    Attributes:
-        fingerprint: of the data.
-        measure: fields of `Measurement` that the objectives need.
-        outbox: folder for results; each trial's file is there before the trial is reported.
-        weights: folder for the trained weights; None where they are not wanted.
-        threads: of PyTorch on the CPU.
-        gpus: of a trial; 0 for the CPU.
-        latency_at_most_ms: above which a network is not trained.
-        run: what a worker does for a trial; with the arguments of `trials.trial.run_trial`.
-    """
-
-    fingerprint: str
-    measure: frozenset[str]
-    outbox: Path
-    weights: Path | None
-    threads: int
-    gpus: float
-    latency_at_most_ms: float | None = None
-    run: Callable[..., tuple[Measurement, ...]] = run_trial
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What each trial occupies."""
-
-    cpus: float
-    gpus: float
-
-
-@contextmanager
-def cluster(address: str | None = None) -> Iterator[None]:
-    """A Ray cluster: one that runs already, or one on this machine for as long as it is needed.
-
-    Where the program has connected Ray itself, that is what it wants to be used.
-    """
-    if address is None and ray.is_initialized():
-        yield
-        return
-    local = {"address": "local", "include_dashboard": False}
-    ray.init(
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        **({"address": address} if address else local),
-    )
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def run(
@@ -117,12 +52,12 @@ def run(
         DataError: a node has not the file that the images are in.
         KeyboardInterrupt: ``stop`` was true.
     """
-    _check_resources(resources)
-    _check_files(data, test)
+    check_resources(resources)
+    check_files(data, test)
     # Otherwise Tune starts one worker at a time.
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_capacity(resources))
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(capacity(resources))
     searcher = _StudySearcher(driver, resources)
-    trainable = tune.with_parameters(_TrialActor, job=job, data=data, test=test)
+    trainable = tune.with_parameters(TrialActor, job=job, data=data, test=test)
     with tempfile.TemporaryDirectory(prefix="nas-tune-") as scratch, _quiet():
         tune.Tuner(
             tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
@@ -135,72 +70,6 @@ def run(
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         ).fit()
-
-
-def _check_resources(resources: Resources) -> None:
-    if _capacity(resources) == 0:
-        raise ResourceError(
-            f"a trial needs {resources.cpus:g} CPUs and {resources.gpus:g} GPUs of one node; "
-            f"the nodes have {_offer()}"
-        )
-
-
-def _check_files(data: ImageData, test: Split | None) -> None:
-    """Check that each node can open the files that images are read from.
-
-    Raises:
-        DataError: one cannot.
-    """
-    splits = [data.train, data.validation, *([test] if test is not None else [])]
-    files = [split.images for split in splits if isinstance(split.images, ImageFile)]
-    if not files:
-        return
-
-    @ray.remote(num_cpus=0)
-    def open_files() -> None:
-        for file in files:
-            file.open()
-
-    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    there = (NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes)
-    try:
-        ray.get([open_files.options(scheduling_strategy=node).remote() for node in there])
-    except ray.exceptions.RayTaskError as error:
-        raise error.cause from None
-
-
-class _TrialActor(tune.Trainable):
-    """A worker process: holds the data set on its device and runs one trial after another."""
-
-    def setup(  # type: ignore[override]  # `with_parameters` adds arguments
-        self, config: dict[str, Any], job: Job, data: ImageData, test: Split | None
-    ) -> None:
-        self.job = job
-        prepare_process(job.threads)
-        device = torch.device("cuda" if job.gpus else "cpu")
-        self.data = Resident(data, device, test, share=min(1.0, job.gpus))
-
-    def step(self) -> dict[str, Any]:
-        spec: TrialSpec = self.config["spec"]
-        folder = self.job.weights
-        weights = folder / f"{spec.trial}.safetensors" if folder else None
-        measurements = self.job.run(
-            subject_of(spec.architecture, spec.cost),
-            self.data,
-            self.job.fingerprint,
-            spec.recipe,
-            spec.seeds,
-            measure=self.job.measure,
-            weights=weights,
-            latency_at_most_ms=self.job.latency_at_most_ms,
-        )
-        Outbox(self.job.outbox).put(spec.trial, measurements)
-        return {"measurements": to_json(measurements), "done": True}
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next trial without starting a new process."""
-        self.config = new_config
-        return True
 
 
 class _Unsaved:
@@ -225,7 +94,7 @@ class _StudySearcher(_Unsaved, Searcher):
         if self.error is not None:
             return None
         try:
-            if len(self.driver.running) >= _capacity(self.resources):
+            if len(self.driver.running) >= capacity(self.resources):
                 self.driver.prepare()
                 return None
             spec = self.driver.next()
@@ -306,25 +175,6 @@ class _Stopper(_Unsaved, tune.Stopper):
         if self.stop():
             raise KeyboardInterrupt
         return False
-
-
-def _nodes() -> list[dict[str, float]]:
-    """Resources of each node that is alive."""
-    nodes = ray.nodes()  # type: ignore[no-untyped-call]
-    return [node["Resources"] for node in nodes if node["Alive"]]
-
-
-def _capacity(resources: Resources) -> int:
-    """How many trials run at once, over all nodes."""
-    wanted = {"CPU": resources.cpus, "GPU": resources.gpus}
-    return sum(
-        min(int(node.get(kind, 0) / amount) for kind, amount in wanted.items() if amount)
-        for node in _nodes()
-    )
-
-
-def _offer() -> str:
-    return ", ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('GPU', 0):g} GPUs" for n in _nodes())
 
 
 @contextmanager

@@ -43,7 +43,7 @@ from trials.trial import RANKINGS, SCORES
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from nas.engine import ray_tune
+    from nas.engine.ray_worker import Job
 
 INTERRUPTED = 130
 """Exit status of a command that was asked to stop."""
@@ -176,7 +176,7 @@ class StageRunner:
         """
         self._announce(driver, data)
         self.ray.start()
-        from nas.engine import ray_tune
+        from nas.engine import ray_nodes, ray_tune
 
         resources = self.space.file.resources
         driver.listener = progress = self._progress(driver)
@@ -186,11 +186,11 @@ class StageRunner:
                     driver,
                     self._job(driver, data, keep_weights),
                     data,
-                    ray_tune.Resources(resources.cpus_per_trial, resources.gpus_per_trial),
+                    ray_nodes.Resources(resources.cpus_per_trial, resources.gpus_per_trial),
                     stopped,
                     test,
                 )
-        except ray_tune.ResourceError as error:
+        except ray_nodes.ResourceError as error:
             option = "--gpus-per-trial" if resources.gpus_per_trial else "--cpus-per-trial"
             raise InputError.of(option, str(error)) from None
         except DataError as error:
@@ -209,11 +209,11 @@ class StageRunner:
         if not self.ray.started:
             self.console.print(f"data: {describe(data)}")
 
-    def _job(self, driver: Driver, data: ImageData, keep_weights: bool) -> ray_tune.Job:
-        from nas.engine import ray_tune
+    def _job(self, driver: Driver, data: ImageData, keep_weights: bool) -> Job:
+        from nas.engine import ray_worker
 
         resources, limit = self.space.file.resources, self.space.file.latency_ms
-        return ray_tune.Job(
+        return ray_worker.Job(
             fingerprint=data.summary.fingerprint,
             measure=measured_fields(driver.objectives)
             | frozenset(SCORES if data.imbalanced else ())

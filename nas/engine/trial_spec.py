@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from nas.architecture.cost import Cost, count_cost
 from nas.architecture.specification import Architecture
-from nas.study.design import recipe_of_role, unique_key
 from trials.measurement import TrainingKey
 from trials.recipe import Recipe
 
 if TYPE_CHECKING:  # workers take specifications from their driver, and have no need of Optuna
     from optuna.trial import FrozenTrial
+
+# Nor of designs, which load pydantic: what needs one is called by drivers alone, and imports it.
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class TrialSpec:
     @property
     def unique_key(self) -> str:
         """What is tried only once in a study."""
+        from nas.study.design import unique_key
+
         return unique_key(self.architecture.key, self.arm, self.seeds)
 
     def trainings(self, fingerprint: str) -> list[TrainingKey]:
@@ -66,6 +69,8 @@ def spec_of(trial: FrozenTrial, recipe: Recipe) -> TrialSpec:
     Args:
         recipe: of the study.
     """
+    from nas.study.design import recipe_of_role
+
     attrs = trial.user_attrs
     architecture = Architecture.from_json(attrs["architecture"])
     role = attrs.get("role", "")
@@ -82,5 +87,7 @@ def spec_of(trial: FrozenTrial, recipe: Recipe) -> TrialSpec:
 
 def unique_key_of(trial: FrozenTrial) -> str:
     """What is tried only once in a study, of a trial that an earlier driver wrote."""
+    from nas.study.design import unique_key
+
     attrs = trial.user_attrs
     return unique_key(attrs["key"], attrs.get("arm", ""), json.loads(attrs["seeds"]))

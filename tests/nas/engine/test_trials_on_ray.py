@@ -37,9 +37,9 @@ def search(*options: str) -> str:
 
 def run_in_workers(monkeypatch, run) -> None:
     """In place of `run_trial`; a function inside a test reaches the workers by value."""
-    from nas.engine import ray_tune
+    from nas.engine import ray_worker
 
-    monkeypatch.setattr(ray_tune, "Job", partial(ray_tune.Job, run=run))
+    monkeypatch.setattr(ray_worker, "Job", partial(ray_worker.Job, run=run))
 
 
 def test_a_trial_whose_loss_is_not_finite_fails_and_the_search_goes_on(monkeypatch):
@@ -150,17 +150,17 @@ def test_options_reach_the_workers_and_the_database():
 
 def test_both_stages_of_a_search_run_on_one_ray(monkeypatch):
     """The confirmation alone is evaluated on the test split; no latency leaves out one of its arms."""
-    from nas.engine import ray_tune
+    from nas.engine import ray_nodes, ray_worker
 
     started, limits = [], []
-    cluster, job = ray_tune.cluster, ray_tune.Job
+    cluster, job = ray_nodes.cluster, ray_worker.Job
 
     def noted(**settings):
         limits.append(settings["latency_at_most_ms"])
         return job(**settings)
 
-    monkeypatch.setattr(ray_tune, "cluster", lambda *a: started.append(a) or cluster(*a))
-    monkeypatch.setattr(ray_tune, "Job", noted)
+    monkeypatch.setattr(ray_nodes, "cluster", lambda *a: started.append(a) or cluster(*a))
+    monkeypatch.setattr(ray_worker, "Job", noted)
     options = ("confirm.seeds=2", "data.limit=400", "latency_ms.at_most=1000")
     search("--trials", "3", *(word for option in options for word in ("--set", option)))
     records = read_records(url_of(), "smoke")

@@ -1,0 +1,82 @@
+"""What runs in a worker of Ray: it holds the data set and runs one trial after another.
+
+A worker loads this file and what it imports, and nothing else of `nas`: each package more is paid
+for by every worker of every search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+
+from nas.engine.trial_spec import TrialSpec
+from nas.network.subject import subject_of
+from trials.data.images import ImageData, Split
+from trials.measurement import Measurement, to_json
+from trials.outbox import Outbox
+from trials.train import Resident
+from trials.trial import prepare_process, run_trial
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is the same for every trial of a study; travels to each worker once.
+
+    Attributes:
+        fingerprint: of the data.
+        measure: fields of `Measurement` that the objectives need.
+        outbox: folder for results; each trial's file is there before the trial is reported.
+        weights: folder for the trained weights; None where they are not wanted.
+        threads: of PyTorch on the CPU.
+        gpus: of a trial; 0 for the CPU.
+        latency_at_most_ms: above which a network is not trained.
+        run: what a worker does for a trial; with the arguments of `trials.trial.run_trial`.
+    """
+
+    fingerprint: str
+    measure: frozenset[str]
+    outbox: Path
+    weights: Path | None
+    threads: int
+    gpus: float
+    latency_at_most_ms: float | None = None
+    run: Callable[..., tuple[Measurement, ...]] = run_trial
+
+
+class TrialActor(tune.Trainable):
+    """A worker process: holds the data set on its device and runs one trial after another."""
+
+    def setup(  # type: ignore[override]  # `with_parameters` adds arguments
+        self, config: dict[str, Any], job: Job, data: ImageData, test: Split | None
+    ) -> None:
+        self.job = job
+        prepare_process(job.threads)
+        device = torch.device("cuda" if job.gpus else "cpu")
+        self.data = Resident(data, device, test, share=min(1.0, job.gpus))
+
+    def step(self) -> dict[str, Any]:
+        spec: TrialSpec = self.config["spec"]
+        folder = self.job.weights
+        weights = folder / f"{spec.trial}.safetensors" if folder else None
+        measurements = self.job.run(
+            subject_of(spec.architecture, spec.cost),
+            self.data,
+            self.job.fingerprint,
+            spec.recipe,
+            spec.seeds,
+            measure=self.job.measure,
+            weights=weights,
+            latency_at_most_ms=self.job.latency_at_most_ms,
+        )
+        Outbox(self.job.outbox).put(spec.trial, measurements)
+        return {"measurements": to_json(measurements), "done": True}
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next trial without starting a new process."""
+        self.config = new_config
+        return True
