@@ -49,6 +49,13 @@ class Proposer(Protocol):
             ArchitectureError: what was drawn is outside the budget; the next may not be.
         """
 
+    def propose_near(self, repeated: Proposal, seen: set[str]) -> Proposal | None:
+        """One inside the budget whose `Proposal.unique_key` is new, near one that is not.
+
+        Args:
+            repeated: told to have come to nothing.
+        """
+
     def propose_unseen(self, seen: set[str]) -> Proposal | None:
         """Any other inside the budget whose `Proposal.unique_key` is new, if there is one."""
 
@@ -86,6 +93,13 @@ def stored_choice(parameter: Parameter, choice: Choice) -> Choice:
     if parameter.ordered:
         return count_bounds(parameter)[0] + parameter.choices.index(choice)
     return choice
+
+
+def choice_of(parameter: Parameter, stored: Choice) -> Choice:
+    """The choice that Optuna keeps as `stored_choice`."""
+    if parameter.ordered:
+        return parameter.choices[int(stored) - count_bounds(parameter)[0]]
+    return stored
 
 
 def decode_fixed(

@@ -56,6 +56,9 @@ class GridProposer:
             return None
         return Proposal(next(self.tickets), *decode_fixed(self.space, combination), {})
 
+    def propose_near(self, repeated: Proposal, seen: set[str]) -> Proposal | None:
+        return self.propose_unseen(seen)
+
     def propose_unseen(self, seen: set[str]) -> Proposal | None:
         while True:
             try:
@@ -97,6 +100,9 @@ class DesignProposer:
             arm,
             (seed,),
         )
+
+    def propose_near(self, repeated: Proposal, seen: set[str]) -> Proposal | None:
+        return self.propose_unseen(seen)
 
     def propose_unseen(self, seen: set[str]) -> Proposal | None:
         while (proposal := self.propose()) is not None:

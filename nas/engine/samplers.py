@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.architecture.matching import MatchError
 from nas.architecture.specification import Architecture, ArchitectureError
-from nas.engine.proposal import Proposal, count_bounds, decode_fixed
+from nas.engine.proposal import Proposal, choice_of, count_bounds, decode_fixed
 from nas.space import Choice, Parameter, SearchSpace
 from nas.space.objectives import Direction
 from nas.space.search_space import MATCH_TRIES, SAMPLE_TRIES
@@ -34,6 +34,9 @@ HISTORY = 300
 
 TPE takes 11 microseconds more for each, in every proposal. Its good ones are the best tenth, but
 never more than 25, which it reaches at 250."""
+
+NEIGHBOURS = 20
+"""Networks near a repeated proposal that are looked at before any other one is taken."""
 
 
 class OptunaProposer:
@@ -101,13 +104,58 @@ class OptunaProposer:
             except ArchitectureError:
                 continue
             if architecture.key not in seen:
-                trial = create_trial(
-                    state=TrialState.RUNNING, params=params, distributions=distributions
-                )
-                self.memory.add_trial(trial)
-                number = len(self.memory.get_trials(deepcopy=False)) - 1
-                return self._proposal(number, architecture, params, distributions, {})
+                return self._adopted(architecture, params, distributions, {})
         return None
+
+    def propose_near(self, repeated: Proposal, seen: set[str]) -> Proposal | None:
+        """A network that differs in one or two choices from what the sampler wanted once more.
+
+        The sampler is told of it by its own parameters, so it learns from what was trained. In the
+        populations of NSGA-II and III it takes the place of the repeated one, as if mutated.
+        """
+        for attempt in range(NEIGHBOURS):
+            combination = self._neighbour(repeated.params, 1 + attempt % 2)
+            try:
+                architecture, params, distributions = decode_fixed(self.space, combination)
+            except ArchitectureError:
+                continue
+            if architecture.key not in seen:
+                if self.flat:  # those without effect, too
+                    params = repeated.params | params
+                    distributions = repeated.distributions | distributions
+                return self._adopted(architecture, params, distributions, repeated.system_attrs)
+        return None
+
+    def _neighbour(self, stored: Mapping[str, Any], changes: int) -> dict[str, Choice]:
+        """So many choices changed; of parameters that have an effect by that alone, any choice."""
+        parameters = {p.name: p for p in self.space.parameters}
+        chosen = {
+            name: choice_of(p, stored[name]) if name in stored else self.rng.choice(p.choices)
+            for name, p in parameters.items()
+        }
+        drawn = [name for name in parameters if name in stored]
+        for name in self.rng.sample(drawn, min(changes, len(drawn))):
+            others = [choice for choice in parameters[name].choices if choice != chosen[name]]
+            chosen[name] = self.rng.choice(others)
+        return chosen
+
+    def _adopted(
+        self,
+        architecture: Architecture,
+        params: dict[str, Any],
+        distributions: dict[str, BaseDistribution],
+        system_attrs: dict[str, Any],
+    ) -> Proposal:
+        """A proposal that the sampler did not make, but learns from."""
+        trial = create_trial(
+            state=TrialState.RUNNING,
+            params=params,
+            distributions=distributions,
+            system_attrs=system_attrs,
+        )
+        self.memory.add_trial(trial)
+        number = len(self.memory.get_trials(deepcopy=False)) - 1
+        return self._proposal(number, architecture, params, distributions, system_attrs)
 
     def _combinations(self) -> Iterator[Mapping[str, Choice]]:
         """Choices in random order: all that there are, or as many as are worth trying."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from nas.architecture.cost import count_cost
 from nas.architecture.specification import ArchitectureError
+from nas.engine.proposal import choice_of, decode_fixed
 from nas.engine.samplers import HISTORY, OptunaProposer, make_sampler
 from nas.statistics.pareto import pareto_front
 from nas.study.records import read_records
@@ -112,3 +116,67 @@ def test_a_running_proposal_survives_the_bounding_of_the_memory(sqlite):
         proposer.tell(proposal.ticket, (0.9, 1.0))
     values = [t.values for t in proposer.memory.get_trials(deepcopy=False)]
     assert values.count([0.9, 1.0]) == 3
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "gp", "random"])
+def test_what_is_proposed_again_gives_way_to_an_unseen_neighbour_with_its_own_parameters(
+    sqlite, sampler
+):
+    """Of which one or two choices differ, and which the sampler is told the value of."""
+    space = open_driver(sqlite).space
+    proposer = OptunaProposer(space, make_sampler(sampler, 0), 0, ["maximize", "minimize"])
+    seen = set()
+    for count in range(15):
+        repeated = proposer.propose()
+        proposer.tell(repeated.ticket, None)
+        seen.add(repeated.architecture.key)
+        near = proposer.propose_near(repeated, seen)
+        assert near.architecture.key not in seen
+        again, params, _ = decode_fixed(
+            space, {p.name: choice_of(p, near.params[p.name]) for p in effective(space, near)}
+        )
+        assert again == near.architecture
+        assert params.items() <= near.params.items()
+        # An order other than before may add parameters, or leave some without effect.
+        differing = [
+            n for n in near.params if n in repeated.params and near.params[n] != repeated.params[n]
+        ]
+        assert 1 <= len(differing) <= 2
+        proposer.tell(near.ticket, (0.5, float(count)))
+        told = proposer.memory.get_trials(deepcopy=False)[-1]
+        assert (told.params, told.values) == (near.params, [0.5, float(count)])
+
+
+def effective(space, proposal):
+    return [p for p in space.parameters if p.name in proposal.params]
+
+
+def test_a_neighbour_is_within_the_budget(sqlite):
+    driver = open_driver(sqlite)
+    lowest, highest = driver.space.macs_range
+    driver.close()
+    budget = lowest + (highest - lowest) // 4
+    space = open_driver(sqlite, f"macs={{at_most: {budget}}}", name="bounded").space
+    proposer = OptunaProposer(space, make_sampler("random", 0), 0, ["maximize", "minimize"])
+    repeated = proposer.propose_unseen(set())
+    found = [proposer.propose_near(repeated, {repeated.architecture.key}) for _ in range(20)]
+    assert all(count_cost(p.architecture).macs <= budget for p in found if p is not None)
+    assert any(found)
+
+
+def test_two_repeats_are_enough_for_a_new_network(sqlite):
+    """However often a sampler wants the same, a trial takes a few proposals, not twenty."""
+    driver = open_driver(sqlite, "study.sampler=random")
+    first = driver.next()
+    proposals = []
+
+    def stubborn():
+        proposal = driver.new.proposer.propose_unseen(set())  # any
+        proposals.append(replace(proposal, architecture=first.architecture))
+        return proposals[-1]
+
+    driver.new.proposer.propose = stubborn
+    keys = {driver.next().architecture.key for _ in range(4)}
+    assert len(keys | {first.architecture.key}) == 5
+    assert len(proposals) == 2 * 4
+    driver.close()
