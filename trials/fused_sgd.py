@@ -18,21 +18,22 @@ class FusedSGD:
 
     Args:
         groups: of parameters, each with its ``params`` and its ``weight_decay``.
+        lr: the learning rate, read at each step from its device.
     """
 
     def __init__(
-        self, groups: Iterable[dict[str, Any]], lr: float, momentum: float, nesterov: bool
+        self, groups: Iterable[dict[str, Any]], lr: Tensor, momentum: float, nesterov: bool
     ) -> None:
-        self.param_groups = [{"lr": lr, **group} for group in groups]
+        self.groups, self.lr = list(groups), lr
         self.momentum, self.nesterov = momentum, nesterov
-        self._velocities: dict[Tensor, Tensor | None] = {}
+        self.velocities: dict[Tensor, Tensor | None] = {}
 
     @torch.no_grad()
     def step(self) -> None:
         """Move all parameters that have a gradient."""
-        for group in self.param_groups:
+        for group in self.groups:
             moved = [p for p in group["params"] if p.grad is not None]
-            velocities = [self._velocities.get(p) for p in moved]
+            velocities = [self.velocities.get(p) for p in moved]
             sgd(
                 moved,
                 [p.grad for p in moved],
@@ -40,15 +41,15 @@ class FusedSGD:
                 fused=True,
                 weight_decay=group["weight_decay"],
                 momentum=self.momentum,
-                lr=group["lr"],
+                lr=self.lr,  # type: ignore[arg-type]  # a tensor as well
                 dampening=0.0,
                 nesterov=self.nesterov,
                 maximize=False,
             )
-            self._velocities.update(zip(moved, velocities, strict=True))
+            self.velocities.update(zip(moved, velocities, strict=True))
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
-        for group in self.param_groups:
+        for group in self.groups:
             for parameter in group["params"]:
                 parameter.grad = None

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel
 
 from trials.average_precision import mean_average_precision
 from trials.data.images import ImageData, Split
 from trials.data.resident import ResidentSplit, needs_streaming
 from trials.device_lock import DeviceLock
-from trials.fused_sgd import FusedSGD
+from trials.graph import Replayed
 from trials.measure import now
 from trials.precision import autocast, check_precision
 from trials.recipe import Precision, Recipe
+from trials.step import Step, loss_of
 
 EVALUATION_PIXELS = 2**20
 """Pixels of a batch without gradients to keep: a thousand images of 32 x 32."""
@@ -108,92 +108,47 @@ def train(
         Diverged: the loss of an epoch is not finite.
         Unsupported: the device has no arithmetic in the recipe's precision.
     """
-    _prepare(network, data.device, recipe)
-    optimizer = _optimizer(network, recipe)
-    averaged = _polyak(network, recipe) if recipe.polyak else None
-    weights = _class_weights(data.train) if recipe.class_weights else None
-    evaluated: nn.Module = averaged.module if averaged else network
-    # Streams of their own: the initialisation has drawn from the one of the seed itself.
-    order = torch.Generator().manual_seed(seed + 1)
-    augmentation = torch.Generator(data.device).manual_seed(seed + 2)
+    prepare(network, data.device, recipe)
+    step = Step(network, data.train, recipe, (seed,))
+    run = Replayed(step)
     curve, seconds = list[Epoch](), 0.0
-    rates = _learning_rates(recipe, len(data.train))
     with data.lock.training():
-        for epoch_rates in rates:
-            started = now(data.device) - data.lock.waited_s
-            batches = _shuffled_batches(data.train, recipe, order, augmentation)
-            loss = _train_epoch(network, averaged, optimizer, recipe, weights, batches, epoch_rates)
-            seconds += now(data.device) - data.lock.waited_s - started
-            curve.append(Epoch(loss, *evaluate(evaluated, data.validation, recipe.precision)))
-            _check_finite(curve, recipe)
+        for epoch in range(recipe.epochs):
+            (loss,), taken = train_epoch(step, run, data, epoch)
+            seconds += taken
+            curve.append(Epoch(loss, *evaluate(step.evaluated, data.validation, recipe.precision)))
+            check_finite(curve, recipe)
             after_epoch(curve[-1])
-    return Training(evaluated, tuple(curve), seconds, sum(map(len, rates)) * recipe.batch_size)
+    images = recipe.epochs * step.count * recipe.batch_size
+    return Training(step.evaluated, tuple(curve), seconds, images)
 
 
-def _learning_rates(recipe: Recipe, images: int) -> list[list[float]]:
-    """The rate of each step of each epoch."""
-    steps = images // recipe.batch_size
-    return [
+def train_epoch(step: Step, run: Replayed, data: Resident, epoch: int) -> tuple[list[float], float]:
+    """All steps of an epoch: the mean loss of each network, and the seconds that it took.
+
+    Waits for the device only at the end.
+    """
+    recipe, steps = step.recipe, step.count
+    started = now(data.device) - data.lock.waited_s
+    step.begin_epoch(
         [
-            recipe.learning_rate_at(step, steps * recipe.epochs, images)
-            for step in range(epoch * steps, (epoch + 1) * steps)
+            recipe.learning_rate_at(number, steps * recipe.epochs, len(data.train))
+            for number in range(epoch * steps, (epoch + 1) * steps)
         ]
-        for epoch in range(recipe.epochs)
-    ]
+    )
+    for _ in range(steps):
+        data.train.before_batch()
+        run()
+    losses = [loss / steps for loss in step.losses.tolist()]
+    return losses, now(data.device) - data.lock.waited_s - started
 
 
-def _train_epoch(
-    network: nn.Module,
-    averaged: AveragedModel | None,
-    optimizer: torch.optim.Optimizer | FusedSGD,
-    recipe: Recipe,
-    weights: Tensor | None,
-    batches: Iterable[tuple[Tensor, Tensor]],
-    rates: Sequence[float],
-) -> float:
-    """One step for each batch, at its rate; the mean loss. Waits for the device only at the end."""
-    network.train()
-    losses: Tensor | float = 0.0
-    for (images, labels), rate in zip(batches, rates, strict=True):
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        with autocast(recipe.precision, images.device):
-            logits = network(images)
-        loss = _loss(logits.float(), labels, weights, recipe.label_smoothing)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        optimizer.zero_grad()
-        if averaged:
-            averaged.update_parameters(network)
-        losses += loss.detach()
-    return float(losses) / len(rates)
+def check_finite(curve: Sequence[Epoch], recipe: Recipe) -> None:
+    """Whether the last epoch's losses are numbers.
 
-
-def _loss(logits: Tensor, labels: Tensor, weights: Tensor | None, smoothing: float) -> Tensor:
-    """Mean cross-entropy; of many labels (B, C) the sum of the classes' binary ones.
-
-    The sum is what each image's labels cost, as the cross-entropy is, so that the same learning
-    rates do: with the mean over classes a short training learns little. Smoothing draws targets
-    towards a half, as in Keras: 0.1 leaves 0.05 and 0.95.
+    Raises:
+        Diverged: they are not.
     """
-    if labels.ndim == 1:
-        return F.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
-    targets = labels.float() * (1 - smoothing) + smoothing / 2
-    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
-    return entropy / len(labels)
-
-
-def _class_weights(split: ResidentSplit) -> Tensor:
-    """One over the images of each class, so that all classes count alike: (C,), mean 1.
-
-    A class without images, which a training split never has, would weigh nothing.
-    """
-    counts = torch.bincount(split.labels).float()
-    weights = torch.where(counts > 0, len(split) / counts.clamp(min=1), 0.0)
-    return weights / weights.mean()
-
-
-def _check_finite(curve: Sequence[Epoch], recipe: Recipe) -> None:
     last = curve[-1]
     if not (math.isfinite(last.train_loss) and math.isfinite(last.validation_loss)):
         raise Diverged(
@@ -219,7 +174,7 @@ def evaluate(
     """
     if split.labels.ndim == 2:
         logits, targets = map(torch.cat, zip(*outputs(network, split, "float32"), strict=True))
-        entropy = _loss(logits, targets, None, smoothing=0.0)
+        entropy = loss_of(logits, targets)
         return float(entropy), mean_average_precision(logits, targets)
     device = split.labels.device
     loss = torch.zeros((), dtype=torch.float64, device=device)
@@ -243,49 +198,19 @@ def outputs(
     height, width = split.images.shape[1:3]
     batch = max(1, EVALUATION_PIXELS // (height * width))
     for indices in torch.split(torch.arange(len(split), device=split.index_device), batch):
+        split.before_batch()
         images, labels = split.batch(indices)
         with autocast(precision, device):
             logits = network(images)
         yield logits, labels
 
 
-def _shuffled_batches(
-    split: ResidentSplit, recipe: Recipe, order: torch.Generator, augmentation: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """All full batches of an epoch; the order is drawn on the CPU, the same for every device."""
-    indices = torch.randperm(len(split), generator=order).to(split.index_device)
-    for start in range(0, len(split) - recipe.batch_size + 1, recipe.batch_size):
-        batch = indices[start : start + recipe.batch_size]
-        yield split.batch(batch, recipe.crop, recipe.flip, augmentation)
+def prepare(network: nn.Module, device: torch.device, recipe: Recipe) -> None:
+    """Move a network to its device, with the recipe's dropout.
 
-
-def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer | FusedSGD:
-    """Weight decay on weights of two or more dimensions only."""
-    weights = [p for p in network.parameters() if p.ndim >= 2]
-    others = [p for p in network.parameters() if p.ndim < 2]
-    groups = [
-        {"params": weights, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    if recipe.optimizer == "sgd":
-        return FusedSGD(groups, recipe.learning_rate, recipe.momentum, recipe.nesterov)
-    return torch.optim.RMSprop(groups, lr=recipe.learning_rate, alpha=0.9, momentum=recipe.momentum)
-
-
-def _polyak(network: nn.Module, recipe: Recipe) -> AveragedModel:
-    """Exponential average; its decay rises to the recipe's with the steps, as TensorFlow's does."""
-
-    def average(mean: Tensor, value: Tensor, updates: Tensor | int) -> Tensor:
-        if not mean.is_floating_point():
-            return value
-        count = torch.as_tensor(updates, dtype=mean.dtype)  # stays on its device
-        decay = torch.clamp((1 + count) / (10 + count), max=recipe.polyak)
-        return torch.lerp(value, mean, decay)
-
-    return AveragedModel(network, avg_fn=average, use_buffers=True)
-
-
-def _prepare(network: nn.Module, device: torch.device, recipe: Recipe) -> None:
+    Raises:
+        Unsupported: the device has no arithmetic in the recipe's precision.
+    """
     check_precision(recipe.precision, device)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     for module in network.modules():

@@ -196,6 +196,7 @@ class TrainingSection(Section):
     flip: bool | None = None
     class_weights: Literal["balanced"] | None = None
     precision: Precision | None = None
+    graph: Literal["auto", "off"] | None = None
 
     @property
     def full_recipe(self) -> Recipe:

@@ -30,6 +30,7 @@ def identity(file: SpaceFile) -> dict[str, Any]:
     settings = file.model_dump(mode="json", exclude={"resources", "training", *PLAN})
     settings["training"] = asdict(file.training.full_recipe)
     del settings["training"]["initialisation"]  # of a control arm, never of a study
+    del settings["training"]["graph"]  # how fast, never what
     if file.times_networks:
         settings["resources"] = {
             "device": "cuda" if file.resources.gpus_per_trial else "cpu",

@@ -23,7 +23,7 @@ class ResidentSplit:
     are only ever read. Images of a file stay there, and each batch is read when it is asked for.
 
     Args:
-        before_batch: called before each batch.
+        before_batch: to be called before each batch, and not while a batch is recorded.
         stream: whether images of a file stay there for a GPU, too, for they would not fit.
     """
 
@@ -66,7 +66,6 @@ class ResidentSplit:
             flip: random horizontal flips.
             generator: on the device; draws the crops and flips.
         """
-        self.before_batch()
         pixels = self._pixels(indices)
         if crop or flip:
             pixels = _crop_and_flip(pixels, crop, flip, generator)

@@ -1,0 +1,207 @@
+"""The step that can be recorded: what it computes is what a plain loop computes, bit for bit."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
+
+from tests.trials.training import CPU, QUICK, needs_gpu, network
+from trials.average import Average
+from trials.graph import WARM_UP, Replayed
+from trials.recipe import recipe
+from trials.step import Step
+from trials.train import Resident, train
+
+CUDA = torch.device("cuda")
+RECIPES = {
+    "sgd": replace(QUICK, crop=1, flip=True),
+    "nesterov": replace(QUICK, nesterov=True, weight_decay=5e-4, label_smoothing=0.1),
+    "rmsprop": replace(QUICK, optimizer="rmsprop", learning_rate=0.002, weight_decay=1e-5),
+    "without momentum": replace(QUICK, momentum=0.0, epochs=1),
+}
+
+
+def plain_training(net: nn.Module, resident: Resident, r, seed: int) -> nn.Module:
+    """As tutorials write it: rates are numbers, batches are slices, gradients are reset."""
+    net = net.to(memory_format=torch.channels_last)
+    decayed = [p for p in net.parameters() if p.ndim >= 2]
+    groups = [
+        {"params": decayed, "weight_decay": r.weight_decay},
+        {"params": [p for p in net.parameters() if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    if r.optimizer == "sgd":
+        optimizer = torch.optim.SGD(
+            groups, lr=1.0, momentum=r.momentum, nesterov=r.nesterov, fused=True
+        )
+    else:
+        optimizer = torch.optim.RMSprop(groups, lr=1.0, alpha=0.9, momentum=r.momentum)
+    order = torch.Generator().manual_seed(seed + 1)
+    augmentation = torch.Generator().manual_seed(seed + 2)
+    images, step = len(resident.train), 0
+    total = r.epochs * (images // r.batch_size)
+    net.train()
+    for _ in range(r.epochs):
+        indices = torch.randperm(images, generator=order)
+        for start in range(0, images - r.batch_size + 1, r.batch_size):
+            chosen = indices[start : start + r.batch_size]
+            x, labels = resident.train.batch(chosen, r.crop, r.flip, augmentation)
+            for group in optimizer.param_groups:
+                group["lr"] = r.learning_rate_at(step, total, images)
+            F.cross_entropy(net(x), labels, label_smoothing=r.label_smoothing).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            step += 1
+    return net
+
+
+def assert_equal(found: nn.Module, expected: nn.Module) -> None:
+    pairs = zip(found.state_dict().items(), expected.state_dict().values(), strict=True)
+    for (name, value), other in pairs:
+        assert torch.equal(value, other), name
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_training_is_the_plain_loop_bit_for_bit(resident, name):
+    trained = train(network(), resident, RECIPES[name], 5).network
+    assert_equal(trained, plain_training(network(), resident, RECIPES[name], 5))
+
+
+def test_what_is_read_and_written_stays_where_it_is(resident):
+    """Nothing that a recording keeps the address of may move from step to step."""
+    step = Step(network(), resident.train, replace(QUICK, crop=1, flip=True, polyak=0.99), (1,))
+
+    def addresses() -> dict[str | int, int]:
+        tensors = {
+            **step.network.state_dict(prefix="network."),
+            **step.evaluated.state_dict(prefix="average."),
+            **{
+                name: value for name, value in vars(step).items() if isinstance(value, torch.Tensor)
+            },
+        }
+        tensors |= dict(enumerate(step.optimizer.velocities.values()))
+        return {name: tensor.data_ptr() for name, tensor in tensors.items()}
+
+    step.begin_epoch([0.1] * step.count)
+    step()
+    before = addresses()
+    step()
+    step.begin_epoch([0.05] * step.count)
+    step()
+    assert addresses() == before
+    assert step.position.item() == 1
+    assert step.rate.item() == pytest.approx(0.05)
+
+
+def test_the_average_is_pytorchs():
+    net = network()
+
+    def average(mean, value, updates):
+        if not mean.is_floating_point():
+            return value
+        decay = torch.clamp((1 + updates.float()) / (10 + updates.float()), max=0.9)
+        return torch.lerp(value, mean, decay)
+
+    ours, theirs = Average(net, 0.9), AveragedModel(net, avg_fn=average, use_buffers=True)
+    for _ in range(100):
+        with torch.no_grad():
+            for tensor in net.state_dict().values():
+                tensor += 1 if not tensor.is_floating_point() else torch.randn_like(tensor)
+        ours.update()
+        theirs.update_parameters(net)
+        assert_equal(ours.network, theirs.module)
+
+
+def test_how_steps_are_started_is_no_part_of_what_is_measured():
+    assert recipe("proxy", graph="off").key == recipe("proxy").key
+
+
+def test_on_a_cpu_nothing_is_recorded(resident):
+    step = Step(network(), resident.train, QUICK, (1,))
+    run = Replayed(step)
+    step.begin_epoch([0.1] * step.count)
+    for _ in range(WARM_UP + 2):
+        run()
+    assert run.graph is None
+    assert step.position.item() == WARM_UP + 2
+
+
+def test_a_step_that_cannot_be_recorded_is_done_all_the_same(resident, monkeypatch):
+    """With one line, and with the images and the augmentation that it would have had."""
+    r = replace(QUICK, crop=2, flip=True)
+    expected = train(network(), resident, r, 1).network
+
+    class Recording:
+        def __init__(self, *_: object) -> None:
+            """Of no use here."""
+
+        def register_generator_state(self, _: torch.Generator) -> None:
+            torch.rand(3, generator=_)  # what a recording may leave behind
+            raise RuntimeError("operation not permitted when stream is capturing\nand more")
+
+    monkeypatch.setattr("torch.cuda.CUDAGraph", Recording)
+    monkeypatch.setattr(Replayed, "_warm_up", lambda run: run.step())
+    step = Step(network().to(memory_format=torch.channels_last), resident.train, r, (1,))
+    run = Replayed(step)
+    run.may_record = True
+    total = r.epochs * step.count
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for epoch in range(r.epochs):
+            numbers = range(epoch * step.count, (epoch + 1) * step.count)
+            step.begin_epoch([r.learning_rate_at(n, total, len(resident.train)) for n in numbers])
+            for _ in numbers:
+                run()
+    (warning,) = [str(each.message) for each in caught]
+    assert warning == (
+        "steps are not recorded as a CUDA graph: operation not permitted when stream is capturing"
+    )
+    assert_equal(step.network, expected)
+
+
+@needs_gpu
+@pytest.mark.parametrize("name", [*RECIPES, "polyak", "float32"])
+def test_replayed_steps_give_the_weights_of_started_ones(data, name):
+    more = {"polyak": replace(QUICK, polyak=0.99), "float32": replace(QUICK, precision="float32")}
+    r = replace((RECIPES | more)[name], epochs=4)
+    resident = Resident(data, CUDA)
+    replayed = train(network(), resident, r, 0)
+    started = train(network(), resident, replace(r, graph="off"), 0)
+    for a, b in zip(replayed.curve, started.curve, strict=True):
+        assert a.train_loss == pytest.approx(b.train_loss, abs=0.02)
+    for a, b in zip(replayed.network.parameters(), started.network.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=0.02, rtol=0.05)
+
+
+@needs_gpu
+def test_a_gpu_records_the_step_and_replays_it(data):
+    step = Step(network().to(CUDA), Resident(data, CUDA).train, RECIPES["sgd"], (1,))
+    run = Replayed(step)
+    step.begin_epoch([0.1] * step.count)
+    weights = []
+    for _ in range(WARM_UP + 2):
+        run()
+        weights.append(copy.deepcopy(step.network[0].weight.detach()))
+    assert run.graph is not None
+    assert step.position.item() == WARM_UP + 2
+    assert all(not torch.equal(a, b) for a, b in pairwise(weights))
+
+
+@needs_gpu
+def test_a_module_that_asks_the_gpu_for_a_value_is_trained_all_the_same(data):
+    class Asking(nn.Module):
+        def forward(self, x):
+            return x + 0 * x.detach().sum().item()
+
+    net = nn.Sequential(*network(), Asking())
+    with pytest.warns(UserWarning, match="steps are not recorded as a CUDA graph"):
+        asked = train(net, Resident(data, CUDA), RECIPES["sgd"], 0)
+    plain = train(network(), Resident(data, CPU), RECIPES["sgd"], 0)
+    assert asked.curve[-1].train_loss == pytest.approx(plain.curve[-1].train_loss, abs=0.15)

@@ -1,0 +1,68 @@
+"""A step as a CUDA graph: a GPU starts the hundreds of kernels of a small network by itself.
+
+With one launch for each kernel the CPU cannot start them as fast as the GPU computes them. The
+kernels, their order, their memory and their random numbers are those of the step, and so are the
+weights, but for what two runs on a GPU differ by anyway: nothing is kept of how they were started.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+
+from trials.step import Step
+
+WARM_UP = 3
+"""Steps before the recording: libraries set themselves up, optimizers get their memory."""
+
+
+class Replayed:
+    """A step that records itself at its fourth call, and is replayed from there.
+
+    It is just the step on a CPU, where images are read from a file at each step, where the recipe
+    says so, and where the recording fails: a module may ask the GPU for a value, for example.
+    """
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        on_gpu = step.position.device.type == "cuda"  # or the batches come from the CPU
+        self.may_record = on_gpu and step.recipe.graph == "auto"
+        self.calls = 0
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self) -> None:
+        """One step."""
+        self.calls += 1
+        if self.may_record and self.graph is None:
+            if self.calls <= WARM_UP:
+                return self._warm_up()
+            self._record()
+        if self.graph is not None:
+            return self.graph.replay()
+        return self.step()
+
+    def _warm_up(self) -> None:
+        """A step on a stream that is not the default one: as it will be recorded."""
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            self.step()
+        torch.cuda.current_stream().wait_stream(stream)
+
+    def _record(self) -> None:
+        """Nothing is computed, so where it fails the step can still be done."""
+        graph = torch.cuda.CUDAGraph()
+        states = [generator.get_state() for generator in self.step.augmentations]
+        try:
+            for generator in self.step.augmentations:
+                graph.register_generator_state(generator)
+            with torch.cuda.graph(graph):
+                self.step()
+        except RuntimeError as error:
+            self.may_record = False
+            self.step.begin_again(states)
+            reason = str(error).partition("\n")[0]
+            warnings.warn(f"steps are not recorded as a CUDA graph: {reason}", stacklevel=1)
+        else:
+            self.graph = graph

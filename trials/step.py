@@ -1,0 +1,157 @@
+"""One step of a training: everything that it reads and writes stays where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from trials.average import Average
+from trials.data.resident import ResidentSplit
+from trials.fused_sgd import FusedSGD
+from trials.precision import autocast
+from trials.recipe import Recipe
+
+
+class Step:
+    """Gather a batch, augment it, forward, backward, update.
+
+    Nothing of it is a number of Python's that changes from step to step: rates, indices and the
+    position among them are on the device, so that the same kernels in the same memory do every
+    step. They can be recorded once and replayed: see `trials.graph`.
+
+    Networks side by side in one (`trials.side_by_side`) are trained by the same step, each with
+    the images and the augmentation of its own seed.
+
+    Args:
+        network: images (B, S * channels, H, W) to logits (B, S * classes), where there are S seeds.
+        split: to train with.
+        seeds: each fixes an order of the images and an augmentation.
+
+    Attributes:
+        evaluated: the network, or the average of its weights.
+        losses: (S,) sums over the steps of an epoch.
+    """
+
+    def __init__(
+        self, network: nn.Module, split: ResidentSplit, recipe: Recipe, seeds: Sequence[int]
+    ) -> None:
+        self.network, self.split, self.recipe = network, split, recipe
+        self.rate = torch.zeros((), device=split.device)
+        self.optimizer = _optimizer(network, recipe, self.rate)
+        self.average = Average(network, recipe.polyak) if recipe.polyak else None
+        self.evaluated = self.average.network if self.average else network
+        self.class_weights = _class_weights(split) if recipe.class_weights else None
+        # Streams of their own: the initialisation has drawn from the one of the seed itself.
+        self.orders = [torch.Generator().manual_seed(seed + 1) for seed in seeds]
+        self.augmentations = [torch.Generator(split.device).manual_seed(seed + 2) for seed in seeds]
+        self.count = len(split) // recipe.batch_size
+        place = split.index_device
+        self.indices = torch.zeros((len(seeds), self.count, recipe.batch_size), dtype=torch.int64)
+        self.indices = self.indices.to(place)
+        self.rates = torch.zeros(self.count, device=place)
+        self.position = torch.zeros(1, dtype=torch.int64, device=place)
+        self.losses = torch.zeros(len(seeds), device=split.device)
+
+    def begin_epoch(self, rates: Sequence[float]) -> None:
+        """Shuffle: the order is drawn on the CPU, the same for every device.
+
+        Args:
+            rates: of each step.
+        """
+        self.network.train()
+        for indices, generator in zip(self.indices, self.orders, strict=True):
+            order = torch.randperm(len(self.split), generator=generator)
+            indices.copy_(order[: indices.numel()].view_as(indices))
+        self.rates.copy_(torch.tensor(rates))
+        self.position.zero_()
+        self.losses.zero_()
+
+    def __call__(self) -> None:
+        """One step; the device is not waited for."""
+        images, labels = self._batch()
+        with autocast(self.recipe.precision, images.device):
+            logits = self.network(images)
+        losses = self._losses(logits.float(), labels)
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        self.rate.copy_(self.rates.index_select(0, self.position)[0])
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.average:
+            self.average.update()
+        self.losses += losses.detach()
+        self.position += 1
+
+    def begin_again(self, augmentations: Sequence[Tensor]) -> None:
+        """Forget a step that was broken off before it computed anything.
+
+        Args:
+            augmentations: states of the generators before it, which goes on with new ones.
+        """
+        self.optimizer.zero_grad()
+        self.augmentations = [torch.Generator(self.split.device) for _ in augmentations]
+        for generator, state in zip(self.augmentations, augmentations, strict=True):
+            generator.set_state(state)
+
+    def _batch(self) -> tuple[Tensor, list[Tensor]]:
+        """Images (B, S * channels, H, W), and labels (B,) or (B, classes) of each seed."""
+        indices = self.indices.index_select(1, self.position)[:, 0]  # (S, B)
+        crop, flip = self.recipe.crop, self.recipe.flip
+        batches = [
+            self.split.batch(chosen, crop, flip, generator)
+            for chosen, generator in zip(indices, self.augmentations, strict=True)
+        ]
+        images = [images for images, _ in batches]
+        together = images[0] if len(images) == 1 else torch.cat(images, dim=1)
+        return together, [labels for _, labels in batches]
+
+    def _losses(self, logits: Tensor, labels: Sequence[Tensor]) -> Tensor:
+        """(S,): one that is not finite stays with its seed."""
+        each = zip(logits.chunk(len(labels), dim=1), labels, strict=True)
+        smoothing = self.recipe.label_smoothing
+        return torch.stack([loss_of(*pair, self.class_weights, smoothing) for pair in each])
+
+
+def loss_of(
+    logits: Tensor, labels: Tensor, weights: Tensor | None = None, smoothing: float = 0.0
+) -> Tensor:
+    """Mean cross-entropy; of many labels (B, C) the sum of the classes' binary ones.
+
+    The sum is what each image's labels cost, as the cross-entropy is, so that the same learning
+    rates do: with the mean over classes a short training learns little. Smoothing draws targets
+    towards a half, as in Keras: 0.1 leaves 0.05 and 0.95.
+    """
+    if labels.ndim == 1:
+        return F.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
+    targets = labels.float() * (1 - smoothing) + smoothing / 2
+    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
+    return entropy / len(labels)
+
+
+def _class_weights(split: ResidentSplit) -> Tensor:
+    """One over the images of each class, so that all classes count alike: (C,), mean 1.
+
+    A class without images, which a training split never has, would weigh nothing.
+    """
+    counts = torch.bincount(split.labels).float()
+    weights = torch.where(counts > 0, len(split) / counts.clamp(min=1), 0.0)
+    return weights / weights.mean()
+
+
+def _optimizer(
+    network: nn.Module, recipe: Recipe, rate: Tensor
+) -> torch.optim.Optimizer | FusedSGD:
+    """Weight decay on weights of two or more dimensions only; the learning rate is a tensor."""
+    weights = [p for p in network.parameters() if p.ndim >= 2]
+    others = [p for p in network.parameters() if p.ndim < 2]
+    groups = [
+        {"params": weights, "weight_decay": recipe.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    momentum = recipe.momentum
+    if recipe.optimizer == "sgd":
+        return FusedSGD(groups, rate, momentum, recipe.nesterov)
+    on_gpu = rate.device.type == "cuda"  # elsewhere nothing is captured
+    return torch.optim.RMSprop(groups, lr=rate, alpha=0.9, momentum=momentum, capturable=on_gpu)
