@@ -291,6 +291,10 @@ class Driver:
     def _spec_of(self, trial: FrozenTrial) -> TrialSpec:
         return spec_of(trial, self.space.file.training.full_recipe)
 
+    def complete_values(self) -> dict[int, tuple[float, ...]]:
+        """The objectives' values of every complete trial, by number, as the database has them."""
+        return self.trials.complete_values()
+
     def records(self) -> Records:
         """The study as the database has it."""
         return records_of(self.study)

@@ -121,6 +121,21 @@ class StudyTrials:
         states = (TrialState.RUNNING,)
         return self.storage.get_all_trials(self.study_id, deepcopy=False, states=states)
 
+    def complete_values(self) -> dict[int, tuple[float, ...]]:
+        """The values of every complete trial by its number; nothing else is read."""
+        trial, value = models.TrialModel, models.TrialValueModel
+        query = (
+            sa.select(trial.number, value.value)
+            .join(value, value.trial_id == trial.trial_id)
+            .where(trial.study_id == self.study_id, trial.state == TrialState.COMPLETE)
+            .order_by(trial.number, value.objective)
+        )
+        found: dict[int, tuple[float, ...]] = {}
+        with self.transaction() as session:
+            for number, reached in session.execute(query):
+                found[number] = (*found.get(number, ()), reached)
+        return found
+
     def set_state(self, number: int, state: TrialState) -> None:
         """Give a trial that has not ended another state."""
         self.storage.set_trial_state_values(self._id(number), state)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
+from math import inf
 from types import TracebackType
 
-import numpy as np
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -21,7 +21,7 @@ from rich.table import Column
 
 from nas.engine.trial_spec import TrialSpec
 from nas.space.objectives import OBJECTIVES
-from nas.statistics.pareto import pareto_front
+from nas.statistics.pareto import GrowingFront
 from nas.study.trial_record import TrialRecord
 
 _NARROW, _WIDE = 48, 72
@@ -32,7 +32,7 @@ class SearchProgress:
     """Listens to a driver and shows how far it is.
 
     Args:
-        complete: trials that earlier drivers completed.
+        complete: values of the trials that earlier drivers completed, by number.
         quiet: show nothing.
         callbacks: called with every trial that is complete or has failed, once it is shown.
     """
@@ -42,7 +42,7 @@ class SearchProgress:
         name: str,
         objectives: tuple[str, ...],
         wanted: int,
-        complete: tuple[TrialRecord, ...],
+        complete: Mapping[int, tuple[float, ...]],
         quiet: bool = False,
         callbacks: tuple[Callable[[TrialRecord], object], ...] = (),
     ) -> None:
@@ -50,9 +50,11 @@ class SearchProgress:
         self.callbacks = callbacks
         self.has_bar = self.console.is_terminal or _in_notebook(self.console)
         self.objectives, self.wanted = objectives, wanted
-        self.records = list(complete)
-        self.running = 0
-        self.front: set[int] = set()
+        self.complete = self.running = 0
+        self.best = -inf
+        self.front = GrowingFront()
+        for number, values in complete.items():
+            self._count(number, values)
         self.bar = Progress(
             *_columns(self.console.width),
             console=self.console,
@@ -61,7 +63,7 @@ class SearchProgress:
             disable=quiet or not self.has_bar,
         )
         self.task = self.bar.add_task(
-            name, total=wanted, completed=len(complete), running="", best=""
+            name, total=wanted, completed=self.complete, running="", best=""
         )
         self._refresh()
 
@@ -86,7 +88,7 @@ class SearchProgress:
         """A trial has ended."""
         self.running = max(0, self.running - 1)
         if record.state == "complete":
-            self.records.append(record)
+            self._count(record.number, record.values)
         self._refresh()
         if record.state == "failed":
             self._say(f"trial {record.number} failed: {record.reason}")
@@ -107,26 +109,29 @@ class SearchProgress:
         """A line of its own, above the bar where there is one."""
         self.bar.console.print(line, markup=False, soft_wrap=True)
 
+    def _count(self, number: int, values: tuple[float, ...]) -> None:
+        """A trial is complete. The front grows by it: to find it anew would take ever longer."""
+        self.complete += 1
+        self.best = max(self.best, values[0])
+        self.front.add(number, values)
+
     def _refresh(self) -> None:
-        values = np.array([r.values for r in self.records])
-        self.front = (
-            {self.records[i].number for i in pareto_front(values)} if len(values) else set()
-        )
-        best = max((r.values[0] for r in self.records), default=None)
-        shown = "" if best is None else f"front {len(self.front)}  best {best:.4f}"
+        shown = f"front {len(self.front.points)}  best {self.best:.4f}" if self.complete else ""
         running = f"running {self.running}"
-        self.bar.update(self.task, completed=len(self.records), running=running, best=shown)
+        self.bar.update(self.task, completed=self.complete, running=running, best=shown)
 
     def _line(self, record: TrialRecord) -> str:
         values = {record.score_name: record.score, "macs": record.macs}
         values |= dict(zip(self.objectives, record.values, strict=True))
         parts = [
-            f"{len(self.records)}/{self.wanted}",
+            f"{self.complete}/{self.wanted}",
             f"{record.arm}, seed {record.seeds[0]}" if record.arm else f"trial {record.number}",
             *(OBJECTIVES[name].in_words(value) for name, value in values.items()),
             f"{record.seconds:.1f} s",
         ]
-        if record.number in self.front and not record.arm:  # one training of an arm is no front
+        if (
+            record.number in self.front.points and not record.arm
+        ):  # one training of an arm is no front
             parts.append("on the front")
         return "  ".join(parts)
 

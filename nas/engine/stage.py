@@ -227,12 +227,11 @@ class StageRunner:
         )
 
     def _progress(self, driver: Driver) -> SearchProgress:
-        complete = [t for t in driver.records().trials if t.state == "complete"]
         return SearchProgress(
             driver.study.study_name,
             driver.objectives,
             driver.wanted,
-            tuple(complete),
+            driver.complete_values(),
             self.quiet,
             self.callbacks,
         )

@@ -32,6 +32,30 @@ def pareto_front(points: ArrayLike) -> NDArray[np.intp]:
     return indices[np.argsort(values[indices, 1], kind="stable")]
 
 
+class GrowingFront:
+    """The front of points that come one by one: each takes time of the front's size alone.
+
+    Attributes:
+        points: of the front by their numbers; the others are forgotten.
+    """
+
+    def __init__(self) -> None:
+        self.points: dict[int, tuple[float, ...]] = {}
+
+    def add(self, number: int, point: tuple[float, ...]) -> None:
+        """Take a point into account, by the rule of `pareto_front`."""
+        if not any(_as_good(other, point) for other in self.points.values()):
+            beaten = [n for n, other in self.points.items() if _as_good(point, other)]
+            for there in beaten:
+                del self.points[there]
+            self.points[number] = point
+
+
+def _as_good(point: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Whether a point is at least as good as another one in every objective."""
+    return point[0] >= other[0] and all(a <= b for a, b in zip(point[1:], other[1:], strict=True))
+
+
 MARGIN = 1.1
 """A reference point's cost over the highest one: that point would add nothing at its own cost."""
 

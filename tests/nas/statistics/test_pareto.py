@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.statistics.pareto import (
+    GrowingFront,
     attainment_surface,
     hypervolume,
     knee,
@@ -41,6 +42,16 @@ def test_the_front_is_what_no_point_dominates(points):
     assert set(front.tolist()) == expected
     costs = [points[index][1] for index in front]
     assert costs == sorted(costs)
+
+
+@given(st.one_of(POINTS, SOLID, st.lists(st.tuples(st.integers(0, 6)), min_size=1)))
+def test_a_front_that_grows_is_at_any_time_the_front_of_the_points_so_far(points):
+    front = GrowingFront()
+    for number, point in enumerate(points):
+        front.add(number, point)
+        expected = {int(index) for index in pareto_front(points[: number + 1])}
+        assert set(front.points) == expected
+        assert all(front.points[index] == points[index] for index in expected)
 
 
 @given(POINTS)
