@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what type checkers and editors see of the names below
+    from nas.api.benchmark import load_benchmark as load_benchmark
     from nas.api.run_search import run_search as run_search
     from nas.api.study import Study as Study
     from nas.api.study import load_study as load_study
@@ -43,6 +44,7 @@ _HOME = {
     "build_network": "nas.network.build",
     "count_cost": "nas.architecture.cost",
     "export_network": "nas.network.export",
+    "load_benchmark": "nas.api.benchmark",
     "load_space": "nas.space",
     "load_study": "nas.api.study",
     "match_macs": "nas.architecture.matching",
