@@ -110,6 +110,9 @@ def _train_longer(
     """Accuracies of the longer trainings, by architecture and seed."""
     document = Document("the study's search space", dict(records.document))
     document.value["training"] = {**document.value.get("training", {}), "epochs": epochs}
+    # The longer trainings have no rungs below them.
+    whole = {k: v for k, v in document.value.get("study", {}).items() if k != "fidelity"}
+    document.value["study"] = whole
     space = build_space(document)
     arms = tuple(
         Arm(t.arm or f"trial {t.number}", t.architecture, role_of(t.architecture)) for t in chosen

@@ -7,7 +7,6 @@ the outbox, and records it, or none, and hands the same trial out again.
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from nas.engine.lock import creating_tables
 from nas.engine.new_trials import NewTrials
 from nas.engine.optuna_storage import Ending, StudyTrials
 from nas.engine.proposal import Proposer
-from nas.engine.proposers import DesignProposer, make_proposer
+from nas.engine.proposers import proposer_of
 from nas.engine.study_setup import open_study
 from nas.engine.trial_result import (
     complete_ending,
@@ -34,8 +33,9 @@ from nas.engine.trial_result import (
 from nas.engine.trial_spec import TrialSpec, names_architecture, spec_of, unique_key_of
 from nas.space import SearchSpace
 from nas.space.objectives import OBJECTIVES, measured_fields
-from nas.study.design import Design, unique_key
+from nas.study.design import Design
 from nas.study.records import Records, open_storage, records_of
+from nas.study.trial_record import TrialRecord
 from trials.data import DataSummary
 from trials.measurement import Measurement
 from trials.outbox import Outbox
@@ -84,7 +84,7 @@ class Driver:
         self.new = NewTrials(space, proposer, trials, earlier)
         self.objectives = space.file.objective_names
         self.wanted = space.file.study.trials if design is None else len(design)
-        self.planned = None if design is None else _unique_keys(design)
+        self.planned = None if design is None else design.unique_keys()
         complete = [trial for trial in earlier if trial.state == TrialState.COMPLETE]
         self.complete = sum(self._is_planned(unique_key_of(trial)) for trial in complete)
         self.running: dict[int, TrialSpec] = {}
@@ -127,7 +127,7 @@ class Driver:
             StudyTrials(storage, name),
             store,
             Outbox(outbox / study.user_attrs["id"]),
-            _proposer(space, design, earlier, sampler),
+            proposer_of(space, design, earlier, sampler),
             design,
             earlier,
         )
@@ -136,10 +136,7 @@ class Driver:
 
     def next(self) -> TrialSpec | None:
         """The next trial to run, or nothing: all are running, or the search is over."""
-        while self._wants_more:
-            spec = self.queue.popleft() if self.queue else self.new.create(TrialState.RUNNING)
-            if spec is None:
-                break
+        while (spec := self._take()) is not None:
             # Nothing where it is RUNNING already.
             self.trials.set_state(spec.trial, TrialState.RUNNING)
             self.running[spec.trial] = spec
@@ -149,6 +146,16 @@ class Driver:
                 return spec
             self.record(spec.trial, result)
         return None
+
+    def _take(self) -> TrialSpec | None:
+        """The trial to run next: one that waits, or a new one; nothing where it is not time."""
+        if not self._wants_more:
+            return None
+        return self.queue.popleft() if self.queue else self._create(TrialState.RUNNING)
+
+    def _create(self, state: TrialState) -> TrialSpec | None:
+        """A new trial, if there is one."""
+        return self.new.create(state)
 
     def _known_result(self, spec: TrialSpec) -> tuple[Measurement, ...] | None:
         """What the same trainings gave; what depends on the machine is measured in every study."""
@@ -162,7 +169,7 @@ class Driver:
     def prepare(self) -> None:
         """Propose a trial for the next worker that is free, while none is: it waits until then."""
         if self._wants_more and not self.queue:
-            spec = self.new.create(TrialState.WAITING)
+            spec = self._create(TrialState.WAITING)
             if spec is not None:
                 self.queue.append(spec)
 
@@ -175,8 +182,12 @@ class Driver:
     def finished(self) -> bool:
         """Whether no trial will be handed out any more."""
         used_up = self.exhausted and not self.queue and not self.running
-        given_up = self.too_many_failures or self.too_many_rejections
-        return self.complete >= self.wanted or used_up or given_up
+        return self.complete >= self.wanted or used_up or self.given_up
+
+    @property
+    def given_up(self) -> bool:
+        """Whether too much has gone wrong to go on."""
+        return self.too_many_failures or self.too_many_rejections
 
     @property
     def exhausted(self) -> bool:
@@ -202,8 +213,7 @@ class Driver:
         last = measurements[-1]  # those before it are complete
         match last.state:
             case "complete":
-                record = complete_record(spec, measurements, self.objectives)
-                ending = complete_ending(record, self.objectives)
+                record, ending = self._result(spec, measurements)
             case "failed":
                 record = record_without_result(spec, "failed", last.reason)
                 ending = failed_ending(last.reason, last.traceback)
@@ -232,6 +242,17 @@ class Driver:
                 self.failures_in_row.append(str(ending.attributes["reason"]))
             case TrialState.PRUNED:
                 self.rejections_in_row.append(str(ending.attributes["reason"]))
+        self._tell(spec, ending)
+
+    def _result(
+        self, spec: TrialSpec, measurements: Sequence[Measurement]
+    ) -> tuple[TrialRecord, Ending]:
+        """What complete trainings make of a trial."""
+        record = complete_record(spec, measurements, self.objectives)
+        return record, complete_ending(record, self.objectives)
+
+    def _tell(self, spec: TrialSpec, ending: Ending) -> None:
+        """Tell whoever proposed a trial what came of it."""
         if ending.state == TrialState.PRUNED:
             self.new.reject(spec.trial)
         else:
@@ -246,13 +267,19 @@ class Driver:
         unfinished = [
             self._spec_of(trial)
             for trial in earlier
-            if trial.state in (TrialState.RUNNING, TrialState.WAITING) and names_architecture(trial)
+            if trial.state in (TrialState.RUNNING, TrialState.WAITING)
+            and names_architecture(trial)
+            and not self._is_between_rungs(trial)
         ]
         self.outbox.keep_only({spec.trial for spec in unfinished})
         for spec in unfinished:
             if not self._adopt_result(spec):
                 self.outbox.discard(spec.trial)
                 self.queue.append(spec)
+
+    def _is_between_rungs(self, trial: FrozenTrial) -> bool:
+        """Whether a trial that has not ended is not to be trained as it is."""
+        return False
 
     def worker_died(self, trial: int, reason: str) -> None:
         """The worker of a trial died: run it again, unless it has killed several."""
@@ -295,6 +322,24 @@ class Driver:
         """The objectives' values of every complete trial, by number, as the database has them."""
         return self.trials.complete_values()
 
+    def settle(self) -> None:
+        """Let the record of each trial say so, once none is handed out any more."""
+
+    @property
+    def tried(self) -> int:
+        """How many of the wanted trials there are."""
+        return self.complete
+
+    @property
+    def at_rungs(self) -> tuple[int, ...]:
+        """Trials that have a result at each rung, where there are some."""
+        return ()
+
+    @property
+    def so_far(self) -> str:
+        """How far the study is."""
+        return f"{self.complete} of {self.wanted} trials are complete"
+
     def records(self) -> Records:
         """The study as the database has it."""
         return records_of(self.study)
@@ -303,21 +348,3 @@ class Driver:
         """Give the database connections back."""
         self.store.close()
         self.trials.close()
-
-
-def _unique_keys(design: Design) -> set[str]:
-    return {unique_key(arm.architecture.key, arm.name, (seed,)) for arm, seed in design.trials()}
-
-
-def _proposer(
-    space: SearchSpace,
-    design: Design | None,
-    earlier: Sequence[FrozenTrial],
-    sampler: optuna.samplers.BaseSampler | None,
-) -> Proposer:
-    if design is not None:
-        return DesignProposer(space, design)
-    # Another seed in every driver of a study.
-    digest = hashlib.sha256(f"{space.file.study.seed}/{len(earlier)}".encode()).digest()
-    known = [t for t in earlier if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-    return make_proposer(space, int.from_bytes(digest[:4]), known, sampler)

@@ -15,7 +15,7 @@ class Listener(Protocol):
         """A trial was handed out."""
 
     def finished(self, record: TrialRecord) -> None:
-        """A trial is complete, has failed or was rejected."""
+        """A trial is complete, has failed or was rejected, or it waits at a rung."""
 
     def returned(self, trial: int, reason: str) -> None:
         """A trial lost its worker and will run again."""

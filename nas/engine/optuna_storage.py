@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -53,7 +53,7 @@ def _engine(study: optuna.Study) -> sa.Engine:
 
 @dataclass(frozen=True)
 class Ending:
-    """What is written of a trial at its end.
+    """What is written of a trial at its end, or where it waits at a rung.
 
     Attributes:
         values: of the objectives, where it is complete.
@@ -140,6 +140,26 @@ class StudyTrials:
         """Give a trial that has not ended another state."""
         self.storage.set_trial_state_values(self._id(number), state)
 
+    def prune(self, numbers: Iterable[int]) -> None:
+        """End trials that wait, as pruned, in one transaction."""
+        self._set_all(numbers, TrialState.PRUNED, datetime.datetime.now())
+
+    def reopen(self, numbers: Iterable[int]) -> None:
+        """Let trials that were pruned wait again; who has read the study has to read it anew."""
+        self._set_all(numbers, TrialState.WAITING, None)
+
+    def _set_all(
+        self, numbers: Iterable[int], state: TrialState, ended: datetime.datetime | None
+    ) -> None:
+        table = models.TrialModel
+        of_study, chosen = table.study_id == self.study_id, list(numbers)
+        with self.transaction() as session:
+            for start in range(0, len(chosen), 500):  # a statement has no more parameters
+                some = table.number.in_(chosen[start : start + 500])
+                trial: Any
+                for trial in session.scalars(sa.select(table).where(of_study, some)):
+                    trial.state, trial.datetime_complete = state, ended
+
     def set_attribute(self, number: int, name: str, value: object) -> None:
         """Keep a value with a trial that has not ended."""
         self.storage.set_trial_user_attr(self._id(number), name, value)
@@ -166,7 +186,8 @@ class StudyTrials:
         trial: Any = models.TrialModel.find_or_raise_by_id(trial_id, session, for_update=True)
         self.storage.check_trial_is_updatable(trial_id, trial.state)
         trial.state = ending.state
-        trial.datetime_complete = datetime.datetime.now()
+        if ending.state.is_finished():
+            trial.datetime_complete = datetime.datetime.now()
 
     def _put_curve(self, session: Session, trial_id: int, curve: Sequence[float]) -> None:
         """A study with several objectives refuses `Trial.report` (optuna/optuna#3450)."""

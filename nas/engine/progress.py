@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from math import inf
 from types import TracebackType
@@ -35,6 +35,7 @@ class SearchProgress:
         complete: values of the trials that earlier drivers completed, by number.
         quiet: show nothing.
         callbacks: called with every trial that is complete or has failed, once it is shown.
+        rungs: trials that have a result at each, where the search has some.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class SearchProgress:
         complete: Mapping[int, tuple[float, ...]],
         quiet: bool = False,
         callbacks: tuple[Callable[[TrialRecord], object], ...] = (),
+        rungs: Sequence[int] = (),
     ) -> None:
         self.console = Console(quiet=quiet, highlight=False)
         self.callbacks = callbacks
         self.has_bar = self.console.is_terminal or _in_notebook(self.console)
         self.objectives, self.wanted = objectives, wanted
         self.complete = self.running = 0
+        self.rungs = list(rungs)
         self.best = -inf
         self.front = GrowingFront()
         for number, values in complete.items():
@@ -62,9 +65,7 @@ class SearchProgress:
             speed_estimate_period=3600,
             disable=quiet or not self.has_bar,
         )
-        self.task = self.bar.add_task(
-            name, total=wanted, completed=self.complete, running="", best=""
-        )
+        self.task = self.bar.add_task(name, total=wanted, completed=self.done, running="", best="")
         self._refresh()
 
     def __enter__(self) -> SearchProgress:
@@ -89,6 +90,8 @@ class SearchProgress:
         self.running = max(0, self.running - 1)
         if record.state == "complete":
             self._count(record.number, record.values)
+        if record.state in ("complete", "waiting") and record.rungs:
+            self.rungs[len(record.rungs) - 1] += 1
         self._refresh()
         if record.state == "failed":
             self._say(f"trial {record.number} failed: {record.reason}")
@@ -96,8 +99,14 @@ class SearchProgress:
             self._say(f"trial {record.number} is not trained: {record.reason}")
         elif not self.has_bar:
             self._say(self._line(record))
-        for callback in self.callbacks:
-            callback(record)
+        if record.state != "waiting":  # it has not ended
+            for callback in self.callbacks:
+                callback(record)
+
+    @property
+    def done(self) -> int:
+        """Trials of those that are wanted."""
+        return self.rungs[0] if self.rungs else self.complete
 
     def returned(self, trial: int, reason: str) -> None:
         """A trial lost its worker and will run again."""
@@ -117,15 +126,18 @@ class SearchProgress:
 
     def _refresh(self) -> None:
         shown = f"front {len(self.front.points)}  best {self.best:.4f}" if self.complete else ""
+        if self.rungs:
+            shown = f"rungs {'/'.join(map(str, self.rungs))}  {shown}"
         running = f"running {self.running}"
-        self.bar.update(self.task, completed=self.complete, running=running, best=shown)
+        self.bar.update(self.task, completed=self.done, running=running, best=shown)
 
     def _line(self, record: TrialRecord) -> str:
         values = {record.score_name: record.score, "macs": record.macs}
         values |= dict(zip(self.objectives, record.values, strict=True))
         parts = [
-            f"{self.complete}/{self.wanted}",
+            f"{self.done}/{self.wanted}",
             f"{record.arm}, seed {record.seeds[0]}" if record.arm else f"trial {record.number}",
+            *(f"{result.epochs} epochs" for result in record.rungs[-1:]),
             *(OBJECTIVES[name].in_words(value) for name, value in values.items()),
             f"{record.seconds:.1f} s",
         ]

@@ -65,6 +65,9 @@ class Proposer(Protocol):
     def reject(self, ticket: int) -> None:
         """A proposal is over a limit that had to be measured."""
 
+    def relearn(self, finished: Sequence[FrozenTrial]) -> None:
+        """These are all trials with a result, in place of what was told of them before."""
+
     def learn(self, finished: FrozenTrial) -> None:
         """A complete or rejected trial that an earlier driver proposed."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Sequence
 
 import optuna
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from nas.architecture.specification import ArchitectureError
 from nas.engine.proposal import (
@@ -20,6 +21,28 @@ from nas.engine.proposal import (
 from nas.engine.samplers import OptunaProposer, make_sampler
 from nas.space import SearchSpace
 from nas.study.design import Design
+from nas.study.trial_record import is_pruned
+
+
+def proposer_of(
+    space: SearchSpace,
+    design: Design | None,
+    earlier: Sequence[FrozenTrial],
+    sampler: optuna.samplers.BaseSampler | None = None,
+) -> Proposer:
+    """The proposer of a study.
+
+    Args:
+        earlier: trials that it has already.
+        sampler: in place of the one that the space names.
+    """
+    if design is not None:
+        return DesignProposer(space, design)
+    # Another seed in every driver of a study.
+    digest = hashlib.sha256(f"{space.file.study.seed}/{len(earlier)}".encode()).digest()
+    states = (TrialState.COMPLETE, TrialState.PRUNED)
+    known = [t for t in earlier if t.state in states and not is_pruned(t)]
+    return make_proposer(space, int.from_bytes(digest[:4]), known, sampler)
 
 
 def make_proposer(
@@ -74,6 +97,9 @@ class GridProposer:
     def reject(self, ticket: int) -> None:
         """A grid learns nothing."""
 
+    def relearn(self, finished: Sequence[FrozenTrial]) -> None:
+        """A grid learns nothing."""
+
     def learn(self, finished: FrozenTrial) -> None:
         """A grid learns nothing."""
 
@@ -114,6 +140,9 @@ class DesignProposer:
         """A design is fixed before its first result."""
 
     def reject(self, ticket: int) -> None:
+        """A design is fixed before its first result."""
+
+    def relearn(self, finished: Sequence[FrozenTrial]) -> None:
         """A design is fixed before its first result."""
 
     def learn(self, finished: FrozenTrial) -> None:

@@ -189,6 +189,10 @@ class OptunaProposer:
         self.memory.tell(self.running.pop(ticket), state=TrialState.PRUNED)
         self._forget()
 
+    def relearn(self, finished: Sequence[FrozenTrial]) -> None:
+        over = [t for t in self.memory.get_trials(deepcopy=False) if t.constraints]
+        self._remember([*over[-REJECTED:], *_worth_knowing(finished)])
+
     def learn(self, finished: FrozenTrial) -> None:
         self.memory.add_trial(finished)
 
@@ -202,8 +206,12 @@ class OptunaProposer:
         trials = self.memory.get_trials(deepcopy=False)
         if len(trials) <= self.kept + HISTORY:
             return
+        self._remember(_worth_knowing([trial for trial in trials if trial.state.is_finished()]))
+
+    def _remember(self, kept: Sequence[FrozenTrial]) -> None:
+        """Know these finished trials, what is running, and nothing else."""
+        trials = self.memory.get_trials(deepcopy=False)
         running = [trials[number] for number in self.running.values()]
-        kept = _worth_knowing([trial for trial in trials if trial.state.is_finished()])
         self.memory = self._study([*kept, *running])
         self.kept = len(kept)
         self.running = {

@@ -158,6 +158,7 @@ def _screen(
             if arms:
                 show_arms(runner, arms)
             runner.run(driver, data)
+        driver.settle()
         return runner.failure_of(driver), driver.complete
 
 

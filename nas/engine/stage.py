@@ -11,6 +11,7 @@ import torch
 
 from nas.engine import terminal
 from nas.engine.driver import Driver
+from nas.engine.halving_driver import driver_for
 from nas.engine.listener import Silent
 from nas.engine.progress import SearchProgress
 from nas.engine.ray_cluster import RayCluster
@@ -138,7 +139,7 @@ class StageRunner:
     @contextmanager
     def driving(self, name: str, data: ImageData, design: Design | None) -> Iterator[Driver]:
         """The driver of a stage, which leaves no trial running, however the stage ends."""
-        driver = Driver.open(
+        driver = driver_for(self.space, design).open(
             self.place.url,
             name,
             self.space,
@@ -159,7 +160,7 @@ class StageRunner:
                 driver.listener = Silent()
                 driver.requeue_running()
                 if interrupted:
-                    print(f"interrupted: {self.count(driver)}", file=sys.stderr)
+                    print(f"interrupted: {driver.so_far}", file=sys.stderr)
 
     def run(
         self,
@@ -204,7 +205,7 @@ class StageRunner:
         self.console.print(
             f"{driver.study.study_name}: {self._size(driver)}, "
             f"{len(data.train):,} training and {len(data.validation):,} validation images, "
-            f"{driver.complete} of {driver.wanted} trials complete"
+            f"{driver.so_far}"
         )
         if not self.ray.started:
             self.console.print(f"data: {describe(data)}")
@@ -234,6 +235,7 @@ class StageRunner:
             driver.complete_values(),
             self.quiet,
             self.callbacks,
+            driver.at_rungs,
         )
 
     def _size(self, driver: Driver) -> str:
@@ -251,16 +253,12 @@ class StageRunner:
         if driver.too_many_rejections:
             return (
                 f"{len(driver.rejections_in_row)} networks in a row are too slow: "
-                f"{self.count(driver)}; the last one: {driver.rejections_in_row[-1]}"
+                f"{driver.so_far}; the last one: {driver.rejections_in_row[-1]}"
             )
-        if driver.exhausted and driver.complete < driver.wanted:
+        if driver.exhausted and driver.tried < driver.wanted:
             why = "some trainings have failed" if driver.design else _NO_OTHER
-            message = f"{why}: {self.count(driver)}"
+            message = f"{why}: {driver.so_far}"
             if not driver.complete:
                 return message
             self.console.print(message)
-        return "" if driver.complete else self.count(driver)
-
-    def count(self, driver: Driver) -> str:
-        """How far a driver is."""
-        return f"{driver.complete} of {driver.wanted} trials are complete"
+        return "" if driver.complete else driver.so_far

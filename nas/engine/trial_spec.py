@@ -27,6 +27,7 @@ class TrialSpec:
         recipe: of the study, or of the arm where that is a control.
         arm: its name in a design; empty in a search.
         role: of the arm.
+        rung: at which it is trained now, where the search has some: see `nas.engine.halving`.
     """
 
     trial: int
@@ -36,6 +37,7 @@ class TrialSpec:
     recipe: Recipe
     arm: str = ""
     role: str = ""
+    rung: int = 0
 
     @property
     def unique_key(self) -> str:

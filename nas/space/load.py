@@ -68,6 +68,7 @@ def build_space(document: Document) -> SearchSpace:
     images = _probe(document, sections["data"]) if "data" in sections else None
     if document.problems or images is None:
         raise InputError(document.problems)
+    sections |= _epochs_of_the_last_rung(document, SpaceFile(**sections))
     if images.many_labels:
         sections |= _objectives_of_many_labels(document, SpaceFile(**sections))
     space = SearchSpace.of(document, SpaceFile(**sections), images.input_shape, images.classes)
@@ -81,6 +82,25 @@ def build_space(document: Document) -> SearchSpace:
     if document.problems:
         raise InputError(document.problems)
     return space
+
+
+def _epochs_of_the_last_rung(document: Document, file: SpaceFile) -> dict[str, object]:
+    """The section ``training`` with the epochs that the rungs end at.
+
+    Written into the document, so that whatever reads a study later finds the recipe there.
+    """
+    if file.study.fidelity is None:
+        return {}
+    last = file.study.fidelity.rungs[-1]
+    if file.training.epochs not in (None, last):
+        document.add_problem(
+            ("training", "epochs"),
+            f"the last of study.fidelity.rungs says {last}, and this {file.training.epochs}",
+            "leave it out, or end the rungs there",
+        )
+        return {}
+    document.value["training"] = {**document.value.get("training", {}), "epochs": last}
+    return {"training": file.training.model_copy(update={"epochs": last})}
 
 
 def _objectives_of_many_labels(document: Document, file: SpaceFile) -> dict[str, object]:

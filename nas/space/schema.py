@@ -23,6 +23,7 @@ from nas.architecture.specification import Downsample, Order
 from nas.space.axes import AXES
 from nas.space.block_frame import BlockFrame
 from nas.space.data_section import DataSection
+from nas.space.fidelity_section import Epochs, FidelitySection
 from nas.space.objectives import COUNTED, MAXIMIZED, MINIMIZED, MOST_MINIMIZED, OBJECTIVES
 from nas.space.section import Section
 from nas.space.value_types import (
@@ -185,7 +186,7 @@ class TrainingSection(Section):
     """A recipe by name, and what of it is different here."""
 
     recipe: Literal[tuple(RECIPES)] = "proxy"  # type: ignore[valid-type]  # the names of RECIPES
-    epochs: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    epochs: Epochs | None = None
     batch_size: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
     learning_rate: Annotated[float, Field(gt=0, le=1e6)] | None = None
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
@@ -233,6 +234,7 @@ class StudySection(Section):
     sampler: Literal["tpe", "nsga2", "nsga3", "gp", "random", "grid"] = "tpe"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     seeds_per_trial: Annotated[int, Field(ge=1, le=1000)] = 1
+    fidelity: FidelitySection | None = None
 
 
 class DesignSection(Section):

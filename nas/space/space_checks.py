@@ -168,7 +168,7 @@ def check_plan(document: Document, file: SpaceFile) -> None:
                 "match: {latency_ms: ...} gives all arms the same latency",
                 of_key=True,
             )
-        for key in ("trials", "sampler", "seeds_per_trial"):
+        for key in ("trials", "sampler", "seeds_per_trial", "fidelity"):
             if key in file.study.model_fields_set:
                 document.add_problem(
                     ("study", key),

@@ -71,6 +71,10 @@ class Design:
         """All arms for each seed in turn, so that an interrupted study is balanced."""
         return ((arm, seed) for seed in self.seeds for arm in self.arms)
 
+    def unique_keys(self) -> set[str]:
+        """What is tried only once in a study, of all trials."""
+        return {unique_key(arm.architecture.key, arm.name, (seed,)) for arm, seed in self.trials()}
+
     def __len__(self) -> int:
         return len(self.arms) * len(self.seeds)
 

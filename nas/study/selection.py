@@ -32,6 +32,8 @@ def choose(records: Records, best: str = "knee", trial: int | None = None) -> Tr
             raise NoSuchTrial(f"study {records.name} has no trial {trial}")
         if found.state != "complete":
             why = f": {found.reason}" if found.reason else ""
+            if found.state == "pruned":
+                why = f": after {found.rungs[-1].epochs} epochs it was not promoted"
             raise NoSuchTrial(f"trial {trial} is {found.state}{why}")
         return found
     if not records.complete:

@@ -15,7 +15,7 @@ from nas.architecture.specification import Architecture
 from nas.space.objectives import score_of_data
 from trials.measurement import latency_in_words
 
-State = Literal["complete", "failed", "rejected", "running", "waiting"]
+State = Literal["complete", "failed", "rejected", "pruned", "running", "waiting"]
 _STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "rejected",
@@ -27,6 +27,24 @@ _STATES: dict[TrialState, State] = {
 
 class NotMeasured(LookupError):
     """Something was not measured in a study."""
+
+
+@dataclass(frozen=True)
+class RungResult:
+    """What a trial gave at one rung of successive halving: a whole training of so many epochs.
+
+    Attributes:
+        values: of the objectives, in their order.
+        seconds: of training, all seeds together.
+    """
+
+    epochs: int
+    values: tuple[float, ...]
+    seconds: float
+
+
+RUNGS = TypeAdapter(tuple[RungResult, ...])
+"""Reads and writes, as JSON, what a trial gave at its rungs."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +68,8 @@ class TrialRecord:
         test_average_precision: as ``test_accuracy``, where images have many labels.
         latency_ms: of one image, where it was measured; ``latency_spread_ms`` is between the
             quartiles. Means over the seeds.
+        rungs: what it gave at each rung so far, the lowest first; none without successive halving.
+            One that was not promoted to the last is ``pruned``, and has nothing else.
     """
 
     number: int
@@ -74,6 +94,7 @@ class TrialRecord:
     test_average_precision: float | None = None
     latency_ms: float | None = None
     latency_spread_ms: float | None = None
+    rungs: tuple[RungResult, ...] = ()
 
     @cached_property
     def cost(self) -> Cost:
@@ -126,6 +147,16 @@ _ATTRIBUTES = (*MEASURED, "macs", "params", "seconds", "reason", "arm", "role")
 """Those that a trial has under the names of the record's fields, and as they are there."""
 
 
+def is_pruned(trial: FrozenTrial) -> bool:
+    """Whether a trial was trained, but not promoted: one over a limit has a reason instead."""
+    attrs = trial.user_attrs
+    return trial.state == TrialState.PRUNED and "rungs" in attrs and "reason" not in attrs
+
+
+def _state(trial: FrozenTrial) -> State:
+    return "pruned" if is_pruned(trial) else _STATES[trial.state]
+
+
 def record_of(trial: FrozenTrial, objectives: tuple[str, ...]) -> TrialRecord:
     """A trial as the database has it.
 
@@ -136,13 +167,13 @@ def record_of(trial: FrozenTrial, objectives: tuple[str, ...]) -> TrialRecord:
     values = dict(zip(objectives, trial.values or (), strict=False))
     read = {
         "number": trial.number,
-        "state": _STATES[trial.state],
+        "state": _state(trial),
         "architecture": Architecture.from_json(attrs["architecture"]),
         "values": tuple(values.values()),
         **{name: values.get(name) for name in MEASURED},
         "choices": tuple(trial.params.items()),
         "control_of": attrs.get("of", ""),
     }
-    read |= {name: json.loads(attrs[name]) for name in ("curve", "seeds") if name in attrs}
+    read |= {name: json.loads(attrs[name]) for name in ("curve", "seeds", "rungs") if name in attrs}
     read |= {name: attrs[name] for name in _ATTRIBUTES if name in attrs}
     return _TRIAL.validate_python(read)

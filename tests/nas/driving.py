@@ -9,6 +9,7 @@ from pathlib import Path
 import optuna
 
 from nas.engine.driver import Driver
+from nas.engine.halving_driver import driver_for
 from nas.space import SearchSpace
 from nas.space.load import build_space, read_document
 from trials.data import load
@@ -46,7 +47,7 @@ def open_driver(url, *overrides: str, text: str = SPACE, name: str | None = None
     document = read_document("space.yaml", overrides)
     space = build_space(document)
     data = load(space.file.data.config).summary
-    return Driver.open(url, name or space.file.name, space, data, Path("outbox"))
+    return driver_for(space, None).open(url, name or space.file.name, space, data, Path("outbox"))
 
 
 def measured(driver: Driver, spec, **changes) -> tuple[Measurement, ...]:

@@ -40,7 +40,7 @@ def test_a_search_ends_with_all_its_results():
     # A line for each trial, and nothing from Ray, Tune or Optuna.
     lines = run.out.splitlines()
     assert lines[0] == (
-        "smoke: 1.09K architectures, 160 training and 40 validation images, 0 of 6 trials complete"
+        "smoke: 1.09K architectures, 160 training and 40 validation images, 0 of 6 trials are complete"
     )
     assert lines[1] == "data: 4 classes of 40 training images, 3 x 8 x 8"
     assert [line.split("  ")[0] for line in lines[2:8]] == [f"{n}/6" for n in range(1, 7)]
@@ -136,7 +136,7 @@ def test_ctrl_c_and_a_request_to_terminate_end_cleanly_with_the_line_to_resume_w
         assert run.wait() == 130
         assert run.left_behind() == []
     assert "RUNNING" not in states(url_of())
-    resumed_with = re.search(r", (\d+) of 50 trials complete", run.out.splitlines()[0])
+    resumed_with = re.search(r", (\d+) of 50 trials are complete", run.out.splitlines()[0])
     assert int(resumed_with[1]) >= done
 
 

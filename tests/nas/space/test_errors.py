@@ -42,6 +42,12 @@ PROBLEMS = [
     ("validation: 0.2", "limit: 100000000", "4:10", "data.limit: 100,000,000 images of 3 x 16 x 16 are"),
     ("validation: 0.2", "shape: [3, 5000, 8]\n  classes: 4", "4:10", "data.shape: an image has channels and a height and width up to 4096; got (3, 5000, 8)"),
     ("validation: 0.2", "shape: [3, 8, 8, 8]", "4:10", "data.shape: expected at most 3 items; got 4"),
+    # Successive halving.
+    ("study: {", "study: {fidelity: {rungs: [2, 6, 6]}, ", "18:", "study.fidelity.rungs: epochs go up from rung to rung; got 6 after 6"),
+    ("study: {", "study: {fidelity: {rungs: [2]}, ", "18:", "study.fidelity.rungs: expected at least two rungs; got 1"),
+    ("study: {", "study: {fidelity: {rungs: [0, 8]}, ", "18:", "study.fidelity.rungs[0]: must be greater than or equal to 1; got 0"),
+    ("study: {", "study: {fidelity: {rungs: [2, 8], reduction: 1}, ", "18:", "study.fidelity.reduction: must be greater than or equal to 2; got 1"),
+    ("study: {", "study: {fidelity: {rungs: [2, 6]}, ", "16:", "training.epochs: the last of study.fidelity.rungs says 6, and this 8"),
     # Network.
     ("{channels: 24, stride: 1}", "24", "6:9", "network.stem: must be a mapping; got 24"),
     ("channels: 24, stride: 1", "channels: [], stride: 1", "6:20", "network.stem.channels: expected at least 1 item; got none"),
