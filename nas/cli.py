@@ -9,23 +9,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import sqlalchemy as sa
 import typer
 
 from nas.architecture.specification import Architecture, ArchitectureError
-from nas.engine.lock import StudyLocked
-from nas.engine.ray_failures import RayFailed
-from nas.engine.search import SearchFailed
-from nas.network.comparison import ExportError, TooMuchLost
-from nas.network.exported_model import NoModel
 from nas.space.errors import InputError
-from nas.study.identity import SpaceChanged
-from nas.study.records import STORAGE_ERRORS, NoStudy
-from nas.study.selection import NoSuchTrial
 from trials.data import DataError
 from trials.data.folders import pictures_below
-from trials.device_lock import DeviceBusy
-from trials.precision import Unsupported
 
 _STUDY = typer.Option(help="Name of a study under runs/, or its folder.")
 StudyOption = Annotated[str, _STUDY]
@@ -118,27 +107,9 @@ def cli_errors() -> Iterator[None]:
         raise fail(error) from None
     except DataError as error:
         raise fail(f"data.{error.field}: {error}", error.hint) from None
-    except SpaceChanged as error:
-        raise fail(
-            f"this study was begun with other settings:\n{error}",
-            "give the study another name with --study, or undo the change",
-        ) from None
-    except StudyLocked as error:
-        raise fail(error, "wait for it, end it, or choose another name with --study") from None
-    except (NoStudy, NoSuchTrial, NoModel, ArchitectureError) as error:
-        raise fail(error) from None
-    except Unsupported as error:  # a study that was searched on another machine
-        raise fail(error, "train on a machine that has it, or with --recipe in float32") from None
-    except (SearchFailed, RayFailed, DeviceBusy) as error:
-        raise fail(error, status=1) from None
-    except TooMuchLost as error:
-        raise fail(error, "--max-loss allows more; more --calibration may help int8", 1) from None
-    except ExportError as error:  # a bug, nothing that a user did
-        raise fail(f"the export would not be the trained network: {error}", status=1) from None
-    except STORAGE_ERRORS as error:
-        cause = error.__cause__ if isinstance(error.__cause__, sa.exc.SQLAlchemyError) else error
-        reason = getattr(cause, "orig", None) or cause
-        raise fail(f"the database cannot be used: {str(reason).splitlines()[0]}") from None
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise fail(f"{where}{error.strerror or error}") from None
+    except Exception as error:
+        from nas.reporting.failures import explained  # it loads all that errors come from
+
+        if (found := explained(error)) is None:
+            raise
+        raise fail(found.message, found.hint, found.status) from None

@@ -19,8 +19,9 @@ from nas.analysis.fidelity import compare_with_longer, spread_sample
 from nas.cli import NoCacheOption, RayOption, StorageOption, StudyOption, cli_errors, command, fail
 from nas.engine import terminal
 from nas.engine.lock import DriverLock
+from nas.engine.outcome import INTERRUPTED
 from nas.engine.ray_failures import RayFailed
-from nas.engine.stage import INTERRUPTED, StageRunner
+from nas.engine.stage import StageRunner
 from nas.reporting.fidelity_table import print_fidelity
 from nas.space.errors import InputError
 from nas.space.load import build_space

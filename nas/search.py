@@ -16,9 +16,8 @@ import typer
 
 from nas.api.run_search import run_search
 from nas.cli import NoCacheOption, RayOption, SetOption, StorageOption, cli_errors, command
+from nas.engine.outcome import INTERRUPTED, SearchFailed
 from nas.engine.ray_failures import RayFailed
-from nas.engine.search import SearchFailed
-from nas.engine.stage import INTERRUPTED
 from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.load import build_space, read_document

@@ -13,6 +13,7 @@ import torch
 from alembic.util import pyfiles
 
 from nas.engine import ray_settings
+from nas.engine.ray_cluster import RayCluster
 
 ROOT = Path(__file__).parent.parent
 CIFAR10 = Path(os.environ.get("NAS_CIFAR10", ROOT.parent / "shared" / "data" / "cifar10"))
@@ -40,6 +41,13 @@ def _own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NAS_STORAGE", raising=False)
     monkeypatch.setenv("BROWSER_PATH", "/nonexistent")
+
+
+@pytest.fixture(autouse=True)
+def _no_ray_but_where_it_is_asked_for(request, monkeypatch):
+    """A search starts it before its first trial, which many tests run by themselves."""
+    if request.node.get_closest_marker("ray") is None:
+        monkeypatch.setattr(RayCluster, "start_soon", lambda _cluster: None)
 
 
 @pytest.fixture

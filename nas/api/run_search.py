@@ -12,26 +12,24 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.api.study import Study
 from nas.engine.lock import StudyLocked
 from nas.engine.search import search_study
 from nas.engine.stage import StageRunner
-from nas.engine.terminal import print_table
-from nas.reporting.arm_table import arm_table
 from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.load import build_space, read_document
 from nas.space.sections import valid_sections
 from nas.space.yaml_document import Document, assign, document_of
-from nas.study.design import Arm
 from nas.study.identity import SpaceChanged
 from nas.study.location import RUNS, StudyPlace, storage_url
-from nas.study.trial_record import TrialRecord
 from trials.data import DataConfig, DataError
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
+    from nas.api.study import Study
+    from nas.study.design import Arm
+    from nas.study.trial_record import TrialRecord
     from trials.data import ImageData
     from trials.data.from_python import PythonData
 
@@ -78,6 +76,8 @@ def run_search(
         place = _place(found.file.name, output, storage)
         runner = StageRunner(found, place, ray_address, quiet, sampler, callbacks)
         search_study(runner, command, _show_arms, _write_results)
+    from nas.api.study import Study  # Optuna loads beside Ray's start
+
     return Study(place)
 
 
@@ -171,6 +171,9 @@ def _keep_data(document: Document, data: PythonData, output: str | Path | None) 
 
 
 def _show_arms(runner: StageRunner, arms: Sequence[Arm]) -> None:
+    from nas.engine.terminal import print_table
+    from nas.reporting.arm_table import arm_table
+
     print_table(arm_table(arms, runner.space.file.matched), runner.console)
 
 

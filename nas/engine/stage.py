@@ -1,4 +1,8 @@
-"""Runs the trials of a driver: data, Ray, progress, and how it ended."""
+"""Runs the trials of a driver: data, Ray, progress, and how it ended.
+
+What trains, and what keeps a study, loads for seconds: only once the data is there, beside Ray's
+start.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-import torch
-
 from nas.engine import terminal
-from nas.engine.driver import Driver
-from nas.engine.halving_driver import driver_for
 from nas.engine.listener import Silent
-from nas.engine.progress import SearchProgress
 from nas.engine.ray_cluster import RayCluster
 from nas.engine.ray_failures import LESS_MEMORY, OUT_OF_MEMORY, RayFailed, in_a_line
 from nas.engine.signals import stop_requests
@@ -24,8 +23,6 @@ from nas.space.quantities import format_count
 from nas.space.space_checks import check_labels
 from nas.study.design import Design
 from nas.study.location import StudyPlace
-from nas.study.records import quiet_optuna
-from nas.study.trial_record import TrialRecord
 from trials.data import (
     DataError,
     ImageData,
@@ -38,16 +35,14 @@ from trials.data import (
     missing_classes,
 )
 from trials.data.images import Images
-from trials.precision import Unsupported, check_precision
-from trials.trial import RANKINGS, SCORES
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
+    from nas.engine.driver import Driver
+    from nas.engine.progress import SearchProgress
     from nas.engine.ray_worker import Job
-
-INTERRUPTED = 130
-"""Exit status of a command that was asked to stop."""
+    from nas.study.trial_record import TrialRecord
 
 _NO_OTHER = "no other architecture was found inside the budget"
 
@@ -72,12 +67,12 @@ class StageRunner:
         sampler: BaseSampler | None = None,
         callbacks: Sequence[Callable[[TrialRecord], object]] = (),
     ) -> None:
-        quiet_optuna()
         self.space, self.place = space, place
         self.quiet = quiet
         self.sampler, self.callbacks = sampler, tuple(callbacks)
         self.console = terminal.console(quiet, soft_wrap=True)
         self.ray = RayCluster(ray_address)
+        self._has_described = False  # the data
 
     def load_data(self) -> ImageData:
         """Training and validation images, checked; that there is a test split where one is needed.
@@ -110,8 +105,13 @@ class StageRunner:
     def _check_precision(self) -> None:
         """Of CPUs: those of a cluster that is elsewhere, and GPUs, are asked by each training."""
         file = self.space.file
-        if file.resources.gpus_per_trial or self.ray.address is not None:
+        elsewhere = file.resources.gpus_per_trial or self.ray.address is not None
+        if elsewhere or file.training.precision is None:
             return
+        import torch
+
+        from trials.precision import Unsupported, check_precision
+
         try:
             check_precision(file.training.precision, torch.device("cpu"))
         except Unsupported as error:
@@ -139,6 +139,10 @@ class StageRunner:
     @contextmanager
     def driving(self, name: str, data: ImageData, design: Design | None) -> Iterator[Driver]:
         """The driver of a stage, which leaves no trial running, however the stage ends."""
+        from nas.engine.halving_driver import driver_for
+        from nas.study.records import quiet_optuna
+
+        quiet_optuna()
         driver = driver_for(self.space, design).open(
             self.place.url,
             name,
@@ -176,9 +180,10 @@ class StageRunner:
             KeyboardInterrupt: the search was asked to stop.
         """
         self._announce(driver, data)
-        self.ray.start()
-        from nas.engine import ray_nodes, ray_tune
+        self.ray.start_soon()
+        from nas.engine import ray_nodes, ray_tune  # Tune loads for a second
 
+        self.ray.start()
         resources = self.space.file.resources
         driver.listener = progress = self._progress(driver)
         try:
@@ -207,11 +212,13 @@ class StageRunner:
             f"{len(data.train):,} training and {len(data.validation):,} validation images, "
             f"{driver.so_far}"
         )
-        if not self.ray.started:
+        if not self._has_described:
             self.console.print(f"data: {describe(data)}")
+            self._has_described = True
 
     def _job(self, driver: Driver, data: ImageData, keep_weights: bool) -> Job:
         from nas.engine import ray_worker
+        from trials.trial import RANKINGS, SCORES
 
         resources, limit = self.space.file.resources, self.space.file.latency_ms
         return ray_worker.Job(
@@ -228,6 +235,8 @@ class StageRunner:
         )
 
     def _progress(self, driver: Driver) -> SearchProgress:
+        from nas.engine.progress import SearchProgress
+
         return SearchProgress(
             driver.study.study_name,
             driver.objectives,

@@ -97,7 +97,7 @@ def test_latencies_are_made_equal_where_the_search_runs(monkeypatch):
         measured_ms.append(sum(p.numel() for p in network.parameters()) / 10_000)
         return type("Latency", (), {"median_ms": measured_ms[-1]})
 
-    monkeypatch.setattr("nas.engine.search.measure_latency", latency)
+    monkeypatch.setattr("nas.engine.screen_and_confirm.measure_latency", latency)
     text = MATCHED.replace("macs: 200K, tolerance: 6%", "latency_ms: 1, tolerance: 10%")
     text = text.replace("confirm:", "#").replace("[1, 2, C/8, C/4, C]", "[1, C]")
     assert search(monkeypatch, Planted(), text=text).exit_code == 0

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from trials.data import DataConfig, DataError, check_batch_size, load, load_test, probe
 from trials.data.images import ImageData, Split
@@ -60,6 +61,15 @@ def test_digits_are_scikit_learns_with_a_fifth_held_out_for_the_test():
     sizes = [len(data.train), len(data.validation), len(load_test(DataConfig("digits"), data))]
     assert sizes == [1151, 287, 359]
     assert sum(sizes) == 1797
+    test = load_test(DataConfig("digits"), data)
+    read = [pair for split in (data.train, data.validation, test) for pair in _pairs(split)]
+    theirs = load_digits()
+    levels = np.round(theirs.images * (255 / 16)).astype(np.uint8)
+    assert sorted(read) == sorted(_pairs(Split(levels, theirs.target)))
+
+
+def _pairs(split):
+    return [(i.tobytes(), int(n)) for i, n in zip(split.images, split.labels, strict=True)]
 
 
 @pytest.mark.parametrize("kind", ["parquet", "images", "npz", "hub"])

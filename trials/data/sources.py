@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,12 +77,10 @@ class _Digits:
         return "train", "test"
 
     def read(self, split: SplitName) -> RawSplit:
-        from sklearn.datasets import load_digits
-
         require(self, split)
-        digits = load_digits()
-        images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., None]
-        labels = digits.target.astype(np.int64)
+        rows = np.loadtxt(_digits_file(), delimiter=",")  # 64 values of 0 to 16, then the label
+        images = np.round(rows[:, :-1] * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8, 1)
+        labels = rows[:, -1].astype(np.int64)
         held_out = stratified(labels, 0.2, np.random.default_rng(0))
         chosen = held_out if split == "test" else ~held_out
         images, labels = images[chosen], labels[chosen]
@@ -90,6 +90,14 @@ class _Digits:
             lambda index: f"digits, image {index}",
             tuple("0123456789"),
         )
+
+
+def _digits_file() -> Path:
+    """That of `sklearn.datasets.load_digits`, which loads for a second, SciPy and all."""
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise DataError("the digits come with scikit-learn, which is not installed")
+    return Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
 
 
 class _Synthetic:

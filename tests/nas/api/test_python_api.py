@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import nas
-from nas.engine.search import SearchFailed
+from nas.engine.outcome import SearchFailed
 from nas.engine.stage import StageRunner
 from nas.space.errors import InputError
 from tests.nas.api.sections import SECTIONS

@@ -1,0 +1,133 @@
+"""The stages of a search, and what is written down before the first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+import torch
+
+from nas.architecture.matching import MatchError
+from nas.architecture.specification import Architecture
+from nas.engine.driver import Driver
+from nas.engine.environment import describe_environment
+from nas.engine.stage import StageRunner
+from nas.network.build import build_network
+from nas.space import SearchSpace
+from nas.space.errors import InputError
+from nas.space.yaml_document import dump_yaml
+from nas.study.design import Arm, Design, Stage, arms_of, design_seeds
+from nas.study.location import shown_url
+from nas.study.plan import Plan, register
+from nas.study.records import NoStudy, confirmation_name, read_records
+from trials.atomic_file import atomic_write_text
+from trials.data import ImageData
+from trials.measure import measure_latency
+from trials.trial import prepare_process
+
+
+def _arms_of_design(runner: StageRunner) -> tuple[Arm, ...]:
+    """Their widths solved; those of an earlier run as they were. A search has none."""
+    space, place = runner.space, runner.place
+    if space.file.design is None:
+        return ()
+    matched = space.file.matched
+    if matched is None or matched.cost != "latency_ms":
+        return arms_of(space)
+    try:
+        solved = read_records(place.url, place.name).arms
+    except NoStudy:
+        solved = ()
+    try:
+        with runner.console.status("measuring latencies"):
+            return arms_of(space, lambda network: _latency_ms(space, network), solved)
+    except MatchError as error:
+        path, hint = ("match", "latency_ms"), "a larger tolerance"
+        raise space.document.error(path, str(error), hint) from None
+
+
+def _latency_ms(space: SearchSpace, architecture: Architecture) -> float:
+    resources = space.file.resources
+    if resources.gpus_per_trial and not torch.cuda.is_available():
+        raise InputError.of("match.latency_ms", "is measured here, and there is no GPU here")
+    device = torch.device("cuda" if resources.gpus_per_trial else "cpu")
+    prepare_process(resources.threads)
+    network = build_network(architecture)
+    return measure_latency(network, architecture.input_shape, device).median_ms
+
+
+def _design(runner: StageRunner, stage: Stage, arms: tuple[Arm, ...]) -> Design | None:
+    file = runner.space.file
+    section = file.design if stage == "screening" else file.confirm
+    if section is None:
+        return None
+    return Design(arms, design_seeds(file.name, file.study.seed, stage, section.seeds))
+
+
+def _register_plan(runner: StageRunner, driver: Driver, arms: tuple[Arm, ...]) -> None:
+    """Write down what is claimed, before the first trial."""
+    records = read_records(runner.place.url, runner.place.name)
+    results: dict[Stage, int] = {
+        "screening": records.ended,
+        "confirmation": records.confirmation.ended if records.confirmation else 0,
+    }
+    plan = Plan.of(runner.space, arms)
+    register(driver.study, plan, results)
+    if not driver.finished:
+        for line in plan.unreachable_verdicts():
+            runner.console.print(f"note: {line}")
+
+
+def screen(
+    runner: StageRunner,
+    data: ImageData,
+    command: str,
+    show_arms: Callable[[StageRunner, Sequence[Arm]], None],
+) -> tuple[str, int]:
+    """Run the search or the design; returns why that failed, and how many trials are complete."""
+    arms = _arms_of_design(runner)
+    with runner.driving(runner.place.name, data, _design(runner, "screening", arms)) as driver:
+        _write_inputs(runner, data, command)
+        _register_plan(runner, driver, arms)
+        if not driver.finished:
+            if arms:
+                show_arms(runner, arms)
+            runner.run(driver, data)
+        driver.settle()
+        return runner.failure_of(driver), driver.complete
+
+
+def confirm(runner: StageRunner, data: ImageData) -> str:
+    """Train what may be the best, and the ends, with fresh seeds; returns why that failed."""
+    from nas.study.confirmation import arms_to_confirm  # SciPy loads for half a second
+
+    place = runner.place
+    records = read_records(place.url, place.name)
+    before = records.confirmation.arms if records.confirmation else ()
+    chosen = arms_to_confirm(records, runner.space, records.arms, runner.console.print)
+    if not chosen:
+        return ""
+    there = {(arm.name, arm.architecture) for arm in chosen}
+    arms = chosen + tuple(a for a in before if (a.name, a.architecture) not in there)
+    name, design = confirmation_name(place.name), _design(runner, "confirmation", arms)
+    with runner.driving(name, data, design) as driver:
+        if not driver.finished:
+            # Nothing else reads the test split; nobody needs the weights.
+            runner.run(driver, data, runner.load_test(data), keep_weights=False)
+        return runner.failure_of(driver)
+
+
+def _write_inputs(runner: StageRunner, data: ImageData, command: str) -> None:
+    """What was searched and where, so that the folder explains itself."""
+    document, place = runner.space.document, runner.place
+    note = f"# As searched: {document.source} with all options applied.\n"
+    atomic_write_text(place.folder / "space.yaml", note + dump_yaml(document.value))
+    resources = runner.space.file.resources
+    environment = describe_environment() | {
+        "command": command,
+        "storage": shown_url(place.url),
+        "data": data.summary.fingerprint,
+        "threads_per_trial": resources.threads,
+        "device": "cuda" if resources.gpus_per_trial else "cpu",
+    }
+    atomic_write_text(place.folder / "environment.json", json.dumps(environment, indent=2) + "\n")

@@ -1,0 +1,62 @@
+"""What ends a command, in words: whatever a user can put right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from nas.architecture.specification import ArchitectureError
+from nas.engine.lock import StudyLocked
+from nas.engine.outcome import SearchFailed
+from nas.engine.ray_failures import RayFailed
+from nas.network.comparison import ExportError, TooMuchLost
+from nas.network.exported_model import NoModel
+from nas.study.identity import SpaceChanged
+from nas.study.records import STORAGE_ERRORS, NoStudy
+from nas.study.selection import NoSuchTrial
+from trials.device_lock import DeviceBusy
+from trials.precision import Unsupported
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a command ends.
+
+    Attributes:
+        status: it ends with.
+    """
+
+    message: object
+    hint: str = ""
+    status: int = 2
+
+
+def explained(error: Exception) -> Failure | None:
+    """An error in words; None for one that no user can put right."""
+    match error:
+        case SpaceChanged():
+            return Failure(
+                f"this study was begun with other settings:\n{error}",
+                "give the study another name with --study, or undo the change",
+            )
+        case StudyLocked():
+            return Failure(error, "wait for it, end it, or choose another name with --study")
+        case NoStudy() | NoSuchTrial() | NoModel() | ArchitectureError():
+            return Failure(error)
+        case Unsupported():  # a study that was searched on another machine
+            return Failure(error, "train on a machine that has it, or with --recipe in float32")
+        case SearchFailed() | RayFailed() | DeviceBusy():
+            return Failure(error, status=1)
+        case TooMuchLost():
+            return Failure(error, "--max-loss allows more; more --calibration may help int8", 1)
+        case ExportError():  # a bug, nothing that a user did
+            return Failure(f"the export would not be the trained network: {error}", status=1)
+    if isinstance(error, STORAGE_ERRORS):
+        cause = error.__cause__ if isinstance(error.__cause__, sa.exc.SQLAlchemyError) else error
+        reason = getattr(cause, "orig", None) or cause
+        return Failure(f"the database cannot be used: {str(reason).splitlines()[0]}")
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return Failure(f"{where}{error.strerror or error}")
+    return None
