@@ -76,7 +76,11 @@ def run_search(
         place = _place(found.file.name, output, storage)
         runner = StageRunner(found, place, ray_address, quiet, sampler, callbacks)
         search_study(runner, command, _show_arms, _write_results)
-    from nas.api.study import Study  # Optuna loads beside Ray's start
+    return _study(place)
+
+
+def _study(place: StudyPlace) -> Study:
+    from nas.api.study import Study  # only now: Optuna loads while Ray starts
 
     return Study(place)
 

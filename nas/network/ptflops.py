@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import io
+from unittest import mock
 
 import torch
 from torch import nn
@@ -13,6 +15,9 @@ from nas.architecture.cost import count_cost
 from nas.architecture.layers import network_layers
 from nas.architecture.specification import Architecture
 from nas.network.build import build
+
+SMALL_MACS = 100_000_000
+"""Of a network that is run in some milliseconds."""
 
 
 def count_macs_with_ptflops(network: nn.Module, input_shape: tuple[int, int, int]) -> int:
@@ -24,15 +29,19 @@ def count_macs_with_ptflops(network: nn.Module, input_shape: tuple[int, int, int
         RuntimeError: the network cannot run on this input.
     """
     from ptflops import get_model_complexity_info
+    from ptflops.aten_engine import FlopCounterMode
 
     # A copy, because ptflops leaves hooks behind and switches the module to evaluation.
     probe = copy.deepcopy(network)
     for module in probe.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.bias = None
-    macs, _ = get_model_complexity_info(
-        probe, input_shape, as_strings=False, print_per_layer_stat=False, backend="aten"
-    )
+    # PyTorch has its compiler leave this mode alone, for which alone it would load it: a second.
+    counting = inspect.unwrap(FlopCounterMode.__torch_dispatch__)
+    with mock.patch.object(FlopCounterMode, "__torch_dispatch__", counting):
+        macs, _ = get_model_complexity_info(
+            probe, input_shape, as_strings=False, print_per_layer_stat=False, backend="aten"
+        )
     if macs is None:
         raise RuntimeError(f"ptflops could not run the network on an input of {input_shape}")
     return int(macs)
@@ -44,17 +53,21 @@ def compare_with_ptflops(architecture: Architecture) -> str:
     Where ptflops fails that is said: a second opinion that cannot be had is no reason to stop.
     """
     closed_form = count_cost(architecture).macs
-    # Without memory for the weights, which nobody draws, and nothing is computed.
+    # The weights are not drawn. Nor is there memory for them, and nothing is computed, in a network
+    # that is large; for one that is not it is quicker to compute than to load what that takes.
     with torch.device("meta"):
         network = build(network_layers(architecture))
+    device = torch.device("cpu" if closed_form <= SMALL_MACS else "meta")
     try:
         # ptflops prints its tracebacks.
         with (
-            torch.device("meta"),
+            device,
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()),
         ):
-            macs = count_macs_with_ptflops(network, architecture.input_shape)
+            macs = count_macs_with_ptflops(
+                network.to_empty(device=device), architecture.input_shape
+            )
     except Exception:  # of a library that is not ours
         return "ptflops could not count it"
     if macs == closed_form:
