@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
 
@@ -155,6 +155,9 @@ def _trainings(
         role = cast("Role", trial.role or role_of(trial.architecture))
         arm = trial.arm or f"trial {trial.number}"
         recipe = recipe_of_role(role, records.file.training.full_recipe)
+        fidelity = records.file.study.fidelity
+        if fidelity is not None and trial.state == "failed" and not trial.arm:
+            recipe = replace(recipe, epochs=fidelity.rungs[len(trial.rungs)])
         for seed in trial.seeds:
             key = (trial.architecture.key, records.data.fingerprint)
             training = TrainingKey(*key, recipe.key, recipe.epochs, seed)

@@ -146,6 +146,7 @@ class Study:
                 "params": trial.params,
                 **dict(zip(self.records.objectives, trial.values, strict=False)),
                 "seconds": trial.seconds,
+                "rungs": {rung.epochs: rung.values for rung in trial.rungs},
                 "curve": list(trial.curve),
                 "seeds": list(trial.seeds),
                 "key": trial.architecture.key,

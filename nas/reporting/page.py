@@ -15,6 +15,7 @@ from plotly.offline import get_plotlyjs
 from nas.analysis.answer import Answer, answer_of
 from nas.analysis.published import write_results
 from nas.analysis.results import StudyResults, read_results
+from nas.analysis.rungs import doubts, rungs_of
 from nas.architecture.description import describe_architecture
 from nas.architecture.drawing import draw_architecture
 from nas.network.confusion_file import read_confusion
@@ -23,6 +24,7 @@ from nas.reporting.answer_tables import AnswerTable, answer_tables
 from nas.reporting.figures import ConfusionInfo, arm_figures, study_figures
 from nas.reporting.front_csv import front_csv
 from nas.reporting.rendering import render_html
+from nas.reporting.rungs import rungs_table
 from nas.space.objectives import OBJECTIVES
 from nas.space.yaml_document import dump_yaml
 from nas.study.importances import Importance, parameter_importances
@@ -104,6 +106,7 @@ def render(
 ) -> str:
     """The page."""
     verdict = found.verdict if found else None
+    rungs = rungs_of(records)
     return render_html(
         "report.html.j2",
         name=records.name,
@@ -113,6 +116,8 @@ def render(
         facts=answer_text.facts(found) if found else (),
         tables=answer_tables(found) if found else (),
         summary=_summary(records),
+        rungs=rungs_table(rungs) if rungs else None,
+        doubts=list(doubts(rungs)),
         front=_front(records),
         figures=[(_plot(name, figure), NOTES.get(name, "")) for name, figure in drawn.items()],
         drawings=[
@@ -151,6 +156,7 @@ def _summary(records: Records) -> Iterator[tuple[str, str]]:
     states = [trial.state for trial in records.trials]
     train, validation = records.data.images
     counted = f"{states.count('complete')} complete, {states.count('failed')} failed"
+    counted += f", {pruned} not promoted" if (pruned := states.count("pruned")) else ""
     rejected = states.count("rejected")
     yield "trials", counted + (f", {rejected} too slow to be trained" if rejected else "")
     yield "images", f"{train:,} to train, {validation:,} to validate"

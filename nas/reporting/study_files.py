@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nas.analysis.rungs import rungs_of
 from nas.reporting.answer_text import headline
 from nas.reporting.dashboard import publish
 from nas.reporting.export_trial import export_trial
 from nas.reporting.figures.files import NO_RENDERER, write_study_images
 from nas.reporting.page import report_study
+from nas.reporting.rungs import rungs_in_words
 from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
 from nas.study.location import StudyPlace, shown_url
@@ -36,6 +38,8 @@ def write_study_files(place: StudyPlace, data: ImageData, say: Callable[[str], N
         f"report:\n{place.folder / 'report.html'}\n"
         f"dashboard:\noptuna-dashboard {shown_url(place.url)}"
     )
+    for line in rungs_in_words(rungs_of(records)):
+        say(line)
     if report.answer is not None:
         say(headline(report.answer))
         if not write_study_images(report.figures, place.folder / "figures"):

@@ -67,3 +67,33 @@ def format_count(count: float) -> str:
         if count >= 0.9995 * _FACTORS[suffix]:
             return f"{count / _FACTORS[suffix]:.3g}{suffix}"
     return f"{count:.3g}"
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def parse_duration(value: object) -> float:
+    """Seconds of a duration: ``90s``, ``10m``, ``1.5h``, ``1h30m``.
+
+    Raises:
+        ValueError: it is none, or not above 0.
+    """
+    text = str(value).strip()
+    parts = re.findall(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh])", text)
+    seconds = sum(float(amount) * _UNITS[unit] for amount, unit in parts)
+    if "".join(amount + unit for amount, unit in parts) != text or not seconds:
+        raise ValueError(f"expected a duration such as 90s, 10m or 2h; got {value!r}")
+    return seconds
+
+
+def duration(seconds: float) -> str:
+    """Two units: ``0.4 s``, ``42 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"

@@ -63,12 +63,7 @@ def measure_fidelity(long: ArrayLike, signals: Mapping[str, ArrayLike], seed: in
         ValueError: fewer than three architectures or two seeds, or shapes that do not fit.
     """
     reference, values = _checked(long, signals)
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(0, len(reference), (DRAWS, len(reference)))
-    # How often each architecture is in each draw; the first row is what was measured.
-    weights = np.vstack(
-        [np.ones(len(reference)), [np.bincount(d, minlength=len(d)) for d in draws]]
-    )
+    weights = _drawn(len(reference), seed)
     ceilings = _ceiling(reference, weights)
     found, (low, high) = float(ceilings[0]), _interval(ceilings[1:])
     agreements = []
@@ -83,6 +78,25 @@ def measure_fidelity(long: ArrayLike, signals: Mapping[str, ArrayLike], seed: in
         agreements.append(Agreement(name, float(taus[0]), *_interval(taus[1:]), share, shares))
     ceiling = Agreement("seed to seed", found, low, high, None, None)
     return Fidelity(len(reference), ceiling, tuple(agreements))
+
+
+def agreement(name: str, reference: ArrayLike, signal: ArrayLike, seed: int = 0) -> Agreement:
+    """Compare a signal with a single other one; there is no ceiling.
+
+    Args:
+        reference: (architectures,), three or more; larger means better, as of ``signal``.
+        seed: of the bootstrap's draws of architectures.
+    """
+    a, b = (np.asarray(values, dtype=np.float64) for values in (reference, signal))
+    taus = _tau(a, b, _drawn(len(a), seed))
+    return Agreement(name, float(taus[0]), *_interval(taus[1:]), None, None)
+
+
+def _drawn(architectures: int, seed: int) -> NDArray[np.float64]:
+    """How often each architecture is in each draw; the first row is what was measured."""
+    draws = np.random.default_rng(seed).integers(0, architectures, (DRAWS, architectures))
+    counts = [np.bincount(draw, minlength=architectures) for draw in draws]
+    return np.vstack([np.ones(architectures), counts])
 
 
 def _checked(
