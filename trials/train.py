@@ -117,7 +117,8 @@ def train(
             (loss,), taken = train_epoch(step, run, data, epoch)
             seconds += taken
             curve.append(Epoch(loss, *evaluate(step.evaluated, data.validation, recipe.precision)))
-            check_finite(curve, recipe)
+            if diverged := divergence(curve, recipe):
+                raise diverged
             after_epoch(curve[-1])
     images = recipe.epochs * step.count * recipe.batch_size
     return Training(step.evaluated, tuple(curve), seconds, images)
@@ -143,18 +144,17 @@ def train_epoch(step: Step, run: Replayed, data: Resident, epoch: int) -> tuple[
     return losses, now(data.device) - data.lock.waited_s - started
 
 
-def check_finite(curve: Sequence[Epoch], recipe: Recipe) -> None:
-    """Whether the last epoch's losses are numbers.
-
-    Raises:
-        Diverged: they are not.
-    """
+def divergence(curve: Sequence[Epoch], recipe: Recipe) -> Diverged | None:
+    """What is wrong with the losses of the last epoch, if they are not finite."""
+    if not curve:
+        return None
     last = curve[-1]
-    if not (math.isfinite(last.train_loss) and math.isfinite(last.validation_loss)):
-        raise Diverged(
-            f"loss {last.train_loss} in training and {last.validation_loss} in validation "
-            f"in epoch {len(curve)} of {recipe.epochs}"
-        )
+    if math.isfinite(last.train_loss) and math.isfinite(last.validation_loss):
+        return None
+    return Diverged(
+        f"loss {last.train_loss} in training and {last.validation_loss} in validation "
+        f"in epoch {len(curve)} of {recipe.epochs}"
+    )
 
 
 def seed_weights(recipe: Recipe, seed: int) -> None:
@@ -205,8 +205,8 @@ def outputs(
         yield logits, labels
 
 
-def prepare(network: nn.Module, device: torch.device, recipe: Recipe) -> None:
-    """Move a network to its device, with the recipe's dropout.
+def prepare(network: nn.Module, device: torch.device, recipe: Recipe) -> nn.Module:
+    """The network itself, moved to its device and with the recipe's dropout.
 
     Raises:
         Unsupported: the device has no arithmetic in the recipe's precision.
@@ -216,3 +216,4 @@ def prepare(network: nn.Module, device: torch.device, recipe: Recipe) -> None:
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = recipe.dropout
+    return network

@@ -8,7 +8,8 @@ import platform
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Collection, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from trials.measure import measure_latency
 from trials.measurement import NOT_FINITE, Measurement, TrainingKey, latency_in_words
 from trials.recipe import Recipe
 from trials.scores import confusion_of, ranking_of
+from trials.side_by_side import MOST, Join, train_side_by_side, worth_joining
 from trials.train import Diverged, Resident, Training, evaluate, seed_weights, train
 
 
@@ -35,6 +37,7 @@ class Subject:
         description: JSON that it can be built from again.
         build: makes it, with weights from PyTorch's global generator.
         input_shape: (channels, height, width).
+        join: one network that computes several of its kind; None where there is none.
     """
 
     key: str
@@ -43,6 +46,7 @@ class Subject:
     input_shape: tuple[int, int, int]
     macs: int
     params: int
+    join: Join | None = None
 
 
 def prepare_process(threads: int) -> None:
@@ -71,10 +75,11 @@ def run_trial(
     weights: Path | None = None,
     latency_at_most_ms: float | None = None,
 ) -> tuple[Measurement, ...]:
-    """Train with each seed until one fails. An error is a failed measurement.
+    """Train with each seed until one fails. An error is a failed measurement, and the last one.
 
     Where the data has its test split, each network is also evaluated on it. With a limit
     the latency of one image is measured before the first training, and no network above is trained.
+    On a GPU several seeds are trained at once, and a failure of one costs the others nothing.
 
     Args:
         fingerprint: of the data.
@@ -85,22 +90,50 @@ def run_trial(
     Raises:
         torch.AcceleratorError: the GPU is of no use to this process any more, which has to end.
     """
-    measurements: list[Measurement] = []
-    latency: dict[str, Any] = {}
+    complete, failed = list[Measurement](), list[Measurement]()
+    first = _started(subject, data, fingerprint, recipe, seeds[0])
     if latency_at_most_ms is not None:
-        first = _started(subject, data, fingerprint, recipe, seeds[0])
-        timed = _attempt(first, data, lambda: _timed(first, subject, data, latency_at_most_ms))
-        if timed.state != "complete":
-            return (timed,)
-        latency = {"latency_ms": timed.latency_ms, "latency_spread_ms": timed.latency_spread_ms}
-    for seed in seeds:
-        started = replace(_started(subject, data, fingerprint, recipe, seed), **latency)
-        kept = None if measurements else weights
-        run = partial(_train_and_measure, started, subject, data, recipe, measure, kept)
-        measurements.append(_attempt(started, data, run))
-        if measurements[-1].state == "failed":
-            break
-    return tuple(measurements)
+        first = _attempt(first, data, partial(_timed, first, subject, data, latency_at_most_ms))
+        if first.state != "complete":
+            return (first,)
+    for seed, trained in _trained_at_once(subject, data, recipe, seeds, measure):
+        if failed and trained is None:
+            continue
+        started = replace(first, seed=seed)
+        kept = weights if seed == seeds[0] else None
+        run = partial(_train_and_measure, started, subject, data, recipe, measure, kept, trained)
+        measurement = _attempt(started, data, run)
+        (failed if measurement.state == "failed" else complete).append(measurement)
+    return (*complete, *failed)
+
+
+def _trained_at_once(
+    subject: Subject, data: Resident, recipe: Recipe, seeds: Sequence[int], measure: Collection[str]
+) -> Iterator[tuple[int, Training | None]]:
+    """Each seed with its training, or None where it has to be trained alone.
+
+    Those that diverged among others are: a GPU may carry not-a-number over, from one to the next.
+    """
+    join = subject.join if worth_joining(data.device, recipe, measure) else None
+    for start in range(0, len(seeds), MOST):
+        some = seeds[start : start + MOST]
+        found: Sequence[Training | Diverged | None] = [None] * len(some)
+        if join is not None and len(some) > 1:
+            try:
+                networks = [_built(subject, recipe, seed) for seed in some]
+                found = train_side_by_side(networks, join, data, recipe, some)
+            except torch.AcceleratorError as error:
+                if not _out_of_memory(error):
+                    raise
+            except Exception as error:  # the seeds alone will tell, or do
+                warnings.warn(f"seeds are trained one by one: {error}", stacklevel=1)
+        for seed, training in zip(some, found, strict=True):
+            yield seed, training if isinstance(training, Training) else None
+
+
+def _built(subject: Subject, recipe: Recipe, seed: int) -> nn.Module:
+    seed_weights(recipe, seed)
+    return subject.build()
 
 
 def _attempt(started: Measurement, data: Resident, run: Callable[[], Measurement]) -> Measurement:
@@ -156,15 +189,18 @@ def _train_and_measure(
     recipe: Recipe,
     measure: Collection[str],
     weights: Path | None,
+    trained: Training | None,
 ) -> Measurement:
     on_gpu = data.device.type == "cuda"
-    seed_weights(recipe, started.seed)
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(data.device)
     with data.lock.training():
-        training = train(subject.build(), data, recipe, started.seed)
+        training = trained
+        if training is None:
+            network = _built(subject, recipe, started.seed)
+            training = train(network, data, recipe, started.seed)
         measurement = _complete(started, training, data.many_labels)
-        if on_gpu:
+        if on_gpu and trained is None:  # or it is that of several
             peak = torch.cuda.max_memory_allocated(data.device)
             measurement = replace(measurement, peak_memory_bytes=peak)
         if data.test is not None:

@@ -210,7 +210,7 @@ class Driver:
         Until then the result is in the outbox, so that no finished training is ever lost.
         """
         spec = self.running[trial]
-        last = measurements[-1]  # those before it are complete
+        last = measurements[-1]  # what has failed comes last
         match last.state:
             case "complete":
                 record, ending = self._result(spec, measurements)

@@ -21,10 +21,10 @@ def result_in_outbox(
     measurements = outbox.get(spec.trial)
     if not measurements:
         return None
-    trainings = spec.trainings(fingerprint)
-    if measurements[-1].state != "complete":  # the seeds after it were not tried
-        trainings = trainings[: len(measurements)]
-    return measurements if [m.training for m in measurements] == trainings else None
+    trainings, found = spec.trainings(fingerprint), [m.training for m in measurements]
+    if measurements[-1].state != "complete":  # it comes last, and others may not have been tried
+        return measurements if set(found) <= set(trainings) else None
+    return measurements if found == trainings else None
 
 
 def result_in_store(

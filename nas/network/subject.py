@@ -5,6 +5,7 @@ from __future__ import annotations
 from nas.architecture.cost import Cost
 from nas.architecture.specification import Architecture
 from nas.network.build import build_network
+from nas.network.side_by_side import side_by_side
 from trials.trial import Subject
 
 
@@ -21,4 +22,5 @@ def subject_of(architecture: Architecture, cost: Cost) -> Subject:
         input_shape=architecture.input_shape,
         macs=cost.macs,
         params=cost.params,
+        join=side_by_side,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -14,7 +15,7 @@ from sqlalchemy.engine import make_url
 from nas.engine.driver import LOSSES, Driver
 from nas.engine.optuna_storage import Ending
 from nas.study.records import read_records
-from tests.nas.driving import SMALL, finish, measured, open_driver, states
+from tests.nas.driving import FAILED, SMALL, finish, measured, open_driver, states
 from trials.store import Store
 
 
@@ -102,6 +103,20 @@ def test_a_result_that_lacks_a_seed_is_not_adopted(sqlite):
     driver.outbox.put(spec.trial, measured(driver, spec)[:1])
     driver.worker_died(spec.trial, "out of luck")
     assert states(sqlite) == {"RUNNING": 1}
+    driver.close()
+
+
+def test_a_failure_of_one_seed_among_several_is_adopted_with_what_was_measured_of_the_others(
+    sqlite,
+):
+    driver = open_driver(sqlite, "study.seeds_per_trial=3")
+    spec = driver.next()
+    first, second, third = measured(driver, spec)
+    driver.outbox.put(spec.trial, (first, third, replace(second, **FAILED)))
+    driver.worker_died(spec.trial, "out of luck")
+    assert states(sqlite) == {"FAIL": 1}
+    stored = Store(sqlite).all()
+    assert sorted(m.state for m in stored) == ["complete", "complete", "failed"]
     driver.close()
 
 
