@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from sqlalchemy.engine import make_url
 
 from nas.api.benchmark import Benchmark, TabularTraining
-from nas.engine.driver import Driver
+from nas.engine.halving_driver import driver_for
 from nas.space import Choice, Parameter
 from nas.space.load import build_space
 from nas.space.yaml_document import Document
@@ -119,7 +119,7 @@ class OurSearch:
         space = build_space(document)
         data = DataSummary("0" * 16, (), (), (), (0, 0))
         url = make_url(f"sqlite:///{folder / 'study.db'}")
-        self.driver = Driver.open(url, "tabular", space, data, folder / "outbox")
+        self.driver = driver_for(space, None).open(url, "tabular", space, data, folder / "outbox")
         self.benchmark, self.workers = benchmark, workers
 
     def ask(self) -> Job | None:
@@ -195,11 +195,18 @@ class Contender:
     workers: int
 
 
-def ours(name: str, **study: object) -> Contender:
-    """A search of this project on two workers, with these keys of the section ``study``."""
+def ours(name: str, sampler: str, halving: bool = False) -> Contender:
+    """A search of this project on two workers.
+
+    Args:
+        halving: by successive halving over the table's schedules.
+    """
 
     def start(benchmark: Benchmark, folder: Path, seed: int) -> Search:
-        return OurSearch(benchmark, folder, WORKERS, {**study, "seed": seed})
+        study: dict[str, object] = {"sampler": sampler, "seed": seed}
+        if halving:
+            study["fidelity"] = {"rungs": list(benchmark.extent.schedules), "reduction": 3}
+        return OurSearch(benchmark, folder, WORKERS, study)
 
     return Contender(name, start, WORKERS)
 
@@ -210,9 +217,10 @@ def nsga2(benchmark: Benchmark, _folder: Path, seed: int) -> Search:
 
 
 WORKERS = 2
-DEFAULT = ours("default (TPE)")
+DEFAULT = ours("default (TPE)", "tpe")
 CONTENDERS = (
     DEFAULT,
-    ours("random, none twice", sampler="random"),
+    ours("default with fidelity", "tpe", halving=True),
+    ours("random, none twice", "random"),
     Contender("NSGA-II, plain loop", nsga2, 1),
 )

@@ -124,9 +124,8 @@ class Benchmark:
     @property
     def missing(self) -> int:
         """Trainings that the table has not yet."""
-        return len(self.networks) * len(self.extent.schedules) * self.extent.seeds - len(
-            self.trainings
-        )
+        each = len(self.extent.schedules) * self.extent.seeds
+        return len(self.networks) * each - len(self.trainings)
 
     @property
     def full(self) -> int:
@@ -170,9 +169,10 @@ class Benchmark:
     def seconds(self, key: str, epochs: int) -> float:
         """What a training takes: the network's median seconds per epoch, times the epochs.
 
-        The median of its trainings, for each has waited for whatever else the machine did.
+        The median of its trainings, for each has waited for whatever else the machine did; zero
+        where all of them have failed.
         """
-        return float(self._seconds_per_epoch[key] * epochs)
+        return self._seconds_per_epoch.get(key, 0.0) * epochs
 
     @cached_property
     def best_front(self) -> tuple[TabularNetwork, ...]:
@@ -200,7 +200,8 @@ class Benchmark:
     def _seconds_per_epoch(self) -> dict[str, float]:
         found: dict[str, list[float]] = {}
         for training in self.trainings.values():
-            found.setdefault(training.key, []).append(training.seconds / training.epochs)
+            if not training.reason:
+                found.setdefault(training.key, []).append(training.seconds / training.epochs)
         return {key: float(np.median(seconds)) for key, seconds in found.items()}
 
     def _key_of(self, choices: Mapping[str, Choice]) -> str:
