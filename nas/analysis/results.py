@@ -123,13 +123,16 @@ class StudyResults:
         return first
 
 
-def read_results(url: URL, name: str) -> StudyResults:
+def read_results(url: URL, name: str, records: Records | None = None) -> StudyResults:
     """Read the results of a study from its database.
+
+    Args:
+        records: of the study, where they have been read.
 
     Raises:
         NoStudy: there is no such study.
     """
-    records = read_records(url, name)
+    records = records or read_records(url, name)
     store = Store(url, create=False)
     try:
         return results_of(records, store.all())

@@ -75,7 +75,7 @@ class Study:
         """Every training with its measurement: what a verdict rests on."""
         from nas.analysis.results import read_results
 
-        return read_results(self.place.url, self.place.name)
+        return read_results(self.place.url, self.place.name, self.records)
 
     def reload(self) -> None:
         """Read the database again: a search may have added to it."""

@@ -7,6 +7,7 @@ always gives the same text, and a field added later, with a default, changes no 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import types
 import typing
@@ -59,7 +60,7 @@ def from_plain(cls: type[T], plain: object, path: str) -> T:
     """
     if not isinstance(plain, dict):
         raise FormatError(f"{path}: expected an object; got {plain!r}")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(typing.cast("Any", cls))
     unknown = [name for name in plain if name not in hints]
     if unknown:
         raise FormatError(f"{path}: unknown field {unknown[0]!r}")
@@ -71,6 +72,12 @@ def from_plain(cls: type[T], plain: object, path: str) -> T:
     if missing:
         raise FormatError(f"{path}: {missing[0]} is missing")
     return cls(**{name: _typed(hints[name], plain[name], f"{path}.{name}") for name in plain})
+
+
+@functools.cache
+def _hints(cls: type[object]) -> dict[str, Any]:
+    """A class's fields with their types, which Python compiles anew at each call."""
+    return typing.get_type_hints(cls)
 
 
 def _typed(hint: Any, value: object, path: str) -> object:  # noqa: ANN401  # a type form

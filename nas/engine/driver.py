@@ -36,6 +36,7 @@ from nas.space.objectives import OBJECTIVES, measured_fields
 from nas.study.design import Design
 from nas.study.records import Records, open_storage, records_of
 from nas.study.trial_record import TrialRecord
+from nas.study.trial_rows import read_trials
 from trials.data import DataSummary
 from trials.measurement import Measurement
 from trials.outbox import Outbox
@@ -119,7 +120,7 @@ class Driver:
             store = Store(url)
             storage = open_storage(url, create=True)
         study = open_study(storage, name, space, data, design)
-        earlier = study.get_trials(deepcopy=False)
+        earlier = read_trials(study)
         driver = cls(
             space,
             data,

@@ -1,8 +1,8 @@
 """The trials of one study in Optuna's database, by their numbers.
 
 An Optuna study can neither add a trial that is RUNNING nor change one that another process began,
-so this goes to the storage, whose names are Optuna's own: they may change with any version of it,
-and are used in this file alone.
+so this goes to the storage and its tables, whose names are Optuna's own: they may change with any
+version of it, and are used in this file and in `nas.study.trial_rows` alone.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.orm import DeclarativeBase, Session
 
+from nas.study.trial_rows import engine_of
 from trials.store import put
 
 
 def add_study_attributes(study: optuna.Study, attributes: Mapping[str, object]) -> None:
     """Add system attributes, which the study does not have yet, in one transaction."""
-    with Session(_engine(study)) as session:
+    with Session(engine_of(study)) as session:
         session.add_all(
             models.StudySystemAttributeModel(
                 study_id=study._study_id, key=key, value_json=json.dumps(value)
@@ -41,14 +42,9 @@ def remove_study_attributes(study: optuna.Study, keys: Collection[str]) -> None:
     """Remove system attributes, which Optuna itself can only overwrite."""
     table = models.StudySystemAttributeModel
     theirs = table.study_id == study._study_id
-    with Session(_engine(study)) as session:
+    with Session(engine_of(study)) as session:
         session.execute(sa.delete(table).where(theirs, table.key.in_(keys)))
         session.commit()
-
-
-def _engine(study: optuna.Study) -> sa.Engine:
-    storage = cast("optuna.storages.RDBStorage", study._storage)
-    return getattr(storage, "_backend", storage).engine  # without the cache in between
 
 
 @dataclass(frozen=True)

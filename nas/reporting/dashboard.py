@@ -8,6 +8,7 @@ from collections.abc import Collection
 import optuna
 import optuna_dashboard
 import plotly.graph_objects as go
+from optuna.trial import TrialState
 from optuna_dashboard._custom_plot_data import SYSTEM_ATTR_PLOT_DATA
 from optuna_dashboard._note import note_ver_key, split_body
 from sqlalchemy.engine import URL
@@ -19,6 +20,7 @@ from nas.space.objectives import OBJECTIVES
 from nas.study.records import Records, opened_study
 from nas.study.selection import choose
 from nas.study.trial_record import TrialRecord
+from nas.study.trial_rows import trial_ids
 
 MOST_NOTES = 100
 """Trials with a note: the front, then the best. The dashboard reads all of them every time."""
@@ -49,7 +51,7 @@ def _publish_trial_notes(study: optuna.Study, records: Records) -> None:
     artifacts only of a store that it was started with.
     """
     there = study._storage.get_study_system_attrs(study._study_id)
-    ids = {trial.number: trial._trial_id for trial in study.get_trials(deepcopy=False)}
+    ids = trial_ids(study, [TrialState.COMPLETE])
     best = sorted(records.complete, key=lambda trial: -trial.values[0])
     noted = list({trial.number: trial for trial in (*records.front, *best)}.values())
     notes: dict[str, object] = {}

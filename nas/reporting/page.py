@@ -76,7 +76,8 @@ def report_study(place: StudyPlace) -> Report:
     Raises:
         NoStudy: its database has none of its name.
     """
-    records, results = read_records(place.url, place.name), read_results(place.url, place.name)
+    records = read_records(place.url, place.name)
+    results = read_results(place.url, place.name, records)
     importances = parameter_importances(place.url, place.name)
     return write_report(records, results, importances, place.folder)
 

@@ -26,6 +26,7 @@ from nas.statistics.pareto import pareto_front
 from nas.study.design import Arm, arms_from_json
 from nas.study.plan import Registration, registrations
 from nas.study.trial_record import MEASURED, NotMeasured, TrialRecord, record_of
+from nas.study.trial_rows import read_trials
 from trials.data import DataSummary
 from trials.store import engine_options
 from trials.timings import Timing, read_timings
@@ -268,7 +269,7 @@ def records_of(study: optuna.Study) -> Records:
 
 
 def _trials(study: optuna.Study, objectives: tuple[str, ...]) -> Iterator[TrialRecord]:
-    for trial in study.get_trials(deepcopy=False):
+    for trial in read_trials(study):
         if "architecture" not in trial.user_attrs:
             continue
         try:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from nas.architecture.description import describe_architecture
 from nas.reporting.figures.spread import Spread, images_spread, seeds_spread
-from nas.reporting.figures.style import ACCENT, INK, MUTED, error_bars, log_ticks, styled
+from nas.reporting.figures.style import ACCENT, INK, MUTED, error_bars, log_ticks, styled, thinned
 from nas.space.objectives import OBJECTIVES
 from nas.statistics.pareto import knee
 
@@ -46,12 +46,13 @@ class FrontPoint:
 
 @dataclass(frozen=True)
 class FrontInfo:
-    """All complete trials, those of the front by increasing cost, and the front's knee.
+    """The complete trials, those of the front by increasing cost, and the front's knee.
 
     Attributes:
         goal: name of the objective that is maximized.
         cost: name of the objective that is minimized; MACs where only the goal counts.
         second_cost: of the other one that is minimized; None where there is none.
+        dominated: those that are drawn, of so many as ``beaten`` says.
     """
 
     goal: str
@@ -60,6 +61,7 @@ class FrontInfo:
     dominated: tuple[FrontPoint, ...]
     front: tuple[FrontPoint, ...]
     knee: int | None
+    beaten: int = 0
 
 
 def front_info(records: Records, results: StudyResults | None = None) -> FrontInfo:
@@ -71,13 +73,15 @@ def front_info(records: Records, results: StudyResults | None = None) -> FrontIn
     costs = records.objectives[1:] or ("macs",)
     on_front = {trial.number for trial in records.front}
     chosen = records.complete[knee(records.points)].number if records.complete else None
+    dominated = [trial for trial in records.complete if trial.number not in on_front]
     return FrontInfo(
         records.objectives[0],
         costs[0],
         costs[1] if len(costs) > 1 else None,
-        tuple(_point(records, trial) for trial in records.complete if trial.number not in on_front),
+        tuple(_point(records, trial) for trial in thinned(dominated)),
         tuple(_with_spread(records, results, trial) for trial in records.front),
         chosen,
+        len(dominated),
     )
 
 
@@ -138,7 +142,7 @@ def plot_front(info: FrontInfo) -> go.Figure:
     )
     _add_confirmed(figure, info.front)
     goal = OBJECTIVES[info.goal]
-    heading = "<br>".join((f"{goal.headline} against cost", *_legend_of_bars(info)))
+    heading = "<br>".join((f"{goal.headline} against cost", *_legend(info)))
     styled(figure, heading, OBJECTIVES[info.cost].title, goal.title)
     figure.update_xaxes(type="log", tickangle=0, **_cost_ticks(info))
     return figure
@@ -172,14 +176,16 @@ def _error_bars(points: Sequence[FrontPoint]) -> dict[str, object] | None:
     return error_bars(spreads) if spreads and len(spreads) == len(points) else None
 
 
-def _legend_of_bars(info: FrontInfo) -> Iterator[str]:
-    """What the bars are, as lines under the title."""
+def _legend(info: FrontInfo) -> Iterator[str]:
+    """What the bars are, and what is left out, as lines under the title."""
     seeds = {point.spread.seeds for point in info.front if point.spread}
     if seeds == {1}:
         yield "<sub>bars: 95% interval by the number of validation images (binomial, Wilson);</sub>"
         yield "<sub>one seed each, others would vary too</sub>"
     elif seeds:
         yield f"<sub>bars: one standard deviation over {_counts(seeds)} seeds</sub>"
+    if (drawn := len(info.dominated)) < info.beaten:
+        yield f"<sub>{drawn:,} of {info.beaten:,} dominated trials, evenly over the search</sub>"
     fresh = {point.confirmed.seeds for point in info.front if point.confirmed}
     if fresh:
         yield f"<sub>diamonds: mean and standard deviation over {_counts(fresh)} fresh seeds</sub>"

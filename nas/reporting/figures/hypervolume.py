@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from nas.reporting.figures.style import ACCENT, styled
 from nas.space.objectives import OBJECTIVES
-from nas.statistics.pareto import hypervolume, reference_point
+from nas.statistics.pareto import GrowingFront, hypervolume, reference_point
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
     from nas.study.records import Records
@@ -45,18 +47,33 @@ def hypervolume_info(records: Records) -> HypervolumeInfo:
         return HypervolumeInfo((0.0,), best, records.objectives[0])
     reference = reference_point(points[:, 1:])
     box = prod(reference[1:])
-    shares = tuple(
-        hypervolume(points[: count + 1], reference) / box for count in range(len(points))
-    )
-    return HypervolumeInfo(reference, shares, records.objectives[0])
+    return HypervolumeInfo(reference, tuple(_shares(points, reference, box)), records.objectives[0])
+
+
+def _shares(
+    points: NDArray[np.float64], reference: tuple[float, ...], box: float
+) -> Iterator[float]:
+    """After each point; most are not on the front of those before them, and change nothing."""
+    front, share = GrowingFront(), 0.0
+    for number, point in enumerate(map(tuple, points.tolist())):
+        front.add(number, point)
+        if number in front.points:
+            share = hypervolume(list(front.points.values()), reference) / box
+        yield share
 
 
 def plot_hypervolume(info: HypervolumeInfo) -> go.Figure:
-    """Draw it as steps."""
+    """Draw it as steps, without the points between them."""
     figure = go.Figure()
+    last = len(info.shares) - 1
+    steps = [
+        place
+        for place, share in enumerate(info.shares)
+        if place in (0, last) or share != info.shares[place - 1]
+    ]
     figure.add_scatter(
-        x=list(range(1, len(info.shares) + 1)),
-        y=list(info.shares),
+        x=[place + 1 for place in steps],
+        y=[info.shares[place] for place in steps],
         mode="lines",
         line={"color": ACCENT, "shape": "hv", "width": 2},
         hovertemplate="after %{x} trials: %{y:.4f}<extra></extra>",

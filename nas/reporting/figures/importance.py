@@ -46,8 +46,13 @@ def plot_importance(info: ImportanceInfo) -> go.Figure:
         hovertemplate="%{y}: %{x:.3f}, %{customdata[0]:.3f} to %{customdata[1]:.3f}<extra></extra>",
     )
     title = f"Importance of each choice for the {OBJECTIVES[info.goal].noun}"
-    about = "<sub>fANOVA; lines: 95% interval over trials drawn again</sub>"
+    about = f"<sub>fANOVA{_of_trials(info)}; lines: 95% interval over trials drawn again</sub>"
     styled(figure, f"{title}<br>{about}", "share of variance", "")
     figure.update_layout(height=max(430, 180 + 22 * len(rows)))
     figure.update_yaxes(automargin=True)
     return figure
+
+
+def _of_trials(info: ImportanceInfo) -> str:
+    used, complete = info.shares[0].trials if info.shares else (0, 0)
+    return f" of {used:,} of {complete:,} trials, drawn at random" if used < complete else ""

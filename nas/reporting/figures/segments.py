@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 
 from nas.architecture.position import block_position
-from nas.reporting.figures.style import SERIES, styled
+from nas.reporting.figures.style import MOST_POINTS, SERIES, styled, thinned
 from nas.space.objectives import OBJECTIVES
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
@@ -80,14 +80,23 @@ def plot_segments(info: SegmentsInfo) -> go.Figure:
         _add_block(figure, info, block, shift)
     styled(
         figure,
-        f"{OBJECTIVES[info.score].headline} against segments<br><sub>points: trials; lines: means "
-        "of each block; costs differ</sub>",
+        f"{OBJECTIVES[info.score].headline} against segments<br><sub>points: {_points(info)}; "
+        "lines: means of each block; costs differ</sub>",
         "segments, from regular to depthwise separable",
         OBJECTIVES[info.score].title,
     )
     numbers = list(range(len(info.choices)))
     figure.update_xaxes(tickvals=numbers, ticktext=list(info.choices), showgrid=False)
     return figure
+
+
+def _points(info: SegmentsInfo) -> str:
+    """What of the trials is drawn: for the means all of them count."""
+    trials: Counter[int] = Counter()
+    for group in info.groups:
+        trials[group.block] += len(group.trials)
+    most = max(trials.values(), default=0)
+    return "trials" if most <= MOST_POINTS else f"{MOST_POINTS:,} of {most:,} trials, evenly"
 
 
 def _add_block(figure: go.Figure, info: SegmentsInfo, block: int, shift: float) -> None:
@@ -101,10 +110,11 @@ def _add_block(figure: go.Figure, info: SegmentsInfo, block: int, shift: float) 
         for place, group in zip(places, groups, strict=True)
         for trial, accuracy in zip(group.trials, group.accuracies, strict=True)
     ]
+    shown = thinned(trials)
     figure.add_scatter(
-        x=[place for place, _, _ in trials],
-        y=[accuracy for _, accuracy, _ in trials],
-        text=[text for _, _, text in trials],
+        x=[place for place, _, _ in shown],
+        y=[accuracy for _, accuracy, _ in shown],
+        text=[text for _, _, text in shown],
         mode="markers",
         marker={"color": color, "size": 6, "opacity": 0.35},
         showlegend=False,

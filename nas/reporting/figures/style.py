@@ -5,9 +5,11 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterable, Sequence
 from math import ceil, floor, log10
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import plotly.graph_objects as go
+
+Item = TypeVar("Item")
 
 ACCENT = "#0072b2"
 MUTED = "#b4bcc6"
@@ -17,6 +19,18 @@ SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f
 
 HEIGHT = 430
 """Of a figure in pixels, unless it sets another."""
+
+
+MOST_POINTS = 2000
+"""Of one kind in a figure: of more, every so many is drawn, and the figure says so."""
+
+
+def thinned(items: Sequence[Item]) -> Sequence[Item]:
+    """At most `MOST_POINTS`, at even distances in their order."""
+    count = len(items)
+    if count <= MOST_POINTS:
+        return items
+    return [items[place * count // MOST_POINTS] for place in range(MOST_POINTS)]
 
 
 class Bounded(Protocol):

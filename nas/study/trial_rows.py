@@ -1,0 +1,111 @@
+"""Trials out of Optuna's tables, in a query for each table, of a whole study or of some trials.
+
+Optuna itself makes an object of every row, and of every parameter's distribution twice: a study of
+thousands of trials took several times as long. The tables' names are Optuna's own: they may change
+with any version of it, and are used in this file and in `nas.engine.optuna_storage` alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import Any, cast
+
+import optuna
+import sqlalchemy as sa
+from optuna.distributions import json_to_distribution
+from optuna.storages._rdb import models
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.orm import Session
+
+_TRIAL = models.TrialModel
+_Rows = dict[int, list[Any]]
+
+
+def engine_of(study: optuna.Study) -> sa.Engine:
+    """The database of a study."""
+    storage = cast("optuna.storages.RDBStorage", study._storage)
+    return getattr(storage, "_backend", storage).engine  # without the cache in between
+
+
+def read_trials(study: optuna.Study, numbers: Collection[int] | None = None) -> list[FrozenTrial]:
+    """The trials of a study as `optuna.Study.get_trials` has them, in the order of their numbers.
+
+    Args:
+        numbers: of those that are wanted; all where it is None.
+    """
+    chosen = _TRIAL.study_id == study._study_id
+    if numbers is not None:
+        chosen &= _TRIAL.number.in_(numbers)
+    with Session(engine_of(study)) as session:
+        query = sa.select(_TRIAL).where(chosen).order_by(_TRIAL.number)
+        trials: Sequence[Any] = session.scalars(query).all()
+        params, values = models.TrialParamModel, models.TrialValueModel
+        of_user, of_system = models.TrialUserAttributeModel, models.TrialSystemAttributeModel
+        steps = models.TrialIntermediateValueModel
+        tables = {
+            "params": _rows(
+                session, chosen, params.param_name, params.param_value, params.distribution_json
+            ),
+            "values": _rows(session, chosen, values.objective, values.value, values.value_type),
+            "user": _rows(session, chosen, of_user.key, of_user.value_json),
+            "system": _rows(session, chosen, of_system.key, of_system.value_json),
+            "steps": _rows(
+                session, chosen, steps.step, steps.intermediate_value, steps.intermediate_value_type
+            ),
+        }
+        return [
+            _frozen(trial, {n: rows[trial.trial_id] for n, rows in tables.items()})
+            for trial in trials
+        ]
+
+
+def _rows(session: Session, chosen: sa.ColumnElement[bool], *columns: Any) -> _Rows:  # noqa: ANN401
+    """Rows of a table by the trial that they are of, in the order in which they were written."""
+    table = columns[0].class_
+    first = sa.inspect(table).primary_key[0]
+    query = sa.select(table.trial_id, *columns).join(_TRIAL, _TRIAL.trial_id == table.trial_id)
+    found: _Rows = defaultdict(list)
+    for trial_id, *cells in session.execute(query.where(chosen).order_by(first)):
+        found[trial_id].append(cells)
+    return found
+
+
+_distribution = functools.lru_cache(maxsize=1024)(json_to_distribution)
+"""A study has as many as parameters; they are never changed."""
+
+
+def _frozen(trial: Any, rows: dict[str, list[Any]]) -> FrozenTrial:  # noqa: ANN401  # Optuna's row
+    params = [(name, value, _distribution(text)) for name, value, text in rows["params"]]
+    as_value = models.TrialValueModel.stored_repr_to_value
+    as_step = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
+    values = [as_value(value, kind) for _, value, kind in sorted(rows["values"], key=_first)]
+    return FrozenTrial(
+        number=trial.number,
+        state=trial.state,
+        value=None,
+        values=values or None,
+        datetime_start=trial.datetime_start,
+        datetime_complete=trial.datetime_complete,
+        params={name: drawn.to_external_repr(value) for name, value, drawn in params},
+        distributions={name: drawn for name, _, drawn in params},
+        user_attrs={key: json.loads(value) for key, value in rows["user"]},
+        system_attrs={key: json.loads(value) for key, value in rows["system"]},
+        intermediate_values={step: as_step(value, kind) for step, value, kind in rows["steps"]},
+        trial_id=trial.trial_id,
+    )
+
+
+def _first(cells: list[Any]) -> Any:  # noqa: ANN401  # of a row
+    return cells[0]
+
+
+def trial_ids(study: optuna.Study, states: Collection[TrialState]) -> dict[int, int]:
+    """The trials in some states: what the database calls each, by its number."""
+    query = sa.select(_TRIAL.number, _TRIAL.trial_id).where(
+        _TRIAL.study_id == study._study_id, _TRIAL.state.in_(states)
+    )
+    with Session(engine_of(study)) as session:
+        return {int(number): int(trial_id) for number, trial_id in session.execute(query)}
