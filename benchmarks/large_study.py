@@ -18,6 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from typing import Annotated, Any
+from wsgiref.util import setup_testing_defaults
 
 import typer
 from rich.console import Console
@@ -122,11 +123,11 @@ def dashboard(_space: SearchSpace, folder: Path) -> None:
     app = wsgi(str(_url(folder)))
     study = optuna.load_study(study_name=NAME, storage=str(_url(folder)))
     for path in ("/api/studies", f"/api/studies/{study._study_id}"):
-        asked = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": "after=0"}
+        asked: dict[str, Any] = {"PATH_INFO": path, "QUERY_STRING": "after=0"}
+        setup_testing_defaults(asked)
         status: list[str] = []
-        answer = app(asked | {"wsgi.input": None}, lambda line, *_, s=status: s.append(line))
-        assert b"".join(answer)
-        assert status == ["200 OK"]
+        answer = b"".join(app(asked, lambda line, *_, s=status: s.append(line)))
+        assert status == ["200 OK"], (status, answer[:200])
 
 
 def _url(folder: Path) -> Any:  # noqa: ANN401  # of SQLAlchemy
