@@ -94,7 +94,9 @@ def resume(space: SearchSpace, folder: Path) -> None:
     data = load(space.file.data.config).summary
     driver = Driver.open(_url(folder), NAME, space, data, folder / "outbox")
     driver.wanted += 1
-    SearchProgress(NAME, driver.objectives, driver.wanted, driver.complete_values(), quiet=True)
+    SearchProgress(
+        NAME, driver.objectives, driver.wanted, driver.trials.complete_values(), quiet=True
+    )
     assert driver.next() is not None
     driver.requeue_running()
     driver.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -104,14 +105,18 @@ class StudyResults:
 
     def of_stage(self, stage: Stage, controls: bool = True) -> StageTrainings:
         """Complete trainings of a stage, those of controls where they are wanted."""
-        found = StageTrainings()
-        for training in self.trainings:
-            if (
-                training.stage == stage
-                and training.is_complete
-                and (controls or not training.control_of)
-            ):
-                found.setdefault(training.arm, {})[training.measurement.seed] = training.measurement
+        return self._by_stage.get((stage, controls), StageTrainings())
+
+    @cached_property
+    def _by_stage(self) -> dict[tuple[Stage, bool], StageTrainings]:
+        """By stage, with controls and without: a figure asks for each point of the front."""
+        found: dict[tuple[Stage, bool], StageTrainings] = defaultdict(StageTrainings)
+        for training in filter(lambda run: run.is_complete, self.trainings):
+            measurement = training.measurement
+            for controls in (True, False):
+                if controls or not training.control_of:
+                    arms = found[training.stage, controls]
+                    arms.setdefault(training.arm, {})[measurement.seed] = measurement
         return found
 
     @cached_property

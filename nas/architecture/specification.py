@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 from nas.architecture.modules import Activation as Activation
@@ -293,7 +294,7 @@ class Architecture:
         widths = (self.stem.channels[-1], *(block.channels[-1] for block in self.blocks))
         return tuple(zip(self.blocks, widths, strict=False))
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Sixteen hexadecimal digits that name the network, however its segments were written.
 

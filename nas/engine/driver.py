@@ -319,10 +319,6 @@ class Driver:
     def _spec_of(self, trial: FrozenTrial) -> TrialSpec:
         return spec_of(trial, self.space.file.training.full_recipe)
 
-    def complete_values(self) -> dict[int, tuple[float, ...]]:
-        """The objectives' values of every complete trial, by number, as the database has them."""
-        return self.trials.complete_values()
-
     def settle(self) -> None:
         """Let the record of each trial say so, once none is handed out any more."""
 

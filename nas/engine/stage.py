@@ -241,7 +241,7 @@ class StageRunner:
             driver.study.study_name,
             driver.objectives,
             driver.wanted,
-            driver.complete_values(),
+            driver.trials.complete_values(),
             self.quiet,
             self.callbacks,
             driver.at_rungs,

@@ -20,7 +20,7 @@ from nas.study.trial_rows import read_trials, trial_ids
 REPEATS = 20
 """Resamples of the trials, each with a forest of its own."""
 
-MOST_TRIALS = 300
+MOST_TRIALS = 200
 """That a forest is made of: with more of them the shares change by less than their intervals."""
 
 _TREES = 64

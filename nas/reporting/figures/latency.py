@@ -45,6 +45,8 @@ class LatencyInfo:
 
 def latency_info(records: Records) -> LatencyInfo | None:
     """What the figure shows; None where nothing was measured."""
+    if not records.timings:
+        return None
     trials = {trial.architecture.key: trial for trial in reversed(records.complete)}
     measured = [timing for timing in records.timings if timing.architecture_key in trials]
     several = len({timing.device for timing in measured}) > 1

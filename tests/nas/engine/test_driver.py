@@ -34,12 +34,12 @@ def test_a_search_ends_with_the_wanted_number_of_different_architectures(url):
 
 def test_the_values_of_complete_trials_are_read_alone(url):
     driver = open_driver(url)
-    assert driver.complete_values() == {}
+    assert driver.trials.complete_values() == {}
     broken = driver.next()
     driver.record(broken.trial, measured(driver, broken, **FAILED))
     finish(driver)
     complete = {trial.number: trial.values for trial in driver.records().complete}
-    assert driver.complete_values() == complete
+    assert driver.trials.complete_values() == complete
     assert len(complete) == 6
     driver.close()
 
