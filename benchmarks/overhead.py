@@ -3,7 +3,8 @@
     python benchmarks/overhead.py [--trials 200 --trials 2000] [--sampler tpe]
 
 Trials do nothing: a worker builds no network and trains none, but takes its spec, writes its
-outbox file and reports. Everything else is as in a search: Ray Tune, Optuna's sampler, SQLite.
+outbox file and reports. Everything else is as in a search: Ray Tune, Optuna's sampler, SQLite. The
+driver's own CPU time is given beside, which other work on the machine changes less.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 import optuna
 import typer
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.engine import make_url
@@ -67,21 +69,24 @@ class Stopwatch:
     """Listens to a driver; notes when each trial ended."""
 
     def __init__(self) -> None:
-        self.ends: list[float] = []
+        self.ends: list[tuple[float, float]] = []
 
     def started(self, spec: TrialSpec) -> None:
         """Does not count."""
 
     def finished(self, record: TrialRecord) -> None:
-        """Note the time."""
-        self.ends.append(time.perf_counter())
+        """Note the time, and the CPU time of this process."""
+        self.ends.append((time.perf_counter(), time.process_time()))
 
     def returned(self, trial: int, reason: str) -> None:
         """Does not happen here."""
 
 
-def measure(trials: int, sampler: str) -> list[float]:
-    """Milliseconds between the ends of trials, once all workers have started."""
+def measure(trials: int, sampler: str) -> NDArray[np.float64]:
+    """Milliseconds and CPU milliseconds between the ends of trials, once all workers started.
+
+    An array (trials - 5, 2).
+    """
     from nas.engine import ray_nodes, ray_tune, ray_worker
 
     document = read_document(SPACE, [f"study.trials={trials}", f"study.sampler={sampler}"])
@@ -104,7 +109,12 @@ def measure(trials: int, sampler: str) -> list[float]:
         ray_tune.run(driver, job, data, ray_nodes.Resources(1, 0))
         assert driver.complete == trials
         driver.close()
-    return list(np.diff(watch.ends[4:]) * 1e3)
+    return np.diff(np.array(watch.ends[4:]), axis=0) * 1e3
+
+
+def _parts(milliseconds: NDArray[np.float64]) -> str:
+    """The mean of each part of a search."""
+    return " ".join(f"{np.mean(part):.0f}" for part in np.array_split(milliseconds, PARTS))
 
 
 def main(
@@ -113,26 +123,27 @@ def main(
     ] = None,
     sampler: Annotated[list[str] | None, typer.Option(help="Sampler; repeatable.")] = None,
 ) -> None:
-    """Print milliseconds per trial, over the whole search and in its parts."""
+    """Print milliseconds for a trial, over the whole search and in its parts."""
     ray_settings.prepare(local=True)
     from nas.engine import ray_nodes
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     table = Table(title="Framework cost per trial, ms")
-    for heading in ("sampler", "trials", "mean", "median"):
+    for heading in ("sampler", "trials", "mean", "median", f"each of {PARTS} parts", "CPU"):
         table.add_column(heading, justify="right")
-    table.add_column(f"mean in each of {PARTS} parts", justify="right")
+    table.add_column(f"CPU, each of {PARTS} parts", justify="right")
     with ray_nodes.cluster():
         for name in sampler or ["tpe", "random"]:
             for count in trials or [200, 2000]:
-                gaps = measure(count, name)
-                parts = [f"{np.mean(part):.1f}" for part in np.array_split(gaps, PARTS)]
+                gaps, used = measure(count, name).T
                 table.add_row(
                     name,
                     str(count),
                     f"{np.mean(gaps):.1f}",
                     f"{np.median(gaps):.1f}",
-                    "  ".join(parts),
+                    _parts(gaps),
+                    f"{np.mean(used):.1f}",
+                    _parts(used),
                 )
     console = Console(width=100)
     console.print(table)

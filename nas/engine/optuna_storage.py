@@ -117,6 +117,19 @@ class StudyTrials:
         states = (TrialState.RUNNING,)
         return self.storage.get_all_trials(self.study_id, deepcopy=False, states=states)
 
+    def count_ended(self) -> int:
+        """How many trials are complete or have failed; none of a study that is not there."""
+        trial, study = models.TrialModel, models.StudyModel
+        query = (
+            sa.select(sa.func.count())
+            .select_from(trial)
+            .join(study, study.study_id == trial.study_id)
+            .where(study.study_name == self.study)
+            .where(trial.state.in_([TrialState.COMPLETE, TrialState.FAIL]))
+        )
+        with self.transaction() as session:
+            return int(session.scalar(query) or 0)
+
     def complete_values(self) -> dict[int, tuple[float, ...]]:
         """The values of every complete trial by its number; nothing else is read."""
         trial, value = models.TrialModel, models.TrialValueModel

@@ -11,6 +11,7 @@ from nas.architecture.matching import MatchError
 from nas.architecture.specification import Architecture
 from nas.engine.driver import Driver
 from nas.engine.environment import describe_environment
+from nas.engine.optuna_storage import StudyTrials
 from nas.engine.stage import StageRunner
 from nas.network.build import build_network
 from nas.space import SearchSpace
@@ -66,10 +67,10 @@ def _design(runner: StageRunner, stage: Stage, arms: tuple[Arm, ...]) -> Design 
 
 def _register_plan(runner: StageRunner, driver: Driver, arms: tuple[Arm, ...]) -> None:
     """Write down what is claimed, before the first trial."""
-    records = read_records(runner.place.url, runner.place.name)
+    confirmation = StudyTrials(driver.trials.storage, confirmation_name(runner.place.name))
     results: dict[Stage, int] = {
-        "screening": records.ended,
-        "confirmation": records.confirmation.ended if records.confirmation else 0,
+        "screening": driver.trials.count_ended(),
+        "confirmation": confirmation.count_ended(),
     }
     plan = Plan.of(runner.space, arms)
     register(driver.study, plan, results)

@@ -70,13 +70,16 @@ class Report:
     figures: dict[str, go.Figure]
 
 
-def report_study(place: StudyPlace) -> Report:
+def report_study(place: StudyPlace, records: Records | None = None) -> Report:
     """Read a study and write its report.
+
+    Args:
+        records: of the study, where they have been read.
 
     Raises:
         NoStudy: its database has none of its name.
     """
-    records = read_records(place.url, place.name)
+    records = records or read_records(place.url, place.name)
     results = read_results(place.url, place.name, records)
     importances = parameter_importances(place.url, place.name)
     return write_report(records, results, importances, place.folder)

@@ -28,7 +28,7 @@ def write_study_files(place: StudyPlace, data: ImageData, say: Callable[[str], N
     try:
         export_trial(records, best, place.folder, folder, say, samples=samples_of(data))
     finally:  # a report shows what the exported network takes its images for
-        report = report_study(place)
+        report = report_study(place, records)
         publish(place.url, records, report.figures)
     score = OBJECTIVES[records.score].in_words(best.score)
     latency = f" and {best.latency_in_words}" if best.latency_ms is not None else ""

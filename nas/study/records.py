@@ -81,11 +81,6 @@ class Records:
         """The objective that networks are judged by, whatever the study maximizes."""
         return score_of_data(self.data.many_labels)
 
-    @property
-    def ended(self) -> int:
-        """Trials that are complete or have failed."""
-        return sum(trial.state in ("complete", "failed") for trial in self.trials)
-
     @cached_property
     def front(self) -> tuple[TrialRecord, ...]:
         """Trials that no other dominates, cheapest first."""

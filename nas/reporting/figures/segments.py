@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 
 from nas.architecture.position import block_position
-from nas.reporting.figures.style import MOST_POINTS, SERIES, styled, thinned
+from nas.reporting.figures.style import SERIES, styled, thinned
 from nas.space.objectives import OBJECTIVES
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
@@ -96,7 +96,8 @@ def _points(info: SegmentsInfo) -> str:
     for group in info.groups:
         trials[group.block] += len(group.trials)
     most = max(trials.values(), default=0)
-    return "trials" if most <= MOST_POINTS else f"{MOST_POINTS:,} of {most:,} trials, evenly"
+    drawn = len(thinned(range(most)))
+    return "trials" if drawn == most else f"{drawn:,} of {most:,} trials, evenly"
 
 
 def _add_block(figure: go.Figure, info: SegmentsInfo, block: int, shift: float) -> None:

@@ -12,6 +12,7 @@ import optuna
 import pytest
 
 from nas.engine.driver import FAILURES, REJECTIONS
+from nas.engine.optuna_storage import StudyTrials
 from nas.engine.trial_spec import trial_seed
 from nas.study.records import NoStudy, read_records
 from nas.study.selection import NoSuchTrial, choose
@@ -40,6 +41,8 @@ def test_the_values_of_complete_trials_are_read_alone(url):
     finish(driver)
     complete = {trial.number: trial.values for trial in driver.records().complete}
     assert driver.trials.complete_values() == complete
+    assert driver.trials.count_ended() == 7
+    assert StudyTrials(driver.trials.storage, "tiny:confirmation").count_ended() == 0
     assert len(complete) == 6
     driver.close()
 

@@ -11,9 +11,21 @@ import pytest
 
 from nas import Block, SpectrumPoint, count_cost
 from nas.architecture.description import describe_architecture, describe_block
-from nas.reporting.figures import front_info, hypervolume_info, plot_front
+from nas.reporting.figures import (
+    front_info,
+    hypervolume_info,
+    importance_info,
+    plot_front,
+    plot_hypervolume,
+    plot_importance,
+    plot_segments,
+    segments_info,
+    style,
+)
 from nas.reporting.front_csv import front_csv
 from nas.reporting.page import render
+from nas.statistics.pareto import hypervolume, reference_point
+from nas.study.importances import Importance
 from nas.study.records import Records
 from tests.nas.records import network, study, trial
 
@@ -168,3 +180,64 @@ def test_figures_are_drawn_without_optuna():
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert re.fullmatch(r"set\(\)\n", run.stdout)
+
+
+# Of thousands of trials.
+
+
+@pytest.fixture
+def large(monkeypatch) -> Records:
+    """Forty trials, of which figures draw eight."""
+    monkeypatch.setattr(style, "MOST_POINTS", 8)
+    return study(*(trial(n, n * 37 % 41 / 41, network(), 100.0 + n * 11 % 23) for n in range(40)))
+
+
+def test_a_figure_of_many_trials_draws_some_says_so_and_keeps_the_front(large):
+    info = front_info(large)
+    beaten = len(large.complete) - len(large.front)
+    assert [point.trial for point in info.front] == [t.number for t in large.front]
+    assert (len(info.dominated), info.beaten) == (8, beaten)
+    numbers = [point.trial for point in info.dominated]
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] < 5
+    assert numbers[-1] > 30  # evenly, to the end of the search
+    title = plot_front(info).layout.title.text
+    assert f"8 of {beaten} dominated trials, evenly over the search" in title
+    assert (
+        "dominated trials" not in plot_front(front_info(study(*large.trials[:6]))).layout.title.text
+    )
+
+
+def test_the_means_of_segments_are_of_all_trials_whatever_is_drawn(large, monkeypatch):
+    figure = plot_segments(segments_info(large))
+    assert "points: 8 of 40 trials, evenly" in figure.layout.title.text
+    points, means = figure.data
+    assert len(points.x) == 8
+    assert list(means.y) == pytest.approx([sum(t.score for t in large.trials) / 40])
+    monkeypatch.setattr(style, "MOST_POINTS", 40)
+    assert "points: trials;" in plot_segments(segments_info(large)).layout.title.text
+
+
+def test_the_hypervolume_is_that_of_all_trials_so_far_and_drawn_where_it_changes(large):
+    points = large.points
+    reference = reference_point(points[:, 1:])
+    info = hypervolume_info(large)
+    expected = [hypervolume(points[: n + 1], reference) / reference[1] for n in range(40)]
+    assert list(info.shares) == pytest.approx(expected)
+    (drawn,) = plot_hypervolume(info).data
+    assert drawn.x[0] == 1
+    assert drawn.x[-1] == 40
+    at = dict(zip(drawn.x, drawn.y, strict=True))
+    now = 0.0
+    for count, share in enumerate(info.shares, 1):
+        now = at.get(count, now)
+        assert now == share
+
+
+def test_importances_say_how_many_trials_they_are_of():
+    def title(*trials: int) -> str:
+        shares = [Importance("segments", 1.0, 0.9, 1.0, trials)]
+        return plot_importance(importance_info(shares)).layout.title.text
+
+    assert "fANOVA of 200 of 10,000 trials, drawn at random; lines" in title(200, 10_000)
+    assert "fANOVA; lines" in title(200, 200)

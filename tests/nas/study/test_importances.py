@@ -9,7 +9,8 @@ from optuna.trial import create_trial
 
 from nas import Architecture, Block, SpectrumPoint, Stem
 from nas.study import importances
-from nas.study.importances import importances_of
+from nas.study.importances import importances_of, parameter_importances
+from tests.nas.driving import finish, open_driver
 
 AXES = {"segments": (3, "C/8", "C"), "activation": ("none", "relu")}
 
@@ -67,3 +68,15 @@ def test_two_names_of_the_same_network_are_one_choice(monkeypatch):
     found = planted(worth)
     assert found == planted(worth, renamed={"C/8": 3})
     assert found["block0.segments"].share < 0.7  # as two choices they would explain all of it
+
+
+def test_of_many_trials_some_are_drawn_the_same_each_time(sqlite, monkeypatch):
+    driver = open_driver(sqlite, "study.trials=12")
+    finish(driver)
+    driver.close()
+    every = parameter_importances(sqlite, "tiny")
+    assert {found.trials for found in every} == {(12, 12)}
+    monkeypatch.setattr(importances, "MOST_TRIALS", 8)
+    some = parameter_importances(sqlite, "tiny")
+    assert {found.trials for found in some} == {(8, 12)}
+    assert some == parameter_importances(sqlite, "tiny")
