@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+from torch import Tensor, nn
 
 from trials.recipe import Precision
 
 
 class Unsupported(ValueError):
-    """A processor without arithmetic in the precision that was asked for.
+    """Arithmetic in the precision that was asked for is not to be had, or wrong.
 
     Attributes:
         hint: what to do about it.
@@ -38,10 +39,45 @@ def autocast(precision: Precision | None, device: torch.device) -> AbstractConte
     Args:
         precision: None is bfloat16 on GPUs that have it, and float32 elsewhere.
     """
-    unset = precision is None and device.type == "cuda" and _has_bfloat16(device)
-    if precision == "bfloat16" or unset:
+    if in_bfloat16(precision, device):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
+
+
+def in_bfloat16(precision: Precision | None, device: torch.device) -> bool:
+    """Whether that is what a precision is on a device."""
+    if precision is None:
+        return device.type == "cuda" and _has_bfloat16(device)
+    return precision == "bfloat16"
+
+
+@torch.no_grad()
+def check_convolutions(network: nn.Module, images: Tensor) -> None:
+    """Refuse what PyTorch computes wrong in bfloat16 on a CPU.
+
+    Where one column is left by a stride, outputs or the weights' gradients are memory that nothing
+    was written to (PyTorch 2.13, oneDNN, in `channels_last`). Other shapes are right.
+
+    Args:
+        images: (N, C, H, W), of the size that the network will be given.
+
+    Raises:
+        Unsupported: there is such a convolution.
+    """
+    found: list[str] = []
+
+    def look(convolution: nn.Conv2d, _: object, output: Tensor) -> None:
+        if output.shape[3] == 1:
+            found.append(str(convolution))
+
+    strided = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.stride[1] > 1]
+    hooks = [module.register_forward_hook(look) for module in strided]
+    if strided:
+        network.eval()(images)
+    for hook in hooks:
+        hook.remove()
+    if found:
+        raise Unsupported(f"the stride of {found[0]} leaves one column, wrong in bfloat16 on a CPU")
 
 
 def _has_bfloat16(device: torch.device) -> bool:

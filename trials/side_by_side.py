@@ -59,8 +59,8 @@ def train_side_by_side(
         Unsupported: the device has no arithmetic in the recipe's precision.
     """
     for network in networks:
-        prepare(network, data.device, recipe)
-    step = Step(prepare(join(networks), data.device, recipe), data.train, recipe, seeds)
+        prepare(network, data, recipe)
+    step = Step(prepare(join(networks), data, recipe), data.train, recipe, seeds)
     run = Replayed(step)
     curves: list[list[Epoch]] = [[] for _ in seeds]
     seconds = 0.0

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trials.average import Average
+from trials.bfloat16_copies import Bfloat16Copies
 from trials.data.resident import ResidentSplit
 from trials.fused_sgd import FusedSGD
-from trials.precision import autocast
+from trials.precision import autocast, in_bfloat16
 from trials.recipe import Recipe
 
 
@@ -39,6 +40,8 @@ class Step:
         self, network: nn.Module, split: ResidentSplit, recipe: Recipe, seeds: Sequence[int]
     ) -> None:
         self.network, self.split, self.recipe = network, split, recipe
+        bfloat16 = in_bfloat16(recipe.precision, split.device)
+        self.copies = Bfloat16Copies(network) if bfloat16 else None
         self.rate = torch.zeros((), device=split.device)
         self.optimizer = _optimizer(network, recipe, self.rate)
         self.average = Average(network, recipe.polyak) if recipe.polyak else None
@@ -73,16 +76,24 @@ class Step:
         """One step; the device is not waited for."""
         images, labels = self._batch()
         with autocast(self.recipe.precision, images.device):
-            logits = self.network(images)
+            logits = (self.copies or self.network)(images)
         losses = self._losses(logits.float(), labels)
         losses.sum().backward()  # type: ignore[no-untyped-call]
+        self._update()
+        self.losses += losses.detach()
+        self.position += 1
+
+    def _update(self) -> None:
+        """Move the weights along their gradients, which are forgotten."""
+        if self.copies:
+            self.copies.hand_over_gradients()
         self.rate.copy_(self.rates.index_select(0, self.position)[0])
         self.optimizer.step()
         self.optimizer.zero_grad()
+        if self.copies:
+            self.copies.refresh()
         if self.average:
             self.average.update()
-        self.losses += losses.detach()
-        self.position += 1
 
     def begin_again(self, augmentations: Sequence[Tensor]) -> None:
         """Forget a step that was broken off before it computed anything.

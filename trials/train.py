@@ -16,7 +16,7 @@ from trials.data.resident import ResidentSplit, needs_streaming
 from trials.device_lock import DeviceLock
 from trials.graph import Replayed
 from trials.measure import now
-from trials.precision import autocast, check_precision
+from trials.precision import autocast, check_convolutions, check_precision
 from trials.recipe import Precision, Recipe
 from trials.step import Step, loss_of
 
@@ -108,7 +108,7 @@ def train(
         Diverged: the loss of an epoch is not finite.
         Unsupported: the device has no arithmetic in the recipe's precision.
     """
-    prepare(network, data.device, recipe)
+    prepare(network, data, recipe)
     step = Step(network, data.train, recipe, (seed,))
     run = Replayed(step)
     curve, seconds = list[Epoch](), 0.0
@@ -205,15 +205,18 @@ def outputs(
         yield logits, labels
 
 
-def prepare(network: nn.Module, device: torch.device, recipe: Recipe) -> nn.Module:
-    """The network itself, moved to its device and with the recipe's dropout.
+def prepare(network: nn.Module, data: Resident, recipe: Recipe) -> nn.Module:
+    """The network itself, on the data's device and with the recipe's dropout.
 
     Raises:
         Unsupported: the device has no arithmetic in the recipe's precision.
     """
-    check_precision(recipe.precision, device)
-    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    check_precision(recipe.precision, data.device)
+    network.to(device=data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = recipe.dropout
+    if data.device.type == "cpu" and recipe.precision == "bfloat16":
+        image, _ = data.train.batch(torch.zeros(1, dtype=torch.int64))
+        check_convolutions(network, image)
     return network

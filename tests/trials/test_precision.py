@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from tests.trials.training import CPU, QUICK, needs_gpu, network
+from trials.data import DataConfig, load
 from trials.precision import Unsupported, check_precision
 from trials.train import Resident, train
 from trials.trial import Subject, run_trial
@@ -68,6 +69,23 @@ def test_a_processor_without_bfloat16_refuses_it_before_it_trains(resident):
     subject = Subject("k" * 16, "{}", network, (3, 8, 8), macs=100, params=10)
     (failed,) = run_trial(subject, resident, "f" * 16, BFLOAT16, (1,))
     assert failed.reason.startswith("Unsupported: the cpu of this machine has no bfloat16")
+
+
+@pytest.mark.usefixtures("able")
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_a_stride_that_leaves_one_column_is_refused_in_bfloat16(width):
+    """PyTorch 2.13 returns memory there that nothing was written to: not-a-number, 1e34, or 0."""
+    narrow = load(DataConfig("synthetic", limit=60, shape=(3, 9, width), classes=3))
+    net = nn.Sequential(
+        *(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1)),
+        *(nn.Flatten(), nn.Linear(8, 3)),
+    )
+    train(net, Resident(narrow, CPU), QUICK, 0)
+    if width == 3:  # two columns
+        train(net, Resident(narrow, CPU), BFLOAT16, 0)
+        return
+    with pytest.raises(Unsupported, match=r"the stride of Conv2d\(3, 8, .* leaves one column"):
+        train(net, Resident(narrow, CPU), BFLOAT16, 0)
 
 
 @needs_gpu

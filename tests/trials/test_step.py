@@ -25,6 +25,7 @@ RECIPES = {
     "sgd": replace(QUICK, crop=1, flip=True),
     "nesterov": replace(QUICK, nesterov=True, weight_decay=5e-4, label_smoothing=0.1),
     "rmsprop": replace(QUICK, optimizer="rmsprop", learning_rate=0.002, weight_decay=1e-5),
+    "bfloat16": replace(QUICK, precision="bfloat16", weight_decay=5e-4),
     "without momentum": replace(QUICK, momentum=0.0, epochs=1),
 }
 
@@ -55,7 +56,10 @@ def plain_training(net: nn.Module, resident: Resident, r, seed: int) -> nn.Modul
             x, labels = resident.train.batch(chosen, r.crop, r.flip, augmentation)
             for group in optimizer.param_groups:
                 group["lr"] = r.learning_rate_at(step, total, images)
-            F.cross_entropy(net(x), labels, label_smoothing=r.label_smoothing).backward()
+            with torch.autocast("cpu", torch.bfloat16, enabled=r.precision == "bfloat16"):
+                logits = net(x)
+            loss = F.cross_entropy(logits.float(), labels, label_smoothing=r.label_smoothing)
+            loss.backward()
             optimizer.step()
             optimizer.zero_grad()
             step += 1
@@ -69,7 +73,8 @@ def assert_equal(found: nn.Module, expected: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_training_is_the_plain_loop_bit_for_bit(resident, name):
+def test_a_training_is_the_plain_loop_bit_for_bit(resident, name, monkeypatch):
+    monkeypatch.setattr("trials.precision._has_bfloat16", lambda _: True)  # or PyTorch emulates it
     trained = train(network(), resident, RECIPES[name], 5).network
     assert_equal(trained, plain_training(network(), resident, RECIPES[name], 5))
 
