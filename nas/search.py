@@ -18,12 +18,14 @@ from nas.api.run_search import run_search
 from nas.cli import NoCacheOption, RayOption, SetOption, StorageOption, cli_errors, command
 from nas.engine.outcome import INTERRUPTED, SearchFailed
 from nas.engine.ray_failures import RayFailed
+from nas.engine.time_budget import TimeBudget
 from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.load import build_space, read_document
 from nas.study.location import shown_url, storage_url
 
 STUDY = "Name of the study; default: the file's."
+BUDGET = "Wall time, results and report included, such as 90s, 10m or 2h."
 OUTPUT = "Folder of the results; default: runs/STUDY."
 GPUS = "GPUs per trial; may be a fraction."
 SAMPLERS = "Sampler: tpe, nsga2, nsga3, gp, random or grid."
@@ -36,6 +38,7 @@ app = command()
 def search(
     space: Annotated[Path, typer.Option(help="Search-space file (YAML).")],
     trials: Annotated[int | None, typer.Option(help="Number of complete trials.")] = None,
+    budget: Annotated[str | None, typer.Option(help=BUDGET)] = None,
     storage: StorageOption = None,
     study: Annotated[str | None, typer.Option(help=STUDY)] = None,
     output: Annotated[Path | None, typer.Option(help=OUTPUT)] = None,
@@ -61,10 +64,11 @@ def search(
         "--sampler": (("study", "sampler"), sampler),
         "--controls": (("design", "controls"), controls or None),
     }
-    assignments = [*(overrides or ()), *(["data.memory=null"] if no_cache else [])]
     with cli_errors(), _resumable(storage) as this_command:
         run_search(
-            _space(space, assignments, options),
+            budget=TimeBudget.of(budget, trials, "--budget"),  # begins before the data is read
+            space=_space(space, overrides, no_cache, options),
+            trials=trials,
             output=output,
             storage=storage,
             ray_address=ray_address,
@@ -74,11 +78,15 @@ def search(
 
 
 def _space(
-    file: Path, overrides: Sequence[str], options: Mapping[str, tuple[tuple[str, ...], object]]
+    file: Path,
+    overrides: Sequence[str] | None,
+    no_cache: bool,
+    options: Mapping[str, tuple[tuple[str, ...], object]],
 ) -> SearchSpace:
     """The space of a file with the options that were given."""
+    assignments = [*(overrides or ()), *(["data.memory=null"] if no_cache else [])]
     given = {option: value for option, value in options.items() if value[1] is not None}
-    document = read_document(file, overrides, given)
+    document = read_document(file, assignments, given)
     design = document.value.get("design") if isinstance(document.value, dict) else None
     if "--controls" in given and design == {"controls": True}:
         hint = "add design: {seeds: 5} to it"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from nas.engine.lock import StudyLocked
 from nas.engine.search import search_study
 from nas.engine.stage import StageRunner
+from nas.engine.time_budget import TimeBudget
 from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.load import build_space, read_document
@@ -41,6 +42,7 @@ def run_search(
     space: SpaceLike,
     *,
     trials: int | None = None,
+    budget: str | float | TimeBudget | None = None,
     output: str | Path | None = None,
     storage: str | None = None,
     data: PythonData | None = None,
@@ -55,8 +57,8 @@ def run_search(
     Args:
         space: that is searched.
         trials: complete trials wanted, in place of the space's.
-        output: folder of the results in place of ``runs/NAME``.
-        storage: URL of a database in place of SQLite in that folder.
+        budget: wall time, report included: ``"10m"``, or seconds; alone, as many trials as fit.
+        output, storage: folder in place of ``runs/NAME``; URL of a database in place of SQLite.
         data: in place of the space's source, which need not be there; kept in the folder.
         sampler: any of Optuna's in place of the one that the space names.
         callbacks: called with every trial that ends here; what one raises ends the search.
@@ -66,15 +68,14 @@ def run_search(
 
     Raises:
         InputError: everything that is wrong with the space or its data, each with its place.
-        SpaceChanged: the study was begun with another space.
-        StudyLocked: another process runs it.
-        SearchFailed: ten trials in a row have failed, or none is complete; RayFailed: Ray has.
+        SpaceChanged, StudyLocked: it was begun with another space; another process runs it.
+        SearchFailed, RayFailed: ten trials in a row have failed, or none is complete; Ray has.
     """
-    document = _document(space, trials, data)
+    document, time = _document(space, trials, data), TimeBudget.of(budget, trials, "budget")
     with _keeping(document, data, output):
         found = _built(space, document)
         place = _place(found.file.name, output, storage)
-        runner = StageRunner(found, place, ray_address, quiet, sampler, callbacks)
+        runner = StageRunner(found, place, ray_address, quiet, sampler, callbacks, time)
         search_study(runner, command, _show_arms, _write_results)
     return _study(place)
 
@@ -92,8 +93,9 @@ def _document(
 ) -> Document:
     """What a space was written as, with what is given in place of its own values."""
     if isinstance(space, SearchSpace):
-        unchanged = trials is None and data is None
-        document = space.document if unchanged else copy.deepcopy(space.document)
+        if trials in (None, space.file.study.trials) and data is None:
+            return space.document
+        document = copy.deepcopy(space.document)
     elif isinstance(space, Mapping):
         document = document_of(space, "search space")
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from math import isinf
 from pathlib import Path
 
 import optuna
@@ -22,7 +23,9 @@ from nas.engine.new_trials import NewTrials
 from nas.engine.optuna_storage import Ending, StudyTrials
 from nas.engine.proposal import Proposer
 from nas.engine.proposers import proposer_of
+from nas.engine.setbacks import Setbacks
 from nas.engine.study_setup import open_study
+from nas.engine.time_budget import TimeBudget
 from nas.engine.trial_result import (
     complete_ending,
     complete_record,
@@ -32,7 +35,7 @@ from nas.engine.trial_result import (
 )
 from nas.engine.trial_spec import TrialSpec, names_architecture, spec_of, unique_key_of
 from nas.space import SearchSpace
-from nas.space.objectives import OBJECTIVES, measured_fields
+from nas.space.objectives import measured_fields
 from nas.study.design import Design
 from nas.study.records import Records, open_storage, records_of
 from nas.study.trial_record import TrialRecord
@@ -41,12 +44,6 @@ from trials.data import DataSummary
 from trials.measurement import Measurement
 from trials.outbox import Outbox
 from trials.store import Store, add_measurements, use_write_ahead_log
-
-FAILURES = 10
-"""Failed trials in a row after which there is something wrong with more than the architectures."""
-
-REJECTIONS = 100
-"""Trials in a row over a limit that has to be measured, after which none may be below it."""
 
 LOSSES = 3
 """Workers that may die over one trial."""
@@ -84,14 +81,14 @@ class Driver:
         self.listener: Listener = Silent()
         self.new = NewTrials(space, proposer, trials, earlier)
         self.objectives = space.file.objective_names
-        self.wanted = space.file.study.trials if design is None else len(design)
+        self.wanted: float = space.file.study.trials if design is None else len(design)
         self.planned = None if design is None else design.unique_keys()
         complete = [trial for trial in earlier if trial.state == TrialState.COMPLETE]
         self.complete = sum(self._is_planned(unique_key_of(trial)) for trial in complete)
+        self.budget = TimeBudget()
         self.running: dict[int, TrialSpec] = {}
         self.queue: deque[TrialSpec] = deque()
-        self.failures_in_row: list[str] = []
-        self.rejections_in_row: list[str] = []
+        self.setbacks = Setbacks()
 
     @classmethod
     def open(
@@ -144,6 +141,7 @@ class Driver:
             self.listener.started(spec)
             result = self._known_result(spec)
             if result is None:
+                self.budget.start(spec.trial, spec.epochs)
                 return spec
             self.record(spec.trial, result)
         return None
@@ -160,9 +158,7 @@ class Driver:
 
     def _known_result(self, spec: TrialSpec) -> tuple[Measurement, ...] | None:
         """What the same trainings gave; what depends on the machine is measured in every study."""
-        of_machine = any(OBJECTIVES[name].of_machine for name in self.objectives)
-        limited = self.space.file.latency_ms is not None and self.design is None
-        if of_machine or limited:
+        if self.space.file.times_trials(searched=self.design is None):
             return None
         measure = measured_fields(self.objectives)
         return result_in_store(self.store, spec, self.data.fingerprint, measure)
@@ -181,29 +177,29 @@ class Driver:
 
     @property
     def finished(self) -> bool:
-        """Whether no trial will be handed out any more."""
-        used_up = self.exhausted and not self.queue and not self.running
-        return self.complete >= self.wanted or used_up or self.given_up
+        """Whether no trial will be handed out any more: there is none left, or no time."""
+        return self.done or not self._has_time
 
     @property
-    def given_up(self) -> bool:
-        """Whether too much has gone wrong to go on."""
-        return self.too_many_failures or self.too_many_rejections
+    def done(self) -> bool:
+        """Whether no trial is left to be handed out, however much time there is."""
+        used_up = self.exhausted and not self.queue and not self.running
+        return self.complete >= self.wanted or used_up or self.setbacks.too_many
+
+    @property
+    def _has_time(self) -> bool:
+        return self.budget.fits(self.epochs_of_trial)
+
+    @property
+    def epochs_of_trial(self) -> float:
+        """Of all trainings of a trial together, on average."""
+        seeds = 1 if self.design is not None else self.space.file.study.seeds_per_trial
+        return self.space.file.training.full_recipe.epochs * seeds
 
     @property
     def exhausted(self) -> bool:
         """Whether nothing is left to propose."""
         return self.new.exhausted
-
-    @property
-    def too_many_failures(self) -> bool:
-        """Whether so many trials have failed in a row that the others would, too."""
-        return len(self.failures_in_row) >= FAILURES
-
-    @property
-    def too_many_rejections(self) -> bool:
-        """Whether so many trials in a row were over the limit that there may be none below it."""
-        return len(self.rejections_in_row) >= REJECTIONS
 
     def record(self, trial: int, measurements: Sequence[Measurement]) -> None:
         """Record the result of a trial: of measurements and trial all is written, or nothing.
@@ -211,6 +207,7 @@ class Driver:
         Until then the result is in the outbox, so that no finished training is ever lost.
         """
         spec = self.running[trial]
+        self.budget.end(trial)
         last = measurements[-1]  # what has failed comes last
         match last.state:
             case "complete":
@@ -237,12 +234,11 @@ class Driver:
         match ending.state:
             case TrialState.COMPLETE:
                 self.complete += self._is_planned(spec.unique_key)
-                self.failures_in_row.clear()
-                self.rejections_in_row.clear()
+                self.setbacks.clear()
             case TrialState.FAIL:
-                self.failures_in_row.append(str(ending.attributes["reason"]))
+                self.setbacks.failures.append(str(ending.attributes["reason"]))
             case TrialState.PRUNED:
-                self.rejections_in_row.append(str(ending.attributes["reason"]))
+                self.setbacks.rejections.append(str(ending.attributes["reason"]))
         self._tell(spec, ending)
 
     def _result(
@@ -268,9 +264,7 @@ class Driver:
         unfinished = [
             self._spec_of(trial)
             for trial in earlier
-            if trial.state in (TrialState.RUNNING, TrialState.WAITING)
-            and names_architecture(trial)
-            and not self._is_between_rungs(trial)
+            if trial.state in (TrialState.RUNNING, TrialState.WAITING) and names_architecture(trial)
         ]
         self.outbox.keep_only({spec.trial for spec in unfinished})
         for spec in unfinished:
@@ -278,13 +272,10 @@ class Driver:
                 self.outbox.discard(spec.trial)
                 self.queue.append(spec)
 
-    def _is_between_rungs(self, trial: FrozenTrial) -> bool:
-        """Whether a trial that has not ended is not to be trained as it is."""
-        return False
-
     def worker_died(self, trial: int, reason: str) -> None:
         """The worker of a trial died: run it again, unless it has killed several."""
         spec = self.running[trial]
+        self.budget.end(trial)
         if self._adopt_result(spec):
             return
         losses = int(self.trials.get(trial).user_attrs.get("losses", 0)) + 1
@@ -335,7 +326,8 @@ class Driver:
     @property
     def so_far(self) -> str:
         """How far the study is."""
-        return f"{self.complete} of {self.wanted} trials are complete"
+        of = "" if isinf(self.wanted) else f" of {self.wanted}"
+        return f"{self.complete}{of} trials are complete"
 
     def records(self) -> Records:
         """The study as the database has it."""

@@ -82,19 +82,22 @@ class Halving:
         """The highest rung at which a trial has a result; -1 where it has none."""
         return max((rung for rung, of in enumerate(self.results) if trial in of), default=-1)
 
-    def next_promotion(self, closing: bool = False) -> Promotion | None:
+    def next_promotion(self, closing: bool = False, highest: int | None = None) -> Promotion | None:
         """The trial to promote now, or nothing: it is time for a new trial, or to wait.
 
         Args:
             closing: no trial will begin any more. Then a rung that is too small for its share to be
                 a whole trial promotes its best one, once nothing runs: a search ends with a result.
+            highest: rung to promote to, where time is short; the last unless given.
         """
-        for rung in reversed(range(self.top)):
+        most = self.top if highest is None else highest
+        for rung in reversed(range(most)):
             for trial in self._best(rung):
                 if trial not in self.entered[rung + 1]:
                     return Promotion(trial, rung + 1)
         if closing and not self.running:
-            return self._only_hope()
+            hope = self._only_hope()
+            return hope if hope is not None and hope.rung <= most else None
         return None
 
     def _only_hope(self) -> Promotion | None:

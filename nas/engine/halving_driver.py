@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import isinf
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -22,6 +23,7 @@ from nas.engine.rung_values import RungValues
 from nas.engine.trial_result import complete_record
 from nas.engine.trial_spec import TrialSpec, names_architecture
 from nas.space import SearchSpace
+from nas.space.quantities import epochs_in_words
 from nas.study.design import Design
 from nas.study.trial_record import RUNGS, RungResult, TrialRecord, is_pruned
 from trials.measurement import Measurement
@@ -46,10 +48,10 @@ class HalvingDriver(Driver):
         known = [trial for trial in earlier if names_architecture(trial)]
         for trial in known:
             self._recall(trial)
-        super().recover(earlier)
+        super().recover([trial for trial in earlier if trial.number not in self.waiting])
         for spec in self.queue:
             self.halving.start(spec.trial, spec.rung)
-        self._reopen([trial.number for trial in known if is_pruned(trial)])
+        self.pruned = [trial.number for trial in known if is_pruned(trial)]
         if self.results:
             self.new.proposer.relearn(self.told.trials())
 
@@ -65,11 +67,12 @@ class HalvingDriver(Driver):
         if trial.state == TrialState.PRUNED and not is_pruned(trial):
             self.told.too_slow.add(trial.number)
 
-    def _reopen(self, pruned: Sequence[int]) -> None:
-        """Trials that were not promoted wait again, where there are to be more."""
-        if pruned and not self.finished:
-            self.trials.reopen(pruned)
-            self.waiting.update(pruned)
+    def _reopen(self) -> None:
+        """Trials that were not promoted wait again: there are to be more."""
+        if self.pruned:
+            self.trials.reopen(self.pruned)
+            self.waiting.update(self.pruned)
+            self.pruned = []
             name, storage = self.study.study_name, self.trials.storage
             self.study = optuna.load_study(study_name=name, storage=storage)
 
@@ -78,17 +81,29 @@ class HalvingDriver(Driver):
         self.trials.prune(sorted(self.waiting))
 
     def _take(self) -> TrialSpec | None:
-        if self.given_up:
+        if self.finished:
             return None
-        if self.queue:
-            return self.queue.popleft()
-        promotion = self.halving.next_promotion(closing=not self._wants_new)
+        self._reopen()
+        highest = self._highest_in_time()
+        promotion = self.halving.next_promotion(not self._wants_new, highest)
+        queued = [spec for spec in self.queue if spec.rung <= highest]
+        waiting = max(queued, key=lambda spec: spec.rung, default=None)
+        # A new trial that was prepared for the next worker comes after what can be promoted.
+        if waiting is not None and (promotion is None or waiting.rung >= promotion.rung):
+            self.queue.remove(waiting)
+            return waiting
         if promotion is None and self._wants_new:
-            spec = self._create(TrialState.RUNNING)
-            if spec is not None:
-                return spec
-            promotion = self.halving.next_promotion(closing=True)  # the space is used up
+            new = self._create(TrialState.RUNNING)
+            if new is not None:
+                return new
+            promotion = self.halving.next_promotion(True, highest)  # the space is used up
         return None if promotion is None else self._promote(promotion)
+
+    def _highest_in_time(self) -> int:
+        """The highest rung at which a training would end in time; -1 where none would."""
+        fits = self.budget.fits
+        rungs = enumerate(self.halving.rungs)
+        return max((rung for rung, e in rungs if fits(e * self._seeds)), default=-1)
 
     def _create(self, state: TrialState) -> TrialSpec | None:
         spec = super()._create(state)
@@ -117,7 +132,7 @@ class HalvingDriver(Driver):
 
     @property
     def _wants_more(self) -> bool:
-        return self._wants_new and not self.given_up
+        return self._wants_new and not self.setbacks.too_many
 
     @property
     def _wants_new(self) -> bool:
@@ -126,8 +141,26 @@ class HalvingDriver(Driver):
         return not self.exhausted and self.tried + begun < self.wanted
 
     @property
-    def finished(self) -> bool:
-        if self.given_up:
+    def _has_time(self) -> bool:
+        highest = self._highest_in_time()
+        if highest < 0:
+            return False
+        if self.running or self._wants_new or any(spec.rung <= highest for spec in self.queue):
+            return True
+        return self.halving.next_promotion(True, highest) is not None
+
+    @property
+    def epochs_of_trial(self) -> float:
+        share = 1 / self.halving.reduction
+        return self._seeds * sum(e * share**rung for rung, e in enumerate(self.halving.rungs))
+
+    @property
+    def _seeds(self) -> int:
+        return self.space.file.study.seeds_per_trial
+
+    @property
+    def done(self) -> bool:
+        if self.setbacks.too_many:
             return True
         more = self.queue or self.running or self._wants_new
         return not more and self.halving.next_promotion(closing=True) is None
@@ -144,8 +177,9 @@ class HalvingDriver(Driver):
     def so_far(self) -> str:
         rungs = zip(self.at_rungs[1:], self.halving.rungs[1:], strict=True)
         higher = ", ".join(f"{count} for {epochs}" for count, epochs in rungs)
-        first = f"trained for {self.halving.rungs[0]} epochs"
-        return f"{self.tried} of {self.wanted} trials are {first}, {higher}"
+        first = f"trained for {epochs_in_words(self.halving.rungs[0])}"
+        of = "" if isinf(self.wanted) else f" of {self.wanted}"
+        return f"{self.tried}{of} trials are {first}, {higher}"
 
     def _result(
         self, spec: TrialSpec, measurements: Sequence[Measurement]
@@ -173,8 +207,7 @@ class HalvingDriver(Driver):
             return
         if ending.state == TrialState.WAITING:
             self.waiting.add(trial)
-        self.failures_in_row.clear()
-        self.rejections_in_row.clear()
+        self.setbacks.clear()
         before, values = self.told.rung, self.results[trial][-1].values
         self.halving.record(trial, spec.rung, values)
         learned = self.told.rung

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from math import inf
+from math import inf, isinf
 from types import TracebackType
 
 from rich.console import Console
@@ -21,6 +21,7 @@ from rich.table import Column
 
 from nas.engine.trial_spec import TrialSpec
 from nas.space.objectives import OBJECTIVES
+from nas.space.quantities import epochs_in_words
 from nas.statistics.pareto import GrowingFront
 from nas.study.trial_record import TrialRecord
 
@@ -42,7 +43,7 @@ class SearchProgress:
         self,
         name: str,
         objectives: tuple[str, ...],
-        wanted: int,
+        wanted: float,
         complete: Mapping[int, tuple[float, ...]],
         quiet: bool = False,
         callbacks: tuple[Callable[[TrialRecord], object], ...] = (),
@@ -65,7 +66,9 @@ class SearchProgress:
             speed_estimate_period=3600,
             disable=quiet or not self.has_bar,
         )
-        self.task = self.bar.add_task(name, total=wanted, completed=self.done, running="", best="")
+        self.task = self.bar.add_task(
+            name, total=None if isinf(wanted) else wanted, completed=self.done, running="", best=""
+        )
         self._refresh()
 
     def __enter__(self) -> SearchProgress:
@@ -94,11 +97,11 @@ class SearchProgress:
             self.rungs[len(record.rungs) - 1] += 1
         self._refresh()
         if record.state == "failed":
-            self._say(f"trial {record.number} failed: {record.reason}")
+            self.say(f"trial {record.number} failed: {record.reason}")
         elif record.state == "rejected":
-            self._say(f"trial {record.number} is not trained: {record.reason}")
+            self.say(f"trial {record.number} is not trained: {record.reason}")
         elif not self.has_bar:
-            self._say(self._line(record))
+            self.say(self._line(record))
         if record.state != "waiting":  # it has not ended
             for callback in self.callbacks:
                 callback(record)
@@ -112,9 +115,9 @@ class SearchProgress:
         """A trial lost its worker and will run again."""
         self.running = max(0, self.running - 1)
         self._refresh()
-        self._say(f"trial {trial} runs again: {reason}")
+        self.say(f"trial {trial} runs again: {reason}")
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
         """A line of its own, above the bar where there is one."""
         self.bar.console.print(line, markup=False, soft_wrap=True)
 
@@ -135,9 +138,9 @@ class SearchProgress:
         values = {record.score_name: record.score, "macs": record.macs}
         values |= dict(zip(self.objectives, record.values, strict=True))
         parts = [
-            f"{self.done}/{self.wanted}",
+            str(self.done) if isinf(self.wanted) else f"{self.done}/{self.wanted}",
             f"{record.arm}, seed {record.seeds[0]}" if record.arm else f"trial {record.number}",
-            *(f"{result.epochs} epochs" for result in record.rungs[-1:]),
+            *(epochs_in_words(result.epochs) for result in record.rungs[-1:]),
             *(OBJECTIVES[name].in_words(value) for name, value in values.items()),
             f"{record.seconds:.1f} s",
         ]

@@ -59,7 +59,7 @@ def _run_stages(
 
     failure, complete = screen(runner, data, command, show_arms)
     try:
-        if not failure and runner.space.file.confirm is not None:
+        if not failure and runner.space.file.confirm is not None and not runner.time_is_up:
             failure = confirm(runner, data)
     except Exception as error:  # what was found before stays found
         try:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 from nas.engine import terminal
@@ -16,10 +18,11 @@ from nas.engine.listener import Silent
 from nas.engine.ray_cluster import RayCluster
 from nas.engine.ray_failures import LESS_MEMORY, OUT_OF_MEMORY, RayFailed, in_a_line
 from nas.engine.signals import stop_requests
+from nas.engine.time_budget import TimeBudget, TimeUp
 from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.objectives import measured_fields
-from nas.space.quantities import format_count
+from nas.space.quantities import duration, format_count
 from nas.space.space_checks import check_labels
 from nas.study.design import Design
 from nas.study.location import StudyPlace
@@ -56,6 +59,7 @@ class StageRunner:
         place: of the study: its folder and its database.
         sampler: in place of the one that the space names.
         callbacks: called with every trial that is complete or has failed.
+        budget: of time, for all stages and the results.
     """
 
     def __init__(
@@ -66,12 +70,15 @@ class StageRunner:
         quiet: bool = False,
         sampler: BaseSampler | None = None,
         callbacks: Sequence[Callable[[TrialRecord], object]] = (),
+        budget: TimeBudget | None = None,
     ) -> None:
         self.space, self.place = space, place
         self.quiet = quiet
         self.sampler, self.callbacks = sampler, tuple(callbacks)
         self.console = terminal.console(quiet, soft_wrap=True)
         self.ray = RayCluster(ray_address)
+        self.budget = budget or TimeBudget()
+        self.time_is_up = False
         self._has_described = False  # the data
 
     def load_data(self) -> ImageData:
@@ -152,6 +159,10 @@ class StageRunner:
             design,
             self.sampler,
         )
+        driver.budget = self.budget
+        planned = design is not None or self.space.file.confirm is not None
+        if self.budget.as_many_as_fit and not planned:
+            driver.wanted = inf
         interrupted = False
         with closing(driver):
             try:
@@ -187,13 +198,15 @@ class StageRunner:
         resources = self.space.file.resources
         driver.listener = progress = self._progress(driver)
         try:
-            with stop_requests() as stopped, progress:
+            # What runs when time is up is handed out again the next time.
+            with suppress(TimeUp), stop_requests() as stopped, progress:
+                self.budget.begin_trainings()
                 ray_tune.run(
                     driver,
                     self._job(driver, data, keep_weights),
                     data,
                     ray_nodes.Resources(resources.cpus_per_trial, resources.gpus_per_trial),
-                    stopped,
+                    partial(self._is_to_stop, stopped, driver, progress),
                     test,
                 )
         except ray_nodes.ResourceError as error:
@@ -204,6 +217,15 @@ class StageRunner:
             raise self.space.document.error(path, str(error), error.hint) from None
         except ray_tune.FAILURES as error:
             raise RayFailed(f"Ray has failed: {in_a_line(str(error))}") from error
+
+    def _is_to_stop(
+        self, stopped: Callable[[], bool], driver: Driver, progress: SearchProgress
+    ) -> bool:
+        """Whether no result is to be waited for; asked several times a second."""
+        self.budget.check()
+        if line := self.budget.forecast(driver.epochs_of_trial):
+            progress.say(line)
+        return stopped()
 
     def _announce(self, driver: Driver, data: ImageData) -> None:
         """What will be run, and before the first stage on what data."""
@@ -254,20 +276,34 @@ class StageRunner:
 
     def failure_of(self, driver: Driver) -> str:
         """Why a stage failed; nothing where it did not."""
-        if driver.too_many_failures:
-            last = driver.failures_in_row[-1]
+        setbacks = driver.setbacks
+        if setbacks.too_many_failures:
+            last = setbacks.failures[-1]
             hint = f"\nhint: {LESS_MEMORY}" if OUT_OF_MEMORY in last else ""
-            count = len(driver.failures_in_row)
+            count = len(setbacks.failures)
             return f"{count} trials in a row have failed, the last one: {last}{hint}"
-        if driver.too_many_rejections:
+        if setbacks.too_many_rejections:
             return (
-                f"{len(driver.rejections_in_row)} networks in a row are too slow: "
-                f"{driver.so_far}; the last one: {driver.rejections_in_row[-1]}"
+                f"{len(setbacks.rejections)} networks in a row are too slow: "
+                f"{driver.so_far}; the last one: {setbacks.rejections[-1]}"
             )
-        if driver.exhausted and driver.tried < driver.wanted:
+        if driver.done and driver.exhausted and driver.tried < driver.wanted:
             why = "some trainings have failed" if driver.design else _NO_OTHER
             message = f"{why}: {driver.so_far}"
             if not driver.complete:
                 return message
             self.console.print(message)
+        if not driver.done:
+            return self._out_of_time(driver)
         return "" if driver.complete else driver.so_far
+
+    def _out_of_time(self, driver: Driver) -> str:
+        """Say that a stage ended before it was done; a search without a result has failed."""
+        self.time_is_up = True
+        if not driver.complete and driver.design is None:
+            return f"the budget is too short for a trial: {driver.so_far}"
+        self.console.print(
+            f"the budget of {duration(self.budget.seconds)} is used, but for the results: "
+            f"{driver.so_far}; the same command goes on with a new one"
+        )
+        return ""

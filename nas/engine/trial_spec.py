@@ -46,6 +46,11 @@ class TrialSpec:
 
         return unique_key(self.architecture.key, self.arm, self.seeds)
 
+    @property
+    def epochs(self) -> int:
+        """Of all its trainings together."""
+        return self.recipe.epochs * len(self.seeds)
+
     def trainings(self, fingerprint: str) -> list[TrainingKey]:
         """The trainings of the trial, on data with this fingerprint."""
         key, recipe = self.architecture.key, self.recipe

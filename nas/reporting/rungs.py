@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from nas.analysis.rungs import Rung, doubts
 from nas.reporting.answer_tables import AnswerTable
-from nas.space.quantities import duration
+from nas.space.quantities import duration, epochs_in_words
 
 _NOTE = (
     "Each training is a whole schedule of so many epochs. Kendall's tau, with its 95% interval "
@@ -37,6 +37,6 @@ def rungs_in_words(rungs: Sequence[Rung]) -> Iterator[str]:
     if rungs:
         higher = ", ".join(f"{rung.trials} for {rung.epochs}" for rung in rungs[1:])
         seconds = duration(sum(rung.seconds for rung in rungs))
-        first = f"{rungs[0].trials} trials trained for {rungs[0].epochs} epochs"
+        first = f"{rungs[0].trials} trials trained for {epochs_in_words(rungs[0].epochs)}"
         yield f"rungs: {first}, {higher}; {seconds} of training"
         yield from (f"warning: {doubt}" for doubt in doubts(rungs))

@@ -97,3 +97,8 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def epochs_in_words(epochs: int) -> str:
+    """``1 epoch``, ``18 epochs``."""
+    return "1 epoch" if epochs == 1 else f"{epochs} epochs"

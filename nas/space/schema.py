@@ -318,6 +318,11 @@ class SpaceFile(Section):
         names = (*matched, *limited, *self.objective_names)
         return any(OBJECTIVES[name].of_machine for name in names)
 
+    def times_trials(self, searched: bool) -> bool:
+        """Whether each trial has to measure how fast the machine is, whoever has trained it."""
+        limited = searched and self.latency_ms is not None
+        return limited or any(OBJECTIVES[name].of_machine for name in self.objective_names)
+
     @property
     def objective_names(self) -> tuple[str, ...]:
         """What is maximized, then one cost that is minimized, two or none.

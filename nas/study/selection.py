@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nas.space.objectives import MAXIMIZED, MINIMIZED, OBJECTIVES
+from nas.space.quantities import epochs_in_words
 from nas.statistics.pareto import knee
 from nas.study.records import Records
 from nas.study.trial_record import NotMeasured, TrialRecord
@@ -33,7 +34,7 @@ def choose(records: Records, best: str = "knee", trial: int | None = None) -> Tr
         if found.state != "complete":
             why = f": {found.reason}" if found.reason else ""
             if found.state == "pruned":
-                why = f": after {found.rungs[-1].epochs} epochs it was not promoted"
+                why = f": after {epochs_in_words(found.rungs[-1].epochs)} it was not promoted"
             raise NoSuchTrial(f"trial {trial} is {found.state}{why}")
         return found
     if not records.complete:

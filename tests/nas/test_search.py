@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from nas.engine.driver import FAILURES
 from nas.engine.lock import DriverLock
+from nas.engine.setbacks import FAILURES
 from nas.study.records import read_records
 from tests.conftest import ROOT
 from tests.nas.driving import FAILED, measured

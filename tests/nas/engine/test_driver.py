@@ -11,8 +11,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from nas.engine.driver import FAILURES, REJECTIONS
 from nas.engine.optuna_storage import StudyTrials
+from nas.engine.setbacks import FAILURES, REJECTIONS
 from nas.engine.trial_spec import trial_seed
 from nas.study.records import NoStudy, read_records
 from nas.study.selection import NoSuchTrial, choose
@@ -65,7 +65,7 @@ def test_a_search_in_which_everything_fails_ends(sqlite):
         spec = driver.next()
         driver.record(spec.trial, measured(driver, spec, **FAILED))
     assert driver.next() is None
-    assert driver.too_many_failures
+    assert driver.setbacks.too_many_failures
     driver.close()
 
 
@@ -103,7 +103,7 @@ def test_a_search_in_which_everything_is_too_slow_ends(sqlite):
         spec = driver.next()
         driver.record(spec.trial, measured(driver, spec, **SLOW, accuracy=None, curve=()))
     assert driver.next() is None
-    assert driver.too_many_rejections
+    assert driver.setbacks.too_many_rejections
     driver.close()
 
 
