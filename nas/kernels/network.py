@@ -1,0 +1,85 @@
+"""A network that trains on the kernels, with the parameters of the plain one."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from nas.kernels.library import Library
+from nas.kernels.plan import Plan
+from nas.kernels.program import Program
+
+EVALUATED = 64
+"""Images at once where nothing has been trained before: a block of the kernels' memory."""
+
+
+class KernelNetwork(nn.Module):
+    """A plain network, computed by the kernels: float32 on a CPU, one thread.
+
+    (N, C, H, W) to logits (N, classes), and gradients of all parameters; none of the images.
+
+    Args:
+        network: whose parameters and statistics are used and trained; its modules behind the mean
+            over all positions are called as they are.
+    """
+
+    def __init__(self, network: nn.Module, plan: Plan, kernels: Library) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        self.plan, self.kernels = plan, kernels
+        self.trained = dict(network.named_parameters())
+        self.rest = [network.get_submodule(name) for name in plan.rest]
+        self.program: Program | None = None
+        self.passes = 0
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> KernelNetwork:
+        """With memory of its own."""
+        return KernelNetwork(copy.deepcopy(self.network, memo), self.plan, self.kernels)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            means: Tensor = _Pass.apply(self, images, *self.trained.values())
+        else:
+            program = self.program_for(1)
+            parts = images.split(program.capacity)
+            means = torch.cat([self.run(program, part) for part in parts])
+        for module in self.rest:
+            means = module(means)
+        return means
+
+    def run(self, program: Program, images: Tensor) -> Tensor:
+        """The means over all positions; the memory of any pass before is overwritten."""
+        self.passes += 1
+        return program.forward(images, self.training)
+
+    def program_for(self, images: int) -> Program:
+        """One that takes so many images at once."""
+        if self.program is None or images > self.program.capacity:
+            capacity = max(images, EVALUATED)
+            self.program = Program(self.plan, self.kernels, self.network, capacity)
+        return self.program
+
+
+class _Pass(torch.autograd.Function):
+    """Everything up to the mean over all positions, as one function of the parameters."""
+
+    @staticmethod
+    def forward(ctx: Any, network: KernelNetwork, images: Tensor, *_: Tensor) -> Tensor:
+        ctx.network, ctx.program = network, network.program_for(len(images))
+        means = network.run(ctx.program, images)
+        ctx.passes = network.passes
+        return means
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        if ctx.passes != ctx.network.passes:
+            raise RuntimeError(
+                "the kernels keep one pass: call backward before the network is run again"
+            )
+        gradients = ctx.program.backward(gradient)
+        return None, None, *(gradients.get(name) for name in ctx.network.trained)
