@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trials.accelerated import Accelerate, Accelerated, accelerated, plain
 from trials.average_precision import mean_average_precision
 from trials.data.images import ImageData, Split
 from trials.data.resident import ResidentSplit, needs_streaming
@@ -50,12 +51,14 @@ class Training:
         curve: one entry for each epoch.
         seconds: of training alone, evaluation and waiting for measurements left out.
         images: seen in that time.
+        kernels: level of the kernels that it was computed by, where those were not PyTorch's.
     """
 
     network: nn.Module
     curve: tuple[Epoch, ...]
     seconds: float
     images: int
+    kernels: str | None = None
 
 
 class Resident:
@@ -94,6 +97,7 @@ def train(
     recipe: Recipe,
     seed: int,
     after_epoch: Callable[[Epoch], None] = lambda _epoch: None,
+    accelerate: Accelerate | None = None,
 ) -> Training:
     """Train a network in place.
 
@@ -103,13 +107,15 @@ def train(
     Args:
         network: images (N, C, H, W) to logits (N, classes).
         after_epoch: called with each epoch's result.
+        accelerate: gives the network on faster kernels, to train in place of it.
 
     Raises:
         Diverged: the loss of an epoch is not finite.
         Unsupported: the device has no arithmetic in the recipe's precision.
     """
     prepare(network, data, recipe)
-    step = Step(network, data.train, recipe, (seed,))
+    computed = accelerated(network, data.device, recipe, accelerate)
+    step = Step(computed, data.train, recipe, (seed,))
     run = Replayed(step)
     curve, seconds = list[Epoch](), 0.0
     with data.lock.training():
@@ -121,7 +127,8 @@ def train(
                 raise diverged
             after_epoch(curve[-1])
     images = recipe.epochs * step.count * recipe.batch_size
-    return Training(step.evaluated, tuple(curve), seconds, images)
+    level = computed.level if isinstance(computed, Accelerated) else None
+    return Training(plain(step.evaluated), tuple(curve), seconds, images, level)
 
 
 def train_epoch(step: Step, run: Replayed, data: Resident, epoch: int) -> tuple[list[float], float]:

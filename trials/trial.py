@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
+from trials.accelerated import Accelerate
 from trials.atomic_file import atomic_write
 from trials.measure import measure_latency
 from trials.measurement import NOT_FINITE, Measurement, TrainingKey, latency_in_words
@@ -38,6 +39,7 @@ class Subject:
         build: makes it, with weights from PyTorch's global generator.
         input_shape: (channels, height, width).
         join: one network that computes several of its kind; None where there is none.
+        accelerate: gives a network of its kind on faster kernels; None where there are none.
     """
 
     key: str
@@ -47,6 +49,7 @@ class Subject:
     macs: int
     params: int
     join: Join | None = None
+    accelerate: Accelerate | None = None
 
 
 def prepare_process(threads: int) -> None:
@@ -198,7 +201,7 @@ def _train_and_measure(
         training = trained
         if training is None:
             network = _built(subject, recipe, started.seed)
-            training = train(network, data, recipe, started.seed)
+            training = train(network, data, recipe, started.seed, accelerate=subject.accelerate)
         measurement = _complete(started, training, data.many_labels)
         if on_gpu and trained is None:  # or it is that of several
             peak = torch.cuda.max_memory_allocated(data.device)
@@ -273,8 +276,10 @@ def save_weights(network: nn.Module, path: Path, training: TrainingKey) -> None:
 
 def _complete(started: Measurement, training: Training, many_labels: bool) -> Measurement:
     last = training.curve[-1]
+    kernels = {"kernels": training.kernels} if training.kernels else {}
     return replace(
         started,
+        versions={**started.versions, **kernels},
         accuracy=None if many_labels else last.score,
         average_precision=last.score if many_labels else None,
         validation_loss=last.validation_loss,

@@ -37,7 +37,8 @@ class Library:
         address: of each kernel, by its name.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, level: str, path: Path) -> None:
+        self.level = level
         library = ctypes.CDLL(str(path))
         self.width = ctypes.c_int32.in_dll(library, "vector_width").value
         self.address = {
@@ -55,11 +56,10 @@ def compiled(level: str) -> Path | None:
 
 @cache
 def library(level: str | None = None) -> Library | None:
-    """The fastest kernels that this processor runs, or those of a level; none: not compiled."""
-    if level is None:
-        level = best_level()
+    """The fastest kernels that this processor runs, or those of a level; None: not compiled."""
+    level = level or best_level()
     path = None if level is None else compiled(level)
-    return None if path is None else Library(path)
+    return Library(level, path) if level and path else None
 
 
 def best_level() -> str | None:

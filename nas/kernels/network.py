@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nas.kernels.library import Library
-from nas.kernels.plan import Plan
+from nas.architecture.layers import network_layers
+from nas.architecture.specification import Architecture
+from nas.kernels.library import Library, library
+from nas.kernels.plan import NoKernel, Plan, plan_network
 from nas.kernels.program import Program
+from trials.accelerated import Accelerated
 
 EVALUATED = 64
 """Images at once where nothing has been trained before: a block of the kernels' memory."""
 
 
-class KernelNetwork(nn.Module):
+def accelerate(architecture: Architecture, network: nn.Module) -> KernelNetwork | None:
+    """The network of an architecture on the kernels, with its own parameters.
+
+    None where no kernels were compiled, or where they lack one of its layers.
+    """
+    kernels = library()
+    if kernels is None:
+        return None
+    try:
+        return KernelNetwork(network, plan_network(network_layers(architecture)), kernels)
+    except NoKernel:
+        return None
+
+
+class KernelNetwork(Accelerated):
     """A plain network, computed by the kernels: float32 on a CPU, one thread.
 
     (N, C, H, W) to logits (N, classes), and gradients of all parameters; none of the images.
@@ -29,6 +46,7 @@ class KernelNetwork(nn.Module):
 
     def __init__(self, network: nn.Module, plan: Plan, kernels: Library) -> None:
         super().__init__()
+        self.level = kernels.level
         self.network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         self.plan, self.kernels = plan, kernels
         self.trained = dict(network.named_parameters())
@@ -42,10 +60,12 @@ class KernelNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         if torch.is_grad_enabled():
-            means: Tensor = _Pass.apply(self, images, *self.trained.values())
+            means: Tensor = _Pass.apply(  # type: ignore[no-untyped-call]
+                self, images, *self.trained.values()
+            )
         else:
             program = self.program_for(1)
-            parts = images.split(program.capacity)
+            parts = torch.split(images, program.capacity)
             means = torch.cat([self.run(program, part) for part in parts])
         for module in self.rest:
             means = module(means)
@@ -64,19 +84,27 @@ class KernelNetwork(nn.Module):
         return self.program
 
 
+class _Context(Protocol):
+    """What the forward pass leaves for the backward one."""
+
+    network: KernelNetwork
+    program: Program
+    passes: int
+
+
 class _Pass(torch.autograd.Function):
     """Everything up to the mean over all positions, as one function of the parameters."""
 
     @staticmethod
-    def forward(ctx: Any, network: KernelNetwork, images: Tensor, *_: Tensor) -> Tensor:
+    def forward(ctx: _Context, network: KernelNetwork, images: Tensor, *_: Tensor) -> Tensor:
         ctx.network, ctx.program = network, network.program_for(len(images))
         means = network.run(ctx.program, images)
         ctx.passes = network.passes
         return means
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    @once_differentiable
+    def backward(ctx: _Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.passes != ctx.network.passes:
             raise RuntimeError(
                 "the kernels keep one pass: call backward before the network is run again"

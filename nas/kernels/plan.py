@@ -232,21 +232,19 @@ class _Planner:
         return reading
 
     def residual(self, layer: Layer, prefix: str, reading: Reading) -> Reading:
+        """The sum is the last batch norm's, which is computed after what it adds."""
         source = Reading(self.materialised(reading))
         parts = layer.children
-        shortcut = self.layer(parts["shortcut"], f"{prefix}shortcut", source)
-        joins_branch = parts["branch"].children and _ends_in_norm(parts["branch"])
-        if joins_branch:
-            self.layer(parts["branch"], f"{prefix}branch", source)
-            addend = shortcut.value
+        if _ends_in_norm(parts["branch"]):
+            first, second = "shortcut", "branch"
         elif _ends_in_norm(parts["shortcut"]):
-            norm = self.operations.pop()
-            branch = self.layer(parts["branch"], f"{prefix}branch", source)
-            addend = branch.value
-            self.operations.append(replace(norm, output=self.value(norm.output.shape)))
+            first, second = "branch", "shortcut"
         else:
             raise NoKernel("a residual sum with no batch norm before it")
+        addend = self.materialised(self.layer(parts[first], f"{prefix}{first}", source))
+        self.layer(parts[second], f"{prefix}{second}", source)
         norm = self.operations.pop()
+        assert isinstance(norm, BatchNorm)  # what it ends in
         return self.add(replace(norm, addend=addend))
 
     def convolution(self, parts: Mapping[str, Layer], whole: Layer, reading: Reading) -> Reading:
@@ -277,7 +275,7 @@ def _makes(last: Operation | None, reading: Reading) -> TypeGuard[BatchNorm]:
 
 def _ends_in_norm(layer: Layer) -> bool:
     while layer.module == "Sequential" and layer.children:
-        layer = layer.children[next(reversed(layer.children))]
+        layer = list(layer.children.values())[-1]
     return layer.module == "BatchNorm2d"
 
 

@@ -1,4 +1,4 @@
-"""A plan with memory: the calls of a forward and a backward pass, for batches of up to some size."""
+"""A plan with memory: the calls of its passes, for batches of up to some size."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from nas.kernels import structures
 from nas.kernels.library import Library
+from nas.kernels.memory import Memory
 from nas.kernels.plan import BatchNorm, NoKernel, Plan, Value
-from nas.kernels.steps import BatchNormStep, ConvolutionStep, Memory, Step, step_of
+from nas.kernels.steps import BatchNormStep, ConvolutionStep, Step, step_of
+
 
 class Program:
     """One network's calls. The memory is the program's own: a pass overwrites the one before.
@@ -47,8 +49,8 @@ class Program:
         self.input.images = len(images)
         setattr(self.input, "from", images.data_ptr())
         names = ("image_step", "channel_step", "row_step", "column_step")
-        for name, step in zip(names, images.stride(), strict=True):
-            setattr(self.input, name, step)
+        for name, stride in zip(names, images.stride(), strict=True):
+            setattr(self.input, name, stride)
         for step in self.steps:
             step.bind(len(images), training)
         self.steps[-1].arguments.output = means.data_ptr()

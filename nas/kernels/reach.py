@@ -32,7 +32,7 @@ class Axis(NamedTuple):
         )
 
     def backward(self) -> NDArray[np.int32]:
-        """For each position of the input, the taps that it was read at, and the results of those."""
+        """For each position of the input, the taps that it was read at, and for which results."""
         return _table(
             [
                 [

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import math
-import mmap
 from collections.abc import Mapping, Sequence
 from ctypes import addressof
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from nas.architecture.modules import Shape
 from nas.kernels import structures
+from nas.kernels.memory import Memory
 from nas.kernels.plan import (
     Activation,
     BatchNorm,
@@ -28,61 +26,6 @@ from nas.kernels.plan import (
 )
 from nas.kernels.reach import Axis
 
-BLOCK, GRAIN, SKEW = 64, 16, 48
-"""Images side by side in memory, what their last ones are filled up to, floats between positions:
-as in ``source/vector.h``."""
-
-LARGE_PAGE = 2**21
-"""Bytes."""
-
-CHUNK = 2**22
-"""Floats that are asked of the system at once, at least."""
-
-
-class Memory:
-    """What the kernels read and write, for batches of up to so many images.
-
-    Args:
-        width: floats in a vector.
-    """
-
-    def __init__(self, network: nn.Module, width: int, images: int) -> None:
-        self.width = width
-        full, rest = divmod(images, BLOCK)
-        self.lanes = [BLOCK] * full + [-(-rest // GRAIN) * GRAIN] * (rest > 0)
-        self.network = network
-        self.tensors = dict(network.named_parameters()) | dict(network.named_buffers())
-        self.kept: list[Any] = []
-        self.free = torch.empty(0)
-
-    def keep(self, what: Tensor | NDArray[Any]) -> int:
-        """The address of something that is to live as long as this."""
-        self.kept.append(what)
-        return what.data_ptr() if isinstance(what, Tensor) else int(what.ctypes.data)
-
-    def floats(self, shape: Shape) -> int:
-        """Of a value (C, H, W) of all images: ``pitch`` of vector.h, in each block."""
-        positions = math.prod(shape[1:])
-        return sum(positions * (shape[0] * lanes + SKEW) for lanes in self.lanes)
-
-    def room(self, shape: Shape) -> int:
-        """The address of room for a value of all images."""
-        floats = -(-self.floats(shape) // GRAIN) * GRAIN
-        if self.free.numel() < floats:
-            self.free = _large_pages(max(floats, CHUNK))
-        room, self.free = self.free[:floats], self.free[floats:]
-        return self.keep(room)
-
-
-def _large_pages(floats: int) -> Tensor:
-    """Zeros in pages of two megabytes: kernels jump between as many places as a window has taps."""
-    room = mmap.mmap(-1, 4 * floats + LARGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_HUGEPAGE"):  # Linux
-        room.madvise(mmap.MADV_HUGEPAGE)
-    tensor = torch.frombuffer(room, dtype=torch.float32)
-    start = -tensor.data_ptr() % LARGE_PAGE // 4
-    return tensor[start : start + floats]
-
 
 class Step:
     """An operation and its arguments.
@@ -93,10 +36,10 @@ class Step:
         parameters: names of those that get a gradient.
     """
 
-    forward: tuple[str, ...] = ()
-    backward: tuple[str, ...] = ()
-    parameters: tuple[str, ...] = ()
-    arguments: Any
+    forward: Sequence[str] = ()
+    backward: Sequence[str] = ()
+    parameters: Sequence[str] = ()
+    arguments: Any  # a structure
 
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
@@ -139,8 +82,12 @@ def step_of(operation: Operation, data: Sequence[int], memory: Memory) -> Step:
 
 
 def _addresses(operation: Operation, data: Sequence[int]) -> dict[str, int]:
+    """Of input and output; the last output is PyTorch's, and somewhere else each time."""
     output = operation.output.number
-    return {"input": data[operation.input.number], "output": data[output] if output < len(data) else 0}
+    return {
+        "input": data[operation.input.number],
+        "output": data[output] if output < len(data) else 0,
+    }
 
 
 def _reaches(operation: Convolution | MaxPool, dilation: int, memory: Memory) -> dict[str, int]:
@@ -175,8 +122,8 @@ def _sizes(operation: Convolution | MaxPool) -> dict[str, int]:
 class ConvolutionStep(Step):
     """A convolution, which packs its weights into room that all share."""
 
-    forward = ("convolution_forward",)
-    backward = ("convolution_weights_gradient", "convolution_input_gradient")
+    forward: Sequence[str] = ("convolution_forward",)
+    backward: Sequence[str] = ("convolution_weights_gradient", "convolution_input_gradient")
 
     def __init__(self, operation: Convolution, data: Sequence[int], memory: Memory) -> None:
         super().__init__(operation)
@@ -235,8 +182,8 @@ class ConvolutionStep(Step):
 class BatchNormStep(Step):
     """Batch norm, which has the running statistics of the network's module."""
 
-    forward = ("batch_norm_forward",)
-    backward = ("batch_norm_backward",)
+    forward: Sequence[str] = ("batch_norm_forward",)
+    backward: Sequence[str] = ("batch_norm_backward",)
 
     def __init__(self, operation: BatchNorm, data: Sequence[int], memory: Memory) -> None:
         super().__init__(operation)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from nas.architecture.cost import Cost
 from nas.architecture.specification import Architecture
+from nas.kernels.network import accelerate
 from nas.network.build import build_network
 from nas.network.side_by_side import side_by_side
 from trials.trial import Subject
@@ -23,4 +26,5 @@ def subject_of(architecture: Architecture, cost: Cost) -> Subject:
         macs=cost.macs,
         params=cost.params,
         join=side_by_side,
+        accelerate=partial(accelerate, architecture),
     )

@@ -10,8 +10,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
+from nas.architecture.cost import count_cost
 from nas.network.build import build_network
 from nas.network.comparison import Samples
+from nas.network.subject import subject_of
 from nas.study.design import recipe_of_role
 from nas.study.records import Records
 from nas.study.trial_record import TrialRecord
@@ -134,4 +136,6 @@ def train_again(
     gpu = resources.gpus_per_trial > 0 and torch.cuda.is_available()
     resident = Resident(data, torch.device("cuda" if gpu else "cpu"))
     seed_weights(recipe, seed)
-    return train(build_network(record.architecture), resident, recipe, seed)
+    subject = subject_of(record.architecture, count_cost(record.architecture))
+    # On the kernels of its trial, if they are here: with others the last digits differ.
+    return train(subject.build(), resident, recipe, seed, accelerate=subject.accelerate)

@@ -98,7 +98,7 @@ EXPORT void batch_norm_backward(const BatchNorm *op) {
                     const vec x = load(op->input + at);
                     vec gradient = before_relu(op, c, load(op->output_gradient + at), x);
                     gradient = op->scale[c] * (gradient - common - sloped * (x - op->mean[c]));
-                    if (b.held < b.lanes) gradient *= held_lanes(b.held, lane);
+                    if (b.held < b.lanes) gradient = only_held(gradient, b.held, lane);
                     store(op->input_gradient + at, gradient);
                 }
             }

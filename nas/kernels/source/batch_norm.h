@@ -51,7 +51,7 @@ INLINE void store_sums(const BatchNorm *norm, int channel, Sums sums) {
 INLINE void sum_value(Sums *sums, const BatchNorm *norm, int channel, vec x, int lanes, int held,
                       int lane) {
     vec difference = x - norm->running_mean[channel];
-    if (held < lanes) difference *= held_lanes(held, lane);
+    if (held < lanes) difference = only_held(difference, held, lane);
     sums->first += difference;
     sums->second += difference * difference;
 }

@@ -78,9 +78,10 @@ EXPORT void mean_forward(const Mean *op) {
                 vec sum = {0};
                 for (int p = 0; p < op->positions; p++, x += pitch(op->channels, b.lanes))
                     sum += op->rectify ? relu(load(x)) : load(x);
+                float each[WIDTH] __attribute__((aligned(64)));
+                store(each, sum / (float)op->positions);
                 for (int i = 0; i < WIDTH && lane + i < b.held; i++)
-                    op->output[(ptrdiff_t)(b.first + lane + i) * op->channels + c] =
-                        sum[i] / (float)op->positions;
+                    op->output[(ptrdiff_t)(b.first + lane + i) * op->channels + c] = each[i];
             }
 }
 
@@ -88,10 +89,10 @@ EXPORT void mean_backward(const Mean *op) {
     for (Block b = first_block(op->images); b.lanes; b = next_block(b))
         for (int c = 0; c < op->channels; c++)
             for (int lane = 0; lane < b.lanes; lane += WIDTH) {
-                vec mean = {0};
+                float each[WIDTH] __attribute__((aligned(64))) = {0};
                 for (int i = 0; i < WIDTH && lane + i < b.held; i++)
-                    mean[i] = op->output_gradient[(ptrdiff_t)(b.first + lane + i) * op->channels + c] /
-                              (float)op->positions;
+                    each[i] = op->output_gradient[(ptrdiff_t)(b.first + lane + i) * op->channels + c];
+                const vec mean = load(each) / (float)op->positions;
                 ptrdiff_t at = block_start(b, op->positions, op->channels) + c * b.lanes + lane;
                 for (int p = 0; p < op->positions; p++, at += pitch(op->channels, b.lanes)) {
                     vec gradient = op->rectify ? gated(mean, load(op->input + at)) : mean;

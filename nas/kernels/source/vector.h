@@ -90,11 +90,12 @@ INLINE ptrdiff_t block_start(Block block, int positions, int channels) {
     return block.first / BLOCK * positions * pitch(channels, BLOCK);
 }
 
-/* Ones for the lanes from `lane` on that hold an image, of a block with `held` images. */
-INLINE vec held_lanes(int held, int lane) {
-    vec ones;
-    for (int i = 0; i < WIDTH; i++) ones[i] = lane + i < held ? 1.0f : 0.0f;
-    return ones;
+/* The lanes from `lane` on that hold an image, of a block with `held` images; others are zero. */
+INLINE vec only_held(vec x, int held, int lane) {
+    static const int32_t count[16] __attribute__((aligned(64))) = {0, 1, 2,  3,  4,  5,  6,  7,
+                                                                   8, 9, 10, 11, 12, 13, 14, 15};
+    const ivec number = *(const ivec *)count + lane;
+    return (vec)((ivec)x & (number < held));
 }
 
 #endif
