@@ -141,7 +141,7 @@ def test_a_seed_of_a_trial_that_diverges_fails_alone_and_comes_last(resident, mo
     subject = subject_of(architecture, count_cost(architecture))
     trained = []
 
-    def diverging(_network, _data, _recipe, seed):
+    def diverging(_network, _data, _recipe, seed, **_options):
         trained.append(seed)
         raise Diverged("loss nan")
 
