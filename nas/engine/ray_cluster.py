@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Self
 
@@ -16,16 +17,26 @@ class RayCluster:
 
     Args:
         address: of a cluster that runs already; None for one on this machine.
+        cpus: of a trial.
+        gpus: of a trial.
     """
 
-    def __init__(self, address: str | None) -> None:
-        self.address = address
+    def __init__(self, address: str | None, cpus: float, gpus: float) -> None:
+        self.address, self.cpus, self.gpus = address, cpus, gpus
         self._life: threading.Thread | None = None
         self._there, self._over = threading.Event(), threading.Event()
         self._error: BaseException | None = None
 
     def start_soon(self) -> None:
-        """Start it, or connect to it, beside what follows, unless that has been done."""
+        """Start it, or connect to it, beside what follows, unless that has been done.
+
+        Not where Ray is loaded: the process dies where an object of an earlier one is freed while
+        the next one starts.
+        """
+        if "ray" not in sys.modules:
+            self._begin()
+
+    def _begin(self) -> None:
         if self._life is not None:
             return
         ray_settings.prepare(local=self.address is None)
@@ -34,6 +45,8 @@ class RayCluster:
         def live() -> None:
             try:
                 with ray_nodes.cluster(self.address):
+                    if self.address is None:
+                        ray_nodes.load_workers(ray_nodes.Resources(self.cpus, self.gpus))
                     self._there.set()
                     self._over.wait()
             except BaseException as error:  # told where somebody hears it
@@ -46,8 +59,8 @@ class RayCluster:
         self._life.start()
 
     def start(self) -> None:
-        """Wait until it is there."""
-        self.start_soon()
+        """Start it, or wait until it is there."""
+        self._begin()
         self._there.wait()
         self._raise_error()
 

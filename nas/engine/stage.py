@@ -76,9 +76,10 @@ class StageRunner:
         self.quiet = quiet
         self.sampler, self.callbacks = sampler, tuple(callbacks)
         self.console = terminal.console(quiet, soft_wrap=True)
-        self.ray = RayCluster(ray_address)
         self.budget = budget or TimeBudget()
         self.time_is_up = False
+        resources = space.file.resources
+        self.ray = RayCluster(ray_address, resources.cpus_per_trial, resources.gpus_per_trial)
         self._has_described = False  # the data
 
     def load_data(self) -> ImageData:
@@ -191,8 +192,8 @@ class StageRunner:
             KeyboardInterrupt: the search was asked to stop.
         """
         self._announce(driver, data)
-        self.ray.start_soon()
-        from nas.engine import ray_nodes, ray_tune  # Tune loads for a second
+        self.ray.start_soon()  # and Tune loads, for a second
+        from nas.engine import ray_nodes, ray_tune
 
         self.ray.start()
         resources = self.space.file.resources

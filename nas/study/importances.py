@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 import optuna
-from optuna.distributions import CategoricalDistribution
-from optuna.importance import FanovaImportanceEvaluator
+from numpy.typing import NDArray
+from optuna._transform import _SearchSpaceTransform
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.search_space import intersection_search_space
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
 
 from nas.architecture.specification import Architecture, ArchitectureError, Block, Segments
+from nas.study.fanova import explained_shares
 from nas.study.records import opened_study
 from nas.study.trial_rows import read_trials, trial_ids
 
@@ -75,33 +78,49 @@ def importances_of(complete: Sequence[FrozenTrial]) -> tuple[Importance, ...]:
     if len({trial.values[0] for trial in complete}) < 2:
         return ()
     trials = list(_with_same_choices_merged(complete))
-    shares = _shares(trials, _TREES, seed=0)
-    drawn = np.array([list(again.values()) for again in _resampled(trials, list(shares))])
-    lower, upper = np.quantile(drawn, (0.025, 0.975), axis=0) if len(drawn) else ((), ())
-    return tuple(
-        Importance(parameter, share, min(share, float(low)), max(share, float(high)))
-        for (parameter, share), low, high in zip(shares.items(), lower, upper, strict=True)
-    )
+    common = intersection_search_space(trials)
+    drawn = {name: choices for name, choices in common.items() if not choices.single()}
+    alone = tuple(Importance(name, 0.0, 0.0, 0.0) for name in common if name not in drawn)
+    if not drawn:
+        return alone
+    shares = _shares(trials, drawn, _TREES, seed=0)
+    again = np.array([_shares(t, drawn, n, seed) for t, n, seed in _resampled(trials)])
+    lower, upper = np.quantile(again, (0.025, 0.975), axis=0)
+    found = [
+        Importance(parameter, share, min(share, low), max(share, high))
+        for parameter, share, low, high in zip(
+            drawn, shares.tolist(), lower.tolist(), upper.tolist(), strict=True
+        )
+    ]
+    return (*sorted(found, key=lambda importance: -importance.share), *alone)
 
 
-def _resampled(trials: Sequence[FrozenTrial], names: Sequence[str]) -> Iterator[dict[str, float]]:
-    """Shares by parameter, in the order of the names, of `REPEATS` resamples."""
+def _resampled(trials: Sequence[FrozenTrial]) -> Iterator[tuple[list[FrozenTrial], int, int]]:
+    """`REPEATS` resamples, with the trees and the seed of a forest for each."""
     rng = np.random.default_rng(0)
     trees = min(max(4, 1600 // len(trials)), 16)  # a larger forest of many trials takes seconds
     for seed in range(1, REPEATS + 1):
         chosen: list[FrozenTrial] = []
         while len({trial.values[0] for trial in chosen}) < 2:  # there is nothing to explain
             chosen = [trials[place] for place in rng.integers(len(trials), size=len(trials))]
-        shares = _shares(chosen, trees, seed)
-        yield {name: shares[name] for name in names}
+        yield chosen, trees, seed
 
 
-def _shares(trials: Sequence[FrozenTrial], trees: int, seed: int) -> dict[str, float]:
-    study = optuna.create_study(direction="maximize")
-    study.add_trials(trials)
-    evaluator = FanovaImportanceEvaluator(n_trees=trees, seed=seed)
-    found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    return {name: float(share) for name, share in found.items()}
+def _shares(
+    trials: Sequence[FrozenTrial],
+    drawn: Mapping[str, BaseDistribution],
+    trees: int,
+    seed: int,
+) -> NDArray[np.float64]:
+    """Of each parameter, (parameters,): they add up to one."""
+    encoding = _SearchSpaceTransform(dict(drawn), transform_log=False, transform_step=False)
+    inputs = np.array([encoding.transform(trial.params) for trial in trials])
+    values = np.array([trial.value for trial in trials])
+    columns = encoding.column_to_encoded_columns
+    shares = explained_shares(inputs, values, encoding.bounds, columns, trees, seed)
+    total = float(shares.sum())
+    normalised: NDArray[np.float64] = shares / total if total else shares
+    return normalised
 
 
 def _with_same_choices_merged(trials: Sequence[FrozenTrial]) -> Iterator[FrozenTrial]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from optuna.distributions import CategoricalDistribution
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna import create_study
+from optuna.distributions import CategoricalDistribution, IntDistribution
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import create_trial
 
 from nas import Architecture, Block, SpectrumPoint, Stem
@@ -56,6 +60,31 @@ def test_what_matters_is_found_with_its_interval():
     assert all(importance.upper < first.lower for importance in others)
     assert all(i.lower <= i.share <= i.upper for i in found.values())
     assert sum(i.share for i in found.values()) == pytest.approx(1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(3, 40))
+def test_the_shares_are_those_of_optuna(seed, count):
+    rng = np.random.default_rng(seed)
+    drawn = {
+        "three": CategoricalDistribution(["a", "b", "c"]),
+        "two": CategoricalDistribution([True, False]),
+        "width": IntDistribution(1, 64, log=True),
+    }
+    chosen = [{n: _draw(rng, d) for n, d in drawn.items()} for _ in range(count)]
+    values = rng.normal(size=count) + [choices["two"] + choices["width"] / 64 for choices in chosen]
+    study = create_study(direction="maximize")
+    for choices, value in zip(chosen, values, strict=True):
+        study.add_trial(create_trial(params=choices, distributions=drawn, value=value))
+    theirs = get_param_importances(study, evaluator=FanovaImportanceEvaluator(n_trees=8, seed=seed))
+    ours = importances._shares(study.trials, drawn, 8, seed)
+    assert dict(zip(drawn, ours, strict=True)) == pytest.approx(theirs, abs=1e-9)
+
+
+def _draw(rng, distribution):
+    if isinstance(distribution, IntDistribution):
+        return int(rng.integers(1, 65))
+    return distribution.choices[rng.integers(len(distribution.choices))]
 
 
 def test_two_names_of_the_same_network_are_one_choice(monkeypatch):
