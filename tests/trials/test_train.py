@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tests.conftest import ROOT
 from tests.trials.training import CPU, EXPLODING, QUICK, needs_gpu, network
 from trials.recipe import Recipe
 from trials.train import Diverged, Resident, evaluate, seed_weights, train
@@ -26,6 +29,24 @@ def test_training_learns_and_reports_each_epoch(resident):
         training.curve[-1].validation_loss,
         training.curve[-1].score,
     )
+
+
+def test_a_training_does_not_load_the_compiler():
+    """Which nothing here uses, and which any optimizer of `torch.optim` loads for a second."""
+    program = """
+import sys, torch
+from tests.trials.training import QUICK, network
+from trials.data import DataConfig, load
+from trials.train import Resident, train
+
+data = load(DataConfig("synthetic", limit=100, shape=(3, 8, 8), classes=4))
+train(network(), Resident(data, torch.device("cpu")), QUICK, 0)
+print("torch._dynamo" in sys.modules)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "False\n"
 
 
 @needs_gpu
