@@ -168,13 +168,20 @@ def train_all(
 
 def with_results(benchmark: Benchmark, store: Store, fingerprint: str) -> Benchmark:
     """The table of what has been trained."""
-    made = {measurement.training: measurement for measurement in store.all()}
-    trainings = [
-        _tabular(task, made[key])
+    made = {m.training: m for m in store.all() if m.repeatable}
+    found = [
+        (task, made[key])
         for task in tasks_of(benchmark)
-        if (key := task.training(fingerprint)) in made and made[key].repeatable
+        if (key := task.training(fingerprint)) in made
     ]
-    return replace(benchmark, trainings={(t.key, t.epochs, t.seed): t for t in trainings})
+    kernels = {measurement.versions.get("kernels", "PyTorch's") for _, measurement in found}
+    about = {**benchmark.extent.about, "kernels": sorted(kernels)}
+    trainings = [_tabular(task, measurement) for task, measurement in found]
+    return replace(
+        benchmark,
+        extent=replace(benchmark.extent, about=about),
+        trainings={(t.key, t.epochs, t.seed): t for t in trainings},
+    )
 
 
 def _tabular(task: Task, measurement: Measurement) -> TabularTraining:

@@ -20,8 +20,10 @@ def figures_of(benchmark: Benchmark) -> Iterator[str]:
         f"{len(trainings):,} trainings of {len(benchmark.networks)} networks "
         f"({benchmark.missing:,} missing, {failed} failed); {hours:.2f} core-hours of training"
     )
-    environment = benchmark.extent.about.get("environment", {})
-    yield ", ".join(str(environment.get(name)) for name in ("processor", "cores", "date", "commit"))
+    about = benchmark.extent.about
+    environment = about.get("environment", {})
+    where = [str(environment.get(name)) for name in ("processor", "cores", "date", "commit")]
+    yield ", ".join([*where, f"kernels: {', '.join(about.get('kernels', []))}"])
     if benchmark.missing:
         return
     yield from ("", *_schedules(benchmark))

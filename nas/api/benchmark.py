@@ -84,7 +84,7 @@ class Extent:
     Attributes:
         schedules: epochs of each, shortest first.
         seeds: replicates of each network and schedule.
-        about: data, recipe and environment, in words.
+        about: data, kernels and environment, in words.
     """
 
     schedules: tuple[int, ...]
