@@ -17,12 +17,10 @@ class RayCluster:
 
     Args:
         address: of a cluster that runs already; None for one on this machine.
-        cpus: of a trial.
-        gpus: of a trial.
     """
 
-    def __init__(self, address: str | None, cpus: float, gpus: float) -> None:
-        self.address, self.cpus, self.gpus = address, cpus, gpus
+    def __init__(self, address: str | None) -> None:
+        self.address = address
         self._life: threading.Thread | None = None
         self._there, self._over = threading.Event(), threading.Event()
         self._error: BaseException | None = None
@@ -45,8 +43,6 @@ class RayCluster:
         def live() -> None:
             try:
                 with ray_nodes.cluster(self.address):
-                    if self.address is None:
-                        ray_nodes.load_workers(ray_nodes.Resources(self.cpus, self.gpus))
                     self._there.set()
                     self._over.wait()
             except BaseException as error:  # told where somebody hears it

@@ -47,22 +47,6 @@ def cluster(address: str | None = None) -> Iterator[None]:
         ray.shutdown()
 
 
-def load_workers(resources: Resources) -> None:
-    """Have workers load what they train with before there is a trial; nobody waits for it.
-
-    Tune's actors are given processes that are idle. Ray ends those that had a GPU.
-    """
-    if not resources.gpus:
-        load = _load.options(num_cpus=resources.cpus)
-        for _ in range(capacity(resources)):
-            load.remote()
-
-
-@ray.remote(max_retries=0)
-def _load() -> None:
-    import nas.engine.ray_worker  # noqa: F401
-
-
 def check_resources(resources: Resources) -> None:
     """Check that some node can run a trial.
 

@@ -78,8 +78,7 @@ class StageRunner:
         self.console = terminal.console(quiet, soft_wrap=True)
         self.budget = budget or TimeBudget()
         self.time_is_up = False
-        resources = space.file.resources
-        self.ray = RayCluster(ray_address, resources.cpus_per_trial, resources.gpus_per_trial)
+        self.ray = RayCluster(ray_address)
         self._has_described = False  # the data
 
     def load_data(self) -> ImageData:
