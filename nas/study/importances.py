@@ -98,7 +98,7 @@ def importances_of(complete: Sequence[FrozenTrial]) -> tuple[Importance, ...]:
 def _resampled(trials: Sequence[FrozenTrial]) -> Iterator[tuple[list[FrozenTrial], int, int]]:
     """`REPEATS` resamples, with the trees and the seed of a forest for each."""
     rng = np.random.default_rng(0)
-    trees = min(max(4, 1600 // len(trials)), 16)  # a larger forest of many trials takes seconds
+    trees = min(max(4, 800 // len(trials)), 16)  # a larger forest of many trials takes seconds
     for seed in range(1, REPEATS + 1):
         chosen: list[FrozenTrial] = []
         while len({trial.values[0] for trial in chosen}) < 2:  # there is nothing to explain
