@@ -2,11 +2,11 @@
 
     python benchmarks/precision.py [--source parquet:DIR] [--seeds 8]
 
-Networks at three points of the spectrum are trained in float32 and in bfloat16, with the same
-seeds. For each point, and for their mean, the difference of the accuracies has the interval of the
-exact paired test (`nas.statistics.paired`). Both trainings of a seed run one after the other in one
-process with one thread, in turn the one or the other first; their times are of the processor,
-evaluation included.
+Networks at three points of the spectrum are trained in float32, on the project's kernels where they
+were compiled, and in bfloat16, on PyTorch's, with the same seeds. For each point, and for their
+mean, the difference of the accuracies has the interval of the exact paired test
+(`nas.statistics.paired`). Both trainings of a seed run one after the other in one process with one
+thread, in turn the one or the other first; their times are of the processor, evaluation included.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from multiprocessing import get_context
 from typing import Annotated
@@ -28,6 +29,7 @@ from rich.table import Table
 
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 from nas.engine.environment import describe_environment
+from nas.kernels.network import accelerate
 from nas.network.build import build_network
 from nas.statistics.paired import Comparison
 from trials.data import DataConfig, ImageData, load
@@ -69,9 +71,10 @@ def train_pair(data: ImageData, segments: int | str, usual: Recipe, seed: int) -
     for precision in precisions[:: -1 if seed % 2 else 1]:
         chosen = replace(usual, precision=precision)
         seed_weights(chosen, seed)
-        network = build_network(architecture(data, segments))
+        built = architecture(data, segments)
+        network = build_network(built)
         began = time.process_time()
-        training = train(network, resident, chosen, seed)
+        training = train(network, resident, chosen, seed, accelerate=partial(accelerate, built))
         steps = training.images // chosen.batch_size
         step_s[precision] = (time.process_time() - began) / steps
         accuracy[precision] = training.curve[-1].score
