@@ -135,6 +135,7 @@ class Study:
         """
         import pandas as pd
 
+        climbed = self.records.file.study.fidelity is not None
         rows = [
             {
                 "trial": trial.number,
@@ -146,7 +147,7 @@ class Study:
                 "params": trial.params,
                 **dict(zip(self.records.objectives, trial.values, strict=False)),
                 "seconds": trial.seconds,
-                "rungs": {rung.epochs: rung.values for rung in trial.rungs},
+                **({"rungs": {r.epochs: r.values for r in trial.rungs}} if climbed else {}),
                 "curve": list(trial.curve),
                 "seeds": list(trial.seeds),
                 "key": trial.architecture.key,

@@ -3,17 +3,21 @@
 A rung is a number of epochs, and a training at it is a whole schedule, annealed to its own end:
 nothing is continued. A trial begins at the lowest rung; of each rung the best ``1/reduction`` are
 trained again at the next one. No rung is waited for (Li et al. 2020, ASHA, algorithm 2): whenever a
-worker is free, the best trial that is among the best of its rung *so far* is promoted, from the
-highest rung that has one, and a new trial begins where there is none. The best are those of the
-first fronts, and within a front those with the largest hypervolume contributions (as in the
+worker is free, a trial that is among the best of its rung *so far* is promoted, from the highest
+rung that has one, and a new trial begins where there is none. The best are those of the first
+fronts, and within a front those with the largest hypervolume contributions (as in the
 multi-objective ASHA of Schmucker et al. 2021, with contributions in place of its epsilon-net).
+
+Unlike there, no more than the share of a rung is promoted while new trials begin: a front moves
+with each better trial, and all that were on it for a while are up to three times as many. Once no
+trial will begin any more, what is then among the best is promoted, too.
 
 Nothing here trains, writes or imports Ray or Optuna, so that a search can be simulated on a table
 of results::
 
     halving = Halving(rungs=(2, 6, 18), reduction=3)
     new = itertools.count()
-    while spent < budget:
+    while spent < budget:  # with `closing` once there are no new ones
         trial, rung = halving.next_promotion() or (next(new), 0)
         halving.start(trial, rung)
         epochs = halving.rungs[rung]
@@ -86,12 +90,15 @@ class Halving:
         """The trial to promote now, or nothing: it is time for a new trial, or to wait.
 
         Args:
-            closing: no trial will begin any more. Then a rung that is too small for its share to be
-                a whole trial promotes its best one, once nothing runs: a search ends with a result.
+            closing: no trial will begin any more. Then all of the best are promoted, and a rung
+                that is too small for its share to be a whole trial promotes its best one, once
+                nothing runs: a search ends with a result.
             highest: rung to promote to, where time is short; the last unless given.
         """
         most = self.top if highest is None else highest
         for rung in reversed(range(most)):
+            if not closing and len(self.entered[rung + 1]) >= self._share(rung):
+                continue
             for trial in self._best(rung):
                 if trial not in self.entered[rung + 1]:
                     return Promotion(trial, rung + 1)
@@ -114,9 +121,13 @@ class Halving:
         """The trials of a rung that may be promoted, best first."""
         found = self._orders[rung]
         if found is None:
-            found = self._order(rung, len(self.results[rung]) // self.reduction)
+            found = self._order(rung, self._share(rung))
             self._orders[rung] = found
         return found
+
+    def _share(self, rung: int) -> int:
+        """How many of a rung's trials are its best."""
+        return len(self.results[rung]) // self.reduction
 
     def _order(self, rung: int, count: int) -> tuple[int, ...]:
         results = self.results[rung]

@@ -59,6 +59,7 @@ class HalvingDriver(Driver):
         results = RUNGS.validate_json(trial.user_attrs.get("rungs", "[]"))
         if results:
             self.results[trial.number] = results
+        self.told.remember(trial)
         for rung, result in enumerate(results):
             self.halving.record(trial.number, rung, result.values)
         if trial.state == TrialState.WAITING and self._is_between_rungs(trial):
@@ -132,7 +133,7 @@ class HalvingDriver(Driver):
 
     @property
     def _wants_more(self) -> bool:
-        return self._wants_new and not self.setbacks.too_many
+        return not self.finished and self._wants_new
 
     @property
     def _wants_new(self) -> bool:
@@ -152,7 +153,8 @@ class HalvingDriver(Driver):
     @property
     def epochs_of_trial(self) -> float:
         share = 1 / self.halving.reduction
-        return self._seeds * sum(e * share**rung for rung, e in enumerate(self.halving.rungs))
+        epochs: float = sum(e * share**rung for rung, e in enumerate(self.halving.rungs))
+        return self._seeds * epochs
 
     @property
     def _seeds(self) -> int:

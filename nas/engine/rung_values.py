@@ -46,21 +46,22 @@ class RungValues:
         learned = self.halving.results[self.rung]
         told = []
         for number in sorted(self.halving.results[0].keys() | self.too_slow):
-            trial = self._drawn.get(number) or self._remember(number)
+            if number not in self._drawn:
+                self.remember(self.read(number))
+            trial = self._drawn[number]
             complete = number in learned and number not in self.too_slow
             trial.state = TrialState.COMPLETE if complete else TrialState.PRUNED
             trial.values = learned[number] if complete else None
             told.append(trial)
         return told
 
-    def _remember(self, number: int) -> FrozenTrial:
-        read = self.read(number)
+    def remember(self, trial: FrozenTrial) -> None:
+        """Keep what was drawn for a trial, so that it is not read again."""
         kept = create_trial(
             state=TrialState.PRUNED,
-            params=read.params,
-            distributions=read.distributions,
-            system_attrs=read.system_attrs,  # of NSGA-II and III, its generation
+            params=trial.params,
+            distributions=trial.distributions,
+            system_attrs=trial.system_attrs,  # of NSGA-II and III, its generation
         )
-        kept.number = number
-        self._drawn[number] = kept
-        return kept
+        kept.number = trial.number
+        self._drawn[trial.number] = kept

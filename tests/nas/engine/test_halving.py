@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import random
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -89,16 +88,15 @@ def test_a_search_of_few_trials_ends_with_a_result():
 def test_whatever_order_results_come_in_the_best_of_each_rung_are_promoted_once(
     tabulated, workers, reduction, seed
 ):
-    rng, halving, new = random.Random(seed), Halving(RUNGS, reduction), itertools.count()
-    trained = []
+    rng, halving = random.Random(seed), Halving(RUNGS, reduction)
+    trained, begun = [], 0
     while True:
         while len(halving.running) < workers:
-            promotion = halving.next_promotion()
+            promotion = halving.next_promotion(closing=begun == len(tabulated))
             if promotion is None:
-                trial = next(new)
-                if trial >= len(tabulated):
+                if begun == len(tabulated):
                     break
-                promotion = Promotion(trial, 0)
+                promotion, begun = Promotion(begun, 0), begun + 1
             halving.start(*promotion)
             trained.append(promotion)
         if not halving.running:
@@ -115,15 +113,19 @@ def test_whatever_order_results_come_in_the_best_of_each_rung_are_promoted_once(
         assert {trials[place] for place in best} <= higher.keys()
 
 
-@pytest.mark.parametrize("results", [27, 200])
-def test_about_as_many_are_promoted_as_the_reduction_says(results):
-    """A few more, since the best so far may be overtaken."""
-    rng, halving = random.Random(0), Halving(RUNGS, 3)
-    for trial in range(results):
-        halving.record(trial, 0, (rng.random(), rng.random()))
+def test_while_trials_begin_no_more_than_the_share_of_a_rung_is_promoted():
+    """However often a better trial takes the place of one that was promoted."""
+    halving = Halving(RUNGS, 3)
+    for trial in range(90):
+        halving.record(trial, 0, (0.01 * trial, 1.0))  # each dominates all before it
         while (promotion := halving.next_promotion()) is not None:
             halving.start(*promotion)
-            halving.record(*promotion, (rng.random(), rng.random()))
-    counts = [len(of) for of in halving.results]
-    assert counts[0] // 3 <= counts[1] <= 1.6 * counts[0] / 3
-    assert counts[1] // 3 <= counts[2] <= 1.8 * counts[1] / 3
+            halving.record(*promotion, (0.01 * promotion.trial, 1.0))
+        counts = [len(of) for of in halving.results]
+        assert counts[1:] == [counts[0] // 3, counts[1] // 3]
+    missed = set(range(60, 90)) - halving.entered[1]
+    assert missed
+    while (promotion := halving.next_promotion(closing=True)) is not None:
+        halving.start(*promotion)
+        halving.record(*promotion, (0.01 * promotion.trial, 1.0))
+    assert set(range(60, 90)) <= halving.entered[1]

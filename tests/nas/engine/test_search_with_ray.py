@@ -116,6 +116,21 @@ def test_a_search_killed_at_any_moment_is_resumed(request, database, killed):
     assert run.err == ""
 
 
+def test_a_search_with_rungs_that_was_killed_goes_on_with_a_budget_of_time():
+    rungs = "study.fidelity={rungs: [1, 2], reduction: 3}"
+    options = ("--trials", "9", "--set", rungs, "--set", "training.epochs=2")
+    with searching(*options) as run:
+        run.until(lambda: count(url_of()) > 0)
+        run.kill()
+    run = search(*options, "--budget", "9m")
+    ended = states(url_of())
+    assert set(ended) == {"COMPLETE", "PRUNED"}
+    assert ended.total() == 9
+    assert f"rungs: 9 trials trained for 1 epoch, {ended['COMPLETE']} for 2; " in run.out
+    assert len(Store(url_of()).all()) == 9 + ended["COMPLETE"]
+    assert "<h2>Rungs</h2>" in Path("runs/smoke/report.html").read_text()
+
+
 def test_ctrl_c_and_a_request_to_terminate_end_cleanly_with_the_line_to_resume_with():
     with searching(*SLOW, "--trials", "50") as run:
         run.until(lambda: count(url_of()) >= 2)
