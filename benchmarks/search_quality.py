@@ -29,6 +29,7 @@ from rich.progress import track
 from rich.table import Table
 
 import search_figure
+from child_processes import end_with_parent
 from nas.api.benchmark import Benchmark, load_benchmark
 from nas.cli import cli_errors
 from nas.engine.environment import describe_environment
@@ -218,7 +219,7 @@ def main(
     with cli_errors():
         judge = judge_of(benchmark)
     names = [contender.name for contender in CONTENDERS]
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), end_with_parent) as pool:
         futures = {
             name: [pool.submit(run, benchmark, name, seed) for seed in range(repeats)]
             for name in names

@@ -10,14 +10,11 @@ that ended it. The first seed of all networks comes first: a part of the table i
 from __future__ import annotations
 
 import functools
-import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass, replace
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.engine import make_url
 
+from child_processes import end_with_parent
 from nas.api.benchmark import (
     SPACE,
     STUDIES,
@@ -109,17 +107,9 @@ def images_of(config: DataConfig) -> Images:
 
 
 def start_process() -> None:
-    """Set up a process of the pool: one thread, and an end when its parent ends."""
+    """Set up a process of the pool."""
     prepare_process(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is asked, too, and stops it
-    parent = parent_process()
-    assert parent is not None  # it was started by one
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)  # it waits for another task, which nobody will give it
-
-    threading.Thread(target=follow, daemon=True).start()
+    end_with_parent()
 
 
 def train(task: Task, config: DataConfig) -> Measurement:
