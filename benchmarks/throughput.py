@@ -4,8 +4,8 @@
 
 Three programs train the same networks with the same batches, optimizer and augmentation:
 
-* this project: its engine for trials per hour, the start of Ray and of its workers included; its
-  training loop for images per second;
+* this project: its engine for trials per hour, with the start of Ray and of its workers and
+  without; its training loop for images per second;
 * a fair plain loop: `study.optimize` over a `DataLoader` whose data set transforms one PIL image
   after another, as PyTorch's and Optuna's tutorials do, with as many threads as there are cores;
 * a bare loop: the shortest one over tensors that are on the device already.
@@ -16,11 +16,13 @@ them use bfloat16.
 
 from __future__ import annotations
 
+import os
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +37,7 @@ from nas.architecture.specification import Architecture, Block, SpectrumPoint, S
 from nas.engine import ray_settings
 from nas.engine.driver import Driver
 from nas.engine.environment import describe_environment
+from nas.kernels.network import accelerate
 from nas.network.build import build_network
 from nas.space.load import build_space, read_document
 from nas.space.search_space import SearchSpace
@@ -44,6 +47,8 @@ from trials.measure import now
 from trials.recipe import Recipe
 from trials.train import Resident, train
 from trials.trial import prepare_process
+
+OURS = "ours"
 
 SIZES = (8, 32)
 """Sides of the searches' images, in pixels."""
@@ -74,8 +79,21 @@ def read_space(text: str) -> SearchSpace:
         return build_space(read_document(file.name))
 
 
-def our_search(text: str, data: ImageData, gpus: float) -> list[Architecture]:
-    """The same as a search of this project; returns what was trained."""
+@dataclass(frozen=True)
+class Searched:
+    """What a search trained.
+
+    Attributes:
+        trials_per_hour: from the end of the first trials, one of each worker, to that of the last:
+            without the start of Ray and of its workers.
+    """
+
+    architectures: list[Architecture]
+    trials_per_hour: float
+
+
+def our_search(text: str, data: ImageData, gpus: float) -> Searched:
+    """The same as a search of this project."""
     ray_settings.prepare(local=True)
     from nas.engine import ray_nodes, ray_tune, ray_worker
 
@@ -97,8 +115,15 @@ def our_search(text: str, data: ImageData, gpus: float) -> list[Architecture]:
         with ray_nodes.cluster():
             ray_tune.run(driver, job, data, ray_nodes.Resources(1, gpus))
         trained = [record.architecture for record in driver.records().complete]
+        ends = sorted(
+            trial.datetime_complete.timestamp()
+            for trial in driver.study.get_trials(deepcopy=False)
+            if trial.datetime_complete
+        )
         driver.close()
-    return trained
+    workers = max(1, round(1 / gpus)) if gpus else len(os.sched_getaffinity(0))
+    steady = (len(ends) - workers) / (ends[-1] - ends[workers - 1])
+    return Searched(trained, steady * 3600)
 
 
 @contextmanager
@@ -144,11 +169,13 @@ def compare_searches(table: Table, text: str, size: int, rounds: int, device: to
         PlainImages(data.train, data, recipe), PlainImages(data.validation, data, None)
     )
     gpus = 0.25 if device.type == "cuda" else 0.0
-    trained = our_search(text, data, gpus)  # warms up, and says which networks all will train
+    # Warms up, and says which networks all will train.
+    trained = our_search(text, data, gpus).architectures
+    steady: list[float] = []
     contenders: dict[str, Callable[[], object]] = {
-        "ours": lambda: our_search(text, data, gpus),
-        "plain": lambda: plain_search(trained, splits, recipe, device, 0),
-        "plain, 2 loader processes": lambda: plain_search(trained, splits, recipe, device, 2),
+        OURS: lambda: steady.append(our_search(text, data, gpus).trials_per_hour),
+        "one process": lambda: plain_search(trained, splits, recipe, device, 0),
+        "2 loader processes": lambda: plain_search(trained, splits, recipe, device, 2),
     }
     rates: dict[str, list[float]] = {name: [] for name in contenders}
     for round_ in range(rounds):
@@ -157,12 +184,11 @@ def compare_searches(table: Table, text: str, size: int, rounds: int, device: to
             with stopwatch(device) as taken:
                 contenders[name]()
             rates[name].append(len(trained) / taken[0] * 3600)
-    for name in ("plain", "plain, 2 loader processes"):
-        add_row(
-            table,
-            f"trials/hour, {size} x {size} images, against study.optimize ({name})",
-            Comparison(rates["ours"], rates[name]),
-        )
+    plain = [name for name in contenders if name != OURS]
+    for ours, what in ((rates[OURS], "with Ray's start"), (steady, "without Ray's start")):
+        for name in plain:
+            row = f"trials/hour, {size} x {size} images, {what}, against study.optimize ({name})"
+            add_row(table, row, Comparison(ours, rates[name]))
 
 
 def width_32(segments: int | str) -> Architecture:
@@ -191,7 +217,8 @@ def compare_loops(
             torch.manual_seed(round_)
             network = build_network(architecture)
             if ours_now:
-                training = train(network, resident, recipe, seed=round_)
+                on_kernels = partial(accelerate, architecture)
+                training = train(network, resident, recipe, round_, accelerate=on_kernels)
                 ours.append(training.images / training.seconds)
             else:
                 network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
