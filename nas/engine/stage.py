@@ -19,6 +19,7 @@ from nas.engine.ray_cluster import RayCluster
 from nas.engine.ray_failures import LESS_MEMORY, OUT_OF_MEMORY, RayFailed, in_a_line
 from nas.engine.signals import stop_requests
 from nas.engine.time_budget import TimeBudget, TimeUp
+from nas.kernels.library import best_level
 from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.objectives import measured_fields
@@ -47,6 +48,10 @@ if TYPE_CHECKING:
     from nas.engine.ray_worker import Job
     from nas.study.trial_record import TrialRecord
 
+_NO_KERNELS = (
+    "note: no kernels were compiled when this was installed, for which it takes a C compiler: "
+    "trainings run on PyTorch's, and take two to three times as long"
+)
 _NO_OTHER = "no other architecture was found inside the budget"
 
 
@@ -236,7 +241,16 @@ class StageRunner:
         )
         if not self._has_described:
             self.console.print(f"data: {describe(data)}")
+            if self.misses_kernels():
+                self.console.print(_NO_KERNELS)
             self._has_described = True
+
+    def misses_kernels(self) -> bool:
+        """Whether trials here would train on kernels that were not compiled."""
+        resources, precision = self.space.file.resources, self.space.file.training.precision
+        on_one_thread = resources.threads == 1 and not resources.gpus_per_trial
+        here = self.ray.address is None and precision != "bfloat16"
+        return on_one_thread and here and best_level() is None
 
     def _job(self, driver: Driver, data: ImageData, keep_weights: bool) -> Job:
         from nas.engine import ray_worker

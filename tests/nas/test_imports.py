@@ -23,7 +23,7 @@ MAY_IMPORT = {
 }
 _STUDIES = {"nas.study", *MAY_IMPORT["nas.study"]}
 MAY_IMPORT |= {
-    "nas.engine": _STUDIES,
+    "nas.engine": {"nas.kernels", *_STUDIES},
     "nas.reporting": {"nas.engine", "nas.analysis", *_STUDIES},
     "nas.api": {"nas.reporting", "nas.engine", "nas.analysis", *_STUDIES},
 }
