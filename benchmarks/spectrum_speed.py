@@ -132,7 +132,11 @@ def draw(found: dict[str, dict[int | str, dict[str, float]]], path: Path) -> Non
     figure.update_xaxes(title="segments", type="category")
     figure.update_yaxes(title="GMACs/s of a step", rangemode="tozero", col=1)
     figure.update_layout(
-        template="plotly_white", width=1000, height=380, legend={"orientation": "h", "y": -0.25}
+        template="plotly_white",
+        width=1000,
+        height=340,
+        margin_t=40,
+        legend={"orientation": "h", "y": -0.25},
     )
     figure.write_image(path, scale=2)
 
