@@ -44,6 +44,11 @@ class Bfloat16Copies:
         for weight in found:
             weight.grad, self.copies[weight].grad = self.gradients[weight], None
 
+    def forget_gradients(self) -> None:
+        """Of a step that was broken off."""
+        for copy in self.copies.values():
+            copy.grad = None
+
     @torch.no_grad()
     def refresh(self) -> None:
         """Copy the weights, which an optimizer has moved."""

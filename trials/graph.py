@@ -7,7 +7,10 @@ weights, but for what two runs on a GPU differ by anyway: nothing is kept of how
 
 from __future__ import annotations
 
+import functools
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -22,6 +25,9 @@ class Replayed:
 
     It is just the step on a CPU, where images are read from a file at each step, where the recipe
     says so, and where the recording fails: a module may ask the GPU for a value, for example.
+
+    As a context manager it gives the GPU's memory back at the end: that of a recording is of no use
+    to the next one, and other processes may share the GPU.
     """
 
     def __init__(self, step: Step) -> None:
@@ -30,6 +36,14 @@ class Replayed:
         self.may_record = on_gpu and step.recipe.graph == "auto"
         self.calls = 0
         self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __enter__(self) -> Replayed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.graph = None
+        if self.step.rate.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def __call__(self) -> None:
         """One step."""
@@ -44,11 +58,8 @@ class Replayed:
 
     def _warm_up(self) -> None:
         """A step on a stream that is not the default one: as it will be recorded."""
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
+        with _aside(self.step.position.device):
             self.step()
-        torch.cuda.current_stream().wait_stream(stream)
 
     def _record(self) -> None:
         """Nothing is computed, so where it fails the step can still be done."""
@@ -57,12 +68,33 @@ class Replayed:
         try:
             for generator in self.step.augmentations:
                 graph.register_generator_state(generator)
-            with torch.cuda.graph(graph):
+            device = self.step.position.device
+            with _aside(device) as stream, torch.cuda.graph(graph, stream=stream):
                 self.step()
         except RuntimeError as error:
             self.may_record = False
             self.step.begin_again(states)
-            reason = str(error).partition("\n")[0]
+            # The end of a recording that was broken off says no more than that it was.
+            reason = str(error.__context__ or error).partition("\n")[0]
             warnings.warn(f"steps are not recorded as a CUDA graph: {reason}", stacklevel=1)
         else:
             self.graph = graph
+
+
+@contextmanager
+def _aside(device: torch.device) -> Iterator[torch.cuda.Stream]:
+    """On the other stream, and back on the usual one, whatever happens meanwhile.
+
+    `torch.cuda.graph` does not go back where a recording was broken off (PyTorch 2.13).
+    """
+    stream, usual = _stream(device), torch.cuda.current_stream(device)
+    stream.wait_stream(usual)
+    with torch.cuda.stream(stream):
+        yield stream
+    usual.wait_stream(stream)
+
+
+@functools.cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """One for all trainings: memory that was freed is kept for the stream that had it."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

@@ -61,10 +61,9 @@ def train_side_by_side(
     for network in networks:
         prepare(network, data, recipe)
     step = Step(prepare(join(networks), data, recipe), data.train, recipe, seeds)
-    run = Replayed(step)
     curves: list[list[Epoch]] = [[] for _ in seeds]
     seconds = 0.0
-    with data.lock.training():
+    with data.lock.training(), Replayed(step) as run:
         for epoch in range(recipe.epochs):
             losses, taken = train_epoch(step, run, data, epoch)
             seconds += taken

@@ -102,6 +102,8 @@ class Step:
             augmentations: states of the generators before it, which goes on with new ones.
         """
         self.optimizer.zero_grad()
+        if self.copies:
+            self.copies.forget_gradients()
         self.augmentations = [torch.Generator(self.split.device) for _ in augmentations]
         for generator, state in zip(self.augmentations, augmentations, strict=True):
             generator.set_state(state)

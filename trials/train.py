@@ -116,9 +116,8 @@ def train(
     prepare(network, data, recipe)
     computed = accelerated(network, data.device, recipe, accelerate)
     step = Step(computed, data.train, recipe, (seed,))
-    run = Replayed(step)
     curve, seconds = list[Epoch](), 0.0
-    with data.lock.training():
+    with data.lock.training(), Replayed(step) as run:
         for epoch in range(recipe.epochs):
             (loss,), taken = train_epoch(step, run, data, epoch)
             seconds += taken

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import functools
 import warnings
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from tests.trials.training import CPU, QUICK, needs_gpu, network
 from trials.average import Average
-from trials.graph import WARM_UP, Replayed
+from trials.graph import WARM_UP, Replayed, _stream
 from trials.recipe import recipe
 from trials.step import Step
 from trials.train import Resident, train
@@ -79,9 +82,11 @@ def test_a_training_is_the_plain_loop_bit_for_bit(resident, name, monkeypatch):
     assert_equal(trained, plain_training(network(), resident, RECIPES[name], 5))
 
 
-def test_what_is_read_and_written_stays_where_it_is(resident):
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_is_read_and_written_stays_where_it_is(resident, precision):
     """Nothing that a recording keeps the address of may move from step to step."""
-    step = Step(network(), resident.train, replace(QUICK, crop=1, flip=True, polyak=0.99), (1,))
+    r = replace(QUICK, crop=1, flip=True, polyak=0.99, precision=precision)
+    step = Step(network(), resident.train, r, (1,))
 
     def addresses() -> dict[str | int, int]:
         tensors = {
@@ -91,7 +96,10 @@ def test_what_is_read_and_written_stays_where_it_is(resident):
                 name: value for name, value in vars(step).items() if isinstance(value, torch.Tensor)
             },
         }
-        tensors |= dict(enumerate(step.optimizer.velocities.values()))
+        kept = [*step.optimizer.velocities.values()]
+        if step.copies:
+            kept += [*step.copies.copies.values(), *step.copies.gradients.values()]
+        tensors |= dict(enumerate(kept))
         return {name: tensor.data_ptr() for name, tensor in tensors.items()}
 
     step.begin_epoch([0.1] * step.count)
@@ -138,22 +146,77 @@ def test_on_a_cpu_nothing_is_recorded(resident):
     assert step.position.item() == WARM_UP + 2
 
 
-def test_a_step_that_cannot_be_recorded_is_done_all_the_same(resident, monkeypatch):
-    """With one line, and with the images and the augmentation that it would have had."""
-    r = replace(QUICK, crop=2, flip=True)
-    expected = train(network(), resident, r, 1).network
+class BrokenOff:
+    """A recording that a step breaks off, as PyTorch 2.13 has it: what comes after is not done.
 
-    class Recording:
-        def __init__(self, *_: object) -> None:
-            """Of no use here."""
+    Attributes:
+        streams: of which the last one is the current one.
+        waits: of one for another.
+    """
 
-        def register_generator_state(self, _: torch.Generator) -> None:
-            torch.rand(3, generator=_)  # what a recording may leave behind
+    def __init__(self, monkeypatch, step: Step) -> None:
+        self.step, self.streams, self.waits = step, [FakeStream("usual", self)], []
+        self.made = []
+        monkeypatch.setattr("torch.cuda.CUDAGraph", lambda: self)
+        monkeypatch.setattr("torch.cuda.Stream", self._new_stream)
+        monkeypatch.setattr("torch.cuda.current_stream", lambda _=None: self.streams[-1])
+        monkeypatch.setattr("torch.cuda.stream", self._on)
+        monkeypatch.setattr("torch.cuda.graph", self._recorded)
+        monkeypatch.setattr("trials.graph._stream", functools.cache(_stream.__wrapped__))
+
+    def register_generator_state(self, generator: torch.Generator) -> None:
+        torch.rand(3, generator=generator)  # what a recording may leave behind
+
+    def _new_stream(self, _device: object) -> FakeStream:
+        self.made.append(FakeStream(f"other {len(self.made)}", self))
+        return self.made[-1]
+
+    @contextmanager
+    def _on(self, stream: FakeStream):
+        before = len(self.streams)
+        self.streams.append(stream)
+        try:
+            yield
+        finally:
+            del self.streams[before:]
+
+    @contextmanager
+    def _recorded(self, _graph: object, stream: FakeStream | None = None):
+        update, untouched = self.step._update, copy.deepcopy(self.step.network.state_dict())
+
+        def refused() -> None:
             raise RuntimeError("operation not permitted when stream is capturing\nand more")
 
-    monkeypatch.setattr("torch.cuda.CUDAGraph", Recording)
-    monkeypatch.setattr(Replayed, "_warm_up", lambda run: run.step())
+        self.step._update = refused  # the gradients have been computed
+        self.streams.append(stream)
+        try:
+            yield
+        finally:
+            self.step._update = update
+            self.step.network.load_state_dict(untouched)  # nothing is computed in a recording
+            raise RuntimeError("operation failed due to a previous error during capture")
+
+
+@dataclass(frozen=True)
+class FakeStream:
+    name: str
+    of: BrokenOff = field(repr=False, compare=False)
+
+    def wait_stream(self, other: FakeStream) -> None:
+        self.of.waits.append((self.name, other.name))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_step_that_cannot_be_recorded_is_done_all_the_same(resident, monkeypatch, precision):
+    """With one line, with the images and the augmentation that it would have had, and no more.
+
+    All that is done on another stream is done on one, and the usual one goes on.
+    """
+    monkeypatch.setattr("trials.precision._has_bfloat16", lambda _: True)
+    r = replace(QUICK, crop=2, flip=True, precision=precision)
+    expected = train(network(), resident, r, 1).network
     step = Step(network().to(memory_format=torch.channels_last), resident.train, r, (1,))
+    recording = BrokenOff(monkeypatch, step)
     run = Replayed(step)
     run.may_record = True
     total = r.epochs * step.count
@@ -169,6 +232,24 @@ def test_a_step_that_cannot_be_recorded_is_done_all_the_same(resident, monkeypat
         "steps are not recorded as a CUDA graph: operation not permitted when stream is capturing"
     )
     assert_equal(step.network, expected)
+    assert recording.streams == [FakeStream("usual", recording)]
+    there_and_back = [("other 0", "usual"), ("usual", "other 0")]
+    assert recording.waits == [*WARM_UP * there_and_back, ("other 0", "usual")]
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cuda", [None]), ("cpu", [])])
+@pytest.mark.parametrize("end", [None, ArithmeticError("not finite")])
+def test_what_a_gpu_kept_for_a_training_is_given_back(monkeypatch, device, expected, end):
+    """However it ends, and the recording before it."""
+    given_back = []
+    monkeypatch.setattr("torch.cuda.empty_cache", lambda: given_back.append(run.graph))
+    somewhere = SimpleNamespace(device=torch.device(device))
+    step = SimpleNamespace(recipe=QUICK, position=somewhere, rate=somewhere)
+    with suppress(ArithmeticError), Replayed(step) as run:
+        run.graph = object()
+        if end is not None:
+            raise end
+    assert given_back == expected
 
 
 @needs_gpu
