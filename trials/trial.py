@@ -86,10 +86,8 @@ def run_trial(
 
     Args:
         fingerprint: of the data.
-        measure: fields of `Measurement` that are wanted. Those of `ON_DEMAND` take time of their
-            own and are measured only then. All others always are, but for ``peak_memory_bytes``:
-            of seeds that are trained at once it is known only where it is wanted, for then each is
-            trained alone.
+        measure: fields of `Measurement` that are wanted. Only then are measured those of
+            `ON_DEMAND`, and ``peak_memory_bytes`` of several seeds, which are trained one by one.
         weights: where the weights of the first seed are saved.
 
     Raises:
