@@ -4,19 +4,21 @@
 
 Each network is trained with whole schedules of 2, 6 and 18 epochs and three seeds, as a trial of a
 search is. What is finished is kept in a database, so that the same command goes on after anything
-that ended it. The first seed of all networks comes first: a part of the table is of use, too.
+that ended it. The first seed of all networks comes first: a part of the table is of use, too. It is
+written beside the database; only a complete table takes the place of the published one.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -41,6 +43,7 @@ from nas.engine.environment import describe_environment
 from nas.engine.lock import DriverLock
 from nas.engine.trial_spec import trial_seed
 from nas.network.subject import subject_of
+from nas.space.errors import InputError
 from nas.space.load import load_space
 from spectrum_figures import figures_of
 from trials.data import DataConfig, load, load_test
@@ -132,9 +135,18 @@ def missing_tasks(benchmark: Benchmark, store: Store, fingerprint: str) -> list[
 
 
 def train_all(
-    tasks: Sequence[Task], config: DataConfig, store: Store, pool: Executor, console: Console
+    tasks: Sequence[Task],
+    config: DataConfig,
+    store: Store,
+    pool: Executor,
+    console: Console,
+    environment: Mapping[str, str],
 ) -> None:
-    """Train in a pool of processes, and keep each result as soon as it is there."""
+    """Train in a pool of processes, and keep each result as soon as it is there.
+
+    Args:
+        environment: in which that is done: kept with each result, for others may come later.
+    """
     columns = (TextColumn("epochs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, speed_estimate_period=600) as progress:
         bar = progress.add_task("epochs", total=sum(task.recipe.epochs for task in tasks))
@@ -142,7 +154,7 @@ def train_all(
 
         def keep(future: Future[Measurement]) -> None:
             epochs, measurement = futures.pop(future).recipe.epochs, future.result()
-            store.add(measurement)
+            store.add(replace(measurement, versions={**measurement.versions, **environment}))
             if measurement.state == "failed":
                 console.print(f"{measurement.architecture_key}: {measurement.reason}")
             progress.advance(bar, epochs)
@@ -164,8 +176,8 @@ def with_results(benchmark: Benchmark, store: Store, fingerprint: str) -> Benchm
         for task in tasks_of(benchmark)
         if (key := task.training(fingerprint)) in made
     ]
-    kernels = {measurement.versions.get("kernels", "PyTorch's") for _, measurement in found}
-    about = {**benchmark.extent.about, "kernels": sorted(kernels)}
+    environments = environments_of([measurement for _, measurement in found])
+    about = {**benchmark.extent.about, "environments": environments}
     trainings = [_tabular(task, measurement) for task, measurement in found]
     return replace(
         benchmark,
@@ -189,6 +201,26 @@ def _tabular(task: Task, measurement: Measurement) -> TabularTraining:
     )
 
 
+def environment_now() -> dict[str, str]:
+    """What a result has beside the versions of Python and PyTorch."""
+    now = describe_environment()
+    return {name: str(now[name]) for name in ("processor", "commit", "date")}
+
+
+def environments_of(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
+    """Where results come from, each place once: the oldest first, with its dates and results."""
+    dates: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for measurement in measurements:
+        place = {"kernels": "PyTorch's", **measurement.versions}
+        date = place.pop("date", "unknown")
+        dates.setdefault(tuple(sorted(place.items())), []).append(date)
+    found = [
+        {**dict(place), "from": min(made), "to": max(made), "trainings": len(made)}
+        for place, made in dates.items()
+    ]
+    return sorted(found, key=lambda environment: str(environment["from"]))
+
+
 def main(
     data: Annotated[
         Path | None,
@@ -199,7 +231,7 @@ def main(
         int | None, typer.Option(min=0, help="At most so many, then write the table as it is.")
     ] = None,
     work: Annotated[
-        Path, typer.Option(help="Folder of the database of finished trainings.")
+        Path, typer.Option(help="Folder of finished trainings, and of a table that is in part.")
     ] = Path("runs/spectrum-bench"),
     figures: Annotated[
         bool, typer.Option("--figures", help="Print the published table's figures alone.")
@@ -208,21 +240,23 @@ def main(
     """Train what is missing, write the table, and print its figures."""
     console = Console(width=110)
     with cli_errors():
-        if not figures:
-            fill_table(data, processes, trainings, work, console)
-        print("\n".join(figures_of(load_benchmark(FOLDER))))
+        folder = FOLDER if figures else fill_table(data, processes, trainings, work, console)
+        print("\n".join(figures_of(load_benchmark(folder))))
 
 
 def fill_table(
     data: Path | None, processes: int, trainings: int | None, work: Path, console: Console
-) -> None:
-    """Train what is missing, and write the table; the arguments are the options of `main`."""
+) -> Path:
+    """Train what is missing; the arguments are the options of `main`.
+
+    Returns:
+        The folder that the table is written to.
+    """
     overrides = [f"data.source=parquet:{data.absolute()}"] if data else []
     space = load_space(FOLDER / SPACE, overrides)
     config = space.file.data.config
     fingerprint = images_of(config).fingerprint
-    about = {"data": fingerprint, "environment": describe_environment()}
-    benchmark = Benchmark(space, Extent(SCHEDULES, SEEDS, about), {})
+    benchmark = Benchmark(space, Extent(SCHEDULES, SEEDS, {"data": fingerprint}), {})
     work.mkdir(parents=True, exist_ok=True)
     url = make_url(f"sqlite:///{work / 'trainings.db'}")
     with DriverLock(url, space.file.name), closing(Store(url)) as store:
@@ -230,8 +264,30 @@ def fill_table(
         console.print(f"{len(tasks):,} trainings now; the same command again goes on")
         if tasks:
             pool = ProcessPoolExecutor(processes, get_context("spawn"), start_process)
-            train_all(tasks, config, store, pool, console)
-        write_benchmark(with_results(benchmark, store, fingerprint), FOLDER)
+            train_all(tasks, config, store, pool, console, environment_now())
+        return write(with_results(benchmark, store, fingerprint), work, console)
+
+
+def write(table: Benchmark, work: Path, console: Console) -> Path:
+    """Write a table: the published one is replaced by a complete one of the same images alone.
+
+    Returns:
+        The folder that it is written to.
+    """
+    folder = work if table.missing or _of_other_images(table) else FOLDER
+    if folder != FOLDER:
+        shutil.copy(FOLDER / SPACE, folder / SPACE)
+    write_benchmark(table, folder)
+    console.print(f"{table!r}, written to {folder}")
+    return folder
+
+
+def _of_other_images(table: Benchmark) -> bool:
+    try:
+        there = load_benchmark(FOLDER)
+    except InputError:  # there is none, or one of another space, which is of no more use
+        return False
+    return bool(there.extent.about["data"] != table.extent.about["data"])
 
 
 if __name__ == "__main__":

@@ -20,10 +20,11 @@ def figures_of(benchmark: Benchmark) -> Iterator[str]:
         f"{len(trainings):,} trainings of {len(benchmark.networks)} networks "
         f"({benchmark.missing:,} missing, {failed} failed); {hours:.2f} core-hours of training"
     )
-    about = benchmark.extent.about
-    environment = about.get("environment", {})
-    where = [str(environment.get(name)) for name in ("processor", "cores", "date", "commit")]
-    yield ", ".join([*where, f"kernels: {', '.join(about.get('kernels', []))}"])
+    for environment in benchmark.extent.about.get("environments", ()):
+        where = [str(environment.get(name)) for name in ("processor", "commit")]
+        versions = f"torch {environment.get('torch')}, kernels: {environment['kernels']}"
+        made = f"{environment['trainings']:,} trainings, {environment['from']}"
+        yield ", ".join([*where, versions, f"{made} to {environment['to']}"])
     if benchmark.missing:
         return
     yield from ("", *_schedules(benchmark))

@@ -20,12 +20,16 @@ from nas.space import Choice, SearchSpace
 from nas.space.errors import InputError
 from nas.space.load import load_space
 from nas.statistics.pareto import pareto_front
+from nas.study.identity import differences, identity
 from trials.atomic_file import atomic_write
 
 STUDIES = Path(__file__).parents[2] / "studies"
 """Published studies of this checkout; an installed package has none."""
 
 SPACE, TABLE = "space.yaml", "trainings.parquet"
+
+TRAIN_IT = "python benchmarks/spectrum_bench.py --data DIR trains it, with CIFAR-10's files in DIR"
+TABLES = "tables are in the folder studies/ of a checkout"
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class Extent:
     Attributes:
         schedules: epochs of each, shortest first.
         seeds: replicates of each network and schedule.
-        about: data, kernels and environment, in words.
+        about: which images, and where the trainings were made.
     """
 
     schedules: tuple[int, ...]
@@ -231,16 +235,20 @@ def load_benchmark(benchmark: str | Path) -> Benchmark:
     folder = Path(benchmark) if Path(benchmark).is_dir() else STUDIES / benchmark
     for file in (folder / SPACE, folder / TABLE):
         if not file.is_file():
-            hint = "tables are in the folder studies/ of a checkout"
+            hint = TRAIN_IT if file == STUDIES / "spectrum-bench" / TABLE else TABLES
             raise InputError.of("load_benchmark", f"there is no {file}", hint)
     space = load_space(folder / SPACE)
     try:
         table = pq.read_table(folder / TABLE)
-        extent = _extent(table.schema.metadata)
+        extent, settings = _metadata(table.schema.metadata)
         trainings = [_training(row) for row in table.to_pylist()]
     except (pa.ArrowException, ValueError, KeyError, TypeError) as error:
         message = f"{folder / TABLE} is not a table of trainings: {error}"
         raise InputError.of("load_benchmark", message) from None
+    changed = differences(settings, settings_of(space))
+    if changed:
+        lines = "\n".join([f"{folder / TABLE} is not of the {SPACE} beside it:", *changed])
+        raise InputError.of("load_benchmark", lines)
     found = Benchmark(space, extent, {(t.key, t.epochs, t.seed): t for t in trainings})
     strangers = {t.key for t in trainings} - {network.key for network in found.networks}
     if strangers:
@@ -264,13 +272,23 @@ def write_benchmark(benchmark: Benchmark, folder: Path) -> None:
         for t in trainings
     ]
     table = pa.Table.from_pylist(rows, _schema(names))
-    metadata = {EXTENT: json.dumps(asdict(benchmark.extent))}
+    settings = settings_of(benchmark.space)
+    metadata = {EXTENT: json.dumps(asdict(benchmark.extent)), SETTINGS: json.dumps(settings)}
     with atomic_write(folder / TABLE) as file:
         pq.write_table(table.replace_schema_metadata(metadata), file, compression="zstd")
 
 
-EXTENT = "extent"
-"""Under which the metadata of the file has it."""
+EXTENT, SETTINGS = "extent", "settings"
+"""Under which the metadata of the file has them."""
+
+
+def settings_of(space: SearchSpace) -> dict[str, Any]:
+    """What trainings depend on beside their architectures, by dotted names.
+
+    Without where the images lie: a table's ``about`` names these by what they are.
+    """
+    parts = ("data.", "training.", "study.seed")
+    return {name: v for name, v in identity(space.file).items() if name.startswith(parts)}
 
 
 def _schema(names: Sequence[str]) -> pa.Schema:
@@ -293,9 +311,9 @@ def _schema(names: Sequence[str]) -> pa.Schema:
     return pa.schema(list(columns.items()))
 
 
-def _extent(metadata: Mapping[bytes, bytes] | None) -> Extent:
-    extent = json.loads((metadata or {})[EXTENT.encode()])
-    return Extent(tuple(extent["schedules"]), extent["seeds"], extent["about"])
+def _metadata(metadata: Mapping[bytes, bytes] | None) -> tuple[Extent, dict[str, Any]]:
+    extent, settings = (json.loads((metadata or {})[name.encode()]) for name in (EXTENT, SETTINGS))
+    return Extent(tuple(extent["schedules"]), extent["seeds"], extent["about"]), settings
 
 
 def _training(row: Mapping[str, Any]) -> TabularTraining:

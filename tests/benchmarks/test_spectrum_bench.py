@@ -13,7 +13,7 @@ from rich.console import Console
 from sqlalchemy.engine import make_url
 
 import nas
-from nas.api.benchmark import Benchmark, Extent, write_benchmark
+from nas.api.benchmark import Benchmark, Extent
 from nas.architecture.cost import count_cost
 from nas.engine.trial_spec import trial_seed
 from nas.network.subject import subject_of
@@ -26,7 +26,7 @@ from trials.trial import run_trial
 
 @pytest.fixture
 def benchmark():
-    return Benchmark(nas.SearchSpace(SECTIONS), Extent((1, 2), 2), {})
+    return Benchmark(nas.SearchSpace(SECTIONS), Extent((1, 2), 2, {"data": "ours"}), {})
 
 
 @pytest.fixture
@@ -34,6 +34,10 @@ def store(tmp_path):
     store = Store(make_url(f"sqlite:///{tmp_path / 'trainings.db'}"))
     yield store
     store.close()
+
+
+OLDER = {"processor": "486", "commit": "abc", "date": "2026-11-25"}
+NEWER = {"processor": "586", "commit": "abc", "date": "2026-11-27"}
 
 
 class Bench:
@@ -49,17 +53,28 @@ class Bench:
     def missing(self):
         return self.script.missing_tasks(self.benchmark, self.store, self.fingerprint)
 
-    def train(self, tasks, store=None):
+    def train(self, tasks, store=None, environment=OLDER):
         pool, console = ThreadPoolExecutor(1), Console(quiet=True)
-        self.script.train_all(tasks, self.config, store or self.store, pool, console)
+        self.script.train_all(tasks, self.config, store or self.store, pool, console, environment)
 
-    def results(self):
-        return self.script.with_results(self.benchmark, self.store, self.fingerprint)
+    def write(self, work):
+        table = self.script.with_results(self.benchmark, self.store, self.fingerprint)
+        return self.script.write(table, work, Console(quiet=True))
 
 
 @pytest.fixture
 def bench(benchmark, store):
     return Bench(benchmark, store)
+
+
+@pytest.fixture
+def published(bench, tmp_path, monkeypatch):
+    """Where the published table is, with its space."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    (folder / "space.yaml").write_text(json.dumps(SECTIONS))
+    monkeypatch.setattr(bench.script, "FOLDER", folder)
+    return folder
 
 
 def test_the_first_seed_of_all_networks_comes_first_and_its_shortest_schedules(bench):
@@ -86,23 +101,44 @@ def test_a_training_is_that_of_a_trial_of_a_search(bench):
     assert trained.curve == expected.curve
 
 
-def test_it_goes_on_where_it_was_and_trains_nothing_twice(bench, tmp_path):
+def test_it_goes_on_where_it_was_and_trains_nothing_twice(bench, published, tmp_path):
+    """Only the complete table takes the published one's place, and knows where its rows are from."""
+    from spectrum_figures import figures_of
+
+    work = tmp_path / "work"
+    work.mkdir()
     bench.train(bench.missing()[:6])
     before = bench.store.all()
     assert len(before) == 6
-    part = bench.results()
-    assert (len(part.trainings), part.missing) == (6, 10)
-    bench.train(bench.missing())
+    assert bench.write(work) == work
+    with pytest.warns(UserWarning, match="6 trainings, 10 missing"):
+        part = nas.load_benchmark(work)
+    bench.train(bench.missing(), environment=NEWER)
     assert bench.store.all()[:6] == before
     assert bench.missing() == []
-    table = bench.results()
+    assert bench.write(work) == published
+    table = nas.load_benchmark(published)
     assert table.missing == 0
+    assert part.trainings.items() <= table.trainings.items()
     for training in table.trainings.values():
         assert len(training.accuracies) == training.epochs
         assert (training.test_accuracy is None) == (training.epochs == 1)
-    (tmp_path / "space.yaml").write_text(json.dumps(SECTIONS))
-    write_benchmark(table, tmp_path)
-    assert nas.load_benchmark(tmp_path).trainings == table.trainings
+    places = [
+        (place["processor"], place["from"], place["trainings"])
+        for place in table.extent.about["environments"]
+    ]
+    assert places == [("486", "2026-11-25", 6), ("586", "2026-11-27", 10)]
+    _, place = figures_of(part)
+    assert place.startswith(f"486, abc, torch {torch.__version__}, kernels: ")
+    assert place.endswith(", 6 trainings, 2026-11-25 to 2026-11-25")
+
+
+def test_a_table_of_other_images_leaves_the_published_one_as_it_is(bench, published, tmp_path):
+    work, made = tmp_path / "work", table_of(bench.benchmark.space, lambda *_: 0.5, (1, 2))
+    work.mkdir()
+    for images, folder in (("ours", published), ("theirs", work), ("ours", published)):
+        table = replace(made, extent=replace(made.extent, about={"data": images}))
+        assert bench.script.write(table, work, Console(quiet=True)) == folder
 
 
 def test_what_was_being_trained_when_it_was_stopped_is_kept(bench):

@@ -122,3 +122,37 @@ def test_a_table_of_another_space_is_refused(folder):
     (folder / "space.yaml").write_text(json.dumps(other))
     with pytest.raises(InputError, match=r"4 networks of .* are not in"):
         nas.load_benchmark(folder)
+
+
+@pytest.mark.parametrize(
+    ("changed", "lines"),
+    [
+        ({"training": {"epochs": 4, "batch_size": 32}}, "training.batch_size: was 16, is now 32"),
+        (
+            {"data": SECTIONS["data"] | {"limit": 60}, "study": {"seed": 1}},
+            "data.limit: was 80, is now 60\nstudy.seed: was 0, is now 1",
+        ),
+    ],
+)
+def test_a_table_of_other_trainings_is_refused(folder, changed, lines):
+    (folder / "space.yaml").write_text(json.dumps(SECTIONS | changed))
+    with pytest.raises(InputError) as error:
+        nas.load_benchmark(folder)
+    assert lines in str(error.value)
+
+
+def test_where_images_lie_and_how_trainings_are_started_makes_no_other_table(folder):
+    moved = {"data": SECTIONS["data"] | {"source": "images:elsewhere", "memory": "1G"}}
+    started = {"training": SECTIONS["training"] | {"graph": "off"}}
+    (folder / "space.yaml").write_text(json.dumps(SECTIONS | moved | started))
+    assert nas.load_benchmark(folder).missing == 0
+
+
+def test_a_published_table_that_is_not_trained_yet_says_what_trains_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("nas.api.benchmark.STUDIES", tmp_path / "studies")
+    folder = tmp_path / "studies" / "spectrum-bench"
+    folder.mkdir(parents=True)
+    (folder / "space.yaml").write_text(json.dumps(SECTIONS))
+    command = "hint: python benchmarks/spectrum_bench.py --data DIR trains it"
+    with pytest.raises(InputError, match=f"there is no .*trainings.parquet\n{command}"):
+        nas.load_benchmark("spectrum-bench")
