@@ -135,8 +135,7 @@ class Driver:
     def next(self) -> TrialSpec | None:
         """The next trial to run, or nothing: all are running, or the search is over."""
         while (spec := self._take()) is not None:
-            # Nothing where it is RUNNING already.
-            self.trials.set_state(spec.trial, TrialState.RUNNING)
+            self.trials.start(spec.trial, goes_on=spec.rung > 0)
             self.running[spec.trial] = spec
             self.listener.started(spec)
             result = self._known_result(spec)
@@ -293,10 +292,10 @@ class Driver:
         """Leave no trial RUNNING: those without a result wait for the next driver."""
         # Asked of the database: an interruption may have come between it and what is kept here.
         for trial in self.trials.running():
-            if names_architecture(trial) and not self._adopt_result(self._spec_of(trial)):
+            if names_architecture(trial) and not self._adopt_result(spec := self._spec_of(trial)):
                 self.trials.set_state(trial.number, TrialState.WAITING)
+                self.queue.append(spec)
         self.running.clear()
-        self.queue.clear()
 
     def _adopt_result(self, spec: TrialSpec) -> bool:
         """Record what the worker of a trial left in the outbox, if it left its result."""

@@ -29,6 +29,8 @@ Several workers call `start` for each before `record` is called for the first.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -103,12 +105,36 @@ class Halving:
                 if trial not in self.entered[rung + 1]:
                     return Promotion(trial, rung + 1)
         if closing and not self.running:
-            hope = self._only_hope()
+            hope = self.hope()
             return hope if hope is not None and hope.rung <= most else None
         return None
 
-    def _only_hope(self) -> Promotion | None:
-        """The best trial below the lowest rung without results."""
+    def epochs_to_close(self, workers: int, queued: Sequence[int] = (), new: int = 0) -> int:
+        """Epochs that promotions take once no trial will begin any more, about.
+
+        Rung after rung, as if each waited for all of the one below, and as if the trials that have
+        no result at a rung yet made its share larger, but no other the best.
+
+        Args:
+            workers: that train at once.
+            queued: rungs that trials wait to be trained at.
+            new: trials that would begin before.
+        """
+        unfinished, waiting = Counter([*self.running.values(), *queued]), Counter(queued)
+        epochs, promoted = 0, new
+        for rung in range(self.top):
+            share = (len(self.results[rung]) + unfinished[rung] + promoted) // self.reduction
+            known = unfinished[rung] or promoted or self.results[rung]
+            missed = sum(trial not in self.entered[rung + 1] for trial in self._best(rung))
+            promoted = share - self._share(rung) + missed
+            if known and not (promoted or self.results[rung + 1] or unfinished[rung + 1]):
+                promoted = 1  # the only hope
+            trainings = promoted + waiting[rung + 1]
+            epochs += math.ceil(trainings / workers) * self.rungs[rung + 1]
+        return epochs
+
+    def hope(self) -> Promotion | None:
+        """The best trial below the lowest rung without results; nothing where all have some."""
         for rung in range(self.top):
             if self.results[rung] and not self.results[rung + 1]:
                 rest = self.results[rung].keys() - self.entered[rung + 1]

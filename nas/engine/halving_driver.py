@@ -9,6 +9,7 @@ are wanted later they wait again, for among more of them they may be promoted.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import replace
 from math import isinf
@@ -49,8 +50,6 @@ class HalvingDriver(Driver):
         for trial in known:
             self._recall(trial)
         super().recover([trial for trial in earlier if trial.number not in self.waiting])
-        for spec in self.queue:
-            self.halving.start(spec.trial, spec.rung)
         self.pruned = [trial.number for trial in known if is_pruned(trial)]
         if self.results:
             self.new.proposer.relearn(self.told.trials())
@@ -82,23 +81,59 @@ class HalvingDriver(Driver):
         self.trials.prune(sorted(self.waiting))
 
     def _take(self) -> TrialSpec | None:
-        if self.finished:
-            return None
+        spec = None if self.finished else self._choose()
+        if spec is not None:
+            self.halving.start(spec.trial, spec.rung)
+        return spec
+
+    def _choose(self) -> TrialSpec | None:
         self._reopen()
-        highest = self._highest_in_time()
-        promotion = self.halving.next_promotion(not self._wants_new, highest)
-        queued = [spec for spec in self.queue if spec.rung <= highest]
+        highest, closing = self._highest_in_time(), self._closing
+        promotion = self.halving.next_promotion(closing, highest)
+        new_may_begin = not (closing and self._hopes(highest))
+        queued = [s for s in self.queue if s.rung <= highest and (s.rung or new_may_begin)]
         waiting = max(queued, key=lambda spec: spec.rung, default=None)
         # A new trial that was prepared for the next worker comes after what can be promoted.
         if waiting is not None and (promotion is None or waiting.rung >= promotion.rung):
             self.queue.remove(waiting)
             return waiting
-        if promotion is None and self._wants_new:
+        if promotion is None and self._wants_new and new_may_begin:
             new = self._create(TrialState.RUNNING)
             if new is not None:
                 return new
             promotion = self.halving.next_promotion(True, highest)  # the space is used up
         return None if promotion is None else self._promote(promotion)
+
+    def worker_died(self, trial: int, reason: str) -> None:
+        super().worker_died(trial, reason)
+        if trial not in self.running:
+            self.halving.drop(trial)
+
+    def requeue_running(self) -> None:
+        super().requeue_running()
+        self.halving.running.clear()
+
+    @property
+    def _closing(self) -> bool:
+        """Whether no trial is to begin any more: there are enough, or time only to promote."""
+        if not self._begins_more:
+            return True
+        if not self.budget.is_limited:
+            return False
+        workers, queued = max(1, self.budget.workers), [s.rung for s in self.queue if s.rung]
+        first = self.halving.rungs[0] * self._seeds
+        with_new = self.halving.epochs_to_close(workers, queued, new=1) * self._seeds
+        if self.budget.fits(with_new, after=first):
+            return False
+        # The first trainings, which waited for their workers, are slower than others will be: where
+        # it seems that no trial could reach the last rung, that may be wrong.
+        without = self.halving.epochs_to_close(workers, queued) * self._seeds
+        return self.budget.knows_pace or self.budget.fits(without, after=0)
+
+    def _hopes(self, highest: int) -> bool:
+        """Whether what runs is waited for, after which the best trial can go up to a new rung."""
+        hope = self.halving.hope() if self.running else None
+        return hope is not None and hope.rung <= highest
 
     def _highest_in_time(self) -> int:
         """The highest rung at which a training would end in time; -1 where none would."""
@@ -108,17 +143,16 @@ class HalvingDriver(Driver):
 
     def _create(self, state: TrialState) -> TrialSpec | None:
         spec = super()._create(state)
-        if spec is None:
-            return None
-        self.halving.start(spec.trial, 0)
-        return self._at_rung(spec, 0)
+        return None if spec is None else self._at_rung(spec, 0)
 
     def _promote(self, promotion: Promotion) -> TrialSpec:
         trial, rung = promotion
         self.trials.set_attribute(trial, "rung", rung)
         self.waiting.discard(trial)
-        self.halving.start(trial, rung)
-        return self._spec_of(self.trials.get(trial))
+        kept = self.trials.get(trial)
+        if "losses" in kept.user_attrs:  # of another training
+            self.trials.set_attribute(trial, "losses", 0)
+        return self._spec_of(kept)
 
     def _spec_of(self, trial: FrozenTrial) -> TrialSpec:
         return self._at_rung(super()._spec_of(trial), _rung(trial))
@@ -133,13 +167,18 @@ class HalvingDriver(Driver):
 
     @property
     def _wants_more(self) -> bool:
-        return not self.finished and self._wants_new
+        return not self.finished and self._wants_new and not self._closing
 
     @property
     def _wants_new(self) -> bool:
-        """Whether more trials are to begin."""
-        begun = sum(rung == 0 for rung in self.halving.running.values())
+        """Whether more trials are to be proposed."""
+        begun = sum(spec.rung == 0 for spec in (*self.running.values(), *self.queue))
         return not self.exhausted and self.tried + begun < self.wanted
+
+    @property
+    def _begins_more(self) -> bool:
+        """Whether more trials are to begin, if there is time."""
+        return self._wants_new or any(spec.rung == 0 for spec in self.queue)
 
     @property
     def _has_time(self) -> bool:
@@ -195,6 +234,7 @@ class HalvingDriver(Driver):
             ending = replace(ending, attributes={**ending.attributes, **kept})
         else:
             record = replace(record, state="waiting")
+            kept["ended"] = datetime.datetime.now().isoformat()  # at a later rung it may be pruned
             ending = Ending(TrialState.WAITING, attributes=kept, curve=record.curve)
         self.results[spec.trial] = results
         return replace(record, rungs=results), ending
@@ -205,7 +245,12 @@ class HalvingDriver(Driver):
             self.halving.drop(trial)
             if ending.state == TrialState.PRUNED:
                 self.told.too_slow.add(trial)
-            super()._tell(spec, ending)
+            if ending.state == TrialState.PRUNED and trial not in self.new.tickets:
+                self.new.proposer.relearn(
+                    self.told.trials()
+                )  # what it was told of is otherwise now
+            else:
+                super()._tell(spec, ending)
             return
         if ending.state == TrialState.WAITING:
             self.waiting.add(trial)

@@ -54,7 +54,8 @@ class Ending:
     Attributes:
         values: of the objectives, where it is complete.
         attributes: of the user, by name.
-        curve: values after each epoch, counted from 1, in place of those that are there.
+        curve: values after each epoch, counted from 1, in place of those that are there; these
+            stay where it is empty.
     """
 
     state: TrialState
@@ -118,17 +119,27 @@ class StudyTrials:
         return self.storage.get_all_trials(self.study_id, deepcopy=False, states=states)
 
     def count_ended(self) -> int:
-        """How many trials are complete or have failed; none of a study that is not there."""
-        trial, study = models.TrialModel, models.StudyModel
+        """How many trials are complete or have failed; none of a study that is not there.
+
+        With successive halving a trial counts once for each rung at which it is or has.
+        """
+        trial, study, kept = models.TrialModel, models.StudyModel, models.TrialUserAttributeModel
+        ended = trial.state.in_([TrialState.COMPLETE, TrialState.FAIL])
+        rungs = (kept.trial_id == trial.trial_id) & (kept.key == "rungs")
         query = (
-            sa.select(sa.func.count())
-            .select_from(trial)
+            sa.select(trial.state, kept.value_json)
             .join(study, study.study_id == trial.study_id)
+            .outerjoin(kept, rungs)
             .where(study.study_name == self.study)
-            .where(trial.state.in_([TrialState.COMPLETE, TrialState.FAIL]))
+            .where(ended | kept.value_json.is_not(None))
         )
+        count = 0
         with self.transaction() as session:
-            return int(session.scalar(query) or 0)
+            for state, results in session.execute(query):
+                at_rungs = len(json.loads(json.loads(results))) if results else 0
+                count += at_rungs or state == TrialState.COMPLETE
+                count += state == TrialState.FAIL  # at the next rung
+        return count
 
     def complete_values(self) -> dict[int, tuple[float, ...]]:
         """The values of every complete trial by its number; nothing else is read."""
@@ -145,29 +156,52 @@ class StudyTrials:
                 found[number] = (*found.get(number, ()), reached)
         return found
 
+    def start(self, number: int, goes_on: bool) -> None:
+        """A trial is RUNNING; nothing where it is so already.
+
+        Args:
+            goes_on: it has a result of an earlier training, and keeps when that began.
+        """
+        if goes_on:
+            table = models.TrialModel
+            this = table.trial_id == self._id(number)
+            with self.transaction() as session:
+                session.execute(sa.update(table).where(this).values(state=TrialState.RUNNING))
+        else:
+            self.set_state(number, TrialState.RUNNING)
+
     def set_state(self, number: int, state: TrialState) -> None:
         """Give a trial that has not ended another state."""
         self.storage.set_trial_state_values(self._id(number), state)
 
     def prune(self, numbers: Iterable[int]) -> None:
-        """End trials that wait, as pruned, in one transaction."""
-        self._set_all(numbers, TrialState.PRUNED, datetime.datetime.now())
+        """End trials that wait, as pruned when their last training ended, in one transaction."""
+        with self.transaction() as session:
+            for trial, ended in self._with_end(session, numbers):
+                trial.state = TrialState.PRUNED
+                trial.datetime_complete = (
+                    datetime.datetime.fromisoformat(json.loads(ended))
+                    if ended
+                    else datetime.datetime.now()  # an earlier version kept no end
+                )
 
     def reopen(self, numbers: Iterable[int]) -> None:
         """Let trials that were pruned wait again; who has read the study has to read it anew."""
-        self._set_all(numbers, TrialState.WAITING, None)
-
-    def _set_all(
-        self, numbers: Iterable[int], state: TrialState, ended: datetime.datetime | None
-    ) -> None:
-        table = models.TrialModel
-        of_study, chosen = table.study_id == self.study_id, list(numbers)
         with self.transaction() as session:
-            for start in range(0, len(chosen), 500):  # a statement has no more parameters
-                some = table.number.in_(chosen[start : start + 500])
-                trial: Any
-                for trial in session.scalars(sa.select(table).where(of_study, some)):
-                    trial.state, trial.datetime_complete = state, ended
+            for trial, _ in self._with_end(session, numbers):
+                trial.state, trial.datetime_complete = TrialState.WAITING, None
+
+    def _with_end(
+        self, session: Session, numbers: Iterable[int]
+    ) -> Iterator[tuple[Any, str | None]]:
+        """Trials, and the JSON of when the last training of each ended."""
+        table, kept, chosen = models.TrialModel, models.TrialUserAttributeModel, list(numbers)
+        query = sa.select(table, kept.value_json).where(table.study_id == self.study_id)
+        query = query.outerjoin(kept, (kept.trial_id == table.trial_id) & (kept.key == "ended"))
+        for start in range(0, len(chosen), 500):  # a statement has no more parameters
+            some = table.number.in_(chosen[start : start + 500])
+            for trial, ended in session.execute(query.where(some)):
+                yield trial, ended
 
     def set_attribute(self, number: int, name: str, value: object) -> None:
         """Keep a value with a trial that has not ended."""
@@ -200,13 +234,14 @@ class StudyTrials:
 
     def _put_curve(self, session: Session, trial_id: int, curve: Sequence[float]) -> None:
         """A study with several objectives refuses `Trial.report` (optuna/optuna#3450)."""
+        if not curve:  # it has failed: what it gave at a lower rung is kept
+            return
         values = models.TrialIntermediateValueModel
         session.execute(sa.delete(values).where(values.trial_id == trial_id))
         finite = values.TrialIntermediateValueType.FINITE
         kind = {"trial_id": trial_id, "intermediate_value_type": finite}
         rows = [kind | {"step": e, "intermediate_value": v} for e, v in enumerate(curve, 1)]
-        if rows:
-            session.execute(sa.insert(values), rows)
+        session.execute(sa.insert(values), rows)
 
     def close(self) -> None:
         """Give the connections back."""

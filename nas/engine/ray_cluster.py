@@ -56,6 +56,7 @@ class RayCluster:
 
     def start(self) -> None:
         """Start it, or wait until it is there."""
+        assert not self._over.is_set(), "it has ended, and starts once"
         self._begin()
         self._there.wait()
         self._raise_error()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from math import isinf
 
 import torch
 
@@ -72,7 +73,7 @@ def _register_plan(runner: StageRunner, driver: Driver, arms: tuple[Arm, ...]) -
         "screening": driver.trials.count_ended(),
         "confirmation": confirmation.count_ended(),
     }
-    plan = Plan.of(runner.space, arms)
+    plan = Plan.of(runner.space, arms, as_many_as_fit=isinf(driver.wanted))
     register(driver.study, plan, results)
     if not driver.finished:
         for line in plan.unreachable_verdicts():
@@ -94,6 +95,7 @@ def screen(
             if arms:
                 show_arms(runner, arms)
             runner.run(driver, data)
+        driver.requeue_running()  # results may have come while time ran out
         driver.settle()
         return runner.failure_of(driver), driver.complete
 
@@ -115,6 +117,7 @@ def confirm(runner: StageRunner, data: ImageData) -> str:
         if not driver.finished:
             # Nothing else reads the test split; nobody needs the weights.
             runner.run(driver, data, runner.load_test(data), keep_weights=False)
+        driver.requeue_running()
         return runner.failure_of(driver)
 
 

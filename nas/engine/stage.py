@@ -165,6 +165,7 @@ class StageRunner:
             self.sampler,
         )
         driver.budget = self.budget
+        self.budget.count_earlier(driver.trials.count_ended())
         planned = design is not None or self.space.file.confirm is not None
         if self.budget.as_many_as_fit and not planned:
             driver.wanted = inf

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from math import inf, isinf
+from math import inf, isfinite, isinf
 from statistics import fmean, quantiles
+from typing import NamedTuple
 
 from nas.space.errors import InputError
 from nas.space.quantities import duration, parse_duration
@@ -24,6 +25,14 @@ RECENT = 200
 
 class TimeUp(Exception):
     """No time is left for trainings; those that run are left for the next time."""
+
+
+class _Running(NamedTuple):
+    """A training: when it began, for how many epochs, and whether its worker had to start first."""
+
+    begun: float
+    epochs: int
+    waits_for_start: bool
 
 
 class TimeBudget:
@@ -44,8 +53,9 @@ class TimeBudget:
         self.seconds, self.clock, self.as_many_as_fit = seconds, clock, as_many_as_fit
         self.begun = clock()
         self.for_results = LEAST_FOR_RESULTS_S
-        self.running: dict[int, tuple[float, int]] = {}  # when it began, and epochs, by trial
+        self.running: dict[int, _Running] = {}  # by trial
         self.paces: deque[float] = deque(maxlen=RECENT)  # seconds an epoch
+        self.first_paces: list[float] = []  # of the first training of each worker, with its start
         self.workers = self.ended = 0
         self.has_forecast = isinf(seconds)
 
@@ -53,7 +63,10 @@ class TimeBudget:
     def of(
         cls, budget: str | float | TimeBudget | None, trials: int | None, name: str
     ) -> TimeBudget:
-        """What a user gave, from now on; one that has begun is left as it is.
+        """What a user gave, from now on.
+
+        One that has begun is left as it is: a command's begins before it reads its space, and
+        names its own option where it is wrong.
 
         Args:
             budget: a duration such as ``10m``, or seconds.
@@ -61,15 +74,19 @@ class TimeBudget:
             name: of the option.
 
         Raises:
-            InputError: it is no duration.
+            InputError: it is no duration, or not above 0.
         """
         if budget is None or isinstance(budget, TimeBudget):
             return budget or cls()
         try:
-            seconds = parse_duration(budget if isinstance(budget, str) else f"{budget}s")
+            seconds = parse_duration(budget) if isinstance(budget, str) else _seconds(budget)
         except ValueError as error:
             raise InputError.of(name, str(error)) from None
         return cls(seconds, as_many_as_fit=trials is None)
+
+    def count_earlier(self, trials: int) -> None:
+        """Trials of a stage that is resumed, which the results have, too."""
+        self.ended += trials
 
     def begin_trainings(self) -> None:
         """Everything is started: results will take no longer than that did."""
@@ -85,25 +102,54 @@ class TimeBudget:
 
     def start(self, trial: int, epochs: int) -> None:
         """A trial is handed out, to be trained for so many epochs, of all seeds together."""
-        self.running[trial] = (self.clock(), epochs)
+        waits_for_start = len(self.running) >= self.workers  # it is the first of its worker
+        self.running[trial] = _Running(self.clock(), epochs, waits_for_start)
         self.workers = max(self.workers, len(self.running))
 
     def end(self, trial: int) -> None:
         """It has ended, or was given back."""
         if trial in self.running:
-            begun, epochs = self.running.pop(trial)
-            self.paces.append((self.clock() - begun) / epochs)
+            begun, epochs, waits_for_start = self.running.pop(trial)
+            paces = self.first_paces if waits_for_start else self.paces
+            paces.append((self.clock() - begun) / epochs)
             self.ended += 1
 
-    def fits(self, epochs: float) -> bool:
-        """Whether a trial that is wanted would end in time, if it took as long as the slow ones.
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is one."""
+        return not isinf(self.seconds)
 
-        That is nine in ten of the latest; of the first one nothing is known.
+    @property
+    def knows_pace(self) -> bool:
+        """Whether some training has ended that did not wait for the start of its worker."""
+        return bool(self.paces)
+
+    def fits(self, epochs: float, after: float | None = None) -> bool:
+        """Whether trainings would end in time, if they took as long as the slow ones.
+
+        Those are slower than nine in ten of the latest. The first of each worker, which wait for
+        its start, are left out once there are others; before any has ended, nothing is known.
+
+        Args:
+            epochs: one after the other.
+            after: epochs of a training that would begin now beside those that run. The others come
+                once all these have ended; they begin at once unless given.
         """
         if isinf(self.seconds):
             return True
-        slow = quantiles(self.paces, n=10)[-1] if len(self.paces) > 1 else sum(self.paces)
-        return epochs * slow < self.left
+        pace = self._slow_pace
+        wait = 0.0
+        if after is not None:
+            now = self.clock()
+            rests = (run.begun + run.epochs * pace - now for run in self.running.values())
+            wait = max(after * pace, *rests, 0.0)
+        return wait + epochs * pace < self.left
+
+    @property
+    def _slow_pace(self) -> float:
+        paces = self.paces or self.first_paces
+        # Inclusive: no slower than the slowest.
+        return quantiles(paces, n=10, method="inclusive")[-1] if len(paces) > 1 else sum(paces)
 
     def check(self) -> None:
         """Raise `TimeUp` where no time is left."""
@@ -118,13 +164,24 @@ class TimeBudget:
         Args:
             epochs: of a trial, of all seeds and rungs together, on average.
         """
-        known = list(self.paces)[self.workers :]
-        if self.has_forecast or len(known) < max(2, self.workers):
+        if self.has_forecast or len(self.paces) < max(2, self.workers):
             return ""
         self.has_forecast = True
-        cost = epochs * fmean(known)
+        cost = epochs * fmean(self.paces)
         return (
             f"budget: a trial takes {duration(cost)} on one of {self.workers} workers, so about "
             f"{max(0, self.left) * self.workers / cost:.0f} more fit into the "
             f"{duration(max(0, self.left))} that are left for trainings"
         )
+
+
+def _seconds(number: float) -> float:
+    """A number of seconds as it is.
+
+    Raises:
+        ValueError: it is none, or not above 0.
+    """
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    if not (is_number and isfinite(number) and number > 0):
+        raise ValueError(f"expected seconds, or a duration such as 90s, 10m or 2h; got {number!r}")
+    return float(number)

@@ -33,7 +33,7 @@ class Plan:
         screening_seeds: of each arm, to choose by.
         confirmation_seeds: of each confirmed arm, to judge by; 0 without a confirmation.
         confirmed: which arms are: ``front+ends`` or ``all``.
-        trials: of a search; 0 in a design.
+        trials: of a search; 0 in a design, and where as many are tried as fit into a time.
     """
 
     delta: float
@@ -46,11 +46,12 @@ class Plan:
     trials: int = 0
 
     @classmethod
-    def of(cls, space: SearchSpace, arms: tuple[Arm, ...]) -> Plan:
+    def of(cls, space: SearchSpace, arms: tuple[Arm, ...], as_many_as_fit: bool = False) -> Plan:
         """The plan of a file.
 
         Args:
             arms: of a design; of a search the ends are known, and the arms are what it finds.
+            as_many_as_fit: trials, in place of the number that the file has.
         """
         file = space.file
         of_arms = [arm.name for arm in arms if arm.role == "end"]
@@ -63,7 +64,7 @@ class Plan:
             file.design.seeds if file.design else file.study.seeds_per_trial,
             file.confirm.seeds if file.confirm else 0,
             file.confirm.arms if file.confirm else "",
-            0 if file.design else file.study.trials,
+            0 if file.design or as_many_as_fit else file.study.trials,
         )
 
     def unreachable_verdicts(self) -> tuple[str, ...]:
@@ -93,6 +94,8 @@ class Plan:
         value = getattr(self, name)
         if name == "delta":
             return f"{100 * value:g} percentage points"
+        if name == "trials" and not value and not self.arms:
+            return "as many as fit"
         return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, nan
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from nas.engine.time_budget import LEAST_FOR_RESULTS_S, TimeBudget, TimeUp
+from nas.engine.time_budget import LEAST_FOR_RESULTS_S, RESULTS_PER_TRIAL_S, TimeBudget, TimeUp
+from nas.space.errors import InputError
 from nas.space.quantities import duration, parse_duration
 from nas.study.records import read_records
-from tests.nas.driving import measured, open_driver
+from tests.nas.driving import Clock, measured, open_driver
 from tests.nas.planting import SEARCH, URL, Planted, search
 
 SHORT = SEARCH.replace("trials: 10", "trials: 3").replace("confirm:", "#")
-
-
-class Clock:
-    """Goes on when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -133,6 +126,61 @@ def test_a_trial_that_is_lost_says_nothing_of_how_long_one_takes(clock):
     assert budget.fits(1_000_000)
 
 
+def test_the_start_of_a_worker_is_no_part_of_what_a_training_takes(clock):
+    """Two workers start for 9 s; an epoch takes half a second."""
+    budget = TimeBudget(LEAST_FOR_RESULTS_S + 95, clock)
+    budget.start(0, epochs=2)
+    budget.start(1, epochs=2)
+    clock.now += 10
+    for trial in (0, 1):
+        budget.end(trial)
+        budget.start(2 + trial, epochs=2)
+    assert not budget.knows_pace
+    assert not budget.fits(18)  # for all that is known so far an epoch takes 5 s
+    clock.now += 1
+    budget.end(2)
+    assert budget.knows_pace
+    assert budget.fits(18)
+    assert budget.fits(167)
+    assert not budget.fits(168)  # 84 s are left
+
+
+def test_a_training_is_not_taken_to_be_slower_than_the_slowest_was(clock):
+    budget = TimeBudget(LEAST_FOR_RESULTS_S + 112, clock)
+    for seconds in (1, 1, 10):  # the first one tells of the start
+        budget.start(0, epochs=1)
+        clock.now += seconds
+        budget.end(0)
+    assert budget.left == 100 - 3 * RESULTS_PER_TRIAL_S
+    assert budget.fits(9.9)
+
+
+def test_what_comes_after_others_waits_for_them_all(clock):
+    budget = TimeBudget(LEAST_FOR_RESULTS_S + 43, clock)
+    for _ in range(2):
+        budget.start(0, epochs=1)
+        clock.now += 1
+        budget.end(0)
+    budget.start(1, epochs=10)
+    clock.now += 4  # it takes 6 s more; 37 s are left
+    assert budget.fits(36.9)
+    assert budget.fits(30.9, after=0)
+    assert not budget.fits(31, after=0)
+    assert budget.fits(30.9, after=6)
+    assert not budget.fits(30, after=7)
+
+
+def test_results_of_trials_that_were_there_take_as_long(monkeypatch, clock):
+    budget = TimeBudget(100, clock)
+    budget.count_earlier(1000)
+    assert budget.left == 100 - LEAST_FOR_RESULTS_S - 1000 * RESULTS_PER_TRIAL_S
+    counted = []
+    monkeypatch.setattr(TimeBudget, "count_earlier", lambda _, trials: counted.append(trials))
+    for _ in range(2):
+        assert search(monkeypatch, Planted(), text=SHORT).exit_code == 0
+    assert counted == [0, 3]
+
+
 def test_a_budget_alone_runs_as_many_trials_as_fit_and_beside_trials_no_more(monkeypatch, clock):
     budget = TimeBudget(LEAST_FOR_RESULTS_S + 20.5, clock, as_many_as_fit=True)
     monkeypatch.setattr(TimeBudget, "of", lambda *_: budget)
@@ -143,12 +191,17 @@ def test_a_budget_alone_runs_as_many_trials_as_fit_and_beside_trials_no_more(mon
             return super().measurements(driver, spec, test)
 
     assert search(monkeypatch, Slow(), "--budget", "30s", text=SHORT).exit_code == 0
-    assert len(read_records(URL, "planted").complete) == 10
+    records = read_records(URL, "planted")
+    assert len(records.complete) == 10
+    assert [registered.plan.trials for registered in records.plans] == [0]
     budget.begun, budget.as_many_as_fit = clock.now, False
     both = Slow()
     options = ("--budget", "30s", "--trials", "12")
     assert search(monkeypatch, both, *options, text=SHORT).exit_code == 0
     assert len(both.trainings) == 2
+    (first, second) = read_records(URL, "planted").plans
+    assert first.plan.changes(second.plan) == ("trials: as many as fit, then 12",)
+    assert second.results["screening"] == 10
     assert Path("runs/planted/space.yaml").read_text().count("trials: 12") == 1
 
 
@@ -160,6 +213,17 @@ def test_what_a_user_gives_is_a_budget_from_then_on():
     assert not TimeBudget.of(None, None, "budget").as_many_as_fit
     begun = TimeBudget(5)
     assert TimeBudget.of(begun, None, "budget") is begun
+
+
+@given(st.floats(min_value=0, exclude_min=True, allow_infinity=False))
+def test_any_seconds_above_zero_are_a_budget(seconds):
+    assert TimeBudget.of(seconds, None, "budget").seconds == seconds
+
+
+@pytest.mark.parametrize("budget", [True, False, 0, -1.5, inf, nan, [60]])
+def test_what_are_no_seconds_is_refused(budget):
+    with pytest.raises(InputError, match="budget: error: expected seconds, or a duration such as"):
+        TimeBudget.of(budget, None, "budget")
 
 
 @pytest.mark.parametrize("budget", ["10", "0s", "ten minutes", "5m 3s", "-1h", "1d", ""])
