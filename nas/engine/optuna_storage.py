@@ -191,17 +191,14 @@ class StudyTrials:
             for trial, _ in self._with_end(session, numbers):
                 trial.state, trial.datetime_complete = TrialState.WAITING, None
 
-    def _with_end(
-        self, session: Session, numbers: Iterable[int]
-    ) -> Iterator[tuple[Any, str | None]]:
-        """Trials, and the JSON of when the last training of each ended."""
+    def _with_end(self, session: Session, numbers: Iterable[int]) -> Iterator[Any]:
+        """Trials, each with the JSON of when its last training ended, or None."""
         table, kept, chosen = models.TrialModel, models.TrialUserAttributeModel, list(numbers)
         query = sa.select(table, kept.value_json).where(table.study_id == self.study_id)
         query = query.outerjoin(kept, (kept.trial_id == table.trial_id) & (kept.key == "ended"))
         for start in range(0, len(chosen), 500):  # a statement has no more parameters
             some = table.number.in_(chosen[start : start + 500])
-            for trial, ended in session.execute(query.where(some)):
-                yield trial, ended
+            yield from session.execute(query.where(some))
 
     def set_attribute(self, number: int, name: str, value: object) -> None:
         """Keep a value with a trial that has not ended."""
