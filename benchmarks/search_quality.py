@@ -58,9 +58,13 @@ class Trajectory:
     shares: Mapping[str, NDArray[np.float64]]
 
     def time_to(self, share: float, judged: str) -> float:
-        """Seconds until the share is first reached; infinite where it never is."""
-        reached = np.flatnonzero(self.shares[judged] >= share)
-        return float(self.spent_s[reached[0]]) if len(reached) else float("inf")
+        """Seconds until the share is reached for good; infinite where it is not at the end.
+
+        An answer may get worse again: a network that was lucky takes the place of a better one.
+        """
+        below = np.flatnonzero(self.shares[judged] < share)
+        first = below[-1] + 1 if len(below) else 0
+        return float(self.spent_s[first]) if first < len(self.spent_s) else float("inf")
 
     def at(self, seconds: NDArray[np.float64], judged: str) -> NDArray[np.float64]:
         """Shares at these times; zero before the first network."""
@@ -139,18 +143,23 @@ def trajectory_of(judge: Judge, contender: Contender, seed: int) -> Trajectory:
 
 
 def interval_of(
-    statistic: Callable[[NDArray[np.intp]], float], repeats: int
+    statistic: Callable[[NDArray[np.intp]], NDArray[np.float64]], repeats: int
 ) -> tuple[float, float, float]:
     """A statistic of repeats, with its 95% bootstrap interval.
 
     Args:
-        statistic: of the repeats with these indices.
+        statistic: of the repeats with these indices (..., repeats), not negative. Where it is not a
+            number in a draw it may be any: that widens the interval on both sides.
     """
-    rng = np.random.default_rng(0)
-    draws = [statistic(rng.integers(0, repeats, repeats)) for _ in range(DRAWS)]
+    drawn = np.random.default_rng(0).integers(0, repeats, (DRAWS, repeats))
+    draws = statistic(drawn)
+    unknown = np.isnan(draws)
     # Infinite where a median is of searches that never got there: nothing to interpolate between.
-    low, high = np.quantile(draws, [0.025, 0.975], method="closest_observation")
-    return statistic(np.arange(repeats)), float(low), float(high)
+    low, high = (
+        float(np.quantile(np.where(unknown, extreme, draws), q, method="closest_observation"))
+        for q, extreme in ((0.025, 0.0), (0.975, np.inf))
+    )
+    return float(statistic(np.arange(repeats))), low, high
 
 
 def add_row(
@@ -158,22 +167,35 @@ def add_row(
 ) -> None:
     """Median time of the repeats, and the default search's as a multiple of it.
 
-    Repeats of both with the same number saw the same seeds, and are drawn together.
+    Repeats of both with the same number saw the same seeds, and are drawn together. Where half of
+    either never got there nothing is known of how much faster one of them is.
     """
     repeats = len(times)
     minutes = interval_of(lambda drawn: _median(times[drawn]) / 60, repeats)
-    ratio = interval_of(lambda drawn: _median(against[drawn]) / _median(times[drawn]), repeats)
+    ratio = "-"
+    if times is against:
+        ratio = "1"
+    elif np.isfinite([_median(times), _median(against)]).all():
+        found = interval_of(lambda drawn: _ratio(against[drawn], times[drawn]), repeats)
+        ratio = "{:.2f} ({:.2f} to {:.2f})".format(*found)
     table.add_row(
         name,
         "{:.1f} ({:.1f} to {:.1f})".format(*minutes),
         f"{np.isfinite(times).sum()} of {repeats}",
-        "{:.2f} ({:.2f} to {:.2f})".format(*ratio),
+        ratio,
     )
 
 
-def _median(times: NDArray[np.float64]) -> float:
-    """The lower of the two in the middle: one of them may be infinite."""
-    return float(np.sort(times)[(len(times) - 1) // 2])
+def _median(times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of the last axis: the lower of the two in the middle, for one of them may be infinite."""
+    middle: NDArray[np.float64] = np.sort(times, axis=-1)[..., (times.shape[-1] - 1) // 2]
+    return middle
+
+
+def _ratio(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of medians of the last axis; not a number where both are infinite."""
+    with np.errstate(invalid="ignore"):
+        return _median(first) / _median(second)
 
 
 JUDGED = {
@@ -181,6 +203,12 @@ JUDGED = {
     "test": "judged on test images, by the mean over seeds",
     "seen": "judged by what the search saw itself",
 }
+
+
+CAPTION = "intervals are of the repeats on this one table, not of other seeds of its trainings"
+
+AGAIN = {contender.name for contender in CONTENDERS if contender.again}
+"""What they saw of a network is the best of several trainings, more than there is to see in one."""
 
 
 @functools.cache  # once in each process
@@ -252,11 +280,13 @@ def table_of(
     found: Mapping[str, Sequence[Trajectory]], judged: str, title: str, share: float
 ) -> Table:
     """A row for each kind of search."""
-    table = Table(title=f"Minutes of training {title}")
+    table = Table(title=f"Minutes of training {title}", caption=CAPTION)
     for heading in ("search", "median (95%)", "reached", "the default's, as a multiple (95%)"):
         table.add_column(heading, justify="left" if heading == "search" else "right")
     times = {
-        name: np.array([run.time_to(share, judged) for run in runs]) for name, runs in found.items()
+        name: np.array([run.time_to(share, judged) for run in runs])
+        for name, runs in found.items()
+        if judged != "seen" or name not in AGAIN
     }
     for name, seconds in times.items():
         add_row(table, name, seconds, times[DEFAULT.name])

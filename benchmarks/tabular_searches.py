@@ -188,11 +188,13 @@ class Contender:
     Attributes:
         start: a search with this seed, and with this folder to keep its database in.
         workers: that it trains on at once.
+        again: whether it trains networks again that it has trained.
     """
 
     name: str
     start: Callable[[Benchmark, Path, int], Search]
     workers: int
+    again: bool = False
 
 
 def ours(name: str, sampler: str, halving: bool = False) -> Contender:
@@ -222,5 +224,5 @@ CONTENDERS = (
     DEFAULT,
     ours("default with fidelity", "tpe", halving=True),
     ours("random, none twice", "random"),
-    Contender("NSGA-II, plain loop", nsga2, 1),
+    Contender("NSGA-II, plain loop", nsga2, 1, again=True),
 )

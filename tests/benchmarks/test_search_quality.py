@@ -114,18 +114,46 @@ def test_an_answer_is_judged_by_its_networks_means_not_by_their_luck(table, keys
     )
 
 
-def test_every_kind_of_search_has_an_answer_that_is_judged(table):
+def test_every_kind_of_search_finds_the_front_where_no_luck_is_to_be_had():
+    """In the time of all trainings; each training ends later, and no answer is worse than before."""
     from search_quality import Judge, trajectory_of
     from tabular_searches import CONTENDERS
 
     quiet_optuna()
-    judge = Judge(table)
-    assert len(CONTENDERS) == 4
-    for contender in CONTENDERS:
-        found = trajectory_of(judge, contender, seed=3)
-        assert set(found.shares) == {"seeds", "test", "seen"}
-        assert 0 < found.shares["seeds"][-1] <= 1
-        assert np.all(np.diff(found.spent_s) >= 0)
+    judge = Judge(table_of(nas.SearchSpace(SECTIONS), lambda n, *_: SCORES[point(n)]))
+    found = {c.name: trajectory_of(judge, c, seed=3) for c in CONTENDERS}
+    default, halving, random, nsga2 = (len(trajectory.spent_s) for trajectory in found.values())
+    assert (default, halving, random) == (4, 1, 4)  # of four networks, none twice
+    assert nsga2 >= 3
+    for trajectory in found.values():
+        assert trajectory.shares["seen"] == pytest.approx(trajectory.shares["seeds"])
+        assert np.all(np.diff(trajectory.shares["seeds"]) >= 0)
+        assert np.all(np.diff(trajectory.spent_s) >= 0)
+    for name in ("default (TPE)", "random, none twice"):
+        assert found[name].shares["seeds"][-1] == pytest.approx(1.0)
+        assert judge.everything_s <= found[name].spent_s[-1] < 2 * judge.everything_s
+
+
+def test_once_there_are_no_new_networks_all_of_the_best_are_promoted(tmp_path):
+    """The first of a rung's best was promoted before the last network, which is better, began."""
+    from tabular_searches import ours, simulate
+
+    quiet_optuna()
+
+    def trained_on(scores):
+        table = table_of(nas.SearchSpace(SECTIONS), lambda n, *_: scores[point(n)])
+        folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        search = ours("", "random", halving=True).start(table, folder, seed=0)
+        finished = simulate(table, search, 1, {n.key: 0 for n in table.networks}, 1e9)
+        search.close()
+        places = {n.key: point(n) for n in table.networks}
+        return [(places[end.job.key], end.job.epochs) for end in finished]
+
+    order = [place for place, epochs in trained_on(SCORES) if epochs == 1]
+    better_and_better = {place: 0.2 * number for number, place in enumerate(order, 1)}
+    longer = {place for place, epochs in trained_on(better_and_better) if epochs == 2}
+    assert longer == {order[2], order[3]}
 
 
 def test_successive_halving_trains_few_networks_to_the_end_and_the_default_all(table, tmp_path):
@@ -145,15 +173,49 @@ def test_successive_halving_trains_few_networks_to_the_end_and_the_default_all(t
 
 
 def test_intervals_of_medians_know_of_searches_that_never_got_there():
+    slow, fast = np.array([600.0] * 3 + [np.inf] * 2), np.full(5, 120.0)
+    assert row_of(fast, slow) == ["2.0 (2.0 to 2.0)", "5 of 5", "5.00 (5.00 to inf)"]
+    assert row_of(slow, slow) == ["10.0 (10.0 to inf)", "3 of 5", "1"]
+    # Of some draws of both nothing is known: it may be that either is faster.
+    assert row_of(slow * 2, slow)[2] == "0.50 (0.00 to inf)"
+
+
+def test_where_half_never_get_there_no_ratio_is_made_up():
+    times = np.full(100, 60.0)
+    most, few = times.copy(), times.copy()
+    most[52:], few[:55] = np.inf, np.inf
+    assert row_of(few, most) == ["inf (1.0 to inf)", "45 of 100", "-"]
+    assert row_of(most, few)[1:] == ["52 of 100", "-"]
+
+
+def row_of(times, against):
     from rich.table import Table
 
     from search_quality import add_row
 
     table = Table("search", "median", "reached", "ratio")
-    slow, fast = np.array([600.0] * 3 + [np.inf] * 2), np.full(5, 120.0)
-    add_row(table, "fast", fast, slow)
-    add_row(table, "slow", slow, slow)
-    cells = [list(column.cells) for column in table.columns]
-    assert cells[1] == ["2.0 (2.0 to 2.0)", "10.0 (10.0 to inf)"]
-    assert cells[2] == ["5 of 5", "3 of 5"]
-    assert cells[3][0] == "5.00 (5.00 to inf)"
+    add_row(table, "a search", times, against)
+    return [next(column.cells) for column in table.columns][1:]
+
+
+def test_a_share_counts_once_it_is_kept():
+    from search_quality import Trajectory
+
+    shares = {"seeds": np.array([0.5, 0.99, 0.97, 0.99, 0.98])}
+    found = Trajectory(np.array([1.0, 2.0, 3.0, 4.0, 5.0]), shares)
+    assert [found.time_to(share, "seeds") for share in (0.4, 0.95, 0.98)] == [1.0, 2.0, 4.0]
+    assert found.time_to(0.99, "seeds") == float("inf")
+    assert Trajectory(np.array([]), {"seeds": np.array([])}).time_to(0.5, "seeds") == float("inf")
+
+
+def test_what_is_seen_of_networks_that_are_trained_again_is_no_share():
+    from search_quality import Trajectory, table_of
+    from tabular_searches import CONTENDERS
+
+    run = Trajectory(np.array([60.0]), dict.fromkeys(("seeds", "seen"), np.array([1.0])))
+    found = {contender.name: [run, run] for contender in CONTENDERS}
+    names = {
+        judged: list(table_of(found, judged, "", 0.99).columns[0].cells) for judged in run.shares
+    }
+    assert len(names["seeds"]) == 4
+    assert set(names["seeds"]) - set(names["seen"]) == {"NSGA-II, plain loop"}
