@@ -2,16 +2,16 @@
 
     python benchmarks/gpu.py [--batch-size 512] [--rounds 5]
 
-Networks of width 32 on 32 x 32 images, at three points of the spectrum. Evaluation is left out;
-recording a graph is not. Everything is interleaved, and medians are shown. `--device cpu` shows
-that it runs.
+Networks of 32 to 128 channels on 32 x 32 images, those of `precision.py`, at three points of the
+spectrum. Evaluation is left out; recording a graph is not. Everything is interleaved, and medians
+are shown. `--device cpu` shows that it runs.
 """
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated
 
@@ -20,36 +20,42 @@ import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from torch import nn
 
-from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 from nas.engine.environment import describe_environment
 from nas.network.build import build_network
 from nas.network.side_by_side import side_by_side
-from trials.data import DataConfig, load
+from precision import POINTS, architecture
+from trials.data import DataConfig, ImageData, load
 from trials.recipe import Recipe, recipe
 from trials.side_by_side import train_side_by_side
 from trials.train import Resident, Training, train
 
-POINTS: tuple[int | str, ...] = (1, "C/4", "C")
 AT_ONCE = (2, 8)
 
 
-def architecture(segments: int | str) -> Architecture:
-    """Two convolutions of each width from 32 to 128."""
-    blocks = tuple(Block((c, c), SpectrumPoint(segments, "relu"), stride=2) for c in (32, 64, 128))
-    return Architecture((3, 32, 32), 10, Stem((32,)), blocks)
+@dataclass(frozen=True)
+class Images:
+    """What all trainings train with, and where."""
+
+    data: ImageData
+    resident: Resident
+
+    def network(self, segments: int | str) -> nn.Module:
+        """One to train, at a point of the spectrum."""
+        return build_network(architecture(self.data, segments))
 
 
-def alone(segments: int | str, data: Resident, usual: Recipe) -> float:
+def alone(segments: int | str, images: Images, usual: Recipe) -> float:
     """Images per second of one training."""
-    training = train(build_network(architecture(segments)), data, usual, 0)
+    training = train(images.network(segments), images.resident, usual, 0)
     return training.images / training.seconds
 
 
-def at_once(count: int, segments: int | str, data: Resident, usual: Recipe) -> float:
+def at_once(count: int, segments: int | str, images: Images, usual: Recipe) -> float:
     """Images per second of several together."""
-    networks = [build_network(architecture(segments)) for _ in range(count)]
-    found = train_side_by_side(networks, side_by_side, data, usual, range(count))
+    networks = [images.network(segments) for _ in range(count)]
+    found = train_side_by_side(networks, side_by_side, images.resident, usual, range(count))
     trained = [training for training in found if isinstance(training, Training)]
     return sum(t.images for t in trained) / sum(t.seconds for t in trained)
 
@@ -63,14 +69,15 @@ def main(
 ) -> None:
     """Print rates and the machine."""
     config = DataConfig("synthetic", limit=images + 100, validation=100 / (images + 100))
-    data = Resident(load(replace(config, shape=(3, 32, 32), classes=10)), torch.device(device))
+    data = load(replace(config, shape=(3, 32, 32), classes=10))
+    made = Images(data, Resident(data, torch.device(device)))
     usual = recipe("proxy", epochs=epochs, batch_size=batch_size, crop=4, flip=True)
     ways: dict[str, Callable[[int | str], float]] = {
-        "steps started": partial(alone, data=data, usual=replace(usual, graph="off")),
-        "steps replayed": partial(alone, data=data, usual=usual),
+        "steps started": partial(alone, images=made, usual=replace(usual, graph="off")),
+        "steps replayed": partial(alone, images=made, usual=usual),
     }
     for count in AT_ONCE:
-        ways[f"{count} seeds at once"] = partial(at_once, count, data=data, usual=usual)
+        ways[f"{count} seeds at once"] = partial(at_once, count, images=made, usual=usual)
     rates: dict[tuple[str, int | str], list[float]] = {}
     for _ in track(range(rounds + 1), "rounds"):  # the first warms up
         for segments in POINTS:

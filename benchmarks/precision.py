@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
+from nas.cli import cli_errors
 from nas.engine.environment import describe_environment
 from nas.kernels.network import accelerate
 from nas.network.build import build_network
@@ -121,8 +122,9 @@ def main(
     processes: Annotated[int | None, typer.Option(help="Default: one for each core.")] = None,
 ) -> None:
     """Print accuracies, their differences, speed ratios and the machine."""
-    check_precision("bfloat16", torch.device("cpu"))
-    data = load(DataConfig(source, validation=0.5, limit=images))
+    with cli_errors():
+        check_precision("bfloat16", torch.device("cpu"))
+        data = load(DataConfig(source, validation=0.5, limit=images))
     usual = recipe("proxy", epochs=epochs, batch_size=batch_size, crop=4, flip=True)
     pairs: dict[int | str, list[Pair]] = {point: [] for point in POINTS}
     workers = processes or len(os.sched_getaffinity(0))
