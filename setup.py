@@ -4,6 +4,7 @@ Without one the package installs all the same, and trains on PyTorch's own kerne
 """
 
 import platform
+import runpy
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -18,6 +19,7 @@ if platform.machine() in ("x86_64", "AMD64"):
     levels |= X86_LEVELS
 
 source = Path("nas/kernels/source")
+digest = runpy.run_path("nas/kernels/digest.py")["digest_of"](source)
 setup(
     ext_modules=[
         Extension(
@@ -25,6 +27,7 @@ setup(
             sorted(str(file) for file in source.glob("*.c")),
             depends=sorted(str(file) for file in source.glob("*.h")),
             libraries=["m"],
+            define_macros=[("SOURCES", f'"{digest}"')],
             # Vectors are passed between functions of one file alone: no calling convention matters.
             extra_compile_args=["-O3", "-fvisibility=hidden", "-Wno-psabi", *flags],
             optional=True,

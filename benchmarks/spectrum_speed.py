@@ -30,6 +30,7 @@ from torch.nn import functional as F
 from nas.architecture.cost import count_cost
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 from nas.engine.environment import describe_environment
+from nas.kernels.library import best_level
 from nas.kernels.network import accelerate
 from nas.network.build import build_network
 from nas.network.exported_layers import Subsample
@@ -107,10 +108,11 @@ def step_seconds(architecture: Architecture, batch: int, rounds: int) -> dict[st
     """Median processor seconds of each, the first round left out."""
     contenders = contenders_of(architecture, batch)
     taken: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(rounds + 1):
-        for name, step in contenders.items():
+    names = list(contenders)
+    for round_ in range(rounds + 1):
+        for name in names[round_ % 3 :] + names[: round_ % 3]:
             started = time.process_time()
-            step()
+            contenders[name]()
             taken[name].append(time.process_time() - started)
     return {name: statistics.median(times[1:]) for name, times in taken.items()}
 
@@ -146,6 +148,8 @@ def main(
     figure: Annotated[Path | None, typer.Option(help="A picture of the rates.")] = None,
 ) -> None:
     """Print milliseconds of a step and ratios, for each size and point."""
+    if best_level() is None:
+        raise typer.BadParameter("no kernels were compiled when the project was installed")
     prepare_process(1)
     console = Console(width=110)
     found: dict[str, dict[int | str, dict[str, float]]] = {}

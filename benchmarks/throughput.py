@@ -122,6 +122,8 @@ def our_search(text: str, data: ImageData, gpus: float) -> Searched:
         )
         driver.close()
     workers = max(1, round(1 / gpus)) if gpus else len(os.sched_getaffinity(0))
+    if len(ends) <= workers:
+        raise typer.BadParameter(f"{len(ends)} trials: more than the {workers} workers are needed")
     steady = (len(ends) - workers) / (ends[-1] - ends[workers - 1])
     return Searched(trained, steady * 3600)
 

@@ -9,17 +9,20 @@ from torch import nn
 
 from trials.recipe import Recipe
 
+FEWEST_IMAGES = 16
+"""In a batch."""
+
 
 class Accelerated(nn.Module):
     """Computes what a plain network does, with that one's parameters and statistics.
 
     Attributes:
         network: the plain one, which is what is left of a training.
-        level: of the processor that the kernels are for.
+        kernels: which ones, for the record of a training.
     """
 
     network: nn.Module
-    level: str
+    kernels: str
 
 
 Accelerate = Callable[[nn.Module], Accelerated | None]
@@ -31,10 +34,12 @@ def accelerated(
 ) -> nn.Module:
     """The network as it is to be trained: on the kernels where those compute what is asked for.
 
-    That is float32 on one thread of a CPU. With several threads PyTorch uses them all.
+    That is float32 on one thread of a CPU. With several threads PyTorch uses them all, and of
+    batches below a vector's images the kernels compute more than there is.
     """
     alone = device.type == "cpu" and torch.get_num_threads() == 1
-    if accelerate is None or not alone or recipe.precision == "bfloat16":
+    fitting = recipe.precision != "bfloat16" and recipe.batch_size >= FEWEST_IMAGES
+    if accelerate is None or not alone or not fitting:
         return network
     return accelerate(network) or network
 

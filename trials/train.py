@@ -51,7 +51,7 @@ class Training:
         curve: one entry for each epoch.
         seconds: of training alone, evaluation and waiting for measurements left out.
         images: seen in that time.
-        kernels: level of the kernels that it was computed by, where those were not PyTorch's.
+        kernels: that it was computed by, where those were not PyTorch's.
     """
 
     network: nn.Module
@@ -126,8 +126,8 @@ def train(
                 raise diverged
             after_epoch(curve[-1])
     images = recipe.epochs * step.count * recipe.batch_size
-    level = computed.level if isinstance(computed, Accelerated) else None
-    return Training(plain(step.evaluated), tuple(curve), seconds, images, level)
+    kernels = computed.kernels if isinstance(computed, Accelerated) else None
+    return Training(plain(step.evaluated), tuple(curve), seconds, images, kernels)
 
 
 def train_epoch(step: Step, run: Replayed, data: Resident, epoch: int) -> tuple[list[float], float]:

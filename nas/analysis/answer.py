@@ -127,7 +127,7 @@ def _machines(question: Question) -> Iterator[str]:
     """A line where the trainings that judge are not all of one kind of machine."""
     machines = {
         f"{m.device}, {m.threads} {'thread' if m.threads == 1 else 'threads'}, torch "
-        f"{m.versions.get('torch', '?')}"
+        f"{m.versions.get('torch', '?')}, kernels {m.versions.get('kernels', 'of PyTorch')}"
         for trainings in question.confirmation.values()
         for m in trainings.values()
     }

@@ -30,6 +30,7 @@ def complete_record(
         values=tuple(OBJECTIVES[name].value(spec.cost, measurements) for name in objectives),
         **means,
         seconds=sum(m.seconds for m in measurements),
+        kernels=measurements[0].versions.get("kernels", ""),
         curve=tuple(fmean(score for _, _, score in epoch) for epoch in epochs),
     )
 
@@ -50,6 +51,7 @@ def complete_ending(record: TrialRecord, objectives: Sequence[str]) -> Ending:
     kept = {name: getattr(record, name) for name in MEASURED if name not in objectives}
     attributes = {"curve": json.dumps(record.curve), "seconds": record.seconds}
     attributes |= {name: value for name, value in kept.items() if value is not None}
+    attributes |= {"kernels": record.kernels} if record.kernels else {}
     return Ending(TrialState.COMPLETE, record.values, attributes, record.curve)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import sysconfig
 from functools import cache
 from pathlib import Path
+
+from nas.kernels.digest import digest_of
 
 LEVELS = ("avx512", "avx2", "baseline")
 """What the kernels are compiled for, the fastest first."""
@@ -28,18 +31,20 @@ KERNELS = (
     "mean_backward",
 )
 
+FOLDER = Path(__file__).parent
+
 
 class Library:
     """Kernels of one level.
 
     Attributes:
+        name: level and sources, as ``avx512 1f0c62ab``: with another one the last digits differ.
         width: floats in a vector.
         address: of each kernel, by its name.
     """
 
-    def __init__(self, level: str, path: Path) -> None:
-        self.level = level
-        library = ctypes.CDLL(str(path))
+    def __init__(self, level: str, library: ctypes.CDLL) -> None:
+        self.name = f"{level} {_sources(library)}"
         self.width = ctypes.c_int32.in_dll(library, "vector_width").value
         self.address = {
             name: ctypes.cast(getattr(library, name), ctypes.c_void_p).value for name in KERNELS
@@ -49,24 +54,40 @@ class Library:
         self.run.restype = None
 
 
-def compiled(level: str) -> Path | None:
-    """The file of a level, where installing this package has compiled it."""
-    return next(iter(sorted(Path(__file__).parent.glob(f"_{level}.*so"))), None)
+@cache
+def library(level: str | None = None) -> Library | None:
+    """The fastest kernels that this processor runs, or those of a level.
+
+    None where they were not compiled, or not from the sources that are beside them.
+    """
+    level = level or best_level()
+    if level is None or not _runs_here(level):
+        return None
+    compiled = _compiled(level)
+    return Library(level, compiled) if compiled else None
 
 
 @cache
-def library(level: str | None = None) -> Library | None:
-    """The fastest kernels that this processor runs, or those of a level; None: not compiled."""
-    level = level or best_level()
-    path = None if level is None else compiled(level)
-    return Library(level, path) if level and path else None
-
-
 def best_level() -> str | None:
     """The fastest level that is compiled and that this processor has; by nothing that is timed."""
-    baseline = compiled("baseline")
-    if baseline is None:
+    return next((level for level in LEVELS if _runs_here(level) and _compiled(level)), None)
+
+
+def _runs_here(level: str) -> bool:
+    """The baseline, which every processor runs, asks the processor."""
+    baseline = _compiled("baseline")
+    return baseline is not None and bool(baseline.has_level(level.encode()))
+
+
+@cache
+def _compiled(level: str) -> ctypes.CDLL | None:
+    path = FOLDER / f"_{level}{sysconfig.get_config_var('EXT_SUFFIX')}"
+    if not path.is_file():
         return None
-    has_level = ctypes.CDLL(str(baseline)).has_level
-    usable = [level for level in LEVELS if compiled(level) and has_level(level.encode())]
-    return next(iter(usable), None)
+    compiled, sources = ctypes.CDLL(str(path)), FOLDER / "source"
+    # In a checkout the sources may have changed since, and their structures with them.
+    return compiled if not sources.is_dir() or _sources(compiled) == digest_of(sources) else None
+
+
+def _sources(library: ctypes.CDLL) -> str:
+    return (ctypes.c_char * 8).in_dll(library, "sources").value.decode()

@@ -60,7 +60,10 @@ class Memory:
 
 def _large_pages(floats: int) -> Tensor:
     """Zeros in pages of two megabytes: kernels jump between as many places as a window has taps."""
-    room = mmap.mmap(-1, 4 * floats + LARGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    try:
+        room = mmap.mmap(-1, 4 * floats + LARGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(f"no room for {4 * floats:,} bytes: {error}") from error
     if hasattr(mmap, "MADV_HUGEPAGE"):  # Linux
         room.madvise(mmap.MADV_HUGEPAGE)
     tensor = torch.frombuffer(room, dtype=torch.float32)

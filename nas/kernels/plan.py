@@ -13,7 +13,7 @@ from typing import TypeGuard
 
 from nas.architecture.modules import Layer, SegmentGroup, Shape
 
-ACTIVATIONS = {"ReLU": 0, "ELU": 1, "GELU": 2, "SiLU": 3}
+ACTIVATIONS = {"ELU": 0, "GELU": 1, "SiLU": 2}
 """By module, the number that the kernels have for it."""
 
 
@@ -144,14 +144,30 @@ def plan_network(network: Layer) -> Plan:
     if not stop:
         raise NoKernel("a network without a mean over all positions")
     planner.sequence({name: network.children[name] for name in body[:stop]}, "", planner.start)
-    return Plan(planner.start.value, tuple(planner.operations), tuple(body[stop:]))
+    plan = Plan(planner.start.value, tuple(planner.operations), tuple(body[stop:]))
+    _check_gradients(plan)
+    return plan
 
 
-def plan_layer(layer: Layer) -> Plan:
-    """The operations of one layer, which makes values of its own."""
-    planner = _Planner(layer.input)
-    planner.materialised(planner.layer(layer, "", planner.start))
-    return Plan(planner.start.value, tuple(planner.operations), ())
+def _check_gradients(plan: Plan) -> None:
+    """Refuse a value with several readers, but for one that a sum and then convolutions read.
+
+    Backward, the gradient of the sum is the first part of the value's, and only convolutions add
+    to a gradient that is there.
+    """
+    for value in plan.values:
+        readers = [operation for operation in plan.operations if operation.input == value]
+        sums = [
+            operation.output.number
+            for operation in plan.operations
+            if isinstance(operation, BatchNorm) and operation.addend == value
+        ]
+        # Backward comes the last one first; all but it add to what is there.
+        adding = readers if sums else readers[:-1]
+        in_order = all(reader.output.number < number for reader in readers for number in sums)
+        alike = all(isinstance(operation, Convolution) for operation in adding)
+        if len(sums) > 1 or not in_order or not alike:
+            raise NoKernel("a value that is read by several layers")
 
 
 class _Planner:
@@ -169,14 +185,11 @@ class _Planner:
         self.operations.append(operation)
         return Reading(operation.output)
 
-    def materialised(self, reading: Reading) -> Value:
-        """A value that is what a reading sees."""
-        if reading.step > 1 or reading.before:
-            raise NoKernel("a subsampling or padding with no convolution or pooling behind it")
-        if not reading.rectify:
-            return reading.value
-        output = self.value(reading.value.shape)
-        return self.add(Activation(reading.value, output, ACTIVATIONS["ReLU"])).value
+    def as_it_is(self, reading: Reading) -> Value:
+        """The value of a reading that changes nothing of it."""
+        if reading != Reading(reading.value):
+            raise NoKernel("a ReLU, subsampling or padding before a layer that does not apply it")
+        return reading.value
 
     def layer(self, layer: Layer, name: str, reading: Reading) -> Reading:
         match layer.module:
@@ -196,8 +209,8 @@ class _Planner:
             case "SamePad":
                 return replace(reading, before=_padding_before(layer))
             case "GlobalMean":
-                output = self.value(layer.output)
-                return self.add(Mean(reading.value, output, reading.rectify))
+                source = self.as_it_is(replace(reading, rectify=False))
+                return self.add(Mean(source, self.value(layer.output), reading.rectify))
         return self.simple(layer, name, reading)
 
     def simple(self, layer: Layer, name: str, reading: Reading) -> Reading:
@@ -206,11 +219,11 @@ class _Planner:
             return replace(reading, rectify=True)
         if layer.module == "MaxPool2d":
             before = reading.before or (int(layer.options["padding"]),) * 2
-            source = self.materialised(replace(reading, before=None))
+            source = self.as_it_is(replace(reading, before=None))
             stride = int(layer.options["stride"])
             pooled = self.value(layer.output)
             return self.add(MaxPool(source, pooled, layer.arguments[0], stride, before))
-        source = self.materialised(reading)
+        source = self.as_it_is(reading)
         output = self.value(layer.output)
         if layer.module == "BatchNorm2d":
             epsilon = layer.options["eps"]
@@ -233,7 +246,7 @@ class _Planner:
 
     def residual(self, layer: Layer, prefix: str, reading: Reading) -> Reading:
         """The sum is the last batch norm's, which is computed after what it adds."""
-        source = Reading(self.materialised(reading))
+        source = Reading(self.as_it_is(reading))
         parts = layer.children
         if _ends_in_norm(parts["branch"]):
             first, second = "shortcut", "branch"
@@ -241,7 +254,7 @@ class _Planner:
             first, second = "branch", "shortcut"
         else:
             raise NoKernel("a residual sum with no batch norm before it")
-        addend = self.materialised(self.layer(parts[first], f"{prefix}{first}", source))
+        addend = self.as_it_is(self.layer(parts[first], f"{prefix}{first}", source))
         self.layer(parts[second], f"{prefix}{second}", source)
         norm = self.operations.pop()
         assert isinstance(norm, BatchNorm)  # what it ends in
@@ -251,8 +264,8 @@ class _Planner:
         first = next(iter(parts.values()))
         options = {name: int(value) for name, value in first.options.items()}
         groups = tuple(_group(part) for part in parts.values())
-        if reading.before and reading.step > 1:
-            raise NoKernel("a convolution of a subsampled and padded input")
+        if reading.step > 1 and (reading.before or first.arguments[2] > 1):
+            raise NoKernel("a convolution of several taps, of a subsampled input")
         return self.add(
             Convolution(
                 reading.value,

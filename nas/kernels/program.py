@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from nas.kernels import structures
 from nas.kernels.library import Library
 from nas.kernels.memory import Memory
-from nas.kernels.plan import BatchNorm, NoKernel, Plan, Value
+from nas.kernels.plan import BatchNorm, Plan, Value
 from nas.kernels.steps import BatchNormStep, ConvolutionStep, Step, step_of
 
 
@@ -32,6 +33,8 @@ class Program:
         channels, height, width = plan.images.shape
         self.input = structures.Input(0, height, width, channels, output=data[0])
         self.steps = [step_of(operation, data, self.memory) for operation in plan.operations]
+        normed = [step.operation.input for step in self.steps if isinstance(step, BatchNormStep)]
+        self.fewest_positions = min((math.prod(value.shape[1:]) for value in normed), default=2)
         self._let_norms_sum()
         self._place_gradients()
         kernels = [(self.input, "input_forward")]
@@ -44,7 +47,12 @@ class Program:
         """(n, C, H, W), n at most the capacity, to the mean over all positions: (n, channels).
 
         In training the statistics are the batch's, and the running ones are updated.
+
+        Raises:
+            ValueError: a batch of one value has no statistics, as in PyTorch.
         """
+        if training and len(images) * self.fewest_positions == 1:
+            raise ValueError("expected more than one value of each channel in training")
         means = torch.empty((len(images), *self.plan.operations[-1].output.shape))
         self.input.images = len(images)
         setattr(self.input, "from", images.data_ptr())
@@ -115,20 +123,20 @@ class Program:
             ):
                 step.sum_gradient_alone()
             if isinstance(operation, BatchNorm) and operation.addend:
-                if operation.addend.number in place:
-                    raise NoKernel("a shortcut that is read once more")
                 place[operation.addend.number] = arguments.output_gradient
                 users[arguments.output_gradient] += 1
             source = operation.input
             if source != self.plan.images:
-                step.accumulate(source.number in place)
                 last[source] = step
-                if source.number not in place:
+                if source.number in place:
+                    assert isinstance(step, ConvolutionStep)  # as plans are checked for
+                    step.add_input_gradient()
+                else:
                     places = free[self.memory.floats(source.shape)]
                     place[source.number] = (places or [self.memory.room(source.shape)]).pop()
                     users[place[source.number]] += 1
                 arguments.input_gradient = place[source.number]
-            else:
+            elif isinstance(step, ConvolutionStep):
                 step.leave_out_input_gradient()
             if step is not self.steps[-1]:
                 done = arguments.output_gradient

@@ -20,7 +20,6 @@ from nas.kernels.plan import (
     Convolution,
     MaxPool,
     Mean,
-    NoKernel,
     Operation,
     Reorder,
 )
@@ -52,17 +51,9 @@ class Step:
     def bind_gradients(self, gradients: Mapping[str, Tensor]) -> None:
         """Before a backward pass."""
 
-    def accumulate(self, there: bool) -> None:
-        """Whether the gradient of the input is there already, and is added to."""
-        self.arguments.accumulate = there
-
     def sum_gradient_for(self, norm: BatchNormStep) -> bool:
         """Leave sums of the input's gradient for a batch norm, if this operation can."""
         return False
-
-    def leave_out_input_gradient(self) -> None:
-        """The input is the images."""
-        raise NoKernel("a network that begins without a convolution")
 
 
 def step_of(operation: Operation, data: Sequence[int], memory: Memory) -> Step:
@@ -175,7 +166,12 @@ class ConvolutionStep(Step):
         self.arguments.preceding = addressof(norm.arguments)
         return True
 
+    def add_input_gradient(self) -> None:
+        """To a part of it that is there."""
+        self.arguments.accumulate = True
+
     def leave_out_input_gradient(self) -> None:
+        """The input is the images."""
         self.backward = ("convolution_weights_gradient",)
 
 
@@ -199,7 +195,7 @@ class BatchNormStep(Step):
             )
         }
         self.parameters = (f"{operation.name}.weight", f"{operation.name}.bias")
-        rooms = ("mean", "inverse", "scale", "shift")
+        rooms = ("pivots", "mean", "inverse", "scale", "shift")
         self.arguments = structures.BatchNorm(
             positions=math.prod(operation.output.shape[1:]),
             channels=channels,
@@ -230,10 +226,6 @@ class BatchNormStep(Step):
         weight, bias = self.parameters
         self.arguments.weight_gradient = gradients[weight].data_ptr()
         self.arguments.bias_gradient = gradients[bias].data_ptr()
-
-    def accumulate(self, there: bool) -> None:
-        if there:
-            raise NoKernel("a batch norm whose input is read once more")
 
 
 class MaxPoolStep(Step):

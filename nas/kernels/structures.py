@@ -36,7 +36,7 @@ class BatchNorm(Structure):
         *[(name, c_int32) for name in ("images", "positions", "channels", "rectify", "training")],
         *[(name, c_float) for name in ("epsilon", "momentum")],
         *[(name, c_void_p) for name in ("weight", "bias", "running_mean", "running_variance")],
-        *[(name, c_void_p) for name in ("batches", "input", "addend", "output", "sums")],
+        *[(name, c_void_p) for name in ("batches", "input", "addend", "output", "pivots", "sums")],
         *[(name, c_void_p) for name in ("mean", "inverse", "scale", "shift")],
         *[(name, c_void_p) for name in ("output_gradient", "input_gradient")],
         *[(name, c_void_p) for name in ("weight_gradient", "bias_gradient")],
@@ -57,7 +57,7 @@ class Activation(Structure):
     """Element by element."""
 
     _fields_ = (
-        *[(name, c_int32) for name in ("images", "positions", "channels", "kind", "accumulate")],
+        *[(name, c_int32) for name in ("images", "positions", "channels", "kind")],
         *[(name, c_void_p) for name in ("input", "output", "output_gradient", "input_gradient")],
     )
 
@@ -68,7 +68,6 @@ class MaxPool(Structure):
     _fields_ = (
         *[(name, c_int32) for name in ("images", "kernel", "channels")],
         *[(name, c_int32) for name in ("in_height", "in_width", "out_height", "out_width")],
-        ("accumulate", c_int32),
         *[(name, c_void_p) for name in ("out_rows", "out_columns", "in_rows", "in_columns")],
         *[(name, c_void_p) for name in ("input", "output", "chosen")],
         *[(name, c_void_p) for name in ("output_gradient", "input_gradient", "preceding")],
@@ -79,7 +78,7 @@ class Reorder(Structure):
     """Channels in another order."""
 
     _fields_ = (
-        *[(name, c_int32) for name in ("images", "positions", "channels", "accumulate")],
+        *[(name, c_int32) for name in ("images", "positions", "channels")],
         ("source", c_void_p),
         *[(name, c_void_p) for name in ("input", "output", "output_gradient", "input_gradient")],
     )
@@ -89,8 +88,7 @@ class Mean(Structure):
     """Over all positions, out of the kernels' memory."""
 
     _fields_ = (
-        *[(name, c_int32) for name in ("images", "positions", "channels")],
-        *[(name, c_int32) for name in ("rectify", "accumulate")],
+        *[(name, c_int32) for name in ("images", "positions", "channels", "rectify")],
         *[(name, c_void_p) for name in ("input", "output", "output_gradient", "input_gradient")],
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from nas.architecture.cost import count_cost
+from nas.kernels.network import accelerate
 from nas.network.build import build_network
 from nas.network.comparison import Samples
 from nas.network.subject import subject_of
@@ -116,8 +117,9 @@ def train_again(
 ) -> Training:
     """Train the network of a trial from scratch.
 
-    On the kind of device that the study's trials had. With the trial's own recipe and seed, on the
-    same CPU and number of threads, the weights are the same as those of the trial.
+    On the kind of device that the study's trials had, and on the kernels of this one. With the
+    trial's own recipe and seed, on the same CPU and number of threads, and with kernels of the same
+    sources, the weights are the same as those of the trial.
 
     Args:
         recipe: another one than the study's.
@@ -136,6 +138,8 @@ def train_again(
     gpu = resources.gpus_per_trial > 0 and torch.cuda.is_available()
     resident = Resident(data, torch.device("cuda" if gpu else "cpu"))
     seed_weights(recipe, seed)
-    subject = subject_of(record.architecture, count_cost(record.architecture))
-    # On the kernels of its trial, if they are here: with others the last digits differ.
-    return train(subject.build(), resident, recipe, seed, accelerate=subject.accelerate)
+    subject = subject_of(record.architecture, record.cost)
+    # As its trial was: with other kernels the last digits differ.
+    level = record.kernels.partition(" ")[0]
+    on_kernels = partial(accelerate, record.architecture, level=level) if level else None
+    return train(subject.build(), resident, recipe, seed, accelerate=on_kernels)

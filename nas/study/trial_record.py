@@ -68,6 +68,7 @@ class TrialRecord:
         test_average_precision: as ``test_accuracy``, where images have many labels.
         latency_ms: of one image, where it was measured; ``latency_spread_ms`` is between the
             quartiles. Means over the seeds.
+        kernels: that its first seed was trained on, where those were not PyTorch's.
         rungs: what it gave at each rung so far, the lowest first; none without successive halving.
             One that was not promoted to the last is ``pruned``, and has nothing else.
     """
@@ -94,6 +95,7 @@ class TrialRecord:
     test_average_precision: float | None = None
     latency_ms: float | None = None
     latency_spread_ms: float | None = None
+    kernels: str = ""
     rungs: tuple[RungResult, ...] = ()
 
     @cached_property
@@ -143,7 +145,7 @@ MEASURED = (
 """Fields that are means over a trial's seeds, or None; the database keeps those that are known."""
 
 _TRIAL = TypeAdapter(TrialRecord)
-_ATTRIBUTES = (*MEASURED, "macs", "params", "seconds", "reason", "arm", "role")
+_ATTRIBUTES = (*MEASURED, "macs", "params", "seconds", "kernels", "reason", "arm", "role")
 """Those that a trial has under the names of the record's fields, and as they are there."""
 
 

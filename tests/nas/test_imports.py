@@ -18,12 +18,15 @@ MAY_IMPORT = {
     "nas.kernels": {"nas.architecture", "trials"},
     "nas.network": {"nas.kernels", "nas.architecture", "trials"},
     "nas.space": {"nas.architecture", "nas.network", "trials"},
-    "nas.study": {"nas.space", "nas.network", "nas.architecture", "nas.statistics", "trials"},
+    "nas.study": {
+        *("nas.space", "nas.network", "nas.kernels", "nas.architecture", "nas.statistics"),
+        "trials",
+    },
     "nas.analysis": {"nas.study", "nas.space", "nas.architecture", "nas.statistics", "trials"},
 }
 _STUDIES = {"nas.study", *MAY_IMPORT["nas.study"]}
 MAY_IMPORT |= {
-    "nas.engine": {"nas.kernels", *_STUDIES},
+    "nas.engine": _STUDIES,
     "nas.reporting": {"nas.engine", "nas.analysis", *_STUDIES},
     "nas.api": {"nas.reporting", "nas.engine", "nas.analysis", *_STUDIES},
 }

@@ -1,10 +1,10 @@
 /* Activations between the two steps of a unit, element by element. */
 #include "vector.h"
 
-enum { RELU, ELU, GELU, SILU };
+enum { ELU, GELU, SILU };
 
 typedef struct {
-    int32_t images, positions, channels, kind, accumulate;
+    int32_t images, positions, channels, kind;
     const float *input;
     float *output;
     const float *output_gradient;
@@ -16,9 +16,11 @@ INLINE vec power_of_two(vec n) {
     return (vec)((__builtin_convertvector(n, ivec) + 127) << 23);
 }
 
-/* Within two units in the last place (the polynomial of the Cephes library). */
+/* Within two units in the last place (the polynomial of the Cephes library); zero below -87, and
+ * infinite above 88. */
 INLINE vec exponential(vec x) {
-    x = higher(every(-87.3f), -higher(every(-88.0f), -x));
+    const ivec vanishes = x < -87.0f;
+    x = higher(every(-87.0f), -higher(every(-89.0f), -x));
     const vec shifter = every(12582912.0f); /* 1.5 * 2^23: adding it rounds to a whole number */
     vec n = x * 1.44269504f + shifter;
     n -= shifter;
@@ -28,7 +30,7 @@ INLINE vec exponential(vec x) {
     p = p * r + 4.1665795894e-2f;
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
-    return (p * r * r + r + 1.0f) * power_of_two(n);
+    return (vec)((ivec)((p * r * r + r + 1.0f) * power_of_two(n)) & ~vanishes);
 }
 
 /* The normal distribution's, within 1e-7 (Abramowitz and Stegun, 7.1.26); density: exp(-x^2/2). */
@@ -45,14 +47,12 @@ INLINE vec normal_cumulative(vec x, vec density) {
 }
 
 INLINE vec activated(const int kind, vec x) {
-    if (kind == RELU) return relu(x);
     if (kind == ELU) return relu(x) + (exponential(-relu(-x)) - 1.0f);
     if (kind == GELU) return x * normal_cumulative(x, exponential(x * x * -0.5f));
     return x / (1.0f + exponential(-x));
 }
 
 INLINE vec slope(const int kind, vec x) {
-    if (kind == RELU) return gated(every(1.0f), x);
     if (kind == ELU) return exponential(-relu(-x));
     if (kind == GELU) {
         const vec density = exponential(x * x * -0.5f);
@@ -76,25 +76,23 @@ INLINE void apply(const int kind, const Activation *op) {
 }
 
 INLINE void apply_slope(const int kind, const Activation *op) {
-    for (ptrdiff_t i = 0, size = floats(op); i < size; i += WIDTH) {
-        vec gradient = load(op->output_gradient + i) * slope(kind, load(op->input + i));
-        if (op->accumulate) gradient += load(op->input_gradient + i);
-        store(op->input_gradient + i, gradient);
-    }
+    for (ptrdiff_t i = 0, size = floats(op); i < size; i += WIDTH)
+        store(op->input_gradient + i,
+              load(op->output_gradient + i) * slope(kind, load(op->input + i)));
 }
 
-EXPORT void activation_forward(const Activation *op) {
+EXPORT void activation_forward(const void *arguments) {
+    const Activation *op = arguments;
     switch (op->kind) {
-    case RELU: apply(RELU, op); break;
     case ELU: apply(ELU, op); break;
     case GELU: apply(GELU, op); break;
     case SILU: apply(SILU, op); break;
     }
 }
 
-EXPORT void activation_backward(const Activation *op) {
+EXPORT void activation_backward(const void *arguments) {
+    const Activation *op = arguments;
     switch (op->kind) {
-    case RELU: apply_slope(RELU, op); break;
     case ELU: apply_slope(ELU, op); break;
     case GELU: apply_slope(GELU, op); break;
     case SILU: apply_slope(SILU, op); break;

@@ -2,9 +2,8 @@
 
 #include <math.h>
 
-/* The sums of values that no convolution has left: of channels that were moved. */
-EXPORT void batch_norm_sums(const BatchNorm *op) {
-    no_sums(op);
+static void sum_about(const BatchNorm *op, const float *pivots) {
+    no_sums_about(op, pivots);
     for (Block b = first_block(op->images); b.lanes; b = next_block(b)) {
         const float *input = op->input + block_start(b, op->positions, op->channels);
         for (int p = 0; p < op->positions; p++)
@@ -18,14 +17,34 @@ EXPORT void batch_norm_sums(const BatchNorm *op) {
     }
 }
 
+/* The sums of values that no convolution has left: of channels that were moved. */
+EXPORT void batch_norm_sums(const void *arguments) {
+    const BatchNorm *op = arguments;
+    sum_about(op, op->running_mean);
+}
+
+/* A channel's mean and variance; whether they are exact, so far from the pivot. */
+static int statistics(const BatchNorm *op, int channel, double *mean, double *variance) {
+    const double count = (double)op->images * op->positions;
+    const Sums sums = load_sums(op, channel);
+    const double shift = total(sums.first) / count;
+    *mean = op->pivots[channel] + shift;
+    *variance = total(sums.second) / count - shift * shift;
+    if (*variance < 0) *variance = 0;
+    return shift * shift <= 16 * *variance;
+}
+
 static void batch_statistics(const BatchNorm *op) {
     const double count = (double)op->images * op->positions;
+    double mean, variance;
+    int exact = 1;
     for (int c = 0; c < op->channels; c++) {
-        const Sums sums = load_sums(op, c);
-        const double shift = total(sums.first) / count;
-        const double mean = op->running_mean[c] + shift;
-        double variance = total(sums.second) / count - shift * shift;
-        if (variance < 0) variance = 0;
+        exact &= statistics(op, c, &mean, &variance);
+        op->mean[c] = (float)mean;
+    }
+    if (!exact) sum_about(op, op->mean);
+    for (int c = 0; c < op->channels; c++) {
+        statistics(op, c, &mean, &variance);
         const double unbiased = count > 1 ? variance * count / (count - 1) : variance;
         op->mean[c] = (float)mean;
         op->inverse[c] = (float)(1 / sqrt(variance + op->epsilon));
@@ -35,7 +54,8 @@ static void batch_statistics(const BatchNorm *op) {
     *op->batches += 1;
 }
 
-EXPORT void batch_norm_forward(const BatchNorm *op) {
+EXPORT void batch_norm_forward(const void *arguments) {
+    const BatchNorm *op = arguments;
     if (op->training) batch_statistics(op);
     for (int c = 0; c < op->channels; c++) {
         if (!op->training) {
@@ -62,7 +82,8 @@ EXPORT void batch_norm_forward(const BatchNorm *op) {
 }
 
 /* The sums of gradients that no other operation has left. */
-EXPORT void batch_norm_gradient_sums(const BatchNorm *op) {
+EXPORT void batch_norm_gradient_sums(const void *arguments) {
+    const BatchNorm *op = arguments;
     no_sums(op);
     for (Block b = first_block(op->images); b.lanes; b = next_block(b)) {
         const ptrdiff_t start = block_start(b, op->positions, op->channels);
@@ -78,13 +99,14 @@ EXPORT void batch_norm_gradient_sums(const BatchNorm *op) {
     }
 }
 
-EXPORT void batch_norm_backward(const BatchNorm *op) {
+EXPORT void batch_norm_backward(const void *arguments) {
+    const BatchNorm *op = arguments;
     const double count = (double)op->images * op->positions;
     float *offset = op->bias_gradient, *slope = op->weight_gradient;
     for (int c = 0; c < op->channels; c++) {
         const Sums sums = load_sums(op, c);
-        op->bias_gradient[c] = total(sums.first);
-        op->weight_gradient[c] = total(sums.second) * op->inverse[c];
+        op->bias_gradient[c] = (float)total(sums.first);
+        op->weight_gradient[c] = (float)(total(sums.second) * op->inverse[c]);
     }
     /* dx = scale * (dy - mean of dy - (x - mean) / deviation * mean of dy * (x - mean) / deviation) */
     for (Block b = first_block(op->images); b.lanes; b = next_block(b)) {

@@ -2,7 +2,7 @@
  *
  * Forward, a convolution that batch norm follows leaves, for each channel, a vector of sums of its
  * results' differences from a pivot and one of their squares: as exact as in two passes where the
- * pivot is near the mean, as the running mean is. Backward, the last operation that adds to the
+ * pivot is near the mean, as the running mean is; where it is not they are summed again. Backward, the last operation that adds to the
  * gradient leaves sums of the gradient and of its product with the input's difference from the mean.
  */
 #ifndef BATCH_NORM_H
@@ -20,7 +20,7 @@ typedef struct {
     const float *input;
     const float *addend; /* the shortcut, or absent */
     float *output;
-    float *sums; /* (channels, 2, WIDTH) */
+    float *pivots, *sums; /* sums: (channels, 2, WIDTH) */
     float *mean, *inverse, *scale, *shift; /* of the channels; inverse: of the deviation */
     const float *output_gradient;
     float *input_gradient;
@@ -29,6 +29,11 @@ typedef struct {
 
 INLINE void no_sums(const BatchNorm *norm) {
     for (int i = 0; i < norm->channels * 2 * WIDTH; i++) norm->sums[i] = 0;
+}
+
+INLINE void no_sums_about(const BatchNorm *norm, const float *pivots) {
+    no_sums(norm);
+    for (int c = 0; c < norm->channels; c++) norm->pivots[c] = pivots[c];
 }
 
 /* Two sums of a channel, in registers. */
@@ -50,7 +55,7 @@ INLINE void store_sums(const BatchNorm *norm, int channel, Sums sums) {
 /* Filling counts for nothing. */
 INLINE void sum_value(Sums *sums, const BatchNorm *norm, int channel, vec x, int lanes, int held,
                       int lane) {
-    vec difference = x - norm->running_mean[channel];
+    vec difference = x - norm->pivots[channel];
     if (held < lanes) difference = only_held(difference, held, lane);
     sums->first += difference;
     sums->second += difference * difference;

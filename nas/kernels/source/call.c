@@ -3,11 +3,13 @@
 
 #include <string.h>
 
+/* What Python has to agree with: `nas.kernels.library`. */
 EXPORT const int32_t vector_width = WIDTH;
+EXPORT const char sources[] = SOURCES; /* a digest of all files that were compiled */
 
 /* A network is a list of calls. */
 typedef struct {
-    void (*kernel)(const void *);
+    void (*kernel)(const void *arguments);
     const void *arguments;
 } Call;
 

@@ -205,8 +205,9 @@ static void pack(const Group *group, int kernel, int transposed) {
     }
 }
 
-EXPORT void convolution_forward(const Convolution *op) {
-    if (op->following) no_sums(op->following);
+EXPORT void convolution_forward(const void *arguments) {
+    const Convolution *op = arguments;
+    if (op->following) no_sums_about(op->following, op->following->running_mean);
     for (int g = 0; g < op->groups; g++) {
         const Group *group = op->group + g;
         pack(group, op->kernel, 0);
@@ -223,7 +224,8 @@ EXPORT void convolution_forward(const Convolution *op) {
     }
 }
 
-EXPORT void convolution_input_gradient(const Convolution *op) {
+EXPORT void convolution_input_gradient(const void *arguments) {
+    const Convolution *op = arguments;
     if (op->preceding) no_sums(op->preceding);
     for (int g = 0; g < op->groups; g++) {
         const Group *group = op->group + g;

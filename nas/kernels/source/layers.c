@@ -9,7 +9,8 @@ typedef struct {
     float *output;
 } Input;
 
-EXPORT void input_forward(const Input *op) {
+EXPORT void input_forward(const void *arguments) {
+    const Input *op = arguments;
     for (Block b = first_block(op->images); b.lanes; b = next_block(b))
         for (int y = 0; y < op->height; y++)
             for (int x = 0; x < op->width; x++)
@@ -25,7 +26,7 @@ EXPORT void input_forward(const Input *op) {
 
 /* Channels in another order: channel c of the output is channel source[c] of the input. */
 typedef struct {
-    int32_t images, positions, channels, accumulate;
+    int32_t images, positions, channels;
     const int32_t *source;
     const float *input;
     float *output;
@@ -33,7 +34,8 @@ typedef struct {
     float *input_gradient;
 } Reorder;
 
-EXPORT void reorder_forward(const Reorder *op) {
+EXPORT void reorder_forward(const void *arguments) {
+    const Reorder *op = arguments;
     for (Block b = first_block(op->images); b.lanes; b = next_block(b))
         for (int p = 0; p < op->positions; p++) {
             const ptrdiff_t at = block_start(b, op->positions, op->channels) +
@@ -45,31 +47,30 @@ EXPORT void reorder_forward(const Reorder *op) {
         }
 }
 
-EXPORT void reorder_backward(const Reorder *op) {
+EXPORT void reorder_backward(const void *arguments) {
+    const Reorder *op = arguments;
     for (Block b = first_block(op->images); b.lanes; b = next_block(b))
         for (int p = 0; p < op->positions; p++) {
             const ptrdiff_t at = block_start(b, op->positions, op->channels) +
                                  p * pitch(op->channels, b.lanes);
             for (int c = 0; c < op->channels; c++)
-                for (int lane = 0; lane < b.lanes; lane += WIDTH) {
-                    float *to = op->input_gradient + at + op->source[c] * b.lanes + lane;
-                    vec gradient = load(op->output_gradient + at + c * b.lanes + lane);
-                    if (op->accumulate) gradient += load(to);
-                    store(to, gradient);
-                }
+                for (int lane = 0; lane < b.lanes; lane += WIDTH)
+                    store(op->input_gradient + at + op->source[c] * b.lanes + lane,
+                          load(op->output_gradient + at + c * b.lanes + lane));
         }
 }
 
 /* The mean over all positions, out of blocks: (N, C). */
 typedef struct {
-    int32_t images, positions, channels, rectify, accumulate;
+    int32_t images, positions, channels, rectify;
     const float *input;
     float *output;
     const float *output_gradient;
     float *input_gradient;
 } Mean;
 
-EXPORT void mean_forward(const Mean *op) {
+EXPORT void mean_forward(const void *arguments) {
+    const Mean *op = arguments;
     for (Block b = first_block(op->images); b.lanes; b = next_block(b))
         for (int c = 0; c < op->channels; c++)
             for (int lane = 0; lane < b.lanes; lane += WIDTH) {
@@ -85,7 +86,8 @@ EXPORT void mean_forward(const Mean *op) {
             }
 }
 
-EXPORT void mean_backward(const Mean *op) {
+EXPORT void mean_backward(const void *arguments) {
+    const Mean *op = arguments;
     for (Block b = first_block(op->images); b.lanes; b = next_block(b))
         for (int c = 0; c < op->channels; c++)
             for (int lane = 0; lane < b.lanes; lane += WIDTH) {
@@ -94,10 +96,8 @@ EXPORT void mean_backward(const Mean *op) {
                     each[i] = op->output_gradient[(ptrdiff_t)(b.first + lane + i) * op->channels + c];
                 const vec mean = load(each) / (float)op->positions;
                 ptrdiff_t at = block_start(b, op->positions, op->channels) + c * b.lanes + lane;
-                for (int p = 0; p < op->positions; p++, at += pitch(op->channels, b.lanes)) {
-                    vec gradient = op->rectify ? gated(mean, load(op->input + at)) : mean;
-                    if (op->accumulate) gradient += load(op->input_gradient + at);
-                    store(op->input_gradient + at, gradient);
-                }
+                for (int p = 0; p < op->positions; p++, at += pitch(op->channels, b.lanes))
+                    store(op->input_gradient + at,
+                          op->rectify ? gated(mean, load(op->input + at)) : mean);
             }
 }

@@ -7,7 +7,6 @@
 typedef struct {
     int32_t images, kernel, channels;
     int32_t in_height, in_width, out_height, out_width;
-    int32_t accumulate;
     const Reach *out_rows, *out_columns, *in_rows, *in_columns;
     const float *input;
     float *output;
@@ -42,7 +41,7 @@ INLINE void highest(const int count, const Taps *taps, const float *input, int f
                     float *output, uint8_t *chosen) {
     for (int i = 0; i < floats; i += WIDTH) {
         vec best = every(-INFINITY);
-        ivec tap = {0};
+        ivec tap = taps->number[0] - (ivec){0};
         for (int t = 0; t < count; t++) {
             const vec x = load(input + taps->at[t] + i);
             const ivec better = (x > best) | (x != x);
@@ -54,7 +53,8 @@ INLINE void highest(const int count, const Taps *taps, const float *input, int f
     }
 }
 
-EXPORT void max_pool_forward(const MaxPool *op) {
+EXPORT void max_pool_forward(const void *arguments) {
+    const MaxPool *op = arguments;
     for (Block b = first_block(op->images); b.lanes; b = next_block(b)) {
         const ptrdiff_t position = pitch(op->channels, b.lanes);
         const ptrdiff_t start = block_start(b, op->out_height * op->out_width, op->channels);
@@ -81,7 +81,7 @@ INLINE void gather(const int count, const MaxPool *op, const Taps *taps, const f
         Sums sums = norm ? load_sums(norm, c) : (Sums){{0}, {0}};
         for (int lane = 0; lane < lanes; lane += WIDTH) {
             const ptrdiff_t i = c * lanes + lane;
-            vec sum = op->accumulate ? load(op->input_gradient + to + i) : (vec){0};
+            vec sum = {0};
             for (int t = 0; t < count; t++) {
                 const bytes from = *(const bytes *)(chosen + taps->at[t] + i);
                 const ivec taken = __builtin_convertvector(from, ivec) == taps->number[t];
@@ -94,7 +94,8 @@ INLINE void gather(const int count, const MaxPool *op, const Taps *taps, const f
     }
 }
 
-EXPORT void max_pool_backward(const MaxPool *op) {
+EXPORT void max_pool_backward(const void *arguments) {
+    const MaxPool *op = arguments;
     if (op->preceding) no_sums(op->preceding);
     for (Block b = first_block(op->images); b.lanes; b = next_block(b)) {
         const ptrdiff_t position = pitch(op->channels, b.lanes);

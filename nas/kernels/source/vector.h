@@ -62,8 +62,8 @@ INLINE vec higher(vec a, vec b) {
 /* As PyTorch's: what is not a number stays so. */
 INLINE vec relu(vec x) { return higher((vec){0}, x); }
 
-INLINE float total(vec x) {
-    float sum = 0;
+INLINE double total(vec x) {
+    double sum = 0;
     for (int i = 0; i < WIDTH; i++) sum += x[i];
     return sum;
 }

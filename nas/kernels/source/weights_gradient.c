@@ -215,9 +215,10 @@ static void group_gradient(const Convolution *op, const Group *group) {
                         segment_gradient(op, group, &strip, s);
             }
     for (ptrdiff_t i = 0; i < weights; i++)
-        group->gradient[i] = total(load(group->partial + i * WIDTH));
+        group->gradient[i] = (float)total(load(group->partial + i * WIDTH));
 }
 
-EXPORT void convolution_weights_gradient(const Convolution *op) {
+EXPORT void convolution_weights_gradient(const void *arguments) {
+    const Convolution *op = arguments;
     for (int g = 0; g < op->groups; g++) group_gradient(op, op->group + g);
 }
