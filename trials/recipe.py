@@ -33,7 +33,7 @@ class Recipe:
             order of the images and the augmentation are the same in all.
         precision: of convolutions and linear layers; None is bfloat16 on GPUs that have it, and
             float32 elsewhere.
-        graph: ``auto`` replays the steps of a GPU as a CUDA graph: the same kernels, started faster.
+        graph: ``auto`` replays the steps of a GPU as a CUDA graph: the same kernels, at once.
     """
 
     name: str
