@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ from nas.study.importances import Importance, parameter_importances
 from nas.study.location import StudyPlace
 from nas.study.records import Records, read_records
 from nas.study.selection import choose
-from nas.study.trial_record import TrialRecord
+from nas.study.trial_record import State, TrialRecord
 from trials.atomic_file import atomic_write_text
 
 MOST_DRAWINGS = 20
@@ -54,6 +55,14 @@ NOTES = {
     ),
 }
 """Under a figure, by its name."""
+
+_OTHER_STATES: dict[State, str] = {
+    "pruned": "not promoted",
+    "rejected": "too slow to be trained",
+    "waiting": "to be trained yet",
+    "running": "in training",
+}
+"""Of trials, beside those that are complete or have failed."""
 
 
 @dataclass(frozen=True)
@@ -157,12 +166,11 @@ def _plot(name: str, figure: go.Figure) -> Markup:
 
 
 def _summary(records: Records) -> Iterator[tuple[str, str]]:
-    states = [trial.state for trial in records.trials]
+    states = Counter(trial.state for trial in records.trials)
     train, validation = records.data.images
-    counted = f"{states.count('complete')} complete, {states.count('failed')} failed"
-    counted += f", {pruned} not promoted" if (pruned := states.count("pruned")) else ""
-    rejected = states.count("rejected")
-    yield "trials", counted + (f", {rejected} too slow to be trained" if rejected else "")
+    counted = [f"{states['complete']} complete", f"{states['failed']} failed"]
+    counted += [f"{states[state]} {said}" for state, said in _OTHER_STATES.items() if states[state]]
+    yield "trials", ", ".join(counted)
     yield "images", f"{train:,} to train, {validation:,} to validate"
     if records.data.majority is not None:
         yield "most frequent class", f"{records.data.majority:.4f} of the images to validate"

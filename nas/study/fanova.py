@@ -47,13 +47,13 @@ def _shares_of_tree(
 ) -> Floats | None:
     """(choices,); None where the tree predicts the same everywhere."""
     low, high, values = _boxes(regressor, bounds)
-    sizes = high - low  # (boxes, C)
-    whole = _variance(values, sizes.prod(axis=1))
+    parts = (high - low) / (bounds[:, 1] - bounds[:, 0])  # (boxes, C) of each column
+    volumes = parts.prod(axis=1)
+    centred = values - volumes @ values
+    whole = float(volumes @ centred**2)
     if whole <= 0:
         return None
-    splits = [np.unique(low[:, column]) for column in range(len(bounds))]
-    shares = [_variance_of(low, high, values, splits, bounds, of) / whole for of in columns]
-    return np.array(shares)
+    return np.array([_variance_of(low, high, parts, centred, bounds, of) for of in columns]) / whole
 
 
 def _boxes(regressor: DecisionTreeRegressor, bounds: Floats) -> tuple[Floats, Floats, Floats]:
@@ -74,30 +74,41 @@ def _boxes(regressor: DecisionTreeRegressor, bounds: Floats) -> tuple[Floats, Fl
 def _variance_of(
     low: Floats,
     high: Floats,
-    values: Floats,
-    splits: Sequence[Floats],
+    parts: Floats,
+    centred: Floats,
     bounds: Floats,
     columns: NDArray[np.int64],
 ) -> float:
-    """Of the predictions over the cells of a choice, averaged over all others."""
-    split = [column for column in columns if len(splits[column]) > 1]
+    """Of the predictions over the cells of a choice, averaged over all others.
+
+    Boxes fill the whole space, so that average is a sum over the boxes that a cell cuts, each by
+    its part of the other choices. Of cells there are two to the power of the names of a choice:
+    where these are many, pairs of boxes take their place. The square of that sum is one over pairs,
+    and what its mean takes of each is the part of the choice that both cut, a product over columns.
+    """
+    split = [column for column in columns if (low[:, column] > bounds[column, 0]).any()]
     if not split:
         return 0.0
-    sizes = high - low
-    others = np.delete(sizes, split, axis=1).prod(axis=1)  # (boxes,)
-    there = np.ones((1, len(values)), dtype=bool)  # (cells, boxes): which boxes a cell cuts
-    weights = np.ones(1)  # (cells,)
+    terms = centred * np.delete(parts, split, axis=1).prod(axis=1)  # (boxes,)
+    both = None  # (boxes, boxes) of the columns that came first
+    there, weights = np.ones((1, len(terms)), dtype=bool), np.ones(1)  # (cells, boxes), (cells,)
     for column in split:
-        starts = splits[column]
+        if len(weights) > len(terms):
+            both = _cut_by_both(there, weights, both)
+            there, weights = np.ones_like(there[:1]), np.ones(1)
+        starts = np.unique(low[:, column])
         ends = np.append(starts[1:], bounds[column, 1])
         middles = (0.5 * (starts + ends))[:, None]
         inside = (low[:, column] < middles) & (middles < high[:, column])
-        there = (there[:, None] & inside[None]).reshape(-1, len(values))
-        weights = np.outer(weights, ends - starts).ravel()
-    means = (there @ (others * values)) / (there @ others)
-    return _variance(means, weights)
+        there = (there[:, None] & inside[None]).reshape(-1, len(terms))
+        widths = (ends - starts) / (bounds[column, 1] - bounds[column, 0])
+        weights = np.outer(weights, widths).ravel()
+    if both is None:
+        return float(weights @ (there @ terms) ** 2)
+    return float(terms @ _cut_by_both(there, weights, both) @ terms)
 
 
-def _variance(values: Floats, weights: Floats) -> float:
-    mean = np.average(values, weights=weights)
-    return float(np.average((values - mean) ** 2, weights=weights))
+def _cut_by_both(there: NDArray[np.bool_], weights: Floats, before: Floats | None) -> Floats:
+    """The part of some columns that two boxes cut: (boxes, boxes)."""
+    both: Floats = (there.T * weights) @ there
+    return both if before is None else both * before

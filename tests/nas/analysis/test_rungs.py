@@ -10,7 +10,7 @@ from scipy import stats
 
 from nas.analysis.rungs import MOST_COMPARED, doubts, rungs_of
 from nas.reporting.page import render
-from nas.reporting.rungs import rungs_in_words
+from nas.reporting.rungs import rungs_in_words, rungs_table
 from nas.space.load import space_file
 from nas.study.trial_record import RungResult
 from tests.nas.records import network, study, trial
@@ -36,32 +36,54 @@ def climbed(*scores: tuple[float, ...]):
     return replace(found, file=space_file(document), document=document)
 
 
-ALIKE = [(0.1,), (0.2,), (0.5, 0.6), (0.6, 0.7, 0.9), (0.7, 0.65), (0.8, 0.9, 0.8)]
+ALIKE = [
+    *((0.1,), (0.2,), (0.5, 0.6), (0.6, 0.7, 0.9), (0.7, 0.65), (0.8, 0.9, 0.8)),
+    *((0.3 + 0.01 * i, 0.4 + 0.02 * i) for i in range(8)),
+]
 
 
 def test_each_rung_says_its_trials_their_cost_and_how_alike_the_next_one_ranks_them():
     lowest, middle, last = rungs_of(climbed(*ALIKE))
     assert [r.epochs for r in (lowest, middle, last)] == [2, 6, 18]
-    assert [r.trials for r in (lowest, middle, last)] == [6, 4, 2]
-    assert [r.promoted for r in (lowest, middle, last)] == [4, 2, 0]
-    assert [r.seconds for r in (lowest, middle, last)] == [12.0, 24.0, 36.0]
+    assert [r.trials for r in (lowest, middle, last)] == [14, 12, 2]
+    assert [r.promoted for r in (lowest, middle, last)] == [12, 2, 0]
+    assert [r.seconds for r in (lowest, middle, last)] == [28.0, 72.0, 36.0]
     both = np.array([scores[:2] for scores in ALIKE if len(scores) > 1])
     assert lowest.agreement.tau == pytest.approx(stats.kendalltau(*both.T).statistic)
     assert lowest.agreement.lower <= lowest.agreement.tau <= lowest.agreement.upper
     assert middle.agreement is None  # two trials say nothing of an order
     assert list(doubts((lowest, middle, last))) == []
     assert list(rungs_in_words((lowest, middle, last))) == [
-        "rungs: 6 trials trained for 2 epochs, 4 for 6, 2 for 18; 1 min 12 s of training"
+        "rungs: 14 trials trained for 2 epochs, 12 for 6, 2 for 18; 2 min 16 s of training"
     ]
 
 
 def test_rungs_that_hardly_rank_alike_are_warned_of():
-    opposite = [(0.1 * i, 1 - 0.1 * i) for i in range(5)]
+    opposite = [(0.1 * i, 1 - 0.1 * i) for i in range(10)]
     (doubt,) = doubts(rungs_of(climbed(*opposite)))
-    assert doubt.startswith("2 and 6 epochs hardly rank alike the 5 trials that have both (tau -1")
+    assert doubt.startswith("2 and 6 epochs hardly rank alike the 10 trials that have both (tau -1")
     page = render(climbed(*opposite), {}, {})
     assert "<h2>Rungs</h2>" in page
     assert doubt in page
+
+
+def test_of_few_trials_it_is_said_that_they_are_too_few_to_tell():
+    nine = climbed(*[(0.1 * i, 1 - 0.1 * i) for i in range(9)])
+    assert list(doubts(rungs_of(nine))) == []
+    cells = [row[4] for row in rungs_table(rungs_of(nine)).rows]
+    assert cells == ["too few to tell", "too few to tell", ""]
+
+
+def test_the_page_counts_trials_in_every_state():
+    states = ("complete", "failed", "pruned", "rejected", "waiting", "waiting", "running")
+    trials = [
+        replace(trial(n, 0.5, ARCHITECTURE), state=state, values=(0.5, 1.0) if not n else ())
+        for n, state in enumerate(states)
+    ]
+    assert (
+        "1 complete, 1 failed, 1 not promoted, 1 too slow to be trained, 2 to be trained yet, "
+        "1 in training"
+    ) in render(study(*trials), {}, {})
 
 
 def test_a_study_without_rungs_says_nothing_of_them():

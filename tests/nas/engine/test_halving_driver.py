@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import random
 from collections import Counter
@@ -10,6 +11,7 @@ from dataclasses import replace
 import optuna
 import pytest
 
+from nas.engine.driver import LOSSES
 from nas.engine.halving import Halving
 from nas.engine.rung_values import ENOUGH, RungValues
 from nas.engine.setbacks import FAILURES
@@ -26,7 +28,8 @@ def result(driver, spec, **changes):
     """What a worker reports: accuracies grow with the epochs."""
     better = {1: 0.0, 2: 0.1, 4: 0.2}[spec.recipe.epochs]
     return tuple(
-        replace(m, accuracy=m.accuracy / 2 + better, **changes) for m in measured(driver, spec)
+        replace(m, **{"accuracy": m.accuracy / 2 + better} | changes)
+        for m in measured(driver, spec)
     )
 
 
@@ -182,6 +185,68 @@ def test_a_training_that_fails_at_a_higher_rung_ends_its_trial(sqlite):
     driver.close()
     (failed,) = (t for t in read_records(sqlite, "tiny").trials if t.state == "failed")
     assert (failed.number, len(failed.rungs)) == (spec.trial, 1)
+    assert studied(sqlite).trials[spec.trial].intermediate_values  # of the rung where it succeeded
+
+
+def test_a_trial_that_is_rejected_at_a_higher_rung_is_so_for_the_sampler_and_once(
+    sqlite, monkeypatch
+):
+    driver = open_driver(sqlite, *RUNGS)
+    while (spec := driver.next()).rung == 0:
+        driver.record(spec.trial, result(driver, spec))
+    told = []
+    monkeypatch.setattr(driver.new.proposer, "relearn", told.append)
+    monkeypatch.setattr(driver.new.proposer, "learn", lambda trial: pytest.fail(str(trial)))
+    driver.record(spec.trial, measured(driver, spec, state="rejected", reason="latency: 9 ms"))
+    (trials,) = told
+    assert {t.number: t.state.name for t in trials} == {
+        number: "PRUNED" if number == spec.trial else "COMPLETE" for number in range(3)
+    }
+    driver.close()
+
+
+def test_every_training_of_a_trial_counts_as_a_result(url):
+    driver = open_driver(url, *RUNGS)
+    trained = run(driver, most=9)
+    assert driver.trials.count_ended() == len(trained)
+    while (spec := driver.next()).rung == 0:
+        driver.record(spec.trial, result(driver, spec))
+        trained.append((spec.trial, 1))
+    driver.record(spec.trial, measured(driver, spec, **FAILED))  # it counts as any other
+    trained += run(driver)
+    driver.settle()
+    assert driver.trials.count_ended() == len(trained) + 1
+    driver.close()
+
+
+def test_a_trial_in_optunas_record_lasts_from_its_first_training_to_the_end_of_its_last(sqlite):
+    driver = open_driver(sqlite, *RUNGS)
+    began = {}
+    while (spec := driver.next()) is not None:
+        began.setdefault(spec.trial, driver.trials.get(spec.trial).datetime_start)
+        driver.record(spec.trial, result(driver, spec))
+    ended = datetime.datetime.now()
+    driver.settle()
+    driver.close()
+    for trial in studied(sqlite).trials:
+        assert trial.datetime_start == began[trial.number]
+        assert trial.datetime_start < trial.datetime_complete < ended
+
+
+def test_workers_that_died_at_one_rung_do_not_count_at_the_next(sqlite):
+    driver = open_driver(sqlite, *RUNGS)
+    for rung in (0, 1):
+        while (spec := driver.next()).rung < rung:
+            driver.record(spec.trial, result(driver, spec))
+        for _ in range(LOSSES - 1):
+            driver.worker_died(spec.trial, "killed")
+            assert not driver.halving.running
+            again = driver.next()
+            assert (again.trial, again.rung) == (spec.trial, rung)
+        accuracies = result(driver, spec, accuracy=0.99)  # it will be promoted
+        driver.record(spec.trial, accuracies)
+    assert driver.trials.get(spec.trial).state == optuna.trial.TrialState.WAITING
+    driver.close()
 
 
 def test_a_search_in_which_everything_fails_ends(sqlite):

@@ -25,52 +25,145 @@ class Killed(Exception):
     """In place of the end of a process."""
 
 
-def at_statement(driver: Driver, number: int, die: Callable[[], object]) -> None:
-    """Die before the statement of this number, counted from now on; a commit counts as one."""
-    count = itertools.count()
+def at_statement(driver: Driver, number: int, die: Callable[[], object]) -> list[str]:
+    """Die before the statement of this number that writes, counted from now on, or the commit.
 
-    def statement(*_: object) -> None:
-        if next(count) == number:
-            die()
+    Returns:
+        The statements that there were, as they come.
+    """
+    seen: list[str] = []
 
-    for event in ("before_cursor_execute", "commit"):
-        sa.event.listen(driver.trials.storage.engine, event, statement)
+    def count(statement: str) -> None:
+        if not statement.startswith("SELECT"):
+            seen.append(statement)
+            if len(seen) == number + 1:
+                die()
+
+    engine = driver.trials.storage.engine
+    sa.event.listen(engine, "before_cursor_execute", lambda *given: count(given[2]))
+    sa.event.listen(engine, "commit", lambda _: count("commit"))
+    return seen
 
 
 def raise_killed() -> None:
     raise Killed
 
 
+def recording(driver: Driver) -> Callable[[], object]:
+    """Hands a trial out; returns what records its result, which is in the outbox by then."""
+    spec = driver.next()
+    result = measured(driver, spec)
+    driver.outbox.put(spec.trial, result)
+    return lambda: driver.record(spec.trial, result)
+
+
+def statements_of_a_result(url) -> list[int]:
+    """All of them; with PostgreSQL, where each takes a study of its own longer, some."""
+    driver = open_driver(url, "study.seeds_per_trial=2", "study.seed=99", name="counted")
+    record = recording(driver)
+    seen = at_statement(driver, -1, raise_killed)
+    record()
+    driver.close()
+    assert "commit" in seen
+    step = 1 if url.get_backend_name() == "sqlite" else 3
+    return [n for n, statement in enumerate(seen) if statement == "commit" or n % step == 0]
+
+
 def test_a_driver_that_dies_at_any_statement_of_a_result_loses_and_doubles_nothing(url):
-    for number in itertools.count(step=1 if url.get_backend_name() == "sqlite" else 3):
+    numbers = statements_of_a_result(url)
+    assert len(numbers) > 2
+    for number in numbers:
         # Another seed: what another study has trained is not trained again.
         study = {"name": f"statement{number}"}
         options = ("study.seeds_per_trial=2", f"study.seed={number}")
         driver = open_driver(url, *options, **study)
-        there = len(driver.store.all())
-        spec = driver.next()
-        result = measured(driver, spec)
-        driver.outbox.put(spec.trial, result)
+        there = driver.store.all()
+        record = recording(driver)
+        at_statement(driver, number, raise_killed)
+        with pytest.raises(Killed):
+            record()
+        driver.close()
+        assert states(url, **study) == {"RUNNING": 1}
+        assert Store(url).all() == there
+        driver = open_driver(url, *options, **study)
+        assert states(url, **study) == {"COMPLETE": 1}
+        assert len(driver.store.all()) == len(there) + 2
+        assert driver.complete == 1
+        (trial,) = driver.study.get_trials()
+        accuracy = int(trial.user_attrs["key"][:4], 16) / 2**16
+        assert trial.values == [accuracy, trial.user_attrs["macs"]]
+        assert trial.intermediate_values == {1: accuracy}
+        driver.close()
+
+
+RUNGS = ("study.fidelity={rungs: [1, 2, 4], reduction: 3}", "training.epochs=4")
+
+
+def promoting(url, options, name):
+    """A driver that has trained three trials for an epoch, and its promotion of one."""
+    driver = open_driver(url, *options, name=name)
+    for _ in range(3):
+        recording(driver)()
+    return driver, driver.next
+
+
+def pruning(url, options, name):
+    """A driver with a trial on each rung, and how it prunes the others."""
+    driver = open_driver(url, *options, name=name)
+    finish(driver)
+    return driver, driver.settle
+
+
+def reopening(url, options, name):
+    """A driver that wants more trials than there are, and how it lets the pruned ones wait."""
+    driver, prune = pruning(url, options, name)
+    prune()
+    driver.close()
+    driver = open_driver(url, *options, "study.trials=6", name=name)
+    return driver, lambda: driver.trials.reopen(driver.pruned)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "before", "after"),
+    [
+        (promoting, {"WAITING": 3}, {"WAITING": 2, "RUNNING": 1}),
+        (pruning, {"WAITING": 2, "COMPLETE": 1}, {"PRUNED": 2, "COMPLETE": 1}),
+        (reopening, {"PRUNED": 2, "COMPLETE": 1}, {"WAITING": 2, "COMPLETE": 1}),
+    ],
+)
+def test_a_driver_that_dies_at_any_statement_between_rungs_is_followed(
+    sqlite, prepare, before, after
+):
+    for number in itertools.count():
+        name, options = f"statement{number}", (*RUNGS, f"study.seed={number}", "study.trials=3")
+        driver, do = prepare(sqlite, options, name)
         at_statement(driver, number, raise_killed)
         died = False
         try:
-            driver.record(spec.trial, result)
+            do()
         except Killed:
             died = True
         driver.close()
-        assert states(url, **study) == {"RUNNING" if died else "COMPLETE": 1}
-        assert len(Store(url).all()) == there + (0 if died else 2)
-        driver = open_driver(url, *options, **study)
-        assert states(url, **study) == {"COMPLETE": 1}
-        assert driver.store.all()[there:] == result
-        assert driver.complete == 1
-        (trial,) = driver.study.get_trials()
-        assert trial.values == [result[0].accuracy, spec.cost.macs]
-        assert trial.intermediate_values == {1: result[0].accuracy}
+        found = states(sqlite, name)
+        assert found == before if died else found == after
+        driver = open_driver(sqlite, *options, name=name)
+        higher = [2, 4] if prepare is promoting else []
+        assert trained_to_the_end(driver) == higher
+        driver.settle()
         driver.close()
+        assert states(sqlite, name) == {"COMPLETE": 1, "PRUNED": 2}
         if not died:
             break
-    assert number > 5  # there were statements to die at
+    assert number > 1  # there were statements to die at
+
+
+def trained_to_the_end(driver: Driver) -> list[int]:
+    """The epochs of each training that is left."""
+    epochs = []
+    while (spec := driver.next()) is not None:
+        epochs.append(spec.epochs)
+        driver.record(spec.trial, measured(driver, spec))
+    return epochs
 
 
 def die_while_recording(url, number: int) -> None:

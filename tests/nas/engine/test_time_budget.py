@@ -84,6 +84,24 @@ def test_a_design_ends_in_time_too(monkeypatch, clock):
     assert len(slow.trainings) == 9
 
 
+def test_results_that_come_while_time_runs_out_are_in_the_report(monkeypatch, clock):
+    budget = TimeBudget(LEAST_FOR_RESULTS_S + 10, clock, as_many_as_fit=True)
+    monkeypatch.setattr(TimeBudget, "of", lambda *_: budget)
+
+    class Late(Planted):
+        def run(self, driver, data, test=None, keep_weights=True):
+            for spec in (driver.next(), driver.next()):
+                if not self.trainings:
+                    driver.outbox.put(spec.trial, self.measurements(driver, spec, test))
+                self.trainings.append((spec.trial, "", 0))
+            clock.now += 10
+
+    result = search(monkeypatch, Late(), "--budget", "15s", text=SHORT)
+    assert result.exit_code == 0, result.output
+    assert "is used, but for the results: 1 trials are complete" in result.output
+    assert [trial.state for trial in read_records(URL, "planted").trials] == ["complete", "waiting"]
+
+
 def test_no_training_is_waited_for_once_no_time_is_left(clock):
     budget = TimeBudget(60, clock)
     budget.check()

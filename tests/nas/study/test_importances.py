@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna import create_study
+from optuna._transform import _SearchSpaceTransform
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import create_trial
 
 from nas import Architecture, Block, SpectrumPoint, Stem
 from nas.study import importances
+from nas.study.fanova import explained_shares
 from nas.study.importances import importances_of, parameter_importances
 from tests.nas.driving import finish, open_driver
 
@@ -67,6 +69,7 @@ def test_what_matters_is_found_with_its_interval():
 def test_the_shares_are_those_of_optuna(seed, count):
     rng = np.random.default_rng(seed)
     drawn = {
+        "six": CategoricalDistribution([*range(6)]),  # 64 cells, which may be more than boxes
         "three": CategoricalDistribution(["a", "b", "c"]),
         "two": CategoricalDistribution([True, False]),
         "width": IntDistribution(1, 64, log=True),
@@ -79,6 +82,21 @@ def test_the_shares_are_those_of_optuna(seed, count):
     theirs = get_param_importances(study, evaluator=FanovaImportanceEvaluator(n_trees=8, seed=seed))
     ours = importances._shares(study.trials, drawn, 8, seed)
     assert dict(zip(drawn, ours, strict=True)) == pytest.approx(theirs, abs=1e-9)
+
+
+def test_a_choice_of_many_names_takes_no_memory_for_each_of_their_combinations():
+    """Of forty there are 2^40. The only choice explains all that the trees predict."""
+    rng = np.random.default_rng(0)
+    drawn = {"forty": CategoricalDistribution([*range(40)])}
+    trials = [
+        create_trial(params={"forty": n}, distributions=drawn, value=n + rng.normal())
+        for n in rng.integers(40, size=200).tolist()
+    ]
+    encoding = _SearchSpaceTransform(drawn, transform_log=False, transform_step=False)
+    inputs = np.array([encoding.transform(trial.params) for trial in trials])
+    values = np.array([trial.value for trial in trials])
+    columns = encoding.column_to_encoded_columns
+    assert explained_shares(inputs, values, encoding.bounds, columns, 4, 0) == pytest.approx([1.0])
 
 
 def _draw(rng, distribution):
