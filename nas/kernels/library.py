@@ -90,4 +90,8 @@ def _compiled(level: str) -> ctypes.CDLL | None:
 
 
 def _sources(library: ctypes.CDLL) -> str:
-    return (ctypes.c_char * 8).in_dll(library, "sources").value.decode()
+    """The digest of what was compiled; the first kernels had none."""
+    try:
+        return (ctypes.c_char * 8).in_dll(library, "sources").value.decode()
+    except ValueError:
+        return ""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 
 import pytest
 
@@ -61,3 +62,16 @@ def test_the_best_level_is_one_that_the_processor_has(monkeypatch):
     monkeypatch.setattr(compiled, "_runs_here", lambda level: level == "baseline")
     assert best_level() == "baseline"
     assert library("avx512") is None
+
+
+@needs_kernels
+def test_a_file_without_kernels_is_no_kernels(elsewhere):
+    """As those that were compiled before their sources had a digest."""
+    name = next(elsewhere.glob("_baseline*.so")).name
+    source = elsewhere / "empty.c"
+    source.write_text("int has_level(const char *level) { return level != 0; }\n")
+    (elsewhere / name).unlink()
+    made = subprocess.run(["gcc", "-shared", "-o", elsewhere / name, source], check=False)
+    if made.returncode:
+        pytest.skip("no C compiler")
+    assert best_level() is None
