@@ -124,10 +124,10 @@ class Halving:
         epochs, promoted = 0, new
         for rung in range(self.top):
             share = (len(self.results[rung]) + unfinished[rung] + promoted) // self.reduction
-            known = unfinished[rung] or promoted or self.results[rung]
+            has_trials = unfinished[rung] or promoted or self.results[rung]
             missed = sum(trial not in self.entered[rung + 1] for trial in self._best(rung))
             promoted = share - self._share(rung) + missed
-            if known and not (promoted or self.results[rung + 1] or unfinished[rung + 1]):
+            if has_trials and not (promoted or self.results[rung + 1] or unfinished[rung + 1]):
                 promoted = 1  # the only hope
             trainings = promoted + waiting[rung + 1]
             epochs += math.ceil(trainings / workers) * self.rungs[rung + 1]
