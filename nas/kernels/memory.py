@@ -28,6 +28,10 @@ class Memory:
 
     Args:
         width: floats in a vector.
+
+    Attributes:
+        packed: room for the weights of any one convolution, in the order in which they are read.
+        partial: room for their gradients, a vector for each.
     """
 
     def __init__(self, network: nn.Module, width: int, images: int) -> None:
@@ -38,6 +42,9 @@ class Memory:
         self.tensors = dict(network.named_parameters()) | dict(network.named_buffers())
         self.kept: list[Any] = []
         self.free = torch.empty(0)
+        most = max(parameter.numel() for parameter in network.parameters())
+        self.packed = self.keep(torch.empty(most))
+        self.partial = self.keep(torch.empty(most * width))
 
     def keep(self, what: Tensor | NDArray[Any]) -> int:
         """The address of something that is to live as long as this."""

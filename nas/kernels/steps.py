@@ -120,7 +120,6 @@ class ConvolutionStep(Step):
         super().__init__(operation)
         self.parameters = operation.names
         self.weights = [memory.tensors[name] for name in operation.names]
-        most = max(weight.numel() for weight in self.weights)
         self.groups = (structures.Group * len(operation.groups))()
         first_in = first_out = 0
         for group, widths in zip(self.groups, operation.groups, strict=True):
@@ -132,8 +131,7 @@ class ConvolutionStep(Step):
             group.first_in, group.first_out = first_in, first_out
             first_in += widths.segments * widths.in_width
             first_out += widths.segments * widths.out_width
-            group.packed = memory.keep(torch.empty(most))
-            group.partial = memory.keep(torch.empty(most * memory.width))
+            group.packed, group.partial = memory.packed, memory.partial
         self.arguments = structures.Convolution(
             groups=len(self.groups),
             group=addressof(self.groups),
