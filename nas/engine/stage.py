@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 _NO_KERNELS = (
     "note: no kernels were compiled when this was installed, for which it takes a C compiler: "
-    "trainings run on PyTorch's, and take two to three times as long"
+    "trainings run on PyTorch's, and take about twice as long"
 )
 _NO_OTHER = "no other architecture was found inside the budget"
 
