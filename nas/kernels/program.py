@@ -37,10 +37,10 @@ class Program:
         self.fewest_positions = min((math.prod(value.shape[1:]) for value in normed), default=2)
         self._let_norms_sum()
         self._place_gradients()
-        kernels = [(self.input, "input_forward")]
-        self.evaluation = self._calls([*kernels, *_each(self.steps, "forward")])
-        self.training = self._calls([*kernels, *_each(self.steps, "training_forward")])
-        self.backward_calls = self._calls(_each(reversed(self.steps), "backward"))
+        steps, first = self.steps, (self.input, ("input_forward",))
+        self.evaluation = self._calls([first, *((s.arguments, s.forward) for s in steps)])
+        self.training = self._calls([first, *((s.arguments, s.training_forward) for s in steps)])
+        self.backward_calls = self._calls((s.arguments, s.backward) for s in reversed(steps))
 
     @torch.no_grad()
     def forward(self, images: Tensor, training: bool) -> Tensor:
@@ -84,12 +84,14 @@ class Program:
         self.library.run(calls, len(calls))
 
     def _calls(
-        self, kernels: Iterable[tuple[ctypes.Structure, str]]
+        self, steps: Iterable[tuple[ctypes.Structure, Sequence[str]]]
     ) -> ctypes.Array[structures.Call]:
+        """One for each kernel of each step, by its name."""
         address = self.library.address
         calls = [
-            structures.Call(address[name], ctypes.addressof(arguments))
-            for arguments, name in kernels
+            structures.Call(address[kernel], ctypes.addressof(arguments))
+            for arguments, kernels in steps
+            for kernel in kernels
         ]
         return (structures.Call * len(calls))(*calls)
 
@@ -143,12 +145,3 @@ class Program:
                 users[done] -= 1
                 if not users[done]:
                     free[self.memory.floats(operation.output.shape)].append(done)
-
-
-def _each(steps: Iterable[Step], which: str) -> list[tuple[ctypes.Structure, str]]:
-    return [(step.arguments, name) for step in steps for name in _names(step, which)]
-
-
-def _names(step: Step, which: str) -> Sequence[str]:
-    names: Sequence[str] = getattr(step, which)
-    return names
