@@ -20,8 +20,8 @@ from trials.store import Store
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
-SLOW = ("--epochs", "25", "--set", "data.limit=400")
-"""Trials of about a second, so that there is time to interfere."""
+SLOW = ("--epochs", "100", "--set", "data.limit=400")
+"""Trials of about two seconds on a fast machine, so that there is time to interfere."""
 
 
 def search(*arguments, space=SMOKE, status=0, **environment):
@@ -141,7 +141,7 @@ def test_ctrl_c_and_a_request_to_terminate_end_cleanly_with_the_line_to_resume_w
     done = count(url_of())
     assert message == f"interrupted: {done} of 50 trials are complete"
     assert heading == "resume with:"
-    command = f"python -m nas.search --space {SMOKE} --epochs 25 --set data.limit=400 --trials 50"
+    command = f"python -m nas.search --space {SMOKE} {' '.join(SLOW)} --trials 50"
     assert resume == command  # a line of its own, to be copied
     assert "RUNNING" not in states(url_of())
 
