@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 
 from pydantic import ConfigDict, TypeAdapter
 
+from trials.bounded_json import validated
+
 STEADY = 0.05
 """Spread between the quartiles of a latency, as a share of its median, that is small enough."""
 
@@ -140,6 +142,6 @@ def from_json(text: str) -> tuple[Measurement, ...]:
     """What `to_json` wrote.
 
     Raises:
-        ValueError: it is something else.
+        JsonError: it is something else.
     """
-    return _MEASUREMENTS.validate_json(text, strict=True)
+    return validated(_MEASUREMENTS, text, strict=True, finite=False)  # a loss may be NaN

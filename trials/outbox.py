@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from trials.atomic_file import atomic_write_text
+from trials.bounded_json import JsonError, read_json
 from trials.measurement import Measurement, from_json, to_json
 
 
 class Outbox:
     """A folder with one file for each finished trial whose result may not have been recorded yet.
 
-    A file is complete or absent, whenever the worker dies.
+    A file is complete or absent, whenever the worker dies. One that is something else, which a disk
+    or a hand has made of it, is put aside as ``TRIAL.bad``.
+
+    Args:
+        say: gets a line about each file that is put aside.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, say: Callable[[str], None] = lambda _: None) -> None:
         self.folder = folder
+        self.say = say
 
     def put(self, trial: int, measurements: Sequence[Measurement]) -> None:
         """Leave the result of a trial."""
@@ -24,11 +31,23 @@ class Outbox:
         atomic_write_text(self._file(trial), to_json(measurements))
 
     def get(self, trial: int) -> tuple[Measurement, ...] | None:
-        """The result of a trial, or nothing where it left none."""
+        """The result of a trial, or nothing where it left none that can be read."""
+        file = self._file(trial)
         try:
-            return from_json(self._file(trial).read_text())
-        except (OSError, ValueError):
+            return read_json(file, _result)
+        except FileNotFoundError:
             return None
+        except (OSError, JsonError) as error:
+            self._put_aside(file, error)
+            return None
+
+    def _put_aside(self, file: Path, error: OSError | JsonError) -> None:
+        aside = file.with_suffix(".bad")
+        with suppress(OSError):  # of a folder that cannot be written: it stays, and is not used
+            file.replace(aside)
+            file = aside
+        reason = (error.strerror or error) if isinstance(error, OSError) else error
+        self.say(f"{file} is no result of a trial, which runs again: {reason}")
 
     def discard(self, trial: int) -> None:
         """Remove a result that has been recorded."""
@@ -37,8 +56,20 @@ class Outbox:
     def keep_only(self, trials: Container[int]) -> None:
         """Remove the results of other trials than these, which nobody waits for."""
         for file in self.folder.glob("*.json"):
-            if not (file.stem.isdecimal() and int(file.stem) in trials):
+            number = file.stem if file.stem.isdecimal() and len(file.stem) < 20 else "-1"
+            if file.is_file() and int(number) not in trials:
                 file.unlink(missing_ok=True)
 
     def _file(self, trial: int) -> Path:
         return self.folder / f"{trial}.json"
+
+
+def _result(text: str) -> tuple[Measurement, ...]:
+    """Measurements that a trial can have been made of."""
+    found = from_json(text)
+    complete = [measurement for measurement in found if measurement.state == "complete"]
+    if any(measurement.score is None for measurement in complete):
+        raise JsonError("a complete training has an accuracy; got none")
+    if len(lengths := {len(measurement.curve) for measurement in complete}) > 1:
+        raise JsonError(f"the curves of a trial have one length; got {sorted(lengths)}")
+    return found

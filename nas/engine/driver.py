@@ -8,7 +8,7 @@ the outbox, and records it, or none, and hands the same trial out again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isinf
 from pathlib import Path
 
@@ -100,6 +100,7 @@ class Driver:
         outbox: Path,
         design: Design | None = None,
         sampler: optuna.samplers.BaseSampler | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> Driver:
         """The driver of a study, which is made where it is not there, and recovered where it is.
 
@@ -108,6 +109,7 @@ class Driver:
             name: of the study.
             outbox: folder where workers leave their results, each study's in one of its own.
             sampler: in place of the one that the space names.
+            say: gets a line about each result that cannot be read.
 
         Raises:
             SpaceChanged: the study exists, and what its results depend on is different.
@@ -118,17 +120,9 @@ class Driver:
             storage = open_storage(url, create=True)
         study = open_study(storage, name, space, data, design)
         earlier = read_trials(study)
-        driver = cls(
-            space,
-            data,
-            study,
-            StudyTrials(storage, name),
-            store,
-            Outbox(outbox / study.user_attrs["id"]),
-            proposer_of(space, design, earlier, sampler),
-            design,
-            earlier,
-        )
+        trials, results = StudyTrials(storage, name), Outbox(outbox / study.user_attrs["id"], say)
+        proposer = proposer_of(space, design, earlier, sampler)
+        driver = cls(space, data, study, trials, store, results, proposer, design, earlier)
         driver.recover(earlier)
         return driver
 

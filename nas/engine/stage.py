@@ -163,6 +163,7 @@ class StageRunner:
             self.place.folder / "outbox",
             design,
             self.sampler,
+            lambda line: self.console.print(f"note: {line}", markup=False),
         )
         driver.budget = self.budget
         self.budget.count_earlier(driver.trials.count_ended())

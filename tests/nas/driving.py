@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,12 +53,19 @@ def read_space(text: str) -> SearchSpace:
     return build_space(read_document("space.yaml"))
 
 
-def open_driver(url, *overrides: str, text: str = SPACE, name: str | None = None) -> Driver:
+def open_driver(
+    url,
+    *overrides: str,
+    text: str = SPACE,
+    name: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Driver:
     Path("space.yaml").write_text(text)
     document = read_document("space.yaml", overrides)
     space = build_space(document)
     data = load(space.file.data.config).summary
-    return driver_for(space, None).open(url, name or space.file.name, space, data, Path("outbox"))
+    name = name or space.file.name
+    return driver_for(space, None).open(url, name, space, data, Path("outbox"), say=say)
 
 
 def measured(driver: Driver, spec, **changes) -> tuple[Measurement, ...]:

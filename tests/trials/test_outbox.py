@@ -6,6 +6,9 @@ import multiprocessing
 import os
 import signal
 import time
+from dataclasses import replace
+
+import pytest
 
 from tests.trials.measurements import MEASUREMENT
 from trials.measurement import from_json, to_json
@@ -23,9 +26,45 @@ def test_the_outbox_holds_a_result_until_it_is_discarded(tmp_path):
     assert outbox.get(3) is None
 
 
-def test_a_damaged_result_counts_as_none(tmp_path):
-    (tmp_path / "3.json").write_text(to_json([MEASUREMENT])[:-5])
-    assert Outbox(tmp_path).get(3) is None
+UNEVEN = [MEASUREMENT, replace(MEASUREMENT, seed=1, curve=((1.0, 1.0, 0.5),))]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (to_json([MEASUREMENT])[:-5], "not JSON"),
+        ("[" * 100_000, "nested at most 32 deep"),
+        ("1" * 100_000, "at most 64 bits"),
+        (to_json([replace(MEASUREMENT, accuracy=None)]), "a complete training has an accuracy"),
+        (to_json(UNEVEN), "the curves of a trial have one length; got [1, 2]"),
+        ("\0" * 2**24 + " ", "at most 16,777,216 bytes"),
+    ],
+    ids=["cut", "nested", "number", "no accuracy", "curves", "large"],
+)
+def test_a_damaged_result_counts_as_none_and_is_put_aside_with_a_line(tmp_path, content, said):
+    (tmp_path / "3.json").write_text(content)
+    lines: list[str] = []
+    outbox = Outbox(tmp_path, lines.append)
+    assert outbox.get(3) is None
+    assert [file.name for file in tmp_path.iterdir()] == ["3.bad"]
+    (line,) = lines
+    assert line.startswith(f"{tmp_path / '3.bad'} is no result of a trial, which runs again: ")
+    assert said.lower() in line.lower()
+    assert outbox.get(3) is None  # as of a trial that left none
+    assert len(lines) == 1
+    outbox.put(3, [MEASUREMENT])
+    assert outbox.get(3) == (MEASUREMENT,)
+
+
+def test_what_is_not_even_a_file_is_put_aside(tmp_path):
+    (tmp_path / "3.json").mkdir()
+    (tmp_path / f"{'9' * 200}.json").write_text("")
+    lines: list[str] = []
+    outbox = Outbox(tmp_path, lines.append)
+    outbox.keep_only({3})
+    assert outbox.get(3) is None
+    assert lines
+    assert [file.name for file in tmp_path.iterdir()] == ["3.bad"]
 
 
 def _write_for_ever(folder, started):

@@ -41,6 +41,21 @@ def test_a_result_in_the_outbox_is_adopted_and_a_trial_without_one_runs_again(ur
     driver.close()
 
 
+def test_a_damaged_result_is_put_aside_and_its_trial_runs_again(sqlite):
+    driver = open_driver(sqlite)
+    spec = driver.next()
+    driver.outbox.put(spec.trial, measured(driver, spec))
+    (file,) = Path("outbox").rglob("*.json")
+    file.write_text("[" * 100_000)
+    driver.close()
+    lines: list[str] = []
+    driver = open_driver(sqlite, say=lines.append)
+    assert [found.name for found in file.parent.iterdir()] == [f"{spec.trial}.bad"]
+    assert [line.startswith(f"{file.with_suffix('.bad')} is no result") for line in lines] == [True]
+    assert driver.next().trial == spec.trial
+    driver.close()
+
+
 def test_a_curve_that_an_older_version_left_with_a_running_trial_is_replaced(url):
     """It wrote values after each epoch first, and could die before the trial's state."""
     driver = open_driver(url)

@@ -1,0 +1,159 @@
+"""JSON from a disk or a database, which anything may have written: read within bounds, or refused.
+
+Python's own reader takes a file of any size, brackets of any depth, the last of two values under
+one name, and ``1e999`` for infinity.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+T = TypeVar("T")
+
+MAX_BYTES = 2**24
+"""Of a text; a curve of a hundred thousand epochs is less."""
+
+MAX_DEPTH = 32
+"""Of brackets in brackets."""
+
+_MAX_SHOWN = 60
+_MAX_INTEGER = 2**63
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[]}]')
+
+
+class JsonError(ValueError):
+    """A text is not the JSON that was expected; one line, the rule first."""
+
+
+def shortened(value: object) -> str:
+    """A value for a message, however large it is."""
+    text = value if isinstance(value, str) else repr(value)
+    text = " ".join(text[: 2 * _MAX_SHOWN].split())
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 3]}..."
+
+
+def parse_json(text: object, finite: bool = True) -> Any:  # noqa: ANN401  # plain data
+    """Plain data of a JSON text.
+
+    Args:
+        text: anything else is refused.
+        finite: refuse ``NaN`` and ``Infinity``, which JSON does not have and Python writes.
+
+    Raises:
+        JsonError: it is too large or too deep, has a name twice, or is not JSON.
+    """
+    if not isinstance(text, str):
+        raise JsonError(f"expected JSON as text; got {shortened(text)}")
+    if len(text) > MAX_BYTES:
+        raise JsonError(f"JSON has at most {MAX_BYTES:,} characters; got {len(text):,}")
+    _check_depth(text)
+    try:
+        return json.loads(
+            text,
+            parse_int=_integer,
+            parse_float=_number if finite else float,
+            parse_constant=_refuse_constant if finite else float,
+            object_pairs_hook=_object,
+        )
+    except JsonError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise JsonError(f"not JSON: {error}; got {shortened(text)!r}") from None
+
+
+def read_json(file: Path, parse: Callable[[str], T] = parse_json, most: int = MAX_BYTES) -> T:
+    """What a file has.
+
+    Args:
+        parse: of the text.
+        most: bytes that it may have; not more of it is read.
+
+    Raises:
+        JsonError: it is too large, is not text in UTF-8, or `parse` refuses it.
+        OSError: it cannot be read.
+    """
+    with file.open("rb") as opened:
+        content = opened.read(most + 1)
+    if len(content) > most:
+        raise JsonError(f"a file of JSON has at most {most:,} bytes; got more")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise JsonError(f"not text in UTF-8: {error.reason} at byte {error.start}") from None
+    return parse(text)
+
+
+def validated(
+    adapter: TypeAdapter[T], text: object, strict: bool | None = None, finite: bool = True
+) -> T:
+    """A value of a type, from JSON.
+
+    Args:
+        strict: convert nothing, such as ``"1"`` to a number.
+        finite: as of `parse_json`.
+
+    Raises:
+        JsonError: it is not JSON within bounds, or not of the type.
+    """
+    from pydantic import ValidationError  # workers, too, read a small file at times
+
+    parse_json(text, finite)
+    try:
+        return adapter.validate_json(str(text), strict=strict)
+    except ValidationError as error:
+        raise JsonError(in_a_line(error)) from None
+    except (ValueError, RecursionError, OverflowError) as error:  # of what the type is made by
+        raise JsonError(shortened(error)) from None
+
+
+def in_a_line(error: Any) -> str:  # noqa: ANN401  # pydantic's, which is not loaded for this alone
+    """The first thing that pydantic found wrong: place, rule and value."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    rule = first["msg"][:1].lower() + first["msg"][1:]
+    said = f"{rule}; got {shortened(first['input'])}"
+    return f"{place}: {said}" if place else said
+
+
+def _check_depth(text: str) -> None:
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for found in _BRACKETS.finditer(text):
+        bracket = found[0]
+        depth += (bracket in "[{") - (bracket in "]}")
+        if depth > MAX_DEPTH:
+            raise JsonError(f"JSON has brackets nested at most {MAX_DEPTH} deep; got more")
+
+
+def _integer(text: str) -> int:
+    if len(text) > len(str(_MAX_INTEGER)) + 1 or not -_MAX_INTEGER <= int(text) < _MAX_INTEGER:
+        raise JsonError(f"a whole number has at most 64 bits; got {shortened(text)}")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise JsonError(f"a number is finite; got {shortened(text)}")
+    return number
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise JsonError(f"a number is finite; got {text}")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise JsonError(f"a name stands once in an object; got {shortened(twice)!r} twice")
+    return found
