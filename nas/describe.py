@@ -60,13 +60,19 @@ def describe(
             atomic_write_text(svg, draw_architecture(architecture) + "\n")
 
 
+def _combinations(space: SearchSpace) -> str:
+    """All digits of a number that can be read."""
+    size, rounded = space.size, format_count(space.size)
+    return rounded if rounded.startswith("10^") else f"{size:,} ({rounded})"
+
+
 def _describe_space(space: SearchSpace, console: Console) -> None:
     channels, height, width = space.input_shape
     lowest, highest = space.macs_range
     console.print(f"[bold]{space.file.name}[/bold]")
     rows = [
         ("images", f"{channels} x {height} x {width} in {space.classes} classes"),
-        ("combinations", f"{space.size:,} ({format_count(space.size)})"),
+        ("combinations", _combinations(space)),
         ("cost at these widths", f"{lowest:,} to {highest:,} MACs"),
         ("budget", _budget(space)),
         ("objectives", ", ".join(space.file.objective_names)),

@@ -276,6 +276,13 @@ def test_a_space_is_described_with_its_size_costs_and_an_architecture():
     assert space.sample(0).key in out
 
 
+def test_a_space_of_more_architectures_than_can_be_written_is_described():
+    Path("space.yaml").write_text(SPACE)
+    blocks = "network.blocks=[{channels: 128, repeat: 130}]"
+    out = run(describe_app, "space.yaml", "--set", blocks, "--set", "search.segments=1..C").output
+    assert re.search(r"combinations +10\^3\d\d\b", out)
+
+
 def test_an_architecture_is_described_layer_by_layer(study, records):
     run(export_app, *SOURCE_ALONE, "--study", study, "--trial", 0, "--output", "out")
     out = run(describe_app, "out/architecture.json", "--svg", "drawn.svg").output

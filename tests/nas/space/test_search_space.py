@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 
 import pytest
@@ -10,6 +11,7 @@ from nas import Architecture, build_network, count_cost, load_space
 from nas.architecture.cost import count_block_macs
 from nas.space import Infeasible
 from nas.space.errors import InputError
+from nas.space.quantities import format_count
 from tests.conftest import ROOT
 
 MINIMAL = """
@@ -111,6 +113,18 @@ def test_a_range_has_every_count_and_ends_with_a_segment_per_channel(space):
         build_network(architecture)
     bounded = space("search: {segments: 2..4}")
     assert {p.choices for p in bounded.parameters} == {(2, 3, 4)}
+
+
+def test_a_space_may_have_more_architectures_than_a_float_has_room_for(space):
+    drawn = space(
+        "search: {segments: 1..C, activation: [none, relu], order: [spatial_first]}",
+        "network.blocks[0]={channels: 128, repeat: 150}",
+    )
+    *rest, last = drawn.point_spaces
+    size = 6 * 2 * (128 * 2) ** 149 * last.size  # the first has six channels to segment
+    assert drawn.size == size > 10**308
+    assert format_count(drawn.size) == f"10^{round(math.log10(size))}"
+    assert drawn.sample(0) != drawn.sample(1)
 
 
 def test_a_block_may_replace_the_axes_of_the_search(space):
