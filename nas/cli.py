@@ -13,6 +13,7 @@ import typer
 
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.space.errors import InputError
+from nas.space.shown_text import shown_message
 from trials.data import DataError
 from trials.data.folders import pictures_below
 
@@ -61,10 +62,15 @@ def command() -> typer.Typer:
 def fail(message: object, hint: str = "", status: int = 2) -> typer.Exit:
     """Say what is wrong; raise the result to end with this status."""
     text = str(message)
-    print(text if ": error: " in text else f"error: {text}", file=sys.stderr)
+    tell(text if ": error: " in text else f"error: {text}")
     if hint:
-        print(f"hint: {hint}", file=sys.stderr)
+        tell(f"hint: {hint}")
     return typer.Exit(status)
+
+
+def tell(message: str) -> None:
+    """Print what is no result."""
+    print(shown_message(message), file=sys.stderr)
 
 
 def read_architecture(path: Path) -> Architecture:

@@ -5,7 +5,6 @@ The same command again resumes the study, whatever ended it.
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from nas.engine.time_budget import TimeBudget
 from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.load import build_space, read_document
-from nas.study.location import shown_url, storage_url
+from nas.space.shown_text import shown_command
 
 STUDY = "Name of the study; default: the file's."
 BUDGET = "Wall time, results and report included, such as 90s, 10m or 2h."
@@ -64,7 +63,7 @@ def search(
         "--sampler": (("study", "sampler"), sampler),
         "--controls": (("design", "controls"), controls or None),
     }
-    with cli_errors(), _resumable(storage) as this_command:
+    with cli_errors(), _resumable() as this_command:
         run_search(
             budget=TimeBudget.of(budget, trials, "--budget"),  # begins before the data is read
             space=_space(space, overrides, no_cache, options),
@@ -95,12 +94,9 @@ def _space(
 
 
 @contextmanager
-def _resumable(storage: str | None) -> Iterator[str]:
-    """The command of this process, said where it is interrupted; without a database's password."""
-    url = shown_url(storage_url(storage, Path())) if storage else ""
-    shown = {storage: url, f"--storage={storage}": f"--storage={url}"} if storage else {}
-    arguments = (shown.get(argument, argument) for argument in sys.argv[1:])
-    this_command = f"python -m nas.search {shlex.join(arguments)}"
+def _resumable() -> Iterator[str]:
+    """The command of this process, said where it is interrupted; without passwords."""
+    this_command = f"python -m nas.search {shown_command(sys.argv[1:])}"
     try:
         yield this_command
     except KeyboardInterrupt:

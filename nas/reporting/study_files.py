@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
 from nas.analysis.rungs import rungs_of
@@ -36,7 +37,7 @@ def write_study_files(place: StudyPlace, data: ImageData, say: Callable[[str], N
         f"front of {len(records.front)}; its knee, trial {best.number} with {score} at "
         f"{format_count(best.macs)} MACs{latency}, is in\n{folder}\n"
         f"report:\n{place.folder / 'report.html'}\n"
-        f"dashboard:\noptuna-dashboard {shown_url(place.url)}"
+        f"dashboard:\n{shlex.join(['optuna-dashboard', shown_url(place.url)])}"
     )
     for line in rungs_in_words(rungs_of(records)):
         say(line)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from nas.space.shown_text import shown_line
+
 MAX_SHOWN = 100
 
 Path = tuple[str | int, ...]
@@ -55,9 +57,10 @@ class Problem:
 
     def __str__(self) -> str:
         subject = f"{dotted(self.path)}: " if self.path else ""
-        lines = [f"{self.place}: error: {subject}{self.message}", self.place.excerpt]
+        place, message = shown_line(str(self.place)), shown_line(f"{subject}{self.message}")
+        lines = [f"{place}: error: {message}", shown_line(self.place.excerpt)]
         if self.hint:
-            lines.append(f"hint: {self.hint}")
+            lines.append(f"hint: {shown_line(self.hint)}")
         return "\n".join(line for line in lines if line)
 
 

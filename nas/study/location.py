@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
 from nas.space.errors import InputError, Problem
+from nas.space.shown_text import shown_address
 from nas.space.yaml_document import read_yaml
 
 STORAGE_VARIABLE = "NAS_STORAGE"
@@ -43,8 +44,7 @@ def storage_url(storage: str | None, output: Path) -> URL:
 
 def shown_url(url: URL) -> str:
     """A database URL without its password, which may be among the options, too."""
-    secret = [name for name in url.query if "password" in name.lower()]
-    return url.difference_update_query(secret).render_as_string(hide_password=True)
+    return shown_address(url.render_as_string(hide_password=True))
 
 
 @dataclass(frozen=True)

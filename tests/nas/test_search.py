@@ -116,12 +116,21 @@ def test_a_password_given_as_an_option_is_in_no_result(monkeypatch, postgresql):
     monkeypatch.setattr(sys, "argv", ["search", "--storage", secret])
     result = search(monkeypatch, Planted(), "--storage", secret, text=SHORT, results=True)
     assert result.exit_code == 0, result.output
-    assert "dashboard:\noptuna-dashboard postgresql+psycopg://" in result.stdout
+    assert "dashboard:\noptuna-dashboard 'postgresql+psycopg://" in result.stdout
     assert "hunter2" not in result.output
     files = [file for file in Path("runs").rglob("*") if file.is_file()]
     assert any(file.name == "environment.json" for file in files)
     for file in files:
         assert b"hunter2" not in file.read_bytes(), file
+
+
+def test_a_password_in_an_option_that_a_later_one_replaces_is_in_no_result(monkeypatch):
+    options = ("--storage", "postgresql://me:hunter2@db/x", "--storage", "sqlite:///x.db")
+    monkeypatch.setattr(sys, "argv", ["search", *options])
+    assert search(monkeypatch, Planted(), *options, text=SHORT).exit_code == 0
+    environment = Path("runs/planted/environment.json").read_text()
+    assert "hunter2" not in environment
+    assert "'postgresql://me:***@db/x' --storage sqlite:///x.db" in environment
 
 
 HOLD = """

@@ -186,4 +186,4 @@ def test_a_password_is_shown_nowhere(postgresql):
     assert count(postgresql) == 1
     assert not Path("runs/smoke/study.db").exists()
     assert "hunter2" not in run.out + run.err
-    assert "dashboard:\noptuna-dashboard postgresql+psycopg://" in run.out
+    assert "dashboard:\noptuna-dashboard 'postgresql+psycopg://" in run.out

@@ -1,0 +1,83 @@
+"""What is shown of text that comes from elsewhere: neither passwords nor control characters."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from urllib.parse import unquote_plus
+
+HIDDEN = "***"
+
+_LOGIN = re.compile(r"(://[^:/]*:)(.*)@", re.DOTALL)
+"""A name and a password, which ends with the last @: only a wrong address has several."""
+
+_OPTION = re.compile(r"([?&])([^=&]*)=([^&]*)")
+_SECRET = re.compile("pass|pwd|token|secret|key|credential|signature", re.IGNORECASE)
+_FILES = ("passfile", "sslkey")
+"""Options of PostgreSQL that name a file with a secret."""
+
+
+def shown_address(text: str) -> str:
+    """An address, or an argument that ends with one, without its passwords."""
+    start, scheme, address = text.partition("://")
+    if not scheme:
+        return text
+    login = _LOGIN.match(scheme + address)
+    if login is None:
+        return start + _OPTION.sub(_shown_option, scheme + address)
+    if any(_is_secret(option[2]) for option in _OPTION.finditer(login[2])):
+        return f"{start}{login[1]}{HIDDEN}"  # it may be the option's @, and not the login's
+    rest = (scheme + address)[login.end() :]
+    return f"{start}{login[1]}{HIDDEN}@{_OPTION.sub(_shown_option, rest)}"
+
+
+def shown_command(arguments: Sequence[str]) -> str:
+    """The arguments of a command for a shell, without passwords."""
+    return shlex.join(_shown_arguments(arguments))
+
+
+def shown_message(text: str) -> str:
+    """A message of this program for a terminal: its lines, without the passwords in them."""
+    words = re.sub(r"\S+", lambda word: shown_address(word[0]), text)
+    return "\n".join(map(printable, words.split("\n")))
+
+
+def shown_line(text: str) -> str:
+    """What a person or a file said, as part of a message: one line, without passwords."""
+    return printable(shown_address(text))
+
+
+def printable(text: str) -> str:
+    """Text in which what moves a cursor, colours, turns or hides other text is escaped.
+
+    Bytes that are not UTF-8, which Python has as surrogates, cannot be printed either.
+    """
+    return "".join(
+        c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def _shown_arguments(arguments: Sequence[str]) -> Iterator[str]:
+    """A database may be something else than a URL, too: a wrong one, which a later one replaces."""
+    before = ""
+    for argument in arguments:
+        option, _, value = argument.partition("=")
+        if before == "--storage" and "://" not in argument:
+            yield HIDDEN
+        elif option == "--storage" and value and "://" not in value:
+            yield f"{option}={HIDDEN}"
+        else:
+            yield shown_address(argument)
+        before = argument
+
+
+def _shown_option(option: re.Match[str]) -> str:
+    if not _is_secret(option[2]) or option[3].startswith(HIDDEN):
+        return option[0]
+    return f"{option[1]}{option[2]}={HIDDEN}"
+
+
+def _is_secret(name: str) -> bool:
+    name = unquote_plus(name).lower()
+    return name not in _FILES and _SECRET.search(name) is not None
