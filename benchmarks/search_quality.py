@@ -35,7 +35,7 @@ from nas.cli import cli_errors
 from nas.engine.environment import describe_environment
 from nas.space.errors import InputError
 from nas.statistics.pareto import hypervolume, pareto_front, reference_point
-from nas.study.records import quiet_optuna
+from nas.study.storage import quiet_optuna
 from tabular_searches import CONTENDERS, DEFAULT, Contender, Finished, simulate
 
 SHARE = 0.99

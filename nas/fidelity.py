@@ -28,7 +28,8 @@ from nas.space.load import build_space
 from nas.space.yaml_document import Document
 from nas.study.design import Arm, Design, design_seeds, role_of
 from nas.study.location import StudyPlace, locate_study
-from nas.study.records import Records, quiet_optuna, read_records
+from nas.study.records import Records, read_records
+from nas.study.storage import quiet_optuna
 from nas.study.trained_network import recipe_of
 from nas.study.trial_record import TrialRecord
 from trials.atomic_file import atomic_write_text

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,8 +17,9 @@ from nas.reporting.figures.files import NO_RENDERER, Size, write_study_images
 from nas.reporting.page import report_study
 from nas.space.errors import InputError
 from nas.study.location import locate_study
-from nas.study.records import quiet_optuna
+from nas.study.storage import quiet_optuna
 
+OUTPUT = "Folder for what is written; default: the study's."
 SIZE = "Size of the figures in pixels, such as 900x430; a PNG has twice as many."
 
 app = command()
@@ -24,6 +29,7 @@ app = command()
 def report(
     study: StudyOption,
     size: Annotated[str | None, typer.Option(metavar="WIDTHxHEIGHT", help=SIZE)] = None,
+    output: Annotated[Path | None, typer.Option(help=OUTPUT)] = None,
     storage: StorageOption = None,
 ) -> None:
     """Write report.html, front.csv and the figures into the study's folder."""
@@ -31,10 +37,26 @@ def report(
         quiet_optuna()
         wanted = None if size is None else _size(size)
         place = locate_study(study, storage)
-        written = report_study(place)
-        print(place.folder / "report.html")
-        if not write_study_images(written.figures, place.folder / "figures", wanted):
-            print(NO_RENDERER, file=sys.stderr)
+        folder = output or place.folder
+        with _written_elsewhere(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            written = report_study(place, folder=folder)
+            print(folder / "report.html")
+            if not write_study_images(written.figures, folder / "figures", wanted):
+                print(NO_RENDERER, file=sys.stderr)
+
+
+@contextmanager
+def _written_elsewhere(folder: Path) -> Iterator[None]:
+    """Name the option that helps where a folder cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        message = f"{error.filename or folder} cannot be written: {error.strerror}"
+        hint = "write the report into another folder with --output FOLDER"
+        raise InputError.of("--output", message, hint) from None
 
 
 def _size(text: str) -> Size:

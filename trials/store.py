@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Engine, make_url
 
 from trials.measurement import Measurement, TrainingKey
+from trials.read_only import opens_read_only
 
 _METADATA = sa.MetaData()
 _IDENTITY = ("architecture_key", "data", "recipe", "epochs", "seed")
@@ -71,6 +72,12 @@ def engine_options(url: URL) -> dict[str, Any]:
     return {"connect_args": {"keepalives_idle": 60}}
 
 
+def reading_options(url: URL) -> dict[str, Any]:
+    """Options for an engine that only reads a study's database."""
+    opens = opens_read_only(url)
+    return engine_options(url) if opens is None else {"creator": opens}
+
+
 class _Connection(sqlite3.Connection):
     """A connection that does not wait for the disk at each commit, where that is safe.
 
@@ -106,10 +113,11 @@ class Store:
 
         Args:
             create: make it where it is not there, and bring an older one up to date. Only a driver
-                does.
+                does; without, it is only read.
         """
         url = make_url(url)
-        self.engine: Engine = sa.create_engine(url, **engine_options(url))
+        options = engine_options(url) if create else reading_options(url)
+        self.engine: Engine = sa.create_engine(url, **options)
         if create:
             _METADATA.create_all(self.engine)
             self._add_new_columns()

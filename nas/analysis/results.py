@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
@@ -16,6 +17,7 @@ from nas.space.schema import SpaceFile
 from nas.study.design import Role, Stage, recipe_of_role, role_of
 from nas.study.plan import Registration
 from nas.study.records import Records, read_records
+from nas.study.storage import reading
 from nas.study.trial_record import TrialRecord
 from trials.measurement import Measurement, TrainingKey
 from trials.store import Store
@@ -138,11 +140,8 @@ def read_results(url: URL, name: str, records: Records | None = None) -> StudyRe
         NoStudy: there is no such study.
     """
     records = records or read_records(url, name)
-    store = Store(url, create=False)
-    try:
+    with reading(url), closing(Store(url, create=False)) as store:
         return results_of(records, store.all())
-    finally:
-        store.close()
 
 
 def results_of(records: Records, measurements: Iterable[Measurement]) -> StudyResults:

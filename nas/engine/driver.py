@@ -37,7 +37,8 @@ from nas.engine.trial_spec import TrialSpec, names_architecture, spec_of, unique
 from nas.space import SearchSpace
 from nas.space.objectives import measured_fields
 from nas.study.design import Design
-from nas.study.records import Records, open_storage, records_of
+from nas.study.records import Records, records_of
+from nas.study.storage import open_storage
 from nas.study.trial_record import TrialRecord
 from nas.study.trial_rows import read_trials
 from trials.data import DataSummary

@@ -21,7 +21,8 @@ from nas.space.yaml_document import dump_yaml
 from nas.study.design import Arm, Design, Stage, arms_of, design_seeds
 from nas.study.location import shown_url
 from nas.study.plan import Plan, register
-from nas.study.records import NoStudy, confirmation_name, read_records
+from nas.study.records import confirmation_name, read_records
+from nas.study.storage import NoStudy
 from trials.atomic_file import atomic_write_text
 from trials.data import ImageData
 from trials.measure import measure_latency

@@ -152,7 +152,7 @@ class StageRunner:
     def driving(self, name: str, data: ImageData, design: Design | None) -> Iterator[Driver]:
         """The driver of a stage, which leaves no trial running, however the stage ends."""
         from nas.engine.halving_driver import driver_for
-        from nas.study.records import quiet_optuna
+        from nas.study.storage import quiet_optuna
 
         quiet_optuna()
         driver = driver_for(self.space, design).open(

@@ -17,8 +17,9 @@ from nas.architecture.text_drawing import draw_as_text
 from nas.engine.optuna_storage import add_study_attributes, remove_study_attributes
 from nas.reporting.figures.catalogue import NAMES
 from nas.space.objectives import OBJECTIVES
-from nas.study.records import Records, opened_study
+from nas.study.records import Records
 from nas.study.selection import choose
+from nas.study.storage import opened_study
 from nas.study.trial_record import TrialRecord
 from nas.study.trial_rows import trial_ids
 
@@ -28,7 +29,7 @@ MOST_NOTES = 100
 
 def publish(url: URL, records: Records, figures: dict[str, go.Figure]) -> None:
     """Put a note and figures into the study's database, replacing earlier ones."""
-    with opened_study(url, records.name) as study, warnings.catch_warnings():
+    with opened_study(url, records.name, write=True) as study, warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         optuna_dashboard.save_note(study, note(records))
         for name, figure in figures.items():

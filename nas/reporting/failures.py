@@ -13,8 +13,8 @@ from nas.engine.ray_failures import RayFailed
 from nas.network.comparison import ExportError, TooMuchLost
 from nas.network.exported_model import NoModel
 from nas.study.identity import SpaceChanged
-from nas.study.records import STORAGE_ERRORS, NoStudy
 from nas.study.selection import NoSuchTrial
+from nas.study.storage import STORAGE_ERRORS, NoStudy
 from trials.device_lock import DeviceBusy
 from trials.precision import Unsupported
 

@@ -79,11 +79,14 @@ class Report:
     figures: dict[str, go.Figure]
 
 
-def report_study(place: StudyPlace, records: Records | None = None) -> Report:
+def report_study(
+    place: StudyPlace, records: Records | None = None, folder: Path | None = None
+) -> Report:
     """Read a study and write its report.
 
     Args:
         records: of the study, where they have been read.
+        folder: that is written to, in place of the study's.
 
     Raises:
         NoStudy: its database has none of its name.
@@ -91,13 +94,22 @@ def report_study(place: StudyPlace, records: Records | None = None) -> Report:
     records = records or read_records(place.url, place.name)
     results = read_results(place.url, place.name, records)
     importances = parameter_importances(place.url, place.name)
-    return write_report(records, results, importances, place.folder)
+    return write_report(records, results, importances, place.folder, folder)
 
 
 def write_report(
-    records: Records, results: StudyResults, importances: Sequence[Importance], folder: Path
+    records: Records,
+    results: StudyResults,
+    importances: Sequence[Importance],
+    folder: Path,
+    output: Path | None = None,
 ) -> Report:
-    """Write ``report.html``, ``front.csv`` and the results into a study's folder."""
+    """Write ``report.html``, ``front.csv`` and the results.
+
+    Args:
+        folder: of the study.
+        output: that is written to, in place of it.
+    """
     environment = {}
     if (folder / "environment.json").is_file():
         environment = json.loads((folder / "environment.json").read_text())
@@ -105,9 +117,10 @@ def write_report(
     drawn = arm_figures(results) | study_figures(records, importances, results, confusion)
     report = Report(records, answer_of(results), drawn)
     page = render(records, drawn, environment, report.answer)
-    atomic_write_text(folder / "report.html", page)
-    atomic_write_text(folder / "front.csv", front_csv(records))
-    write_results(results, folder)
+    output = output or folder
+    atomic_write_text(output / "report.html", page)
+    atomic_write_text(output / "front.csv", front_csv(records))
+    write_results(results, output)
     return report
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL
 
 from nas.architecture.specification import Architecture, ArchitectureError, Block, Segments
 from nas.study.fanova import explained_shares
-from nas.study.records import opened_study
+from nas.study.storage import opened_study
 from nas.study.trial_rows import read_trials, trial_ids
 
 REPEATS = 20

@@ -6,7 +6,6 @@ import json
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
@@ -14,10 +13,9 @@ from typing import Any
 
 import numpy as np
 import optuna
-import sqlalchemy as sa
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 
 from nas.space.load import space_file
 from nas.space.objectives import OBJECTIVES, score_of_data
@@ -25,21 +23,14 @@ from nas.space.schema import SpaceFile
 from nas.statistics.pareto import pareto_front
 from nas.study.design import Arm, arms_from_json
 from nas.study.plan import Registration, registrations
+from nas.study.storage import NoStudy, load_optuna_study, opened_storage
 from nas.study.trial_record import MEASURED, NotMeasured, TrialRecord, record_of
 from nas.study.trial_rows import read_trials
 from trials.data import DataSummary
-from trials.store import engine_options
 from trials.timings import Timing, read_timings
 
 DATA = TypeAdapter(DataSummary)
 """Reads and writes, as JSON, what a study was trained on."""
-
-STORAGE_ERRORS = (sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
-"""What is raised where a database cannot be used."""
-
-
-class NoStudy(LookupError):
-    """The database has no such study."""
 
 
 @dataclass(frozen=True)
@@ -133,59 +124,6 @@ def _mean(trials: list[TrialRecord]) -> TrialRecord:
     )
 
 
-def quiet_optuna() -> None:
-    """Optuna says nothing of what goes well: the commands of this program have their own output."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-def open_storage(url: str | URL, create: bool = False) -> optuna.storages.RDBStorage:
-    """Optuna's storage on a study's database.
-
-    Args:
-        create: make the tables where there are none. Only a driver does: two processes that make
-            them at once get in each other's way.
-
-    Raises:
-        NoStudy: there are no tables, and none were to be made.
-    """
-    url = make_url(url)
-    try:
-        return optuna.storages.RDBStorage(
-            url.render_as_string(hide_password=False),
-            engine_kwargs=engine_options(url),
-            skip_table_creation=not create,
-        )
-    except STORAGE_ERRORS:
-        if create or not _reachable(url):
-            raise
-        raise NoStudy("the database has no studies") from None
-
-
-def _reachable(url: URL) -> bool:
-    engine = sa.create_engine(url, **engine_options(url))
-    try:
-        engine.connect().close()
-    except sa.exc.SQLAlchemyError:
-        return False
-    finally:
-        engine.dispose()
-    return True
-
-
-@contextmanager
-def opened_study(url: str | URL, name: str) -> Iterator[optuna.Study]:
-    """A study of this program, for reading.
-
-    Raises:
-        NoStudy: there is none of this name, or it was not made by `nas.search`.
-    """
-    storage = open_storage(url)
-    try:
-        yield load_optuna_study(storage, name)
-    finally:
-        storage.engine.dispose()
-
-
 def read_records(url: str | URL, name: str, cache: bool = True) -> Records:
     """Read a study.
 
@@ -195,8 +133,7 @@ def read_records(url: str | URL, name: str, cache: bool = True) -> Records:
     Raises:
         NoStudy: there is none of this name, or it was not made by `nas.search`.
     """
-    storage = open_storage(url)
-    try:
+    with opened_storage(url) as storage:
         records = records_of(load_optuna_study(storage, name))
         records = records if cache else _in_memory(records)
         records = replace(records, timings=read_timings(storage.engine))
@@ -205,8 +142,6 @@ def read_records(url: str | URL, name: str, cache: bool = True) -> Records:
         except NoStudy:
             return records
         return replace(records, confirmation=records_of(confirmation))
-    finally:
-        storage.engine.dispose()
 
 
 def _in_memory(records: Records) -> Records:
@@ -217,22 +152,6 @@ def _in_memory(records: Records) -> Records:
 def confirmation_name(study: str) -> str:
     """Name of the Optuna study, beside the study's own, with the confirmation trainings."""
     return f"{study}:confirmation"  # no name of a study has a colon
-
-
-def load_optuna_study(storage: optuna.storages.RDBStorage, name: str) -> optuna.Study:
-    """An existing study of this program.
-
-    Raises:
-        NoStudy: there is none of this name, or it was not made by `nas.search`.
-    """
-    try:
-        study = optuna.load_study(study_name=name, storage=storage)
-    except KeyError:
-        names = ", ".join(optuna.get_all_study_names(storage)) or "none"
-        raise NoStudy(f"the database has no study {name}; it has {names}") from None
-    if "identity" not in study.user_attrs:
-        raise NoStudy(f"study {name} was not made by nas.search: it has no search space")
-    return study
 
 
 def records_of(study: optuna.Study) -> Records:

@@ -7,7 +7,7 @@ import pytest
 
 import nas
 from nas.statistics.pareto import reference_point
-from nas.study.records import quiet_optuna
+from nas.study.storage import quiet_optuna
 from tests.nas.tabular import SECTIONS, table_of
 
 SCORES = {("C", "none"): 0.4, ("C", "relu"): 0.5, (1, "none"): 0.45, (1, "relu"): 0.8}

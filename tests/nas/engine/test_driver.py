@@ -14,8 +14,9 @@ import pytest
 from nas.engine.optuna_storage import StudyTrials
 from nas.engine.setbacks import FAILURES, REJECTIONS
 from nas.engine.trial_spec import trial_seed
-from nas.study.records import NoStudy, read_records
+from nas.study.records import read_records
 from nas.study.selection import NoSuchTrial, choose
+from nas.study.storage import NoStudy
 from tests.nas.driving import FAILED, finish, measured, open_driver, states
 from trials.store import Store
 
@@ -187,7 +188,7 @@ def test_optunas_own_tools_read_the_study(sqlite):
 
 def test_reading_a_database_without_tables_makes_none(sqlite):
     for _ in range(2):
-        with pytest.raises(NoStudy, match="the database has no studies"):
+        with pytest.raises(NoStudy, match=r"there is no database .*study\.db"):
             read_records(sqlite, "tiny")
     driver = open_driver(sqlite)
     with pytest.raises(NoStudy, match="the database has no study other; it has tiny"):

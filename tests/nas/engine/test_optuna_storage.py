@@ -7,7 +7,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from nas.engine.optuna_storage import Ending, StudyTrials
-from nas.study.records import open_storage
+from nas.study.storage import open_storage
 
 
 def test_trials_are_added_found_and_changed_by_their_numbers(sqlite):
@@ -18,7 +18,7 @@ def test_trials_are_added_found_and_changed_by_their_numbers(sqlite):
     number = trials.add(create_trial(state=TrialState.RUNNING, user_attrs={"key": "a"}))
     assert number == 0
     assert study.trials[0].state == TrialState.RUNNING
-    another = StudyTrials(open_storage(sqlite), "one")  # of a later process
+    another = StudyTrials(open_storage(sqlite, write=True), "one")  # of a later process
     another.set_attribute(number, "losses", 2)
     assert [trial.number for trial in another.running()] == [number]
     with another.transaction() as session:

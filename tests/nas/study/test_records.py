@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from optuna.trial import TrialState, create_trial
 
 from nas.study.plan import Plan, Registration, registrations_from_json, registrations_to_json
-from nas.study.records import DATA, NoStudy, read_records
+from nas.study.records import DATA, read_records
+from nas.study.storage import NoStudy
 from nas.study.trial_record import TrialRecord, record_of
 from tests.nas.driving import finish, open_driver
 from tests.nas.records import network, study

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from nas.study.records import open_storage
+from nas.study.storage import open_storage
 from nas.study.trial_rows import engine_of, read_trials, trial_ids
 from tests.nas.driving import FAILED, finish, measured, open_driver
 

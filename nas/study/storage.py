@@ -1,0 +1,130 @@
+"""The database of a study, opened to be read or to be written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import optuna
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+
+from trials.read_only import why_unreadable
+from trials.store import engine_options, reading_options
+
+STORAGE_ERRORS = (sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
+"""What is raised where a database cannot be used."""
+
+
+class NoStudy(LookupError):
+    """The database has no such study, or cannot be read."""
+
+
+def quiet_optuna() -> None:
+    """Optuna says nothing of what goes well: the commands of this program have their own output."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@contextmanager
+def reading(url: URL) -> Iterator[None]:
+    """Say why a database cannot be read, where that lies in its file.
+
+    Raises:
+        NoStudy: it cannot be.
+    """
+    try:
+        yield
+    except STORAGE_ERRORS:
+        if reason := why_unreadable(url):
+            raise NoStudy(reason) from None
+        raise
+
+
+def open_storage(
+    url: str | URL, create: bool = False, write: bool = False
+) -> optuna.storages.RDBStorage:
+    """Optuna's storage on a study's database.
+
+    Args:
+        create: make the tables where there are none. Only a driver does: two processes that make
+            them at once get in each other's way.
+        write: into what is there.
+
+    Raises:
+        NoStudy: there are no tables, and none were to be made; or it cannot be read.
+    """
+    url = make_url(url)
+    options = engine_options(url) if create or write else reading_options(url)
+    try:
+        return optuna.storages.RDBStorage(
+            url.render_as_string(hide_password=False),
+            engine_kwargs=options,
+            skip_table_creation=not create,
+        )
+    except STORAGE_ERRORS:
+        if create:
+            raise
+        if reason := why_unreadable(url):
+            raise NoStudy(reason) from None
+        if not _reachable(url):
+            raise
+        raise NoStudy("the database has no studies") from None
+
+
+def _reachable(url: URL) -> bool:
+    engine = sa.create_engine(url, **reading_options(url))
+    try:
+        engine.connect().close()
+    except sa.exc.SQLAlchemyError:
+        return False
+    finally:
+        engine.dispose()
+    return True
+
+
+@contextmanager
+def opened_storage(url: str | URL, write: bool = False) -> Iterator[optuna.storages.RDBStorage]:
+    """Optuna's storage on a study's database, for a while.
+
+    Args:
+        write: into it, too.
+
+    Raises:
+        NoStudy: there are no studies in it, or it cannot be read.
+    """
+    with reading(make_url(url)):
+        storage = open_storage(url, write=write)
+        try:
+            yield storage
+        finally:
+            storage.engine.dispose()
+
+
+@contextmanager
+def opened_study(url: str | URL, name: str, write: bool = False) -> Iterator[optuna.Study]:
+    """A study of this program.
+
+    Args:
+        write: into it, too.
+
+    Raises:
+        NoStudy: there is none of this name, or it was not made by `nas.search`.
+    """
+    with opened_storage(url, write) as storage:
+        yield load_optuna_study(storage, name)
+
+
+def load_optuna_study(storage: optuna.storages.RDBStorage, name: str) -> optuna.Study:
+    """An existing study of this program.
+
+    Raises:
+        NoStudy: there is none of this name, or it was not made by `nas.search`.
+    """
+    try:
+        study = optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        names = ", ".join(optuna.get_all_study_names(storage)) or "none"
+        raise NoStudy(f"the database has no study {name}; it has {names}") from None
+    if "identity" not in study.user_attrs:
+        raise NoStudy(f"study {name} was not made by nas.search: it has no search space")
+    return study
