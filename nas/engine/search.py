@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from nas.study.design import Arm
 
 
+_RESULTS = ("space.yaml", "environment.json", "front.csv")
+"""What a search leaves in its folder once it has begun."""
+
+
 def search_study(
     runner: StageRunner,
     command: str,
@@ -74,10 +78,10 @@ def _run_stages(
 
 
 def claim_folder(place: StudyPlace) -> None:
-    """Make a study's folder; one of another study is left alone.
+    """Make a study's folder; one of another study, or of one that lost its trials, is left alone.
 
     Raises:
-        InputError: another study's results are in it.
+        InputError: another study's results are in it, or results whose database is empty.
     """
     folder = place.folder
     if (folder / "space.yaml").is_file():
@@ -90,7 +94,22 @@ def claim_folder(place: StudyPlace) -> None:
             )
     folder.mkdir(parents=True, exist_ok=True)
     if place.url.get_backend_name() == "sqlite":
-        Path(str(place.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        database = Path(str(place.url.database))
+        _check_not_emptied(database)
+        database.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _check_not_emptied(database: Path) -> None:
+    """A full disk or a copy that broke off leaves no bytes: to begin anew would hide that."""
+    if not database.is_file() or database.stat().st_size:
+        return
+    results = [name for name in _RESULTS if (database.parent / name).is_file()]
+    if results:
+        raise InputError.of(
+            str(database),
+            f"a database beside results has their trials; it is empty, beside {', '.join(results)}",
+            "restore it from a copy; or remove it, to search again over these results",
+        )
 
 
 def _is_new(runner: StageRunner) -> bool:
