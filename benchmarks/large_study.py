@@ -23,13 +23,13 @@ from wsgiref.util import setup_testing_defaults
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.engine import make_url
 
 from nas.engine.environment import describe_environment
 from nas.space import SearchSpace
 from nas.space.load import build_space, read_document
 from nas.space.yaml_document import dump_yaml
 from trials.measurement import Measurement
+from trials.store import sqlite_url
 
 SPACE = Path(__file__).parent.parent / "search_spaces" / "spectrum.yaml"
 NAME = "large"
@@ -133,7 +133,7 @@ def dashboard(_space: SearchSpace, folder: Path) -> None:
 
 
 def _url(folder: Path) -> Any:  # noqa: ANN401  # of SQLAlchemy
-    return make_url(f"sqlite:///{folder / 'study.db'}")
+    return sqlite_url(folder / "study.db")
 
 
 def cost_of(step: Callable[[SearchSpace, Path], None], trials: int, folder: Path) -> Cost:

@@ -20,7 +20,6 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.engine import make_url
 
 from nas.engine import ray_settings
 from nas.engine.driver import Driver
@@ -31,6 +30,7 @@ from nas.study.trial_record import TrialRecord
 from trials.data import load
 from trials.measurement import Measurement
 from trials.recipe import Recipe
+from trials.store import sqlite_url
 from trials.train import Resident
 from trials.trial import Subject
 
@@ -94,7 +94,7 @@ def measure(trials: int, sampler: str) -> NDArray[np.float64]:
     data = load(space.file.data.config)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        url = make_url(f"sqlite:///{folder / 'study.db'}")
+        url = sqlite_url(folder / "study.db")
         driver = Driver.open(url, "overhead", space, data.summary, folder / "outbox")
         driver.listener = watch = Stopwatch()
         job = ray_worker.Job(

@@ -24,7 +24,6 @@ import torch
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from sqlalchemy.engine import make_url
 
 from child_processes import end_with_parent
 from nas.api.benchmark import (
@@ -49,7 +48,7 @@ from spectrum_figures import figures_of
 from trials.data import DataConfig, load, load_test
 from trials.measurement import Measurement, TrainingKey
 from trials.recipe import Recipe
-from trials.store import Store
+from trials.store import Store, sqlite_url
 from trials.train import Resident
 from trials.trial import prepare_process, run_trial
 
@@ -258,7 +257,7 @@ def fill_table(
     fingerprint = images_of(config).fingerprint
     benchmark = Benchmark(space, Extent(SCHEDULES, SEEDS, {"data": fingerprint}), {})
     work.mkdir(parents=True, exist_ok=True)
-    url = make_url(f"sqlite:///{work / 'trainings.db'}")
+    url = sqlite_url(work / "trainings.db")
     with DriverLock(url, space.file.name), closing(Store(url)) as store:
         tasks = missing_tasks(benchmark, store, fingerprint)[:trainings]
         console.print(f"{len(tasks):,} trainings now; the same command again goes on")

@@ -12,7 +12,6 @@ from typing import Protocol, cast
 
 import optuna
 from optuna.trial import TrialState
-from sqlalchemy.engine import make_url
 
 from nas.api.benchmark import Benchmark, TabularTraining
 from nas.engine.halving_driver import driver_for
@@ -21,6 +20,7 @@ from nas.space.load import build_space
 from nas.space.yaml_document import Document
 from trials.data import DataSummary
 from trials.measurement import Measurement
+from trials.store import sqlite_url
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class OurSearch:
         document.value["study"] = {**study, "trials": len(benchmark.networks)}
         space = build_space(document)
         data = DataSummary("0" * 16, (), (), (), (0, 0))
-        url = make_url(f"sqlite:///{folder / 'study.db'}")
+        url = sqlite_url(folder / "study.db")
         self.driver = driver_for(space, None).open(url, "tabular", space, data, folder / "outbox")
         self.benchmark, self.workers = benchmark, workers
 

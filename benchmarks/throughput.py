@@ -31,7 +31,6 @@ import torch
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.engine import make_url
 
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 from nas.engine import ray_settings
@@ -45,6 +44,7 @@ from plain_loops import PlainImages, PlainSplits, bare_training, plain_search
 from trials.data import ImageData, load
 from trials.measure import now
 from trials.recipe import Recipe
+from trials.store import sqlite_url
 from trials.train import Resident, train
 from trials.trial import prepare_process
 
@@ -102,7 +102,7 @@ def our_search(text: str, data: ImageData, gpus: float) -> Searched:
         (folder / "space.yaml").write_text(text)
         document = read_document(folder / "space.yaml")
         space = build_space(document)
-        url = make_url(f"sqlite:///{folder / 'study.db'}")
+        url = sqlite_url(folder / "study.db")
         driver = Driver.open(url, "throughput", space, data.summary, folder / "outbox")
         job = ray_worker.Job(
             fingerprint=data.summary.fingerprint,

@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -59,6 +60,11 @@ MEASUREMENTS = sa.Table(
     sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
     sa.UniqueConstraint(*_IDENTITY),
 )
+
+
+def sqlite_url(file: str | Path) -> URL:
+    """The address of a database in a file; as text, ``?`` and ``%`` in its name are escaped."""
+    return URL.create("sqlite", database=str(file))
 
 
 def engine_options(url: URL) -> dict[str, Any]:

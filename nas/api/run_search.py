@@ -22,7 +22,8 @@ from nas.space.load import build_space, read_document
 from nas.space.sections import valid_sections
 from nas.space.yaml_document import Document, assign, document_of
 from nas.study.identity import SpaceChanged
-from nas.study.location import RUNS, StudyPlace, storage_url
+from nas.study.location import RUNS, StudyPlace
+from nas.study.storage_url import storage_url
 from trials.data import DataConfig, DataError
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.yaml_document import dump_yaml
 from nas.study.design import Arm, Design, Stage, arms_of, design_seeds
-from nas.study.location import shown_url
 from nas.study.plan import Plan, register
 from nas.study.records import confirmation_name, read_records
 from nas.study.storage import NoStudy
+from nas.study.storage_url import shown_url
 from trials.atomic_file import atomic_write_text
 from trials.data import ImageData
 from trials.measure import measure_latency

@@ -14,9 +14,10 @@ from nas.reporting.page import report_study
 from nas.reporting.rungs import rungs_in_words
 from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
-from nas.study.location import StudyPlace, shown_url
+from nas.study.location import StudyPlace
 from nas.study.records import read_records
 from nas.study.selection import choose
+from nas.study.storage_url import shown_url
 from nas.study.trained_network import samples_of
 from trials.data import ImageData
 

@@ -9,8 +9,11 @@ from urllib.parse import unquote_plus
 
 HIDDEN = "***"
 
-_LOGIN = re.compile(r"(://[^:/]*:)(.*)@", re.DOTALL)
+_LOGIN = re.compile(r"(://[^:]*:)(.*)@", re.DOTALL)
 """A name and a password, which ends with the last @: only a wrong address has several."""
+
+_FILE = re.compile(r"\b(sqlite(\+\w+)?|file)$")
+"""Addresses of files, in which : and @ may be letters of a name."""
 
 _OPTION = re.compile(r"([?&])([^=&]*)=([^&]*)")
 _SECRET = re.compile("pass|pwd|token|secret|key|credential|signature", re.IGNORECASE)
@@ -23,7 +26,8 @@ def shown_address(text: str) -> str:
     start, scheme, address = text.partition("://")
     if not scheme:
         return text
-    login = _LOGIN.match(scheme + address)
+    is_file = address.startswith("/") and _FILE.search(start)
+    login = None if is_file else _LOGIN.match(scheme + address)
     if login is None:
         return start + _OPTION.sub(_shown_option, scheme + address)
     if any(_is_secret(option[2]) for option in _OPTION.finditer(login[2])):

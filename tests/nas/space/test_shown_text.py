@@ -13,6 +13,8 @@ PLACEMENTS = [
     ["--storage=postgresql://me:hunter2@db/studies", "--storage=sqlite:///x.db"],
     ["--storage", "postgresql://:hunter2@db/studies"],
     ["--storage", "postgresql://me:hunter2@/studies?host=/tmp"],
+    ["--storage", "postgresql://m/e:hunter2@db/studies"],
+    ["--storage", "postgresql:///me:hunter2@db/studies"],
     ["--storage", "postgresql://me:no hunter2 no@db/studies"],
     ["--storage", "postgresql://me:a@hunter2@db/studies"],
     ["--storage", "postgresql://me:a/hunter2@db/studies"],
