@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -107,6 +108,8 @@ def pictures_in(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
 @contextmanager
 def cli_errors() -> Iterator[None]:
     """Turn what a user can put right into a message and status 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files that are not UTF-8, as on stderr
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
     except InputError as error:

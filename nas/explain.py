@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nas.cli import cli_errors, command, pictures_in
+from nas.cli import cli_errors, command, pictures_in, tell
 from nas.network.exported_model import ExportedModel, NoModel
 from nas.space.errors import InputError
+from nas.space.shown_text import shown_line
 
 if TYPE_CHECKING:
     from nas.network.explanation import Explainer
@@ -36,7 +36,7 @@ def explain(
         pictures = list(pictures_in(images))
         unreadable = write_explanations(explainer, pictures, output, str(model))
         for file, reason in unreadable:
-            print(f"{file}: error: {reason}", file=sys.stderr)
+            tell(f"{shown_line(str(file))}: error: {shown_line(reason)}")
         print(output / "explain.html")
         if unreadable:
             raise typer.Exit(2)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,10 +16,12 @@ from nas.cli import (
     TrialOption,
     cli_errors,
     command,
+    tell,
 )
 from nas.network.formats import FORMATS, FormatOptions
 from nas.reporting.export_trial import export_trial
 from nas.space.errors import InputError
+from nas.space.shown_text import shown_line
 from nas.study.location import locate_study
 from nas.study.records import read_records
 from nas.study.selection import choose
@@ -61,9 +61,8 @@ def export(
         place = locate_study(study, storage)
         records = read_records(place.url, place.name, cache=not no_cache)
         record = choose(records, best, trial)
-        say = partial(print, file=sys.stderr)
-        export_trial(records, record, place.folder, output, say, options)
-        print(f"trial {record.number} is in\n{output}")
+        export_trial(records, record, place.folder, output, tell, options)
+        print(f"trial {record.number} is in\n{shown_line(str(output))}")
 
 
 def _options(

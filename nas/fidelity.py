@@ -16,7 +16,16 @@ from typing import Annotated
 import typer
 
 from nas.analysis.fidelity import compare_with_longer, spread_sample
-from nas.cli import NoCacheOption, RayOption, StorageOption, StudyOption, cli_errors, command, fail
+from nas.cli import (
+    NoCacheOption,
+    RayOption,
+    StorageOption,
+    StudyOption,
+    cli_errors,
+    command,
+    fail,
+    tell,
+)
 from nas.engine import terminal
 from nas.engine.lock import DriverLock
 from nas.engine.outcome import INTERRUPTED
@@ -70,7 +79,7 @@ def fidelity(
         try:
             long = _train_longer(place, records, chosen, budget, ray_address, quiet)
         except KeyboardInterrupt:
-            print(GO_ON, file=sys.stderr)
+            tell(GO_ON)
             sys.exit(INTERRUPTED)
         except RayFailed as error:
             raise fail(error, GO_ON, 1) from None
@@ -136,7 +145,7 @@ def _run_stage(runner: StageRunner, name: str, design: Design) -> None:
             if not driver.finished:
                 runner.run(driver, data, keep_weights=False)
             if failure := runner.failure_of(driver):
-                print(f"error: {failure}", file=sys.stderr)
+                tell(f"error: {failure}")
 
 
 if __name__ == "__main__":

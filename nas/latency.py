@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from nas.architecture.presets import PRESETS, preset
 from nas.architecture.specification import Architecture
@@ -27,6 +26,7 @@ from nas.cli import (
 from nas.engine import terminal
 from nas.engine.environment import processor_name
 from nas.engine.lock import DriverLock
+from nas.engine.terminal import plain_cell
 from nas.network.build import build_network
 from nas.network.exported_model import load_module, loaded
 from nas.network.formats import FORMATS
@@ -183,7 +183,7 @@ def _print(rows: Sequence[Row], style: Style) -> None:
         table = terminal.plain_table(("network",), numbers, whole=("runtime", "layout"))
         for network, setting, found in rows:
             table.add_row(
-                escape(network.name), setting.runtime, setting.layout, str(setting.threads),
+                plain_cell(network.name), setting.runtime, setting.layout, str(setting.threads),
                 str(setting.batch), f"{found.median_ms:.3g}",
                 f"{found.first_ms:.3g} to {found.third_ms:.3g}",
                 f"{setting.batch / found.median_ms * 1e3:,.0f}",

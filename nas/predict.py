@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from nas.cli import Style, StyleOption, cli_errors, command, pictures_in
+from nas.cli import Style, StyleOption, cli_errors, command, pictures_in, tell
 from nas.engine import terminal
 from nas.network.exported_model import ExportedModel, NoModel, Prediction
 from nas.network.formats import FORMATS
 from nas.space.errors import InputError
+from nas.space.shown_text import shown_line
 
 FILES = "Pictures, or folders of them."
 FORMAT = f"Format of the model: pytorch, {', '.join(FORMATS)}."
@@ -45,7 +45,7 @@ def predict(
         _print(predictions, min(top, len(exported.classes)), style)
         unreadable = [p for p in predictions if p.error]
         for prediction in unreadable:
-            print(f"{prediction.file}: error: {prediction.error}", file=sys.stderr)
+            tell(f"{shown_line(str(prediction.file))}: error: {shown_line(prediction.error)}")
         if unreadable:
             raise typer.Exit(2)
 
@@ -71,7 +71,7 @@ def _print(predictions: Sequence[Prediction], top: int, style: Style) -> None:
             table = terminal.plain_table(("file",), ("probability",), whole=("class",))
         table.add_column("then", overflow="fold")
         for row, found in zip(rows, best, strict=True):
-            table.add_row(*map(escape, _cells(row, found)))
+            table.add_row(*map(terminal.plain_cell, _cells(row, found)))
         terminal.print_table(table, terminal.console())
 
 

@@ -23,6 +23,7 @@ from nas.engine import terminal
 from nas.network.export import export_network
 from nas.reporting.model_card import Trained, model_card, provenance_of
 from nas.space.objectives import OBJECTIVES
+from nas.space.shown_text import shown_line
 from nas.study.location import locate_study
 from nas.study.records import read_records
 from nas.study.selection import choose
@@ -72,7 +73,7 @@ def retrain(
             provenance_of(records, record, trained),
             partial(model_card, records, record, trained),
         )
-        shown = f"{OBJECTIVES[records.score].in_words(trained.score)}, in {output}"
+        shown = f"{OBJECTIVES[records.score].in_words(trained.score)}, in {shown_line(str(output))}"
         print(f"trial {record.number}, {chosen.epochs} epochs: {shown}")
 
 

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from nas.api.run_search import run_search
-from nas.cli import NoCacheOption, RayOption, SetOption, StorageOption, cli_errors, command
+from nas.cli import NoCacheOption, RayOption, SetOption, StorageOption, cli_errors, command, tell
 from nas.engine.outcome import INTERRUPTED, SearchFailed
 from nas.engine.ray_failures import RayFailed
 from nas.engine.time_budget import TimeBudget
@@ -100,7 +100,7 @@ def _resumable() -> Iterator[str]:
     try:
         yield this_command
     except KeyboardInterrupt:
-        print(f"resume with:\n{this_command}", file=sys.stderr)
+        tell(f"resume with:\n{this_command}")
         sys.exit(INTERRUPTED)
     except (SearchFailed, RayFailed) as error:
         raise SearchFailed(f"{error}\nresume with:\n{this_command}") from error

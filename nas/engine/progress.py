@@ -19,9 +19,11 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from nas.engine.terminal import say
 from nas.engine.trial_spec import TrialSpec
 from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import epochs_in_words
+from nas.space.shown_text import shown_line
 from nas.statistics.pareto import GrowingFront
 from nas.study.trial_record import TrialRecord
 
@@ -97,9 +99,9 @@ class SearchProgress:
             self.rungs[len(record.rungs) - 1] += 1
         self._refresh()
         if record.state == "failed":
-            self.say(f"trial {record.number} failed: {record.reason}")
+            self.say(f"trial {record.number} failed: {shown_line(record.reason)}")
         elif record.state == "rejected":
-            self.say(f"trial {record.number} is not trained: {record.reason}")
+            self.say(f"trial {record.number} is not trained: {shown_line(record.reason)}")
         elif not self.has_bar:
             self.say(self._line(record))
         if record.state != "waiting":  # it has not ended
@@ -115,11 +117,11 @@ class SearchProgress:
         """A trial lost its worker and will run again."""
         self.running = max(0, self.running - 1)
         self._refresh()
-        self.say(f"trial {trial} runs again: {reason}")
+        self.say(f"trial {trial} runs again: {shown_line(reason)}")
 
     def say(self, line: str) -> None:
         """A line of its own, above the bar where there is one."""
-        self.bar.console.print(line, markup=False, soft_wrap=True)
+        say(self.bar.console, line)
 
     def _count(self, number: int, values: tuple[float, ...]) -> None:
         """A trial is complete. The front grows by it: to find it anew would take ever longer."""

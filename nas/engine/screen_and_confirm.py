@@ -78,7 +78,7 @@ def _register_plan(runner: StageRunner, driver: Driver, arms: tuple[Arm, ...]) -
     register(driver.study, plan, results)
     if not driver.finished:
         for line in plan.unreachable_verdicts():
-            runner.console.print(f"note: {line}")
+            runner.say(f"note: {line}")
 
 
 def screen(
@@ -108,7 +108,7 @@ def confirm(runner: StageRunner, data: ImageData) -> str:
     place = runner.place
     records = read_records(place.url, place.name)
     before = records.confirmation.arms if records.confirmation else ()
-    chosen = arms_to_confirm(records, runner.space, records.arms, runner.console.print)
+    chosen = arms_to_confirm(records, runner.space, records.arms, runner.say)
     if not chosen:
         return ""
     there = {(arm.name, arm.architecture) for arm in chosen}

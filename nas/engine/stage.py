@@ -24,6 +24,7 @@ from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.objectives import measured_fields
 from nas.space.quantities import duration, format_count
+from nas.space.shown_text import shown_line
 from nas.space.space_checks import check_labels
 from nas.study.design import Design
 from nas.study.location import StudyPlace
@@ -142,11 +143,15 @@ class StageRunner:
             message = f"the test split: {error}"
             raise self.space.document.error(("data", error.field), message, error.hint) from None
         if missing := missing_classes(test, data):
-            self.console.print(f"note: no test images of {missing}")
+            self.say(f"note: no test images of {missing}")
         return test
 
     def _watch(self, images: Iterator[Images], count: int) -> Iterator[Images]:
         return terminal.counted(images, count, "decoding images", self.console)
+
+    def say(self, message: str) -> None:
+        """A line of its own."""
+        terminal.say(self.console, message)
 
     @contextmanager
     def driving(self, name: str, data: ImageData, design: Design | None) -> Iterator[Driver]:
@@ -163,7 +168,7 @@ class StageRunner:
             self.place.folder / "outbox",
             design,
             self.sampler,
-            lambda line: self.console.print(f"note: {line}", markup=False),
+            lambda line: self.say(f"note: {line}"),
         )
         driver.budget = self.budget
         self.budget.count_earlier(driver.trials.count_ended())
@@ -236,15 +241,15 @@ class StageRunner:
 
     def _announce(self, driver: Driver, data: ImageData) -> None:
         """What will be run, and before the first stage on what data."""
-        self.console.print(
+        self.say(
             f"{driver.study.study_name}: {self._size(driver)}, "
             f"{len(data.train):,} training and {len(data.validation):,} validation images, "
             f"{driver.so_far}"
         )
         if not self._has_described:
-            self.console.print(f"data: {describe(data)}")
+            self.say(f"data: {describe(data)}")
             if self.misses_kernels():
-                self.console.print(_NO_KERNELS)
+                self.say(_NO_KERNELS)
             self._has_described = True
 
     def misses_kernels(self) -> bool:
@@ -294,7 +299,7 @@ class StageRunner:
         """Why a stage failed; nothing where it did not."""
         setbacks = driver.setbacks
         if setbacks.too_many_failures:
-            last = setbacks.failures[-1]
+            last = shown_line(setbacks.failures[-1])
             hint = f"\nhint: {LESS_MEMORY}" if OUT_OF_MEMORY in last else ""
             count = len(setbacks.failures)
             return f"{count} trials in a row have failed, the last one: {last}{hint}"
@@ -308,7 +313,7 @@ class StageRunner:
             message = f"{why}: {driver.so_far}"
             if not driver.complete:
                 return message
-            self.console.print(message)
+            self.say(message)
         if self.budget.is_limited and not driver.done:
             return self._out_of_time(driver)
         return "" if driver.complete else driver.so_far
@@ -318,7 +323,7 @@ class StageRunner:
         self.time_is_up = True
         if not driver.complete and driver.design is None:
             return f"the budget is too short for a trial: {driver.so_far}"
-        self.console.print(
+        self.say(
             f"the budget of {duration(self.budget.seconds)} is used, but for the results: "
             f"{driver.so_far}; the same command goes on with a new one"
         )

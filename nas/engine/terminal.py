@@ -8,8 +8,12 @@ from typing import TypeVar
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
+from rich.text import Text
+
+from nas.space.shown_text import shown_message
 
 T = TypeVar("T")
 
@@ -33,6 +37,16 @@ def console(quiet: bool = False, soft_wrap: bool = False, stderr: bool = False) 
     if not made.is_terminal:
         made.width = WIDTH
     return made
+
+
+def say(console: Console, message: str) -> None:
+    """Print a message as it is: nothing in it is markup, moves a cursor or is a password."""
+    console.print(Text(shown_message(message)), soft_wrap=True)
+
+
+def plain_cell(text: str) -> str:
+    """Text for a cell of a table, where it would be markup."""
+    return escape(shown_message(text))
 
 
 def counted(things: Iterable[T], total: int, what: str, console: Console) -> Iterator[T]:

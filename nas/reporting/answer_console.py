@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
 from nas.analysis.answer import Answer
-from nas.engine.terminal import facts_table, plain_table, print_table
+from nas.engine.terminal import facts_table, plain_cell, plain_table, print_table
 from nas.reporting import answer_text
 from nas.reporting.answer_tables import AnswerTable, answer_tables
 
@@ -17,9 +16,11 @@ from nas.reporting.answer_tables import AnswerTable, answer_tables
 def print_answer(found: Answer, console: Console) -> None:
     """Print the verdict in a box, what it rests on, and the tables."""
     console.print(
-        Panel(escape(answer_text.headline(found)), title=escape(found.study), box=box.ROUNDED)
+        Panel(
+            plain_cell(answer_text.headline(found)), title=plain_cell(found.study), box=box.ROUNDED
+        )
     )
-    console.print(facts_table((name, escape(text)) for name, text in answer_text.facts(found)))
+    console.print(facts_table((name, plain_cell(text)) for name, text in answer_text.facts(found)))
     for table in answer_tables(found):
         console.print()
         print_table(_plain(table), console)
@@ -30,5 +31,5 @@ def _plain(table: AnswerTable) -> Table:
     for position, head in enumerate(table.heads):
         shown.add_column(head, no_wrap=position == 0, overflow="fold")
     for row in table.rows:
-        shown.add_row(*map(escape, row))
+        shown.add_row(*map(plain_cell, row))
     return shown

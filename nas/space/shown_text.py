@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -38,7 +39,7 @@ def shown_address(text: str) -> str:
 
 def shown_command(arguments: Sequence[str]) -> str:
     """The arguments of a command for a shell, without passwords."""
-    return shlex.join(_shown_arguments(arguments))
+    return " ".join(map(_quoted, _shown_arguments(arguments)))
 
 
 def shown_message(text: str) -> str:
@@ -74,6 +75,15 @@ def _shown_arguments(arguments: Sequence[str]) -> Iterator[str]:
         else:
             yield shown_address(argument)
         before = argument
+
+
+def _quoted(argument: str) -> str:
+    """For a shell: control characters, and bytes that are not UTF-8, as Bash and Zsh read them."""
+    if printable(argument) == argument:
+        return shlex.quote(argument)
+    plain = set(range(ord(" "), ord("~") + 1)) - set(b"'\\")
+    letters = (chr(b) if b in plain else f"\\x{b:02x}" for b in os.fsencode(argument))
+    return f"$'{''.join(letters)}'"
 
 
 def _shown_option(option: re.Match[str]) -> str:

@@ -9,6 +9,7 @@ import optuna
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
+from nas.space.shown_text import shown_line
 from trials.read_only import why_unreadable
 from trials.store import engine_options, reading_options
 
@@ -123,7 +124,7 @@ def load_optuna_study(storage: optuna.storages.RDBStorage, name: str) -> optuna.
     try:
         study = optuna.load_study(study_name=name, storage=storage)
     except KeyError:
-        names = ", ".join(optuna.get_all_study_names(storage)) or "none"
+        names = ", ".join(map(shown_line, optuna.get_all_study_names(storage))) or "none"
         raise NoStudy(f"the database has no study {name}; it has {names}") from None
     if "identity" not in study.user_attrs:
         raise NoStudy(f"study {name} was not made by nas.search: it has no search space")

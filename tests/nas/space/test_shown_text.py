@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from shutil import which
+
 import pytest
 
 from nas.space.shown_text import shown_address, shown_command, shown_line, shown_message
@@ -95,3 +99,14 @@ def test_what_is_left_out_is_seen():
 def test_no_text_moves_a_cursor_or_turns_what_follows(character, shown):
     assert shown_message(f"a{character}b\nc") == f"a{shown}b\nc"
     assert shown_line(f"a{character}b\nc") == f"a{shown}b\\nc"
+
+
+@pytest.mark.skipif(which("bash") is None, reason="needs Bash")
+@pytest.mark.parametrize(
+    "argument", ["a b", "it's", "\x1b[2J'\\1", "\x9b", "a\nb", "a\udcffb", "é\x07f"]
+)
+def test_a_command_with_any_letters_is_shown_for_a_shell_in_harmless_ones(argument):
+    line = shown_command(["printf", "%s", argument])
+    assert line.isprintable()
+    printed = subprocess.run(["bash", "-c", line], stdout=subprocess.PIPE, check=True).stdout
+    assert os.fsdecode(printed) == argument
