@@ -8,7 +8,8 @@ import pytest
 
 from nas.engine.search import claim_folder
 from nas.space.errors import InputError
-from nas.study.location import StudyPlace, storage_url
+from nas.study.location import StudyPlace
+from nas.study.storage_url import storage_url
 
 FOLDER = Path("runs/tiny")
 DATABASE = FOLDER / "study.db"

@@ -4,7 +4,8 @@ import pytest
 
 from nas.engine.stage import StageRunner
 from nas.space.load import build_space, read_document
-from nas.study.location import StudyPlace, storage_url
+from nas.study.location import StudyPlace
+from nas.study.storage_url import storage_url
 from tests.conftest import ROOT
 
 

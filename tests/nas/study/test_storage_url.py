@@ -11,7 +11,7 @@ import pytest
 from optuna_dashboard._storage_url import get_storage  # what the command calls
 
 from nas.space.errors import InputError
-from nas.study.records import open_storage
+from nas.study.storage import open_storage
 from nas.study.storage_url import shown_url, storage_url
 from trials.store import Store
 
