@@ -56,13 +56,7 @@ def parse_json(text: object, finite: bool = True) -> Any:  # noqa: ANN401  # pla
         raise JsonError(f"JSON has at most {MAX_BYTES:,} characters; got {len(text):,}")
     _check_depth(text)
     try:
-        return json.loads(
-            text,
-            parse_int=_integer,
-            parse_float=_number if finite else float,
-            parse_constant=_refuse_constant if finite else float,
-            object_pairs_hook=_object,
-        )
+        return (_FINITE if finite else _ANY).decode(text)
     except JsonError:
         raise
     except (ValueError, RecursionError) as error:
@@ -157,3 +151,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise JsonError(f"a name stands once in an object; got {shortened(twice)!r} twice")
     return found
+
+
+_FINITE = json.JSONDecoder(
+    parse_int=_integer,
+    parse_float=_number,
+    parse_constant=_refuse_constant,
+    object_pairs_hook=_object,
+)
+_ANY = json.JSONDecoder(parse_int=_integer, object_pairs_hook=_object)

@@ -15,6 +15,11 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 T = TypeVar("T")
 
+MAX_LENGTH = 2**20
+"""Of a text; a network of a thousand blocks is less."""
+
+_MAX_DIGITS, _MAX_SHOWN = 20, 80
+
 
 class FormatError(ValueError):
     """Text that does not describe the wanted dataclass; the message begins with the place in it."""
@@ -26,17 +31,53 @@ def dump(plain: object) -> str:
 
 
 def parse(text: str) -> object:
-    """Plain data of a JSON text.
+    """Plain data of a JSON text, which anything may have written.
 
     Raises:
-        FormatError: not JSON, or nested too deeply to read.
+        FormatError: not JSON, too large, nested too deeply to read, or with a name twice.
     """
+    if not isinstance(text, str):
+        raise FormatError(f"expected JSON as text; got {_shown(text)}")
+    if len(text) > MAX_LENGTH:
+        raise FormatError(f"JSON has at most {MAX_LENGTH:,} characters; got {len(text):,}")
     try:
-        return json.loads(text)
+        return json.loads(
+            text, parse_int=_integer, parse_constant=_number, object_pairs_hook=_object
+        )
+    except FormatError:
+        raise
     except ValueError as error:
         raise FormatError(f"not JSON: {error}") from None
     except RecursionError:
         raise FormatError("nested too deeply") from None
+
+
+def _integer(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise FormatError(f"a number has at most {_MAX_DIGITS} digits; got {text[:_MAX_SHOWN]}...")
+    return int(text)
+
+
+def _number(text: str) -> typing.NoReturn:
+    raise FormatError(f"a number is finite; got {text}")
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise FormatError(f"a name stands once in an object; got {_shown(twice)} twice")
+    return found
+
+
+def _shown(value: object) -> str:
+    """A value in a message, however large it is."""
+    try:
+        text = repr(value)
+    except RecursionError:
+        return f"a {type(value).__name__} that is nested too deeply"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def to_plain(value: Any) -> Any:  # noqa: ANN401  # walks data of any shape
@@ -59,11 +100,11 @@ def from_plain(cls: type[T], plain: object, path: str) -> T:
         FormatError: an unknown or missing field, or a value of the wrong type.
     """
     if not isinstance(plain, dict):
-        raise FormatError(f"{path}: expected an object; got {plain!r}")
+        raise FormatError(f"{path}: expected an object; got {_shown(plain)}")
     hints = _hints(typing.cast("Any", cls))
     unknown = [name for name in plain if name not in hints]
     if unknown:
-        raise FormatError(f"{path}: unknown field {unknown[0]!r}")
+        raise FormatError(f"{path}: unknown field {_shown(unknown[0])}")
     missing = [
         field.name
         for field in dataclasses.fields(typing.cast("Any", cls))
@@ -87,19 +128,19 @@ def _typed(hint: Any, value: object, path: str) -> object:  # noqa: ANN401  # a 
     if origin is tuple and isinstance(value, list):
         hints = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
         if len(hints) != len(value):
-            raise FormatError(f"{path}: expected {len(hints)} items; got {value!r}")
+            raise FormatError(f"{path}: expected {len(hints)} items; got {_shown(value)}")
         return tuple(
             _typed(item_hint, item, f"{path}[{index}]")
             for index, (item_hint, item) in enumerate(zip(hints, value, strict=True))
         )
     if origin is Literal:
         if value not in args:
-            raise FormatError(f"{path}: one of {', '.join(map(str, args))}; got {value!r}")
+            raise FormatError(f"{path}: one of {', '.join(map(str, args))}; got {_shown(value)}")
         return value
     if hint is float and type(value) is int:
         return float(value)
     allowed = args if origin is types.UnionType else (hint,)
     if type(value) not in allowed:
         expected = " or ".join(kind.__name__ for kind in allowed if hasattr(kind, "__name__"))
-        raise FormatError(f"{path}: expected {expected}; got {value!r}")
+        raise FormatError(f"{path}: expected {expected}; got {_shown(value)}")
     return value

@@ -25,6 +25,7 @@ Downsample = Literal["max_pool", "convolution"]
 Shortcut = Literal["none", "identity", "projection"]
 
 MAX_CHANNELS = 65_536
+MAX_BLOCKS = 1024
 MAX_STRIDE = 8
 KERNELS = (3, 5, 7)
 
@@ -47,8 +48,14 @@ def _require_channels(channels: tuple[int, ...], what: str) -> None:
     _require(bool(channels), f"a {what} has at least one convolution; got none")
     _require(
         all(1 <= width <= MAX_CHANNELS for width in channels),
-        f"{what} channels are 1 to {MAX_CHANNELS}; got {list(channels)}",
+        f"{what} channels are 1 to {MAX_CHANNELS}; got {_first(channels)}",
     )
+
+
+def _first(channels: tuple[int, ...]) -> str:
+    """Of a message: there may be thousands."""
+    shown = ", ".join(map(str, channels[:8]))
+    return f"[{shown}, ...]" if len(channels) > 8 else f"[{shown}]"
 
 
 def _require_stride(stride: int, what: str) -> None:
@@ -320,6 +327,9 @@ class Architecture:
             ArchitectureError: not JSON, an unknown field, a wrong type, or an invalid network.
         """
         try:
-            return from_plain(cls, parse(text), "architecture")
+            found = from_plain(cls, parse(text), "architecture")
         except FormatError as error:
             raise ArchitectureError(str(error)) from None
+        count = len(found.blocks)
+        _require(count <= MAX_BLOCKS, f"a network has at most {MAX_BLOCKS} blocks; got {count}")
+        return found

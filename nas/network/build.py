@@ -9,8 +9,11 @@ from torch import nn
 
 from nas.architecture.layers import network_layers
 from nas.architecture.modules import Layer
-from nas.architecture.specification import Architecture
+from nas.architecture.specification import Architecture, ArchitectureError
 from nas.network import exported_layers
+
+MAX_PARAMETERS = 2**31
+"""Eight gigabytes of weights: anybody may have written the architecture that a study names."""
 
 
 def build_network(architecture: Architecture) -> nn.Module:
@@ -19,8 +22,15 @@ def build_network(architecture: Architecture) -> nn.Module:
     Returns:
         A module from images (N, C, H, W), float, to logits (N, classes). Dropout is off until a
         recipe turns it on.
+
+    Raises:
+        ArchitectureError: it has more parameters than any memory is asked for.
     """
-    network = build(network_layers(architecture))
+    layers = network_layers(architecture)
+    if layers.params > MAX_PARAMETERS:
+        rule = f"a network that is built has at most {MAX_PARAMETERS:,} parameters"
+        raise ArchitectureError(f"{rule}; got {layers.params:,}")
+    network = build(layers)
     with torch.no_grad():
         initialize(network)
     return network

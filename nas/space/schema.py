@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from nas.architecture.specification import Downsample, Order
+from nas.architecture.specification import MAX_BLOCKS, Downsample, Order
 from nas.space.axes import AXES
 from nas.space.block_frame import BlockFrame
 from nas.space.data_section import DataSection
@@ -38,9 +38,6 @@ from nas.space.value_types import (
     listed,
 )
 from trials.recipe import RECIPES, Precision, Recipe
-
-MAX_BLOCKS = 1024
-
 
 if TYPE_CHECKING:
 
