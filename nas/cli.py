@@ -14,7 +14,7 @@ import typer
 
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.space.errors import InputError
-from nas.space.shown_text import shown_message
+from nas.space.shown_text import shown_line, shown_message
 from trials.data import DataError
 from trials.data.folders import pictures_below
 
@@ -115,7 +115,8 @@ def cli_errors() -> Iterator[None]:
     except InputError as error:
         raise fail(error) from None
     except DataError as error:
-        raise fail(f"data.{error.field}: {error}", error.hint) from None
+        message = shown_line(f"data.{error.field}: {error}")
+        raise fail(message, shown_line(error.hint)) from None
     except Exception as error:
         from nas.reporting.failures import explained  # it loads all that errors come from
 

@@ -17,6 +17,7 @@ from nas.engine.stage import StageRunner
 from nas.network.build import build_network
 from nas.space import SearchSpace
 from nas.space.errors import InputError
+from nas.space.shown_text import shown_line
 from nas.space.yaml_document import dump_yaml
 from nas.study.design import Arm, Design, Stage, arms_of, design_seeds
 from nas.study.plan import Plan, register
@@ -125,7 +126,7 @@ def confirm(runner: StageRunner, data: ImageData) -> str:
 def _write_inputs(runner: StageRunner, data: ImageData, command: str) -> None:
     """What was searched and where, so that the folder explains itself."""
     document, place = runner.space.document, runner.place
-    note = f"# As searched: {document.source} with all options applied.\n"
+    note = f"# As searched: {shown_line(document.source)} with all options applied.\n"
     atomic_write_text(place.folder / "space.yaml", note + dump_yaml(document.value))
     resources = runner.space.file.resources
     environment = describe_environment() | {

@@ -143,7 +143,7 @@ class StageRunner:
             message = f"the test split: {error}"
             raise self.space.document.error(("data", error.field), message, error.hint) from None
         if missing := missing_classes(test, data):
-            self.say(f"note: no test images of {missing}")
+            self.say(f"note: no test images of {shown_line(missing)}")
         return test
 
     def _watch(self, images: Iterator[Images], count: int) -> Iterator[Images]:
@@ -247,7 +247,7 @@ class StageRunner:
             f"{driver.so_far}"
         )
         if not self._has_described:
-            self.say(f"data: {describe(data)}")
+            self.say(f"data: {shown_line(describe(data))}")
             if self.misses_kernels():
                 self.say(_NO_KERNELS)
             self._has_described = True

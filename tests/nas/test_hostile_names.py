@@ -22,7 +22,7 @@ from tests.nas.exporting import SMALL, with_statistics
 from tests.nas.mistakes import GOOD
 from tests.nas.planting import SEARCH, Planted, search
 from tests.nas.records import network, trial
-from tests.trials.data_sets import encoded, pixels, write
+from tests.trials.data_sets import encoded, numbered, pixels, write
 
 SHORT = SEARCH.replace("trials: 10", "trials: 3").replace("confirm:", "#")
 HOSTILE = "\x1b[2J\u202ereal\x9b1m"
@@ -52,6 +52,29 @@ def test_a_study_whose_folder_has_any_name_is_searched_reported_and_resumed(monk
     assert (folder / "report.html").is_file()
     assert search(monkeypatch, again, "--output", str(folder), text=SHORT).exit_code == 0
     assert again.trainings == []
+
+
+def test_a_file_of_any_name_is_named_in_the_folder_as_one_line(monkeypatch):
+    file = Path("x\nname: other \x1b.yaml")
+    file.write_text(SHORT)
+    result = search(monkeypatch, Planted(), "--space", str(file), text=SHORT)
+    assert result.exit_code == 0, result.output
+    first, second = Path("runs/planted/space.yaml").read_text().splitlines()[:2]
+    assert first == "# As searched: x\\nname: other \\x1b.yaml with all options applied."
+    assert second == "name: planted"
+
+
+def test_classes_and_pictures_of_any_name_are_said_in_one_line(monkeypatch):
+    names = [f"{HOSTILE}\nx", "dog"]
+    for name in names:
+        write(*numbered(f"data/{name}", 40), content=encoded(pixels(8, 8)))
+    text = SHORT.replace("{source: synthetic, limit: 100, shape: [3, 8, 8], classes: 4}",
+                         "{source: images:data}")  # fmt: skip
+    Path("data/dog/broken\nx.png").write_bytes(b"no picture")
+    result = search(monkeypatch, Planted(), text=text)
+    assert result.exit_code == 2
+    assert harmless(result.stderr)
+    assert "dog/broken\\nx.png" in result.stderr
 
 
 def test_a_folder_whose_name_is_no_text_is_refused(monkeypatch):
