@@ -13,6 +13,9 @@ HIDDEN = "***"
 _LOGIN = re.compile(r"(://[^:]*:)(.*)@", re.DOTALL)
 """A name and a password, which ends with the last @: only a wrong address has several."""
 
+_PORT = re.compile(r"^(://(?:\[[^]]*\]|[^[:/?]*):)(?!\d*\W*(?:[/?]|$))[^/?]+")
+"""What is no port: a password whose @ and host are missing."""
+
 _FILE = re.compile(r"\b(sqlite(\+\w+)?|file)$")
 """Addresses of files, in which : and @ may be letters of a name."""
 
@@ -30,7 +33,8 @@ def shown_address(text: str) -> str:
     is_file = address.startswith("/") and _FILE.search(start)
     login = None if is_file else _LOGIN.match(scheme + address)
     if login is None:
-        return start + _OPTION.sub(_shown_option, scheme + address)
+        address = _PORT.sub(rf"\1{HIDDEN}", scheme + address)
+        return start + _OPTION.sub(_shown_option, address)
     if any(_is_secret(option[2]) for option in _OPTION.finditer(login[2])):
         return f"{start}{login[1]}{HIDDEN}"  # it may be the option's @, and not the login's
     rest = (scheme + address)[login.end() :]

@@ -109,6 +109,7 @@ def test_a_folder_whose_name_is_no_text_is_refused(name, storage):
         ("host=db password=hunter2", "not a database URL"),
         ("sqlite:x.db", "not a database URL"),
         ("postgresql://db:port/x", "not a database URL"),
+        ("postgresql://me:hunter2/x", "not a database URL"),
         ("postgresql://{db}/x", "not the name of a host"),
         ("postgresql://me:a@hunter2@db/x", "a database URL has one @"),
         ("postgresql://m/e:hunter2@db/x", "a database URL has one @"),
