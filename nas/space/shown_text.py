@@ -35,8 +35,9 @@ def shown_address(text: str) -> str:
     if login is None:
         address = _PORT.sub(rf"\1{HIDDEN}", scheme + address)
         return start + _OPTION.sub(_shown_option, address)
-    if any(_is_secret(option[2]) for option in _OPTION.finditer(login[2])):
-        return f"{start}{login[1]}{HIDDEN}"  # it may be the option's @, and not the login's
+    options = [o.start(3) for o in _OPTION.finditer(login[0]) if _is_secret(o[2])]
+    if options:  # the @ may be an option's, and not the login's
+        return start + login[0][: min(login.start(2), *options)] + HIDDEN
     rest = (scheme + address)[login.end() :]
     return f"{start}{login[1]}{HIDDEN}@{_OPTION.sub(_shown_option, rest)}"
 
@@ -91,7 +92,7 @@ def _quoted(argument: str) -> str:
 
 
 def _shown_option(option: re.Match[str]) -> str:
-    if not _is_secret(option[2]) or option[3].startswith(HIDDEN):
+    if not _is_secret(option[2]) or re.fullmatch(r"\*{3}\W*", option[3]):  # hidden already
         return option[0]
     return f"{option[1]}{option[2]}={HIDDEN}"
 

@@ -30,6 +30,8 @@ PLACEMENTS = [
     ["--storage", "postgresql://me:a\nhunter2@db/studies"],
     ["--storage", "postgresql://me:a?key=b&c=hunter2@db/studies"],
     ["--storage", "postgresql://db:5432/studies?password=a@hunter2"],
+    ["--storage", "postgresql://db/studies?password=a:b@hunter2"],
+    ["--storage", "postgresql://db/studies?password=***hunter2"],
     ["--storage", "postgresql://db/studies?user=me&password=hunter2"],
     ["--storage", "postgresql://db/studies?password=hunter2&user=me"],
     ["--storage", "postgresql://db/studies?PassWord=hunter2"],
