@@ -15,6 +15,7 @@ import typer
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.space.errors import InputError
 from nas.space.shown_text import shown_line, shown_message
+from trials.bounded_json import JsonError, read_json
 from trials.data import DataError
 from trials.data.folders import pictures_below
 
@@ -81,10 +82,10 @@ def read_architecture(path: Path) -> Architecture:
         InputError: the file has none.
     """
     try:
-        return Architecture.from_json(path.read_text(encoding="utf-8"))
+        return read_json(path, Architecture.from_json)
     except OSError as error:
         raise InputError.of(str(path), f"cannot be read: {error.strerror}") from None
-    except (ArchitectureError, UnicodeDecodeError) as error:
+    except (ArchitectureError, JsonError) as error:
         raise InputError.of(str(path), str(error)) from None
 
 

@@ -24,7 +24,6 @@ MAX_BYTES = 2**24
 MAX_DEPTH = 32
 """Of brackets in brackets."""
 
-_MAX_SHOWN = 60
 _MAX_INTEGER = 2**63
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[]}]')
 
@@ -33,11 +32,11 @@ class JsonError(ValueError):
     """A text is not the JSON that was expected; one line, the rule first."""
 
 
-def shortened(value: object) -> str:
+def shortened(value: object, most: int = 60) -> str:
     """A value for a message, however large it is."""
     text = value if isinstance(value, str) else repr(value)
-    text = " ".join(text[: 2 * _MAX_SHOWN].split())
-    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 3]}..."
+    text = " ".join(text[: 2 * most].split())
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def parse_json(text: object, finite: bool = True) -> Any:  # noqa: ANN401  # plain data
@@ -105,7 +104,7 @@ def validated(
     except ValidationError as error:
         raise JsonError(in_a_line(error)) from None
     except (ValueError, RecursionError, OverflowError) as error:  # of what the type is made by
-        raise JsonError(shortened(error)) from None
+        raise JsonError(shortened(str(error), 200)) from None
 
 
 def in_a_line(error: Any) -> str:  # noqa: ANN401  # pydantic's, which is not loaded for this alone

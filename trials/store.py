@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Engine, make_url
 
+from trials.bounded_json import JsonError, in_a_line, parse_json
 from trials.measurement import Measurement, TrainingKey
 from trials.read_only import opens_read_only
 
@@ -204,9 +205,20 @@ def put(
 
 
 def _measurement(row: sa.Row[Any]) -> Measurement:
+    """A row as it is used.
+
+    Raises:
+        JsonError: no driver has written it.
+    """
     cells = {field.name: getattr(row, field.name) for field in fields(Measurement)}
     # Nothing in a column that an older version did not have: the field has its default.
     values = {name: cell for name, cell in cells.items() if cell is not None}
-    for name in _JSON_COLUMNS:
-        values[name] = json.loads(values[name])
-    return _MEASUREMENT.validate_python(values)
+    try:
+        for name in _JSON_COLUMNS:
+            values[name] = parse_json(values[name], finite=False)  # a loss may be NaN
+        return _MEASUREMENT.validate_python(values)
+    except ValidationError as error:
+        reason = in_a_line(error)
+    except (KeyError, JsonError) as error:
+        reason = f"{name}: {error}"
+    raise JsonError(f"measurement {row.id} is not one: {reason}")

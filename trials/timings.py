@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 
 import sqlalchemy as sa
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.engine import URL
 
+from trials.bounded_json import JsonError, in_a_line
 from trials.store import engine_options, put
 
 
@@ -37,6 +39,7 @@ class Timing:
     third_ms: float
 
 
+_TIMING = TypeAdapter(Timing)
 _METADATA = sa.MetaData()
 _IDENTITY = ("architecture_key", "device", "runtime", "threads", "batch", "layout")
 TIMINGS = sa.Table(
@@ -71,10 +74,17 @@ def add_timings(url: URL, timings: Iterable[Timing]) -> None:
 
 
 def read_timings(engine: sa.Engine) -> tuple[Timing, ...]:
-    """Oldest first; none where none were ever recorded."""
+    """Oldest first; none where none were ever recorded.
+
+    Raises:
+        JsonError: one of them is something else.
+    """
     if not sa.inspect(engine).has_table(TIMINGS.name):
         return ()
     columns = [TIMINGS.c[field.name] for field in fields(Timing)]
     with engine.connect() as connection:
         rows = connection.execute(sa.select(*columns).order_by(TIMINGS.c.id)).all()
-    return tuple(Timing(*row) for row in rows)
+    try:
+        return tuple(_TIMING.validate_python(row._asdict()) for row in rows)
+    except ValidationError as error:
+        raise JsonError(f"a timing is not one: {in_a_line(error)}") from None

@@ -23,6 +23,7 @@ from nas.space.yaml_document import read_yaml
 from nas.study.design import Role, Stage
 from nas.study.plan import registrations_from_json, registrations_to_json
 from trials.atomic_file import atomic_write_text
+from trials.bounded_json import parse_json, read_json
 from trials.measurement import Measurement
 
 MEASUREMENTS, PLAN, SPACE = "measurements.csv", "plan.json", "space.yaml"
@@ -76,7 +77,7 @@ def published_results(folder: Path) -> StudyResults:
     except (ValueError, TypeError) as error:
         raise _unreadable(folder / SPACE, error) from None
     try:
-        plans = registrations_from_json((folder / PLAN).read_text(encoding="utf-8"))
+        plans = read_json(folder / PLAN, registrations_from_json)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _unreadable(folder / PLAN, error) from None
     csv.field_size_limit(2**31 - 1)  # a curve of thousands of epochs is one field
@@ -101,7 +102,7 @@ def _training(row: dict[str, str]) -> ArmRun:
     cells = {field.name: row[field.name] for field in fields(Measurement) if field.name in row}
     values: dict[str, Any] = {name: cell for name, cell in cells.items() if cell != ""}
     for name in ("curve", "versions"):
-        values[name] = json.loads(values[name])
+        values[name] = parse_json(values[name])
     measurement = _MEASUREMENT.validate_python(values)
     stage, arm, role, of = (row[name] for name in ("stage", "arm", "role", "of"))
     numbers = (measurement.score, measurement.test_score, *sum(measurement.curve, ()))

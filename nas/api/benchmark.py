@@ -22,6 +22,7 @@ from nas.space.load import load_space
 from nas.statistics.pareto import pareto_front
 from nas.study.identity import differences, identity
 from trials.atomic_file import atomic_write
+from trials.bounded_json import parse_json
 
 STUDIES = Path(__file__).parents[2] / "studies"
 """Published studies of this checkout; an installed package has none."""
@@ -312,7 +313,8 @@ def _schema(names: Sequence[str]) -> pa.Schema:
 
 
 def _metadata(metadata: Mapping[bytes, bytes] | None) -> tuple[Extent, dict[str, Any]]:
-    extent, settings = (json.loads((metadata or {})[name.encode()]) for name in (EXTENT, SETTINGS))
+    texts = ((metadata or {})[name.encode()].decode() for name in (EXTENT, SETTINGS))
+    extent, settings = map(parse_json, texts)
     return Extent(tuple(extent["schedules"]), extent["seeds"], extent["about"]), settings
 
 

@@ -24,7 +24,7 @@ from nas.engine.optuna_storage import Ending, StudyTrials
 from nas.engine.proposal import Proposer
 from nas.engine.proposers import proposer_of
 from nas.engine.setbacks import Setbacks
-from nas.engine.study_setup import open_study
+from nas.engine.study_setup import id_of, open_study
 from nas.engine.time_budget import TimeBudget
 from nas.engine.trial_result import (
     complete_ending,
@@ -121,7 +121,7 @@ class Driver:
             storage = open_storage(url, create=True)
         study = open_study(storage, name, space, data, design)
         earlier = read_trials(study)
-        trials, results = StudyTrials(storage, name), Outbox(outbox / study.user_attrs["id"], say)
+        trials, results = StudyTrials(storage, name), Outbox(outbox / id_of(study), say)
         proposer = proposer_of(space, design, earlier, sampler)
         driver = cls(space, data, study, trials, store, results, proposer, design, earlier)
         driver.recover(earlier)

@@ -26,7 +26,9 @@ from nas.engine.trial_spec import TrialSpec, names_architecture
 from nas.space import SearchSpace
 from nas.space.quantities import epochs_in_words
 from nas.study.design import Design
+from nas.study.storage import understanding
 from nas.study.trial_record import RUNGS, RungResult, TrialRecord, is_pruned
+from trials.bounded_json import validated
 from trials.measurement import Measurement
 
 
@@ -48,14 +50,15 @@ class HalvingDriver(Driver):
         self.waiting: set[int] = set()
         known = [trial for trial in earlier if names_architecture(trial)]
         for trial in known:
-            self._recall(trial)
+            with understanding(f"trial {trial.number}"):
+                self._recall(trial)
         super().recover([trial for trial in earlier if trial.number not in self.waiting])
         self.pruned = [trial.number for trial in known if is_pruned(trial)]
         if self.results:
             self.new.proposer.relearn(self.told.trials())
 
     def _recall(self, trial: FrozenTrial) -> None:
-        results = RUNGS.validate_json(trial.user_attrs.get("rungs", "[]"))
+        results = validated(RUNGS, trial.user_attrs.get("rungs", "[]"), finite=False)
         if results:
             self.results[trial.number] = results
         self.told.remember(trial)

@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from nas.study.trial_rows import engine_of
+from trials.bounded_json import parse_json
 from trials.store import put
 
 
@@ -136,7 +137,7 @@ class StudyTrials:
         count = 0
         with self.transaction() as session:
             for state, results in session.execute(query):
-                at_rungs = len(json.loads(json.loads(results))) if results else 0
+                at_rungs = len(parse_json(parse_json(results), finite=False)) if results else 0
                 count += at_rungs or state == TrialState.COMPLETE
                 count += state == TrialState.FAIL  # at the next rung
         return count
@@ -180,7 +181,7 @@ class StudyTrials:
             for trial, ended in self._with_end(session, numbers):
                 trial.state = TrialState.PRUNED
                 trial.datetime_complete = (
-                    datetime.datetime.fromisoformat(json.loads(ended))
+                    datetime.datetime.fromisoformat(parse_json(ended))
                     if ended
                     else datetime.datetime.now()  # an earlier version kept no end
                 )

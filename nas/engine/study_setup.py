@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 import warnings
 
@@ -12,7 +13,9 @@ from nas.engine.proposal import directions
 from nas.space import SearchSpace
 from nas.study.design import Design, arms_to_json
 from nas.study.identity import SpaceChanged, differences, identity
-from nas.study.records import DATA
+from nas.study.records import DATA, data_from_json, object_from_json
+from nas.study.storage import attribute, understanding
+from trials.bounded_json import shortened
 from trials.data import DataSummary
 
 
@@ -27,12 +30,15 @@ def open_study(
 
     Raises:
         SpaceChanged: it exists, and what its results depend on is different.
+        NoStudy: it exists, and is not as it was written.
     """
     objectives = space.file.objective_names
     study = optuna.create_study(
         study_name=name, storage=storage, directions=directions(objectives), load_if_exists=True
     )
-    if "identity" in study.user_attrs:
+    with understanding(f"what is kept of study {name}"):
+        kept = study.user_attrs
+    if "identity" in kept:
         _check_unchanged(study, space, data)
     else:
         if study.get_trials(deepcopy=False):
@@ -52,9 +58,26 @@ def open_study(
 
 
 def _check_unchanged(study: optuna.Study, space: SearchSpace, data: DataSummary) -> None:
-    changed = differences(json.loads(study.user_attrs["identity"]), identity(space.file))
-    before = DATA.validate_json(study.user_attrs["data"]).fingerprint
+    name, kept = study.study_name, study.user_attrs
+    earlier = attribute(name, kept, "identity", object_from_json)
+    changed = differences(earlier, identity(space.file))
+    before = attribute(name, kept, "data", data_from_json).fingerprint
     if before != data.fingerprint:
         changed.append(f"images: their fingerprint was {before}, is now {data.fingerprint}")
     if changed:
         raise SpaceChanged("\n".join(changed))
+
+
+def id_of(study: optuna.Study) -> str:
+    """What names the folder of a study's results that are not recorded yet.
+
+    Raises:
+        NoStudy: it cannot be a folder's name.
+    """
+    return attribute(study.study_name, study.user_attrs, "id", _checked_id)
+
+
+def _checked_id(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{1,64}", text):
+        raise ValueError(f"expected hexadecimal digits; got {shortened(text)}")
+    return text

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nas.architecture.cost import Cost, count_cost
 from nas.architecture.specification import Architecture
+from trials.bounded_json import parse_json, shortened
 from trials.measurement import TrainingKey
 from trials.recipe import Recipe
 
@@ -77,24 +77,37 @@ def spec_of(trial: FrozenTrial, recipe: Recipe) -> TrialSpec:
         recipe: of the study.
     """
     from nas.study.design import recipe_of_role
+    from nas.study.storage import understanding
 
     attrs = trial.user_attrs
-    architecture = Architecture.from_json(attrs["architecture"])
-    role = attrs.get("role", "")
-    return TrialSpec(
-        trial.number,
-        architecture,
-        count_cost(architecture),
-        tuple(json.loads(attrs["seeds"])),
-        recipe_of_role(role, recipe),
-        attrs.get("arm", ""),
-        role,
-    )
+    with understanding(f"trial {trial.number}"):
+        architecture = Architecture.from_json(attrs["architecture"])
+        role = attrs.get("role", "")
+        return TrialSpec(
+            trial.number,
+            architecture,
+            count_cost(architecture),
+            _seeds(attrs["seeds"]),
+            recipe_of_role(role, recipe),
+            attrs.get("arm", ""),
+            role,
+        )
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    seeds = parse_json(text)
+    if not isinstance(seeds, list) or not seeds or any(type(seed) is not int for seed in seeds):
+        raise ValueError(f"seeds are whole numbers; got {shortened(text)}")
+    return tuple(seeds)
 
 
 def unique_key_of(trial: FrozenTrial) -> str:
     """What is tried only once in a study, of a trial that an earlier driver wrote."""
     from nas.study.design import unique_key
+    from nas.study.storage import understanding
 
     attrs = trial.user_attrs
-    return unique_key(attrs["key"], attrs.get("arm", ""), json.loads(attrs["seeds"]))
+    with understanding(f"trial {trial.number}"):
+        if not isinstance(key := attrs["key"], str):
+            raise ValueError(f"its key is a text; got {shortened(key)}")
+        return unique_key(key, attrs.get("arm", ""), _seeds(attrs["seeds"]))

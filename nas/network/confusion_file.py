@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import TypeAdapter
+
+from trials.bounded_json import read_json, validated
 
 CONFUSION_FILE = "confusion.json"
 
@@ -35,6 +38,6 @@ _KEPT = TypeAdapter(KeptConfusion)
 def read_confusion(folder: Path) -> KeptConfusion | None:
     """What an export has; None where it has none, or something else under its name."""
     try:
-        return _KEPT.validate_json((folder / CONFUSION_FILE).read_bytes())
+        return read_json(folder / CONFUSION_FILE, partial(validated, _KEPT))
     except (OSError, ValueError):
         return None

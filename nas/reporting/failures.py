@@ -15,6 +15,7 @@ from nas.network.exported_model import NoModel
 from nas.study.identity import SpaceChanged
 from nas.study.selection import NoSuchTrial
 from nas.study.storage import STORAGE_ERRORS, NoStudy
+from trials.bounded_json import JsonError
 from trials.device_lock import DeviceBusy
 from trials.precision import Unsupported
 
@@ -42,7 +43,7 @@ def explained(error: Exception) -> Failure | None:
             )
         case StudyLocked():
             return Failure(error, "wait for it, end it, or choose another name with --study")
-        case NoStudy() | NoSuchTrial() | NoModel() | ArchitectureError():
+        case NoStudy() | NoSuchTrial() | NoModel() | ArchitectureError() | JsonError():
             return Failure(error)
         case Unsupported():  # a study that was searched on another machine
             return Failure(error, "train on a machine that has it, or with --recipe in float32")

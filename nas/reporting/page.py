@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,9 @@ from nas.reporting.figures import ConfusionInfo, arm_figures, study_figures
 from nas.reporting.front_csv import front_csv
 from nas.reporting.rendering import render_html
 from nas.reporting.rungs import rungs_table
+from nas.space.errors import InputError
 from nas.space.objectives import OBJECTIVES
+from nas.space.shown_text import shown_line
 from nas.space.yaml_document import dump_yaml
 from nas.study.importances import Importance, parameter_importances
 from nas.study.location import StudyPlace
@@ -34,6 +35,7 @@ from nas.study.records import Records, read_records
 from nas.study.selection import choose
 from nas.study.trial_record import State, TrialRecord
 from trials.atomic_file import atomic_write_text
+from trials.bounded_json import JsonError, read_json, shortened
 
 MOST_DRAWINGS = 20
 """Of the front, cheapest first: a page of hundreds would be read by nobody."""
@@ -110,9 +112,7 @@ def write_report(
         folder: of the study.
         output: that is written to, in place of it.
     """
-    environment = {}
-    if (folder / "environment.json").is_file():
-        environment = json.loads((folder / "environment.json").read_text())
+    environment = _environment(folder / "environment.json")
     confusion = _confusion_of_knee(records, folder / "best")
     drawn = arm_figures(results) | study_figures(records, importances, results, confusion)
     report = Report(records, answer_of(results), drawn)
@@ -153,6 +153,22 @@ def render(
         space=dump_yaml(records.document),
         environment=dump_yaml(dict(environment)),
     )
+
+
+def _environment(file: Path) -> dict[str, object]:
+    """Where the study ran; nothing where that was not kept.
+
+    Raises:
+        InputError: the file has something else.
+    """
+    try:
+        found: object = read_json(file) if file.is_file() else {}
+        if not isinstance(found, dict):
+            raise JsonError(f"expected an object; got {shortened(found)}")
+    except JsonError as error:
+        hint = "restore it, or remove it: the report is then without it"
+        raise InputError.of(str(file), shown_line(str(error)), hint) from None
+    return found
 
 
 def _confusion_of_knee(records: Records, exported: Path) -> ConfusionInfo | None:

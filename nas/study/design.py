@@ -17,6 +17,7 @@ from nas.architecture.matching import MatchError, match_latency
 from nas.architecture.position import is_end
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.space import Choice, SearchSpace
+from trials.bounded_json import validated
 from trials.recipe import Recipe
 
 Role = Literal["end", "interior", "twin", "handicapped"]
@@ -175,5 +176,9 @@ def arms_to_json(arms: Sequence[Arm]) -> str:
 
 
 def arms_from_json(text: str) -> tuple[Arm, ...]:
-    """What `arms_to_json` wrote."""
-    return _ARMS.validate_json(text)
+    """What `arms_to_json` wrote.
+
+    Raises:
+        JsonError: it is something else.
+    """
+    return validated(_ARMS, text)

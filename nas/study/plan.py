@@ -17,6 +17,8 @@ from pydantic import TypeAdapter
 from nas.architecture.position import end_names
 from nas.space import SearchSpace
 from nas.study.design import Arm, Stage
+from nas.study.storage import attribute
+from trials.bounded_json import validated
 
 _ATTRIBUTE = "plan"
 
@@ -118,16 +120,20 @@ _REGISTRATIONS = TypeAdapter(tuple[Registration, ...])
 
 def register(study: optuna.Study, plan: Plan, results: dict[Stage, int]) -> None:
     """Write a plan into a study, unless it is the one that is there."""
-    before = registrations(study.user_attrs)
+    before = registrations(study.study_name, study.user_attrs)
     if not before or before[-1].plan != plan:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         entries = (*before, Registration(now, results, plan))
         study.set_user_attr(_ATTRIBUTE, registrations_to_json(entries))
 
 
-def registrations(attributes: dict[str, Any]) -> tuple[Registration, ...]:
-    """The plans of a study by its attributes, oldest first."""
-    return registrations_from_json(attributes.get(_ATTRIBUTE, "[]"))
+def registrations(study: str, attributes: dict[str, Any]) -> tuple[Registration, ...]:
+    """The plans of a study by its name and attributes, oldest first.
+
+    Raises:
+        NoStudy: they are not as `register` writes them.
+    """
+    return attribute(study, attributes, _ATTRIBUTE, registrations_from_json, "[]")
 
 
 def registrations_to_json(entries: tuple[Registration, ...]) -> str:
@@ -139,6 +145,6 @@ def registrations_from_json(text: str) -> tuple[Registration, ...]:
     """What `registrations_to_json` wrote.
 
     Raises:
-        ValueError: it is something else.
+        JsonError: it is something else.
     """
-    return _REGISTRATIONS.validate_json(text)
+    return validated(_REGISTRATIONS, text)

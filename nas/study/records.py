@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
@@ -23,9 +22,16 @@ from nas.space.schema import SpaceFile
 from nas.statistics.pareto import pareto_front
 from nas.study.design import Arm, arms_from_json
 from nas.study.plan import Registration, registrations
-from nas.study.storage import NoStudy, load_optuna_study, opened_storage
+from nas.study.storage import (
+    NoStudy,
+    attribute,
+    load_optuna_study,
+    opened_storage,
+    understanding,
+)
 from nas.study.trial_record import MEASURED, NotMeasured, TrialRecord, record_of
 from nas.study.trial_rows import read_trials
+from trials.bounded_json import parse_json, shortened, validated
 from trials.data import DataSummary
 from trials.timings import Timing, read_timings
 
@@ -160,35 +166,55 @@ def records_of(study: optuna.Study) -> Records:
     Raises:
         NoStudy: its search space or a trial is not as this version writes it.
     """
-    attrs = study.user_attrs
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        objectives = tuple(study.metric_names or ())
-    document = json.loads(attrs["space"])
-    try:
+    name, attrs = study.study_name, study.user_attrs
+    objectives = _objectives(study)
+    document = attribute(name, attrs, "space", object_from_json)
+    with understanding(f"the search space of study {name}, of another version perhaps,"):
         file = space_file(document)
-    except ValueError as error:
-        message = f"the search space of study {study.study_name} is of another version: {error}"
-        raise NoStudy(message) from None
     return Records(
-        name=study.study_name,
+        name=name,
         file=file,
         document=document,
-        data=DATA.validate_json(attrs["data"]),
+        data=attribute(name, attrs, "data", data_from_json),
         objectives=objectives,
         trials=tuple(_trials(study, objectives)),
-        arms=arms_from_json(attrs.get("arms", "[]")),
-        plans=registrations(attrs),
+        arms=attribute(name, attrs, "arms", arms_from_json, "[]"),
+        plans=registrations(name, attrs),
     )
+
+
+def data_from_json(text: str) -> DataSummary:
+    """What a study was trained on.
+
+    Raises:
+        JsonError: it is something else.
+    """
+    return validated(DATA, text)
+
+
+def _objectives(study: optuna.Study) -> tuple[str, ...]:
+    with warnings.catch_warnings(), understanding(f"the objectives of study {study.study_name}"):
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        names = tuple(study.metric_names or ())
+        if unknown := [name for name in names if name not in OBJECTIVES]:
+            raise ValueError(f"there is no objective {shortened(unknown[0])}")
+        return names
+
+
+def object_from_json(text: str) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        ValueError, TypeError: it is something else.
+    """
+    document = parse_json(text)
+    if not isinstance(document, dict):
+        raise TypeError(f"expected an object; got {shortened(document)}")
+    return document
 
 
 def _trials(study: optuna.Study, objectives: tuple[str, ...]) -> Iterator[TrialRecord]:
     for trial in read_trials(study):
-        if "architecture" not in trial.user_attrs:
-            continue
-        try:
-            yield record_of(trial, objectives)
-        except ValueError as error:
-            reason = " ".join(str(error).split())
-            message = f"trial {trial.number} of study {study.study_name} cannot be read: {reason}"
-            raise NoStudy(message) from None
+        if "architecture" in trial.user_attrs:
+            with understanding(f"trial {trial.number} of study {study.study_name}"):
+                yield record_of(trial, objectives)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import optuna
 import sqlalchemy as sa
+from pydantic import ValidationError
 from sqlalchemy.engine import URL, make_url
 
 from nas.space.shown_text import shown_line
+from trials.bounded_json import JsonError, in_a_line, shortened
 from trials.read_only import why_unreadable
 from trials.store import engine_options, reading_options
 
@@ -17,8 +20,62 @@ STORAGE_ERRORS = (sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError
 """What is raised where a database cannot be used."""
 
 
+T = TypeVar("T")
+
+
 class NoStudy(LookupError):
     """The database has no such study, or cannot be read."""
+
+
+@contextmanager
+def understanding(what: str) -> Iterator[None]:
+    """Say what of a study is not as `nas.search` writes it: a disk or a hand may have changed it.
+
+    Args:
+        what: is read, such as ``trial 3 of study spectrum``.
+
+    Raises:
+        NoStudy: something is raised that values of another kind lead to.
+    """
+    try:
+        yield
+    except NoStudy:
+        raise
+    except _MISTAKES as error:
+        raise NoStudy(f"{what} cannot be read: {shown_line(_reason(error))}") from None
+
+
+_MISTAKES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return in_a_line(error)
+    if isinstance(error, KeyError):
+        return f"{shortened(error.args[0])} is missing"
+    return shortened(str(error), 200)
+
+
+def attribute(
+    study: str,
+    kept: Mapping[str, Any],
+    name: str,
+    read: Callable[[Any], T],
+    default: str = "",
+) -> T:
+    """An attribute of a study.
+
+    Args:
+        study: its name.
+        kept: all of its attributes.
+        read: raises where it is something else.
+        default: text of one that studies need not have.
+
+    Raises:
+        NoStudy: it is not there, or not as `nas.search` writes it.
+    """
+    with understanding(f"attribute {name} of study {study}"):
+        return read(kept.get(name, default) if default else kept[name])
 
 
 def quiet_optuna() -> None:
@@ -35,6 +92,8 @@ def reading(url: URL) -> Iterator[None]:
     """
     try:
         yield
+    except JsonError as error:
+        raise NoStudy(f"the database cannot be read: {shown_line(str(error))}") from None
     except STORAGE_ERRORS:
         if reason := why_unreadable(url):
             raise NoStudy(reason) from None
@@ -126,6 +185,8 @@ def load_optuna_study(storage: optuna.storages.RDBStorage, name: str) -> optuna.
     except KeyError:
         names = ", ".join(map(shown_line, optuna.get_all_study_names(storage))) or "none"
         raise NoStudy(f"the database has no study {name}; it has {names}") from None
-    if "identity" not in study.user_attrs:
+    with understanding(f"what is kept of study {name}"):
+        attributes = study.user_attrs
+    if "identity" not in attributes:
         raise NoStudy(f"study {name} was not made by nas.search: it has no search space")
     return study

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -13,6 +12,7 @@ from pydantic import TypeAdapter
 from nas.architecture.cost import Cost, count_cost
 from nas.architecture.specification import Architecture
 from nas.space.objectives import score_of_data
+from trials.bounded_json import parse_json
 from trials.measurement import latency_in_words
 
 State = Literal["complete", "failed", "rejected", "pruned", "running", "waiting"]
@@ -176,6 +176,10 @@ def record_of(trial: FrozenTrial, objectives: tuple[str, ...]) -> TrialRecord:
         "choices": tuple(trial.params.items()),
         "control_of": attrs.get("of", ""),
     }
-    read |= {name: json.loads(attrs[name]) for name in ("curve", "seeds", "rungs") if name in attrs}
+    for name in ("curve", "seeds", "rungs"):
+        if name in attrs:
+            read[name] = parse_json(attrs[name], finite=False)  # a loss may be NaN
     read |= {name: attrs[name] for name in _ATTRIBUTES if name in attrs}
+    if trial.state == TrialState.COMPLETE and len(values) != len(objectives):
+        raise ValueError(f"a complete trial has {len(objectives)} values; got {len(values)}")
     return _TRIAL.validate_python(read)

@@ -8,7 +8,6 @@ with any version of it, and are used in this file and in `nas.engine.optuna_stor
 from __future__ import annotations
 
 import functools
-import json
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any, cast
@@ -19,6 +18,9 @@ from optuna.distributions import json_to_distribution
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.orm import Session
+
+from nas.study.storage import understanding
+from trials.bounded_json import parse_json
 
 _TRIAL = models.TrialModel
 _Rows = dict[int, list[Any]]
@@ -35,11 +37,15 @@ def read_trials(study: optuna.Study, numbers: Collection[int] | None = None) -> 
 
     Args:
         numbers: of those that are wanted; all where it is None.
+
+    Raises:
+        NoStudy: something of a trial is not as Optuna writes it.
     """
     chosen = _TRIAL.study_id == study._study_id
     if numbers is not None:
         chosen &= _TRIAL.number.in_(numbers)
-    with Session(engine_of(study)) as session:
+    understood = understanding(f"the trials of study {study.study_name}")
+    with Session(engine_of(study)) as session, understood:
         query = sa.select(_TRIAL).where(chosen).order_by(_TRIAL.number)
         trials: Sequence[Any] = session.scalars(query).all()
         params, values = models.TrialParamModel, models.TrialValueModel
@@ -56,10 +62,11 @@ def read_trials(study: optuna.Study, numbers: Collection[int] | None = None) -> 
                 session, chosen, steps.step, steps.intermediate_value, steps.intermediate_value_type
             ),
         }
-        return [
-            _frozen(trial, {n: rows[trial.trial_id] for n, rows in tables.items()})
-            for trial in trials
-        ]
+        found = []
+        for trial in trials:
+            with understanding(f"trial {trial.number} of study {study.study_name}"):
+                found.append(_frozen(trial, {n: r[trial.trial_id] for n, r in tables.items()}))
+        return found
 
 
 def _rows(session: Session, chosen: sa.ColumnElement[bool], *columns: Any) -> _Rows:  # noqa: ANN401
@@ -91,8 +98,8 @@ def _frozen(trial: Any, rows: dict[str, list[Any]]) -> FrozenTrial:  # noqa: ANN
         datetime_complete=trial.datetime_complete,
         params={name: drawn.to_external_repr(value) for name, value, drawn in params},
         distributions={name: drawn for name, _, drawn in params},
-        user_attrs={key: json.loads(value) for key, value in rows["user"]},
-        system_attrs={key: json.loads(value) for key, value in rows["system"]},
+        user_attrs={key: parse_json(value, finite=False) for key, value in rows["user"]},
+        system_attrs={key: parse_json(value, finite=False) for key, value in rows["system"]},
         intermediate_values={step: as_step(value, kind) for step, value, kind in rows["steps"]},
         trial_id=trial.trial_id,
     )
