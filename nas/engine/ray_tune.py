@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
+from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from nas.engine.ray_failures import in_a_line
@@ -61,7 +63,9 @@ def run(
     with tempfile.TemporaryDirectory(prefix="nas-tune-") as scratch, _quiet():
         tune.Tuner(
             tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
-            tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher, scheduler=_InOrder(), num_samples=-1, reuse_actors=True
+            ),
             run_config=tune.RunConfig(
                 storage_path=scratch,
                 verbose=0,
@@ -133,6 +137,16 @@ class _StudySearcher(_Unsaved, Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: the database has it."""
+
+
+class _InOrder(FIFOScheduler):
+    """Starts trials in their order. Tune's own goes through all that ever were, at every step."""
+
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
+        """The first that waits."""
+        live = tune_controller.get_live_trials()
+        waiting = (trial for trial in live if trial.status == Trial.PENDING)
+        return min(waiting, key=lambda trial: trial.trial_id, default=None)
 
 
 class _Losses(_Unsaved, tune.Callback):
