@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
@@ -28,8 +27,8 @@ from nas.cli import (
 )
 from nas.engine import terminal
 from nas.engine.lock import DriverLock
-from nas.engine.outcome import INTERRUPTED
 from nas.engine.ray_failures import RayFailed
+from nas.engine.signals import ended_by_requests
 from nas.engine.stage import StageRunner
 from nas.reporting.fidelity_table import print_fidelity
 from nas.space.errors import InputError
@@ -77,10 +76,8 @@ def fidelity(
             raise InputError.of("--study", "rank agreement needs three complete architectures")
         budget = _longer(epochs, records)
         try:
-            long = _train_longer(place, records, chosen, budget, ray_address, quiet)
-        except KeyboardInterrupt:
-            tell(GO_ON)
-            sys.exit(INTERRUPTED)
+            with ended_by_requests(GO_ON):
+                long = _train_longer(place, records, chosen, budget, ray_address, quiet)
         except RayFailed as error:
             raise fail(error, GO_ON, 1) from None
         kept = [

@@ -5,6 +5,11 @@ The same command again resumes the study, whatever ended it.
 
 from __future__ import annotations
 
+from nas.engine.signals import end_before_begun, ended_by_requests
+
+if __name__ == "__main__":  # first: what follows loads for more than a second
+    end_before_begun()
+
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,8 +19,8 @@ from typing import Annotated
 import typer
 
 from nas.api.run_search import run_search
-from nas.cli import NoCacheOption, RayOption, SetOption, StorageOption, cli_errors, command, tell
-from nas.engine.outcome import INTERRUPTED, SearchFailed
+from nas.cli import NoCacheOption, RayOption, SetOption, StorageOption, cli_errors, command
+from nas.engine.outcome import SearchFailed
 from nas.engine.ray_failures import RayFailed
 from nas.engine.time_budget import TimeBudget
 from nas.space import SearchSpace
@@ -97,13 +102,12 @@ def _space(
 def _resumable() -> Iterator[str]:
     """The command of this process, said where it is interrupted; without passwords."""
     this_command = f"python -m nas.search {shown_command(sys.argv[1:])}"
+    resume = f"resume with:\n{this_command}"
     try:
-        yield this_command
-    except KeyboardInterrupt:
-        tell(f"resume with:\n{this_command}")
-        sys.exit(INTERRUPTED)
+        with ended_by_requests(resume):
+            yield this_command
     except (SearchFailed, RayFailed) as error:
-        raise SearchFailed(f"{error}\nresume with:\n{this_command}") from error
+        raise SearchFailed(f"{error}\n{resume}") from error
 
 
 if __name__ == "__main__":

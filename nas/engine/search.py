@@ -36,7 +36,7 @@ def search_study(
 
     Raises:
         SearchFailed: too many trials failed, or none is complete.
-        KeyboardInterrupt: the search was asked to stop; the same call resumes it.
+        Interrupted: the search was asked to stop; the same call resumes it.
     """
     place = runner.place
     claim_folder(place)

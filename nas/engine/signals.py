@@ -1,29 +1,132 @@
-"""Ctrl-C and requests to end the process, heard where a search can stop between two steps."""
+"""Ctrl-C, a request to end the process, and a terminal that is gone: a search releases what it has.
+
+The first request is raised where it comes, or waits until a search can stop between two steps. The
+second ends a command at once; whatever is in the database is whole then, too.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
+import stat
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
+from typing import NoReturn
+
+REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(KeyboardInterrupt):
+    """The process was asked to end.
+
+    Attributes:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+class _Handler:
+    """Takes requests to end.
+
+    Attributes:
+        first: number of the signal that came first, if one has come.
+        waits: it is not raised, for somebody looks whether it has come.
+    """
+
+    def __init__(self, end_at_once: Callable[[int], NoReturn]) -> None:
+        self.end_at_once = end_at_once
+        self.first: int | None = None
+        self.waits = False
+
+    def __call__(self, number: int, _frame: object) -> None:
+        if number == signal.SIGHUP:
+            _leave_terminal()
+        if self.first is not None:
+            self.end_at_once(number)
+        self.first = number
+        if not self.waits:
+            raise Interrupted(number)
 
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed or the process was asked to end; pressed again, end at once."""
+    """Whether the process was asked to end; asked again, it ends at once.
+
+    Raises:
+        Interrupted: at the end, where it was asked.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False  # no other thread hears signals
         return
-    requests: list[int] = []
+    of_command = signal.getsignal(signal.SIGTERM)
+    handler = of_command if isinstance(of_command, _Handler) else _Handler(_raise)
+    with nullcontext() if handler is of_command else _handled_by(handler):
+        handler.waits = True
+        try:
+            yield lambda: handler.first is not None
+        finally:
+            handler.waits = False
+            if handler.first is not None:
+                raise Interrupted(handler.first) from None
 
-    def request(number: int, _frame: object) -> None:
-        requests.append(number)
-        if len(requests) > 1:
-            raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+@contextmanager
+def ended_by_requests(last_words: str) -> Iterator[None]:
+    """What a command does: asked to end, it says how to go on, with the status of the signal."""
+
+    def end_at_once(number: int) -> NoReturn:
+        with suppress(OSError):
+            os.write(2, f"{last_words}\n".encode())  # where it comes, a print may be under way
+        os._exit(128 + number)
+
     try:
-        yield lambda: bool(requests)
+        with _handled_by(_Handler(end_at_once)):
+            yield
+    except Interrupted as request:
+        print(last_words, file=sys.stderr)
+        sys.exit(128 + request.number)
+
+
+def end_before_begun() -> None:
+    """Asked to end while a command loads, it ends: there is nothing to release."""
+
+    def end(number: int, _frame: object) -> NoReturn:
+        with suppress(OSError):
+            os.write(2, b"interrupted: nothing has begun\n")
+        os._exit(128 + number)
+
+    for number in _heard():
+        signal.signal(number, end)
+
+
+def _heard() -> list[signal.Signals]:
+    """Not what whoever started the process wants it not to hear, as `nohup` and `&` do."""
+    return [number for number in REQUESTS if signal.getsignal(number) != signal.SIG_IGN]
+
+
+@contextmanager
+def _handled_by(handler: _Handler) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in _heard()}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for number, earlier in before.items():
+            signal.signal(number, signal.SIG_DFL if earlier is None else earlier)
+
+
+def _raise(number: int) -> NoReturn:
+    raise Interrupted(number)
+
+
+def _leave_terminal() -> None:
+    """Write to nothing from now on: to write to a terminal that is gone is an error."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for output in (1, 2):
+        with suppress(OSError):
+            if stat.S_ISCHR(os.fstat(output).st_mode):
+                os.dup2(nothing, output)

@@ -200,7 +200,7 @@ class StageRunner:
 
         Raises:
             RayFailed: it has failed, not a trial.
-            KeyboardInterrupt: the search was asked to stop.
+            Interrupted: the search was asked to stop.
         """
         self._announce(driver, data)
         self.ray.start_soon()  # and Tune loads, for a second

@@ -27,11 +27,15 @@ def write_study_files(place: StudyPlace, data: ImageData, say: Callable[[str], N
     records = read_records(place.url, place.name)
     best = choose(records)
     folder = place.folder / "best"
+    failure: Exception | None = None
     try:
         export_trial(records, best, place.folder, folder, say, samples=samples_of(data))
-    finally:  # a report shows what the exported network takes its images for
-        report = report_study(place, records)
-        publish(place.url, records, report.figures)
+    except Exception as error:
+        failure = error
+    report = report_study(place, records)  # after it: it shows what that network takes images for
+    publish(place.url, records, report.figures)
+    if failure is not None:
+        raise failure
     score = OBJECTIVES[records.score].in_words(best.score)
     latency = f" and {best.latency_in_words}" if best.latency_ms is not None else ""
     say(

@@ -148,7 +148,7 @@ def test_ctrl_c_and_a_request_to_terminate_end_cleanly_with_the_line_to_resume_w
     with searching(*resume.removeprefix("python -m nas.search ").split()[2:]) as run:
         run.until(lambda: count(url_of()) > done)
         run.process.send_signal(signal.SIGTERM)
-        assert run.wait() == 130
+        assert run.wait() == 143
         assert run.left_behind() == []
     assert "RUNNING" not in states(url_of())
     resumed_with = re.search(r", (\d+) of 50 trials are complete", run.out.splitlines()[0])

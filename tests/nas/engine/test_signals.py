@@ -1,0 +1,165 @@
+"""Requests to end a search, from its first line to its last file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from nas.engine.signals import Interrupted, stop_requests
+from tests.nas.searching import count, searching, states, url_of
+
+REQUESTS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+COMMAND = """
+import signal, sys, time
+from nas.engine.signals import ended_by_requests, stop_requests
+with ended_by_requests("go on so"):
+    try:
+        with stop_requests() as stopped:
+            print("ready", flush=True)
+            while not stopped():
+                time.sleep(0.01)
+    finally:
+        print("releasing", flush=True)
+        time.sleep(float(sys.argv[1]))
+        print("released", flush=True)
+"""
+
+
+def program(seconds: float) -> subprocess.Popen[str]:
+    """A command that takes so long to release what it has; it is ready."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(seconds)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def hears(pid: int, number: int) -> bool:
+    """Whether a process has a handler of its own for a signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
+@pytest.mark.parametrize("request_to_end", REQUESTS, ids=lambda number: number.name)
+def test_a_command_that_is_asked_to_end_releases_and_says_how_to_go_on(request_to_end):
+    process = program(0)
+    process.send_signal(request_to_end)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (
+        128 + request_to_end, "releasing\nreleased\n", "go on so\n",
+    )  # fmt: skip
+
+
+def test_asked_again_it_ends_at_once():
+    process = program(60)
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "releasing\n"
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (143, "", "go on so\n")
+
+
+def test_what_nohup_keeps_from_a_command_is_not_heard():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = program(0)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 143
+
+
+def ask(number: int, *, times: int, answers: list[bool]) -> None:
+    """Ask this process to end, while it trains; whether it knows, after each time."""
+    with stop_requests() as stopped:
+        for _ in range(times):
+            os.kill(os.getpid(), number)
+            answers.append(stopped())
+
+
+def test_in_a_program_of_ones_own_a_request_is_raised_where_the_search_ends():
+    before = [signal.getsignal(number) for number in REQUESTS]
+    answers: list[bool] = []
+    with pytest.raises(Interrupted) as caught:
+        ask(signal.SIGTERM, times=1, answers=answers)
+    assert answers == [True]
+    assert caught.value.number == signal.SIGTERM
+    assert [signal.getsignal(number) for number in REQUESTS] == before
+
+
+def test_in_a_program_of_ones_own_the_second_is_raised_where_it_comes():
+    answers: list[bool] = []
+    with pytest.raises(Interrupted):
+        ask(signal.SIGINT, times=2, answers=answers)
+    assert answers == [True]
+
+
+def test_a_thread_searches_without_signals():
+    heard = []
+
+    def search() -> None:
+        with stop_requests() as stopped:
+            heard.append(stopped())
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    thread.join()
+    assert heard == [False]
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.2, 0.5])
+@pytest.mark.parametrize("request_to_end", REQUESTS, ids=lambda number: number.name)
+def test_a_search_that_has_hardly_begun_ends_in_a_line(request_to_end, after_s):
+    with searching("--trials", "1") as run:
+        run.until(lambda: hears(run.pid, signal.SIGTERM))
+        time.sleep(after_s)
+        run.process.send_signal(request_to_end)
+        assert run.wait() == 128 + request_to_end
+        assert run.left_behind() == []
+    first = run.err.splitlines()[0]
+    assert first in ("interrupted: nothing has begun", "resume with:")
+    assert "Traceback" not in run.err
+    assert run.out == ""
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("request_to_end", [signal.SIGTERM, signal.SIGHUP], ids=["TERM", "HUP"])
+@pytest.mark.parametrize("moment", ["Ray starts", "trials train", "results are written"])
+def test_a_search_is_asked_to_end_while(moment, request_to_end):
+    begun = {
+        "Ray starts": lambda: Path("runs/smoke/study.db").exists(),
+        "trials train": lambda: count(url_of()) >= 1,
+        "results are written": lambda: count(url_of()) == 6,
+    }
+    with searching() as run:
+        run.until(begun[moment])
+        run.process.send_signal(request_to_end)
+        assert run.wait() == 128 + request_to_end, run.err
+        assert run.left_behind() == []
+    assert "resume with:\npython -m nas.search" in run.err
+    assert "Traceback" not in run.err
+    assert "RUNNING" not in states(url_of())
+
+    with searching() as run:
+        assert run.wait() == 0, run.err
+    assert states(url_of()) == {"COMPLETE": 6}
+    assert Path("runs/smoke/best/model.py").exists()
