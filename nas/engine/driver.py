@@ -120,8 +120,10 @@ class Driver:
             store = Store(url)
             storage = open_storage(url, create=True)
         study = open_study(storage, name, space, data, design)
+        trials = StudyTrials(storage, name)
+        trials.claim()
         earlier = read_trials(study)
-        trials, results = StudyTrials(storage, name), Outbox(outbox / id_of(study), say)
+        results = Outbox(outbox / id_of(study), say)
         proposer = proposer_of(space, design, earlier, sampler)
         driver = cls(space, data, study, trials, store, results, proposer, design, earlier)
         driver.recover(earlier)
@@ -288,7 +290,7 @@ class Driver:
         # Asked of the database: an interruption may have come between it and what is kept here.
         for trial in self.trials.running():
             if names_architecture(trial) and not self._adopt_result(spec := self._spec_of(trial)):
-                self.trials.set_state(trial.number, TrialState.WAITING)
+                self.trials.wait(trial.number)
                 self.queue.append(spec)
         self.running.clear()
 

@@ -20,6 +20,7 @@ import filelock
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
+from nas.space.errors import InputError
 from trials.store import engine_options
 
 _PREFIX = "nas "
@@ -45,6 +46,7 @@ class DriverLock:
         """Become the driver.
 
         Raises:
+            InputError: the database cannot be locked.
             StudyLocked: somebody else is.
         """
         if not self._lock.acquire():
@@ -72,7 +74,7 @@ class DriverLock:
 def creating_tables(url: URL) -> Iterator[None]:
     """While the tables of a database are made, which two processes cannot do at once."""
     if url.get_backend_name() == "sqlite":
-        database = Path(url.database or "")
+        database = _file_of(url)
         with filelock.FileLock(database.with_name(f"{database.name}.tables.lock")):
             yield
         return
@@ -82,6 +84,19 @@ def creating_tables(url: URL) -> Iterator[None]:
         connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _key("tables")})
         yield
     engine.dispose()
+
+
+def _file_of(url: URL) -> Path:
+    """The file of an SQLite database under its own name, whatever links lead to it.
+
+    Raises:
+        InputError: it has two of its own.
+    """
+    file = Path(url.database or "").resolve()
+    if file.exists() and (names := file.stat().st_nlink) > 1:
+        rule = f"{file} is one of {names} names (hard links) of a file"
+        raise InputError.of("--storage", f"{rule}, and SQLite keeps a log for each", "leave it one")
+    return file
 
 
 def _me() -> str:
@@ -104,7 +119,7 @@ class _Lock(Protocol):
 
 class _FileLock:
     def __init__(self, url: URL, study: str) -> None:
-        database = Path(url.database or "")
+        database = _file_of(url)
         self.owner_file = database.with_name(f"{database.name}.{study}.driver")
         self.lock = filelock.FileLock(f"{self.owner_file}.lock")
 

@@ -22,6 +22,7 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.orm import DeclarativeBase, Session
 
+from nas.engine.fence import DriverReplaced, Fence
 from nas.study.trial_rows import engine_of
 from trials.bounded_json import parse_json
 from trials.store import put
@@ -78,12 +79,25 @@ class StudyTrials:
     def __init__(self, storage: optuna.storages.RDBStorage, study: str) -> None:
         self.storage, self.study = storage, study
         self.ids: dict[int, int] = {}  # of the database, by number
+        self.fence: Fence | None = None
+
+    def claim(self) -> None:
+        """Become the only one who writes trials; whoever did before cannot any more."""
+        self.fence = Fence(self.study_id, self.study)
+        with self.transaction() as session:
+            self.fence.claim(session)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """What is written inside is in the database at the end, or none of it."""
+        """What is written inside is in the database at the end, or none of it.
+
+        Raises:
+            DriverReplaced: at the end, where another driver has claimed the study.
+        """
         with Session(self.storage.engine) as session, session.begin():
             yield session
+            if self.fence is not None:
+                self.fence.check(session)
 
     def add(self, trial: FrozenTrial) -> int:
         """Add a trial that has not ended, in the state that it has; returns its number."""
@@ -135,7 +149,7 @@ class StudyTrials:
             .where(ended | kept.value_json.is_not(None))
         )
         count = 0
-        with self.transaction() as session:
+        with Session(self.storage.engine) as session:
             for state, results in session.execute(query):
                 at_rungs = len(parse_json(parse_json(results), finite=False)) if results else 0
                 count += at_rungs or state == TrialState.COMPLETE
@@ -152,7 +166,7 @@ class StudyTrials:
             .order_by(trial.number, value.objective)
         )
         found: dict[int, tuple[float, ...]] = {}
-        with self.transaction() as session:
+        with Session(self.storage.engine) as session:
             for number, reached in session.execute(query):
                 found[number] = (*found.get(number, ()), reached)
         return found
@@ -163,17 +177,25 @@ class StudyTrials:
         Args:
             goes_on: it has a result of an earlier training, and keeps when that began.
         """
-        if goes_on:
-            table = models.TrialModel
-            this = table.trial_id == self._id(number)
-            with self.transaction() as session:
-                session.execute(sa.update(table).where(this).values(state=TrialState.RUNNING))
-        else:
-            self.set_state(number, TrialState.RUNNING)
+        with self._changing(number, TrialState.WAITING) as trial:
+            if trial is not None:
+                trial.state = TrialState.RUNNING
+                if not goes_on:
+                    trial.datetime_start = datetime.datetime.now()
 
-    def set_state(self, number: int, state: TrialState) -> None:
-        """Give a trial that has not ended another state."""
-        self.storage.set_trial_state_values(self._id(number), state)
+    def wait(self, number: int) -> None:
+        """A trial that is RUNNING waits again."""
+        with self._changing(number, TrialState.RUNNING) as trial:
+            if trial is not None:
+                trial.state = TrialState.WAITING
+
+    @contextmanager
+    def _changing(self, number: int, state: TrialState) -> Iterator[Any]:
+        """A trial, to be changed, if it is in this state."""
+        table = models.TrialModel
+        query = sa.select(table).where(table.trial_id == self._id(number), table.state == state)
+        with self.transaction() as session:
+            yield session.scalar(query.with_for_update())
 
     def prune(self, numbers: Iterable[int]) -> None:
         """End trials that wait, as pruned when their last training ended, in one transaction."""
@@ -202,14 +224,17 @@ class StudyTrials:
             yield from session.execute(query.where(some))
 
     def set_attribute(self, number: int, name: str, value: object) -> None:
-        """Keep a value with a trial that has not ended."""
-        self.storage.set_trial_user_attr(self._id(number), name, value)
+        """Keep a value with a trial."""
+        row = {"trial_id": self._id(number), "key": name, "value_json": json.dumps(value)}
+        attributes = _table(models.TrialUserAttributeModel)
+        with self.transaction() as session:
+            put(session.connection(), attributes, ("trial_id", "key"), [row])
 
     def end(self, session: Session, number: int, ending: Ending) -> None:
         """Write how a trial ended, as part of a `transaction`.
 
         Raises:
-            UpdateFinishedTrialError: it has ended before; nothing of the transaction is kept.
+            DriverReplaced: somebody else has ended it; nothing of the transaction is kept.
         """
         trial_id, connection = self._id(number), session.connection()
         attributes, values = models.TrialUserAttributeModel, models.TrialValueModel
@@ -225,7 +250,8 @@ class StudyTrials:
             for kept, kind in [values.value_to_stored_repr(value)]
         ])  # fmt: skip
         trial: Any = models.TrialModel.find_or_raise_by_id(trial_id, session, for_update=True)
-        self.storage.check_trial_is_updatable(trial_id, trial.state)
+        if trial.state.is_finished():
+            raise DriverReplaced(f"another process has ended trial {number} of {self.study}")
         trial.state = ending.state
         if ending.state.is_finished():
             trial.datetime_complete = datetime.datetime.now()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from nas.architecture.specification import ArchitectureError
+from nas.engine.fence import DriverReplaced
 from nas.engine.lock import StudyLocked
 from nas.engine.outcome import SearchFailed
 from nas.engine.ray_failures import RayFailed
@@ -43,6 +44,8 @@ def explained(error: Exception) -> Failure | None:
             )
         case StudyLocked():
             return Failure(error, "wait for it, end it, or choose another name with --study")
+        case DriverReplaced():
+            return Failure(error, "nothing that was finished is lost: that process goes on", 1)
         case NoStudy() | NoSuchTrial() | NoModel() | ArchitectureError() | JsonError():
             return Failure(error)
         case Unsupported():  # a study that was searched on another machine

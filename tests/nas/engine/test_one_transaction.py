@@ -12,10 +12,10 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from nas.engine.driver import Driver
+from nas.engine.fence import DriverReplaced
 from nas.engine.optuna_storage import Ending
 from tests.nas.driving import finish, measured, open_driver, states
 from trials.store import Store
@@ -196,7 +196,7 @@ def test_a_trial_that_has_ended_is_not_ended_again_and_nothing_of_that_is_kept(u
     result = measured(driver, spec)
     driver.record(spec.trial, result)
     driver.running[spec.trial] = spec
-    with pytest.raises(UpdateFinishedTrialError):
+    with pytest.raises(DriverReplaced, match="another process has ended trial 0"):
         driver.record(spec.trial, measured(driver, spec, accuracy=0.0))
     assert driver.complete == 1
     assert driver.store.all() == result

@@ -183,7 +183,7 @@ def test_an_interruption_at_any_step_leaves_no_trial_running(sqlite):
 def interrupt(driver: Driver, step: int) -> None:
     """Before the write of this number, or after it, where the number is odd."""
     calls = itertools.count()
-    transaction, set_state = driver.trials.transaction, driver.trials.set_state
+    transaction = driver.trials.transaction
 
     @contextmanager
     def at_step():
@@ -199,12 +199,7 @@ def interrupt(driver: Driver, step: int) -> None:
         with at_step(), transaction() as session:
             yield session
 
-    def interrupted_set_state(*arguments):
-        with at_step():
-            set_state(*arguments)
-
     driver.trials.transaction = interrupted_transaction
-    driver.trials.set_state = interrupted_set_state
 
 
 def test_a_driver_killed_before_the_study_was_set_up_leaves_nothing_in_the_way(url):

@@ -1,0 +1,100 @@
+"""Two drivers of one study: the second is refused, and where it is not, the first writes no more."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from nas.engine.fence import DriverReplaced
+from nas.engine.lock import DriverLock, StudyLocked
+from nas.space.errors import InputError
+from nas.study.records import opened_study
+from nas.study.trial_rows import read_trials
+from tests.nas.driving import measured, open_driver, states
+from trials.store import Store
+
+
+def trials_in(url, name="tiny"):
+    with opened_study(url, name) as study:
+        return read_trials(study)
+
+
+def test_a_driver_that_was_replaced_writes_nothing(url):
+    first = open_driver(url)
+    running, waiting = first.next(), first.next()
+    first.prepare()
+    second = open_driver(url)  # the lock of the first was lost
+    before = trials_in(url)
+    for write in (
+        lambda: first.record(running.trial, measured(first, running)),
+        lambda: first.worker_died(waiting.trial, "out of luck"),
+        first.next,
+        first.prepare,
+        first.requeue_running,
+    ):
+        with pytest.raises(DriverReplaced, match="another process has become the driver of study"):
+            write()
+        assert trials_in(url) == before
+    assert Store(url).all() == ()
+    first.close()
+
+    again = second.next()
+    assert again.trial == running.trial
+    second.record(again.trial, measured(second, again))
+    assert states(url)["COMPLETE"] == 1
+    assert len(Store(url).all()) == 1
+    second.close()
+
+
+def test_nothing_is_written_after_another_driver_has_read_the_study(url):
+    """Wherever the first one is in a transaction when the second one comes."""
+    for name in ("one", "two", "three"):
+        first = open_driver(url, "study.trials=1000", name=name)
+        begun = threading.Event()
+
+        def go_on(driver=first, begun=begun):
+            with suppress(DriverReplaced):
+                while (spec := driver.next()) is not None:
+                    driver.record(spec.trial, measured(driver, spec))
+                    begun.set()
+
+        thread = threading.Thread(target=go_on)
+        thread.start()
+        assert begun.wait(timeout=30)
+        second = open_driver(url, "study.trials=1000", name=name)
+        found = trials_in(url, name)
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+        assert trials_in(url, name) == found
+        assert sum(trial.state.name == "COMPLETE" for trial in found) == second.complete
+        first.close()
+        second.close()
+
+
+def test_a_link_to_a_database_is_the_same_database(tmp_path):
+    database, link = tmp_path / "study.db", tmp_path / "elsewhere" / "linked.db"
+    database.touch()
+    link.parent.mkdir()
+    link.symlink_to(database)
+    with (
+        DriverLock(make_url(f"sqlite:///{database}"), "tiny"),
+        pytest.raises(StudyLocked, match="is being searched by process"),
+    ):
+        DriverLock(make_url(f"sqlite:///{link}"), "tiny").acquire()
+
+
+def test_a_database_with_two_names_of_its_own_is_refused(tmp_path):
+    """SQLite writes a log beside each name, and whoever opens the other one misses what is in it."""
+    (tmp_path / "study.db").touch()
+    os.link(tmp_path / "study.db", tmp_path / "other.db")
+    for name in ("study.db", "other.db"):
+        with pytest.raises(InputError, match=r"one of 2 names \(hard links\)"):
+            DriverLock(make_url(f"sqlite:///{tmp_path / name}"), "tiny")
+    Path(tmp_path / "other.db").unlink()
+    with DriverLock(make_url(f"sqlite:///{tmp_path / 'study.db'}"), "tiny"):
+        pass
