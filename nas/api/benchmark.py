@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from nas.architecture.cost import Cost, count_cost
 from nas.architecture.specification import Architecture
 from nas.space import Choice, SearchSpace
-from nas.space.errors import InputError
+from nas.space.errors import InputError, Place, Problem
 from nas.space.load import load_space
 from nas.statistics.pareto import pareto_front
 from nas.study.identity import differences, identity
@@ -248,8 +248,8 @@ def load_benchmark(benchmark: str | Path) -> Benchmark:
         raise InputError.of("load_benchmark", message) from None
     changed = differences(settings, settings_of(space))
     if changed:
-        lines = "\n".join([f"{folder / TABLE} is not of the {SPACE} beside it:", *changed])
-        raise InputError.of("load_benchmark", lines)
+        place, rule = Place("load_benchmark"), f"{folder / TABLE} is not of the {SPACE} beside it"
+        raise InputError(Problem(place, f"{rule}: {line}") for line in changed)
     found = Benchmark(space, extent, {(t.key, t.epochs, t.seed): t for t in trainings})
     strangers = {t.key for t in trainings} - {network.key for network in found.networks}
     if strangers:

@@ -120,7 +120,7 @@ def test_a_space_may_have_more_architectures_than_a_float_has_room_for(space):
         "search: {segments: 1..C, activation: [none, relu], order: [spatial_first]}",
         "network.blocks[0]={channels: 128, repeat: 150}",
     )
-    *rest, last = drawn.point_spaces
+    *_, last = drawn.point_spaces
     size = 6 * 2 * (128 * 2) ** 149 * last.size  # the first has six channels to segment
     assert drawn.size == size > 10**308
     assert format_count(drawn.size) == f"10^{round(math.log10(size))}"
