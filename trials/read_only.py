@@ -46,6 +46,12 @@ def why_unreadable(url: URL) -> str:
     return _damage(file)
 
 
+def has_bytes(url: URL) -> bool:
+    """Whether anything was ever written into a database, as far as its file tells."""
+    file = _file_of(url)
+    return file is None or (file.exists() and file.stat().st_size > 0)
+
+
 def _file_of(url: URL) -> Path | None:
     """The file of an SQLite database that is named as a path."""
     path = url.database or ""

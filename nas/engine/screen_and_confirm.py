@@ -22,7 +22,7 @@ from nas.space.yaml_document import dump_yaml
 from nas.study.design import Arm, Design, Stage, arms_of, design_seeds
 from nas.study.plan import Plan, register
 from nas.study.records import confirmation_name, read_records
-from nas.study.storage import NoStudy
+from nas.study.storage import NoSuchStudy
 from nas.study.storage_url import shown_url
 from trials.atomic_file import atomic_write_text
 from trials.data import ImageData
@@ -40,7 +40,7 @@ def _arms_of_design(runner: StageRunner) -> tuple[Arm, ...]:
         return arms_of(space)
     try:
         solved = read_records(place.url, place.name).arms
-    except NoStudy:
+    except NoSuchStudy:
         solved = ()
     try:
         with runner.console.status("measuring latencies"):

@@ -23,7 +23,7 @@ from nas.statistics.pareto import pareto_front
 from nas.study.design import Arm, arms_from_json
 from nas.study.plan import Registration, registrations
 from nas.study.storage import (
-    NoStudy,
+    NoSuchStudy,
     attribute,
     load_optuna_study,
     opened_storage,
@@ -137,7 +137,8 @@ def read_records(url: str | URL, name: str, cache: bool = True) -> Records:
         cache: whether its images may be kept in a file where memory has no room for them.
 
     Raises:
-        NoStudy: there is none of this name, or it was not made by `nas.search`.
+        NoSuchStudy: there is none of this name, or it was not made by `nas.search`.
+        NoStudy: it, or its confirmation, cannot be read.
     """
     with opened_storage(url) as storage:
         records = records_of(load_optuna_study(storage, name))
@@ -145,7 +146,7 @@ def read_records(url: str | URL, name: str, cache: bool = True) -> Records:
         records = replace(records, timings=read_timings(storage.engine))
         try:
             confirmation = load_optuna_study(storage, confirmation_name(name))
-        except NoStudy:
+        except NoSuchStudy:
             return records
         return replace(records, confirmation=records_of(confirmation))
 

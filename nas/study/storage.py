@@ -13,18 +13,24 @@ from sqlalchemy.engine import URL, make_url
 
 from nas.space.shown_text import shown_line
 from trials.bounded_json import JsonError, in_a_line, shortened
-from trials.read_only import why_unreadable
+from trials.read_only import has_bytes, why_unreadable
 from trials.store import engine_options, reading_options
 
 STORAGE_ERRORS = (sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 """What is raised where a database cannot be used."""
 
+_STUDIES = "studies"
+"""Optuna's table of them."""
 
 T = TypeVar("T")
 
 
 class NoStudy(LookupError):
     """The database has no such study, or cannot be read."""
+
+
+class NoSuchStudy(NoStudy):
+    """There is no such study: what is damaged is never one of these."""
 
 
 @contextmanager
@@ -111,7 +117,8 @@ def open_storage(
         write: into what is there.
 
     Raises:
-        NoStudy: there are no tables, and none were to be made; or it cannot be read.
+        NoSuchStudy: there are no tables, and none were to be made.
+        NoStudy: it cannot be read.
     """
     url = make_url(url)
     options = engine_options(url) if create or write else reading_options(url)
@@ -125,21 +132,21 @@ def open_storage(
         if create:
             raise
         if reason := why_unreadable(url):
-            raise NoStudy(reason) from None
-        if not _reachable(url):
+            raise (NoStudy if has_bytes(url) else NoSuchStudy)(reason) from None
+        if not _is_without_studies(url):
             raise
-        raise NoStudy("the database has no studies") from None
+        raise NoSuchStudy("the database has no studies") from None
 
 
-def _reachable(url: URL) -> bool:
+def _is_without_studies(url: URL) -> bool:
+    """Whether nobody has made Optuna's tables; where that cannot be found out they may be there."""
     engine = sa.create_engine(url, **reading_options(url))
     try:
-        engine.connect().close()
+        return not sa.inspect(engine).has_table(_STUDIES)
     except sa.exc.SQLAlchemyError:
         return False
     finally:
         engine.dispose()
-    return True
 
 
 @contextmanager
@@ -150,7 +157,8 @@ def opened_storage(url: str | URL, write: bool = False) -> Iterator[optuna.stora
         write: into it, too.
 
     Raises:
-        NoStudy: there are no studies in it, or it cannot be read.
+        NoSuchStudy: there are no studies in it.
+        NoStudy: it cannot be read.
     """
     with reading(make_url(url)):
         storage = open_storage(url, write=write)
@@ -168,7 +176,8 @@ def opened_study(url: str | URL, name: str, write: bool = False) -> Iterator[opt
         write: into it, too.
 
     Raises:
-        NoStudy: there is none of this name, or it was not made by `nas.search`.
+        NoSuchStudy: there is none of this name, or it was not made by `nas.search`.
+        NoStudy: it cannot be read.
     """
     with opened_storage(url, write) as storage:
         yield load_optuna_study(storage, name)
@@ -178,15 +187,17 @@ def load_optuna_study(storage: optuna.storages.RDBStorage, name: str) -> optuna.
     """An existing study of this program.
 
     Raises:
-        NoStudy: there is none of this name, or it was not made by `nas.search`.
+        NoSuchStudy: there is none of this name, or it was not made by `nas.search`.
+        NoStudy: it cannot be read.
     """
-    try:
-        study = optuna.load_study(study_name=name, storage=storage)
-    except KeyError:
-        names = ", ".join(map(shown_line, optuna.get_all_study_names(storage))) or "none"
-        raise NoStudy(f"the database has no study {name}; it has {names}") from None
+    with storage.engine.connect() as connection:  # Optuna's own list takes all studies to be whole
+        names = connection.scalars(sa.text(f"SELECT study_name FROM {_STUDIES}")).all()
+    if name not in names:
+        shown = ", ".join(map(shown_line, names)) or "none"
+        raise NoSuchStudy(f"the database has no study {name}; it has {shown}")
     with understanding(f"what is kept of study {name}"):
+        study = optuna.load_study(study_name=name, storage=storage)
         attributes = study.user_attrs
     if "identity" not in attributes:
-        raise NoStudy(f"study {name} was not made by nas.search: it has no search space")
+        raise NoSuchStudy(f"study {name} was not made by nas.search: it has no search space")
     return study

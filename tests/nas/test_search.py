@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,12 @@ def test_latencies_are_made_equal_where_the_search_runs(monkeypatch):
     assert search(monkeypatch, Planted(), text=text).exit_code == 0
     assert measured_ms == []
     assert read_records(URL, "planted").arms == arms
+    with closing(sqlite3.connect("runs/planted/study.db")) as connection, connection:
+        connection.execute("UPDATE trial_user_attributes SET value_json = '{' WHERE key = 'macs'")
+    damaged = search(monkeypatch, Planted(), text=text)
+    assert damaged.exit_code == 2
+    assert "error: trial 0 of study planted cannot be read: not JSON" in damaged.stderr
+    assert measured_ms == []
 
 
 def test_a_password_given_as_an_option_is_in_no_result(monkeypatch, postgresql):

@@ -17,7 +17,7 @@ from nas.engine.driver import Driver
 from nas.report import app as report_app
 from nas.space.load import build_space, read_document
 from nas.study.plan import Plan, Registration, registrations_from_json, registrations_to_json
-from nas.study.records import DATA, data_from_json
+from nas.study.records import DATA, data_from_json, read_records
 from nas.study.storage import NoStudy
 from tests.nas.commands import run
 from tests.nas.records import study as records_of_a_study
@@ -59,6 +59,7 @@ CHANGES = [
     (OF_TRIAL, ["9" * 5000, "macs"], "trial 1 of study small cannot be read: a whole number has at most 64 bits; got 999"),
     (OF_TRIAL, ["7", "architecture"], "trial 1 of study small cannot be read: expected JSON as text; got 7"),
     (OF_TRIAL, ["7", "curve"], "trial 1 of study small cannot be read: expected JSON as text; got 7"),
+    ("UPDATE study_directions SET direction = ?", ["UP"], "what is kept of study small cannot be read: "),
     ("UPDATE trials SET state = ? WHERE number = 1", ["DONE"], "the trials of study small cannot be read: "),
     ("UPDATE trials SET datetime_start = ? WHERE number = 1", ["noon"], "the trials of study small cannot be read: "),
     ("UPDATE trial_params SET distribution_json = ?", ["{}"], "trial 0 of study small cannot be read: "),
@@ -119,6 +120,46 @@ def test_a_damaged_study_is_not_resumed(copy, statement, values, said):
     url = make_url(f"sqlite:///{copy / 'study.db'}")
     with pytest.raises(NoStudy, match=said):
         Driver.open(url, "small", space, data, copy / "outbox")
+
+
+def confirm(folder: Path) -> None:
+    """A confirmation that has begun, of the same space and data."""
+    change(folder, "INSERT INTO studies (study_name) VALUES (?)", "small:confirmation")
+    for table, columns in (
+        ("study_directions", "direction, objective"),
+        ("study_user_attributes", "key, value_json"),
+        ("study_system_attributes", "key, value_json"),
+    ):
+        rows = f"SELECT 2, {columns} FROM {table} WHERE study_id = 1"
+        change(folder, f"INSERT INTO {table} (study_id, {columns}) {rows}")
+
+
+def test_a_damaged_confirmation_is_named_and_never_left_out(copy):
+    confirm(copy)
+    url = f"sqlite:///{copy / 'study.db'}"
+    assert read_records(url, "small").confirmation is not None
+    change(copy, f"{OF_STUDY} AND study_id = 2", '"{"', "data")
+    with pytest.raises(NoStudy, match="attribute data of study small:confirmation cannot be read"):
+        read_records(url, "small")
+    change(copy, f"{OF_STUDY} AND study_id = 2", "{", "data")
+    output = run(report_app, "--study", copy, status=2).output
+    assert output.startswith("error: what is kept of study small:confirmation cannot be read: ")
+
+
+def test_another_study_that_is_damaged_is_in_nobodys_way(copy):
+    confirm(copy)
+    change(copy, "UPDATE studies SET study_name = ? WHERE study_id = 2", "other")
+    change(copy, f"{OF_STUDY} AND study_id = 2", "{", "data")
+    url = f"sqlite:///{copy / 'study.db'}"
+    assert read_records(url, "small").confirmation is None
+    with pytest.raises(NoStudy, match="has no study large; it has small, other"):
+        read_records(url, "large")
+
+
+def test_a_confirmation_that_was_not_begun_is_none(copy):
+    confirm(copy)
+    change(copy, "DELETE FROM study_user_attributes WHERE study_id = ?", 2)
+    assert read_records(f"sqlite:///{copy / 'study.db'}", "small").confirmation is None
 
 
 PLAN = Plan(0.005, 0.05, ("plain",), ("plain",), 3, 8, "front+ends")
