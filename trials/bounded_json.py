@@ -25,7 +25,9 @@ MAX_DEPTH = 32
 """Of brackets in brackets."""
 
 _MAX_INTEGER = 2**63
-_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[]}]')
+_MAX_DIGITS = len(str(-_MAX_INTEGER))
+# Also a text that never ends is one match, for a search goes on behind it, not inside.
+_NO_BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[^"\[\]{}]+', re.DOTALL)
 
 
 class JsonError(ValueError):
@@ -117,20 +119,19 @@ def in_a_line(error: Any) -> str:  # noqa: ANN401  # pydantic's, which is not lo
 
 
 def _check_depth(text: str) -> None:
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
+    if text[:1] == '"' or text.count("[") + text.count("{") <= MAX_DEPTH:
         return
     depth = 0
-    for found in _BRACKETS.finditer(text):
-        bracket = found[0]
-        depth += (bracket in "[{") - (bracket in "]}")
+    for bracket in _NO_BRACKETS.sub("", text):
+        depth += 1 if bracket in "[{" else -1
         if depth > MAX_DEPTH:
             raise JsonError(f"JSON has brackets nested at most {MAX_DEPTH} deep; got more")
 
 
 def _integer(text: str) -> int:
-    if len(text) > len(str(_MAX_INTEGER)) + 1 or not -_MAX_INTEGER <= int(text) < _MAX_INTEGER:
+    if len(text) > _MAX_DIGITS or not -_MAX_INTEGER <= (number := int(text)) < _MAX_INTEGER:
         raise JsonError(f"a whole number has at most 64 bits; got {shortened(text)}")
-    return int(text)
+    return number
 
 
 def _number(text: str) -> float:
@@ -146,9 +147,11 @@ def _refuse_constant(text: str) -> NoReturn:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise JsonError(f"a name stands once in an object; got {shortened(twice)!r} twice")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise JsonError(f"a name stands once in an object; got {shortened(name)!r} twice")
+            seen.add(name)
     return found
 
 

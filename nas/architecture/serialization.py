@@ -65,9 +65,11 @@ def _number(text: str) -> typing.NoReturn:
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise FormatError(f"a name stands once in an object; got {_shown(twice)} twice")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise FormatError(f"a name stands once in an object; got {_shown(name)} twice")
+            seen.add(name)
     return found
 
 

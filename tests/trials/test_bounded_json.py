@@ -39,9 +39,30 @@ def test_json_out_of_bounds_is_refused_in_a_line(text, said):
     assert "\n" not in str(caught.value)
 
 
+LARGE = {
+    "quotes in a text that never ends": "[" + "[]," * 40 + '"' + '\\"' * 500_000,
+    "backslashes in a text that never ends": "[" + "[]," * 40 + '"' + "\\" * 1_000_001,
+    "texts": "[" + ",".join(['"[{\\\\\\""'] * 100_000) + ",]",
+    "names": json.dumps(dict.fromkeys(map(str, range(70_000)), 0))[:-1] + ', "69999": 0}',
+}
+"""A megabyte each, which looks at every part of a text for every other would take minutes for."""
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", LARGE)
+def test_a_large_text_of_any_kind_is_refused_at_once(name):
+    with pytest.raises(JsonError):
+        parse_json(LARGE[name])
+
+
 def test_brackets_in_texts_are_no_nesting():
-    text = json.dumps(["[" * 100, '\\"[{' * 50, {}])
+    text = json.dumps(["[" * 100, '\\"[{' * 50, "\\", {}, *([{}],) * 50])
     assert parse_json(text) == json.loads(text)
+    with pytest.raises(JsonError, match="not JSON"):
+        parse_json(text[:-1])
+    with pytest.raises(JsonError, match="nested at most 32 deep"):
+        parse_json(text[:-1] + "," + "[" * 32 + "]" * 33)
+    assert parse_json(json.dumps(text)) == text
 
 
 def test_a_file_is_read_up_to_its_limit_alone(tmp_path):

@@ -45,6 +45,13 @@ def test_what_is_out_of_bounds_is_refused_in_a_short_line(text, said):
     assert len(str(caught.value)) < 300
 
 
+@pytest.mark.timeout(20)
+def test_a_megabyte_of_names_is_refused_at_once():
+    names = json.dumps(dict.fromkeys(map(str, range(70_000)), 0))
+    with pytest.raises(ArchitectureError, match="a name stands once in an object; got '69999'"):
+        Architecture.from_json(names[:-1] + ', "69999": 0}')
+
+
 @settings(max_examples=200, deadline=None)
 @given(architectures().map(Architecture.to_json).flatmap(damaged))
 def test_a_damaged_text_is_an_architecture_or_refused_with_one_type_of_error(text):
