@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_BYTES = 2**24
-"""Of a text; a curve of a hundred thousand epochs is less."""
+"""Of a text, unless more is said; a curve of a hundred thousand epochs is less."""
 
 MAX_DEPTH = 32
 """Of brackets in brackets."""
@@ -41,20 +42,25 @@ def shortened(value: object, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def parse_json(text: object, finite: bool = True) -> Any:  # noqa: ANN401  # plain data
+def parse_json(
+    text: object,
+    finite: bool = True,
+    most: int = MAX_BYTES,
+) -> Any:  # noqa: ANN401  # plain data
     """Plain data of a JSON text.
 
     Args:
         text: anything else is refused.
         finite: refuse ``NaN`` and ``Infinity``, which JSON does not have and Python writes.
+        most: characters that it may have.
 
     Raises:
         JsonError: it is too large or too deep, has a name twice, or is not JSON.
     """
     if not isinstance(text, str):
         raise JsonError(f"expected JSON as text; got {shortened(text)}")
-    if len(text) > MAX_BYTES:
-        raise JsonError(f"JSON has at most {MAX_BYTES:,} characters; got {len(text):,}")
+    if len(text) > most:
+        raise JsonError(f"JSON has at most {most:,} characters; got {len(text):,}")
     _check_depth(text)
     try:
         return (_FINITE if finite else _ANY).decode(text)
@@ -76,8 +82,9 @@ def read_json(file: Path, parse: Callable[[str], T] = parse_json, most: int = MA
         OSError: it cannot be read.
     """
     with file.open("rb") as opened:
-        content = opened.read(most + 1)
-    if len(content) > most:
+        known = os.fstat(opened.fileno()).st_size  # 0 of what is no file, however much it has
+        content = b"" if known > most else opened.read(most + 1)
+    if max(known, len(content)) > most:
         raise JsonError(f"a file of JSON has at most {most:,} bytes; got more")
     try:
         text = content.decode()
@@ -87,20 +94,24 @@ def read_json(file: Path, parse: Callable[[str], T] = parse_json, most: int = MA
 
 
 def validated(
-    adapter: TypeAdapter[T], text: object, strict: bool | None = None, finite: bool = True
+    adapter: TypeAdapter[T],
+    text: object,
+    strict: bool | None = None,
+    finite: bool = True,
+    most: int = MAX_BYTES,
 ) -> T:
     """A value of a type, from JSON.
 
     Args:
         strict: convert nothing, such as ``"1"`` to a number.
-        finite: as of `parse_json`.
+        finite, most: as of `parse_json`.
 
     Raises:
         JsonError: it is not JSON within bounds, or not of the type.
     """
     from pydantic import ValidationError  # workers, too, read a small file at times
 
-    parse_json(text, finite)
+    parse_json(text, finite, most)
     try:
         return adapter.validate_json(str(text), strict=strict)
     except ValidationError as error:

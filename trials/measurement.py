@@ -16,6 +16,9 @@ STEADY = 0.05
 NOT_FINITE = "not finite"
 """Begins the reason of a failure that comes from the network and its recipe alone."""
 
+MAX_BYTES = 2**28
+"""Of a trial's measurements as JSON: a hundred thousand epochs with each of dozens of seeds."""
+
 
 def latency_in_words(median_ms: float, spread_ms: float | None) -> str:
     """``0.44 ms``, marked where it was not steady.
@@ -144,4 +147,5 @@ def from_json(text: str) -> tuple[Measurement, ...]:
     Raises:
         JsonError: it is something else.
     """
-    return validated(_MEASUREMENTS, text, strict=True, finite=False)  # a loss may be NaN
+    # A loss may be NaN.
+    return validated(_MEASUREMENTS, text, strict=True, finite=False, most=MAX_BYTES)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from trials.atomic_file import atomic_write_text
 from trials.bounded_json import JsonError, read_json
-from trials.measurement import Measurement, from_json, to_json
+from trials.measurement import MAX_BYTES, Measurement, from_json, to_json
 
 
 class Outbox:
     """A folder with one file for each finished trial whose result may not have been recorded yet.
 
-    A file is complete or absent, whenever the worker dies. One that is something else, which a disk
-    or a hand has made of it, is put aside as ``TRIAL.bad``.
+    A file is complete or absent, whenever the worker dies. One that is something else, as a disk or
+    a hand has made it, is put aside as ``TRIAL.bad``. Where a machine cannot read now, nothing is
+    known of a result, and nothing is done with it.
 
     Args:
         say: gets a line about each file that is put aside.
@@ -31,22 +33,30 @@ class Outbox:
         atomic_write_text(self._file(trial), to_json(measurements))
 
     def get(self, trial: int) -> tuple[Measurement, ...] | None:
-        """The result of a trial, or nothing where it left none that can be read."""
+        """The result of a trial, or nothing where what it left is none.
+
+        Raises:
+            OSError: this machine, or its disk, cannot read now; it names the file.
+        """
         file = self._file(trial)
         try:
-            return read_json(file, _result)
+            if not stat.S_ISREG(file.stat().st_mode):  # a FIFO would be waited for
+                raise JsonError("a result is in a file")
+            return read_json(file, _result, MAX_BYTES)
         except FileNotFoundError:
             return None
-        except (OSError, JsonError) as error:
+        except JsonError as error:
             self._put_aside(file, error)
             return None
+        except OSError as error:
+            error.filename = str(file)
+            raise
 
-    def _put_aside(self, file: Path, error: OSError | JsonError) -> None:
+    def _put_aside(self, file: Path, reason: JsonError) -> None:
         aside = file.with_suffix(".bad")
         with suppress(OSError):  # of a folder that cannot be written: it stays, and is not used
             file.replace(aside)
             file = aside
-        reason = (error.strerror or error) if isinstance(error, OSError) else error
         self.say(f"{file} is no result of a trial, which runs again: {reason}")
 
     def discard(self, trial: int) -> None:
