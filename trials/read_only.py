@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -11,6 +12,11 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 _HEADER = b"SQLite format 3\0"
+_CANNOT_WRITE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+_LEFT_OVER = (
+    "its last results are in a file beside it, which is read where one can be written; "
+    "copy the folder to such a place"
+)
 
 
 def opens_read_only(url: URL) -> Callable[[], sqlite3.Connection] | None:
@@ -54,21 +60,39 @@ def has_bytes(url: URL) -> bool:
 
 def _file_of(url: URL) -> Path | None:
     """The file of an SQLite database that is named as a path."""
-    path = url.database or ""
-    named = url.get_backend_name() == "sqlite" and not path.startswith((":", "file:")) and path
-    return Path(path) if named else None
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return None
+    return None if "uri" in url.query else Path(str(url.database))
 
 
 def _open(file: Path) -> sqlite3.Connection:
+    file = file.resolve()  # a log is beside the file itself, not beside a link to it
+    if all(os.access(path, os.W_OK) for path in (file, file.parent)):
+        # A log takes two files beside the database, also to read; only who may write removes them.
+        connection = _connection(file, "mode=rw")
+        connection.execute("PRAGMA query_only=1").close()
+        return connection
+    # Where nobody has it open those files would be the reader's own, and in the next driver's way.
+    unused = _keeps_log(file) and not _is_in_use(file)
+    return _connection(file, "mode=ro&immutable=1" if unused else "mode=ro")
+
+
+def _keeps_log(file: Path) -> bool:
+    """Whether transactions go to a log before they go to the file (its format, section 1.3.3)."""
     try:
-        return _connection(file, "mode=ro")
-    except sqlite3.OperationalError:
-        # A write-ahead log needs two files beside the database, also to read. Where they cannot be
-        # made nobody writes either; what is in a log that is there would be missed.
-        log = file.with_name(f"{file.name}-wal")
-        if not file.is_file() or (log.exists() and log.stat().st_size):
-            raise
-        return _connection(file, "mode=ro&immutable=1")
+        with file.open("rb") as opened:
+            return opened.read(20)[18:] == b"\2\2"
+    except OSError:
+        return False
+
+
+def _is_in_use(file: Path) -> bool:
+    """Whether a database that keeps a log may be open somewhere, or was when its process died."""
+    log, index = (file.with_name(f"{file.name}{end}") for end in ("-wal", "-shm"))
+    try:
+        return log.stat().st_size > 0 or index.exists()
+    except FileNotFoundError:  # it is removed when the last one closes the database
+        return False
 
 
 def _connection(file: Path, options: str) -> sqlite3.Connection:
@@ -86,8 +110,9 @@ def _damage(file: Path) -> str:
     try:
         with closing(_open(file)) as connection:
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.OperationalError as error:  # locked, or beside a log in a read-only folder
-        return f"the database {file} cannot be read: {error}"
+    except sqlite3.OperationalError as error:
+        reason = _LEFT_OVER if error.sqlite_errorcode & 0xFF in _CANNOT_WRITE else error
+        return f"the database {file} cannot be read: {reason}"
     except sqlite3.DatabaseError as error:
         return f"the database {file} is damaged: {error}"
     said = " ".join(str(found).split())

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import optuna
 import pytest
 from sqlalchemy.engine import make_url
 
@@ -19,9 +20,11 @@ from nas.export import app as export_app
 from nas.report import app as report_app
 from nas.study.importances import parameter_importances
 from nas.study.records import read_records
-from nas.study.storage import NoStudy
+from nas.study.storage import NoStudy, opened_storage
 from tests.conftest import ROOT
 from tests.nas.commands import run
+from trials.read_only import opens_read_only
+from trials.store import sqlite_url
 
 
 def cut(file: Path) -> None:
@@ -74,18 +77,33 @@ def test_why_a_database_cannot_be_read_is_said_in_a_line(study, tmp_path, damage
         assert len(output.splitlines()) == 1
     with pytest.raises(NoStudy):
         parameter_importances(f"sqlite:///{file}", "small")
-    assert {path for path in folder.iterdir() if path.suffix[:4] != ".db-"} == there
+    assert set(folder.iterdir()) == there
 
 
-def test_reading_writes_nothing_into_a_database(study, tmp_path):
+@pytest.mark.parametrize("mode", [0o644, 0o444])
+def test_reading_writes_nothing_into_a_database_and_leaves_nothing_beside_it(study, tmp_path, mode):
     shutil.copytree(study, tmp_path / "copy")
-    file = tmp_path / "copy" / "study.db"
-    file.chmod(0o444)
+    file, there = tmp_path / "copy" / "study.db", set((tmp_path / "copy").iterdir())
+    file.chmod(mode)
     before = file.read_bytes(), file.stat().st_mtime_ns
-    run(report_app, "--study", file.parent, "--output", tmp_path / "out")
+    if mode == 0o644:
+        run(report_app, "--study", file.parent, "--output", tmp_path / "out")
+    else:
+        skip_unless_permissions_hold(file)
+        report = ("--study", file.parent, "--output", tmp_path / "out")
+        written = with_permissions("-m", "nas.report", *report)
+        assert written.returncode == 0, written.stderr
     assert (file.read_bytes(), file.stat().st_mtime_ns) == before
     assert (tmp_path / "out" / "report.html").is_file()
-    assert not (tmp_path / "copy" / "report.html").exists()
+    assert set(file.parent.iterdir()) == there
+
+
+def test_a_reader_cannot_write_where_its_user_could(study, tmp_path):
+    shutil.copytree(study, tmp_path / "copy")
+    with opened_storage(f"sqlite:///{tmp_path / 'copy' / 'study.db'}") as storage:
+        with pytest.raises(optuna.exceptions.StorageInternalError):
+            storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "new")
+        assert optuna.get_all_study_names(storage) == ["small"]
 
 
 @pytest.fixture
@@ -95,11 +113,14 @@ def read_only_folder(study, tmp_path) -> Iterator[Path]:
     shutil.copytree(study, folder)
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    touched = with_permissions("-c", f"open({str(folder / 'new')!r}, 'w')")
-    if touched.returncode == 0:
-        pytest.skip("permissions hold for no user of this machine that runs tests")
+    skip_unless_permissions_hold(folder / "study.db")
     yield folder
     folder.chmod(0o755)
+
+
+def skip_unless_permissions_hold(file: Path) -> None:
+    if with_permissions("-c", f"open({str(file)!r}, 'r+b')").returncode == 0:
+        pytest.skip("permissions hold for no user of this machine that runs tests")
 
 
 def with_permissions(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -140,13 +161,97 @@ def test_a_report_of_a_read_only_folder_is_written_elsewhere(read_only_folder, t
     assert unreadable.stderr.splitlines() == [said]
 
 
-def test_what_a_log_beside_the_database_has_is_never_left_out(study, tmp_path):
-    """A driver that was killed leaves its last results there."""
+@pytest.fixture
+def killed(study, tmp_path) -> Path:
+    """The folder of a driver that was killed: its last result, a name, is in the log alone."""
     shutil.copytree(study, tmp_path / "copy")
     file = tmp_path / "copy" / "study.db"
     with closing(sqlite3.connect(file)) as writer:
         writer.execute("UPDATE studies SET study_name = 'large'")
         writer.commit()
         shutil.copytree(file.parent, tmp_path / "killed")
-    killed = make_url(f"sqlite:///{tmp_path / 'killed' / 'study.db'}")
-    assert read_records(killed, "large").name == "large"
+    return tmp_path / "killed"
+
+
+def test_what_a_log_beside_the_database_has_is_never_left_out(killed):
+    assert read_records(make_url(f"sqlite:///{killed / 'study.db'}"), "large").name == "large"
+
+
+NAMES = """
+import sys, optuna
+from nas.study.storage import NoStudy, opened_storage
+from trials.store import sqlite_url
+try:
+    with opened_storage(sqlite_url(sys.argv[1])) as storage:
+        print(optuna.get_all_study_names(storage))
+except NoStudy as error:
+    print(error)
+"""
+"""What a user sees whom permissions hold for."""
+
+
+def names_in(file: Path) -> str:
+    seen = with_permissions("-c", NAMES, file)
+    assert seen.returncode == 0, seen.stderr
+    return seen.stdout.strip()
+
+
+WAY_OUT = "cannot be read: its last results are in a file beside it, which is read where one can be written; copy the folder to such a place"
+
+
+@pytest.mark.parametrize("index", ["there", "gone"])
+def test_a_log_is_read_or_refused_where_nothing_can_be_written(killed, tmp_path, index):
+    """By whichever path the database is named: there is no log beside a link."""
+    file, link = killed / "study.db", tmp_path / "link.db"
+    skip_unless_permissions_hold(protected(file))
+    link.symlink_to(file)
+    if index == "gone":
+        Path(f"{file}-shm").unlink()
+    killed.chmod(0o555)
+    try:
+        seen = [names_in(file), names_in(link)]
+    finally:
+        killed.chmod(0o755)
+    refused = [f"the database {path} {WAY_OUT}" for path in (file, link)]
+    assert seen == (refused if index == "gone" else ["['large']"] * 2)
+
+
+def test_a_transaction_that_never_ended_is_not_read_as_if_it_had(study, tmp_path):
+    shutil.copytree(study, tmp_path / "copy")
+    folder, file = tmp_path / "killed", tmp_path / "copy" / "study.db"
+    with closing(sqlite3.connect(file)) as writer:
+        writer.execute("PRAGMA journal_mode=DELETE")
+        writer.execute("PRAGMA cache_size=1")  # pages are written before the end
+        writer.execute("UPDATE studies SET study_name = 'half'")
+        writer.execute("UPDATE trial_user_attributes SET value_json = value_json || ' '")
+        shutil.copytree(file.parent, folder)
+    skip_unless_permissions_hold(protected(folder / "study.db"))
+    folder.chmod(0o555)
+    try:
+        seen = names_in(folder / "study.db")
+    finally:
+        folder.chmod(0o755)
+    assert seen == f"the database {folder / 'study.db'} {WAY_OUT}"
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    assert names_in(folder / "study.db") == "['small']"
+
+
+def protected(file: Path) -> Path:
+    """A file that, with those beside it, nobody may write to."""
+    for path in file.parent.glob("*.db*"):
+        path.chmod(0o444)
+    return file
+
+
+@pytest.mark.parametrize("folder", [":runs", "file:runs"])
+def test_a_path_that_looks_like_an_address_is_one_of_a_file(folder, study):
+    shutil.copytree(study, folder)
+    there = set(Path(folder).iterdir())
+    url = sqlite_url(f"{folder}/study.db")
+    assert read_records(url, "small").name == "small"
+    assert opens_read_only(url) is not None
+    assert set(Path(folder).iterdir()) == there
+    with pytest.raises(NoStudy, match=f"there is no database {folder}/none.db"):
+        read_records(sqlite_url(f"{folder}/none.db"), "small")
+    assert set(Path(folder).iterdir()) == there
