@@ -38,7 +38,7 @@ from nas.space import SearchSpace
 from nas.space.objectives import measured_fields
 from nas.study.design import Design
 from nas.study.records import Records, records_of
-from nas.study.storage import open_storage
+from nas.study.storage import open_storage, understanding
 from nas.study.trial_record import TrialRecord
 from nas.study.trial_rows import read_trials
 from trials.data import DataSummary
@@ -274,7 +274,8 @@ class Driver:
         self.budget.end(trial)
         if self._adopt_result(spec):
             return
-        losses = int(self.trials.get(trial).user_attrs.get("losses", 0)) + 1
+        with understanding(f"trial {trial}"):
+            losses = int(self.trials.get(trial).user_attrs.get("losses", 0)) + 1
         self.trials.set_attribute(trial, "losses", losses)
         del self.running[trial]
         if losses >= LOSSES:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from nas.engine.fence import DriverReplaced, Fence
+from nas.study.storage import understanding
 from nas.study.trial_rows import engine_of
 from trials.bounded_json import parse_json
 from trials.store import put
@@ -149,7 +150,7 @@ class StudyTrials:
             .where(ended | kept.value_json.is_not(None))
         )
         count = 0
-        with Session(self.storage.engine) as session:
+        with Session(self.storage.engine) as session, self._understanding():
             for state, results in session.execute(query):
                 at_rungs = len(parse_json(parse_json(results), finite=False)) if results else 0
                 count += at_rungs or state == TrialState.COMPLETE
@@ -199,7 +200,7 @@ class StudyTrials:
 
     def prune(self, numbers: Iterable[int]) -> None:
         """End trials that wait, as pruned when their last training ended, in one transaction."""
-        with self.transaction() as session:
+        with self.transaction() as session, self._understanding():
             for trial, ended in self._with_end(session, numbers):
                 trial.state = TrialState.PRUNED
                 trial.datetime_complete = (
@@ -255,6 +256,9 @@ class StudyTrials:
         trial.state = ending.state
         if ending.state.is_finished():
             trial.datetime_complete = datetime.datetime.now()
+
+    def _understanding(self) -> AbstractContextManager[None]:
+        return understanding(f"the trials of study {self.study}")
 
     def _put_curve(self, session: Session, trial_id: int, curve: Sequence[float]) -> None:
         """A study with several objectives refuses `Trial.report` (optuna/optuna#3450)."""

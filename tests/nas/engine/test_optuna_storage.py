@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import optuna
+import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from nas.engine.optuna_storage import Ending, StudyTrials
-from nas.study.storage import open_storage
+from nas.study.storage import NoStudy, open_storage
 
 
 def test_trials_are_added_found_and_changed_by_their_numbers(sqlite):
@@ -27,6 +28,20 @@ def test_trials_are_added_found_and_changed_by_their_numbers(sqlite):
     assert another.get(number).values == [0.5]
     assert study.trials[0].user_attrs == {"key": "a", "losses": 2, "seconds": 2.0}
     another.close()
+    trials.close()
+
+
+def test_what_is_damaged_of_a_trial_is_named(sqlite):
+    storage = open_storage(sqlite, create=True)
+    optuna.create_study(study_name="one", storage=storage)
+    trials = StudyTrials(storage, "one")
+    number = trials.add(create_trial(state=TrialState.WAITING, user_attrs={"rungs": "7"}))
+    with pytest.raises(NoStudy, match="the trials of study one cannot be read: "):
+        trials.count_ended()
+    trials.set_attribute(number, "ended", "noon")
+    with pytest.raises(NoStudy, match="the trials of study one cannot be read: Invalid isoformat"):
+        trials.prune([number])
+    assert trials.get(number).state == TrialState.WAITING
     trials.close()
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 from nas.engine.driver import LOSSES, Driver
 from nas.engine.optuna_storage import Ending
 from nas.study.records import read_records
+from nas.study.storage import NoStudy
 from tests.nas.driving import FAILED, SMALL, finish, measured, open_driver, states
 from trials.store import Store
 
@@ -109,6 +110,15 @@ def test_only_the_result_of_this_very_training_is_adopted(sqlite, moment, change
         driver.requeue_running()
     assert states(sqlite)["COMPLETE"] == 0
     assert Store(sqlite).all() == ()
+    driver.close()
+
+
+def test_a_count_of_losses_that_is_damaged_is_named(sqlite):
+    driver = open_driver(sqlite)
+    spec = driver.next()
+    driver.trials.set_attribute(spec.trial, "losses", "many")
+    with pytest.raises(NoStudy, match="trial 0 cannot be read: invalid literal for int"):
+        driver.worker_died(spec.trial, "out of luck")
     driver.close()
 
 
