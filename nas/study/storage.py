@@ -48,7 +48,7 @@ def understanding(what: str) -> Iterator[None]:
     except NoStudy:
         raise
     except _MISTAKES as error:
-        raise NoStudy(f"{what} cannot be read: {shown_line(_reason(error))}") from None
+        raise NoStudy(f"{what} cannot be read: {shown_line(_reason(error))}") from error
 
 
 _MISTAKES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)

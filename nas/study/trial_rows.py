@@ -45,38 +45,43 @@ def read_trials(study: optuna.Study, numbers: Collection[int] | None = None) -> 
     chosen = _TRIAL.study_id == study._study_id
     if numbers is not None:
         chosen &= _TRIAL.number.in_(numbers)
-    understood = understanding(f"the trials of study {study.study_name}")
-    with Session(engine_of(study)) as session, understood:
-        query = sa.select(_TRIAL).where(chosen).order_by(_TRIAL.number)
-        trials: Sequence[Any] = session.scalars(query).all()
-        params, values = models.TrialParamModel, models.TrialValueModel
-        of_user, of_system = models.TrialUserAttributeModel, models.TrialSystemAttributeModel
-        steps = models.TrialIntermediateValueModel
-        tables = {
-            "params": _rows(
-                session, chosen, params.param_name, params.param_value, params.distribution_json
-            ),
-            "values": _rows(session, chosen, values.objective, values.value, values.value_type),
-            "user": _rows(session, chosen, of_user.key, of_user.value_json),
-            "system": _rows(session, chosen, of_system.key, of_system.value_json),
-            "steps": _rows(
-                session, chosen, steps.step, steps.intermediate_value, steps.intermediate_value_type
-            ),
-        }
+    query = sa.select(_TRIAL).where(chosen).order_by(_TRIAL.number)
+    params, values = models.TrialParamModel, models.TrialValueModel
+    of_user, of_system = models.TrialUserAttributeModel, models.TrialSystemAttributeModel
+    steps = models.TrialIntermediateValueModel
+    queries = {
+        "params": _query(chosen, params.param_name, params.param_value, params.distribution_json),
+        "values": _query(chosen, values.objective, values.value, values.value_type),
+        "user": _query(chosen, of_user.key, of_user.value_json),
+        "system": _query(chosen, of_system.key, of_system.value_json),
+        "steps": _query(
+            chosen, steps.step, steps.intermediate_value, steps.intermediate_value_type
+        ),
+    }
+    with Session(engine_of(study)) as session:
+        with understanding(f"the trials of study {study.study_name}"):  # cells of other types
+            trials: Sequence[Any] = session.scalars(query).all()
+            tables = {name: _rows(session.execute(query)) for name, query in queries.items()}
         found = []
         for trial in trials:
+            rows = {name: table[trial.trial_id] for name, table in tables.items()}
             with understanding(f"trial {trial.number} of study {study.study_name}"):
-                found.append(_frozen(trial, {n: r[trial.trial_id] for n, r in tables.items()}))
+                found.append(_frozen(trial, rows))
         return found
 
 
-def _rows(session: Session, chosen: sa.ColumnElement[bool], *columns: Any) -> _Rows:  # noqa: ANN401
-    """Rows of a table by the trial that they are of, in the order in which they were written."""
+def _query(chosen: sa.ColumnElement[bool], *columns: Any) -> sa.Select[Any]:  # noqa: ANN401
+    """For rows of a table, each with its trial, in the order in which they were written."""
     table = columns[0].class_
     first = sa.inspect(table).primary_key[0]
     query = sa.select(table.trial_id, *columns).join(_TRIAL, _TRIAL.trial_id == table.trial_id)
+    return query.where(chosen).order_by(first)
+
+
+def _rows(result: sa.Result[Any]) -> _Rows:
+    """Rows by the trial that they are of."""
     found: _Rows = defaultdict(list)
-    for trial_id, *cells in session.execute(query.where(chosen).order_by(first)):
+    for trial_id, *cells in result:
         found[trial_id].append(cells)
     return found
 

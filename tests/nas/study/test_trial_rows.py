@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from nas.study.storage import open_storage
+from nas.study import trial_rows
+from nas.study.storage import NoStudy, open_storage, understanding
 from nas.study.trial_rows import engine_of, read_trials, trial_ids
 from tests.nas.driving import FAILED, finish, measured, open_driver
 
@@ -100,3 +101,19 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_trials(sqlite):
         counts.append(len(statements))
     assert counts == [6, 6]
     driver.close()
+
+
+def test_an_optuna_whose_tables_have_other_names_is_not_taken_for_a_damaged_study(
+    sqlite, monkeypatch
+):
+    study = optuna.create_study(study_name="one", storage=open_storage(sqlite, create=True))
+    monkeypatch.setattr(trial_rows.models, "TrialParamModel", object())
+    with pytest.raises(AttributeError, match="param_name"):
+        read_trials(study)
+
+
+def test_what_is_said_of_damage_keeps_its_cause():
+    said = "trial 3 cannot be read: no number"
+    with pytest.raises(NoStudy, match=said) as caught, understanding("trial 3"):
+        raise ValueError("no number")
+    assert isinstance(caught.value.__cause__, ValueError)
