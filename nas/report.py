@@ -39,7 +39,6 @@ def report(
         place = locate_study(study, storage)
         folder = output or place.folder
         with _written_elsewhere(folder):
-            folder.mkdir(parents=True, exist_ok=True)
             written = report_study(place, folder=folder)
             print(folder / "report.html")
             if not write_study_images(written.figures, folder / "figures", wanted):

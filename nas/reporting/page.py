@@ -118,6 +118,7 @@ def write_report(
     report = Report(records, answer_of(results), drawn)
     page = render(records, drawn, environment, report.answer)
     output = output or folder
+    output.mkdir(parents=True, exist_ok=True)
     atomic_write_text(output / "report.html", page)
     atomic_write_text(output / "front.csv", front_csv(records))
     write_results(results, output)
@@ -159,14 +160,16 @@ def _environment(file: Path) -> dict[str, object]:
     """Where the study ran; nothing where that was not kept.
 
     Raises:
-        InputError: the file has something else.
+        InputError: the file has something else, or cannot be read.
     """
+    hint = "restore it, or remove it: the report is then without it"
     try:
         found: object = read_json(file) if file.is_file() else {}
         if not isinstance(found, dict):
             raise JsonError(f"expected an object; got {shortened(found)}")
+    except OSError as error:
+        raise InputError.of(str(file), f"cannot be read: {error.strerror}", hint) from None
     except JsonError as error:
-        hint = "restore it, or remove it: the report is then without it"
         raise InputError.of(str(file), shown_line(str(error)), hint) from None
     return found
 

@@ -77,6 +77,7 @@ def test_why_a_database_cannot_be_read_is_said_in_a_line(study, tmp_path, damage
         assert len(output.splitlines()) == 1
     with pytest.raises(NoStudy):
         parameter_importances(f"sqlite:///{file}", "small")
+    assert not (tmp_path / "out").exists()
     assert set(folder.iterdir()) == there
 
 
@@ -111,6 +112,7 @@ def read_only_folder(study, tmp_path) -> Iterator[Path]:
     """A copy that nobody may write to."""
     folder = tmp_path / "copy"
     shutil.copytree(study, folder)
+    (folder / "environment.json").write_text("{}")
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
     skip_unless_permissions_hold(folder / "study.db")
@@ -153,6 +155,14 @@ def test_a_report_of_a_read_only_folder_is_written_elsewhere(read_only_folder, t
     assert written.returncode == 0, written.stderr
     assert written.stdout.split() == [str(out / "report.html")]
     assert {file.name for file in out.iterdir()} >= {"report.html", "front.csv"}
+    environment = read_only_folder / "environment.json"
+    environment.chmod(0o200)
+    unreadable = with_permissions(*report, "--output", out)
+    assert unreadable.returncode == 2
+    assert unreadable.stderr.splitlines() == [
+        f"{environment}: error: cannot be read: Permission denied",
+        "hint: restore it, or remove it: the report is then without it",
+    ]
     database = read_only_folder / "study.db"
     database.chmod(0o200)
     unreadable = with_permissions(*report, "--output", out)
