@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import types
 import typing
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -16,9 +17,11 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 T = TypeVar("T")
 
 MAX_LENGTH = 2**20
-"""Of a text; a network of a thousand blocks is less."""
+"""Of a text; a network of a thousand blocks is less. The other rules are those of all JSON that is
+read (`trials/bounded_json.py`), but for depth, which the fields bound."""
 
-_MAX_DIGITS, _MAX_SHOWN = 20, 80
+_MAX_INTEGER, _MAX_SHOWN = 2**63, 80
+_MAX_DIGITS = len(str(-_MAX_INTEGER))
 
 
 class FormatError(ValueError):
@@ -42,7 +45,11 @@ def parse(text: str) -> object:
         raise FormatError(f"JSON has at most {MAX_LENGTH:,} characters; got {len(text):,}")
     try:
         return json.loads(
-            text, parse_int=_integer, parse_constant=_number, object_pairs_hook=_object
+            text,
+            parse_int=_integer,
+            parse_float=_number,
+            parse_constant=_number,
+            object_pairs_hook=_object,
         )
     except FormatError:
         raise
@@ -53,13 +60,15 @@ def parse(text: str) -> object:
 
 
 def _integer(text: str) -> int:
-    if len(text) > _MAX_DIGITS:
-        raise FormatError(f"a number has at most {_MAX_DIGITS} digits; got {text[:_MAX_SHOWN]}...")
-    return int(text)
+    if len(text) > _MAX_DIGITS or not -_MAX_INTEGER <= (number := int(text)) < _MAX_INTEGER:
+        raise FormatError(f"a whole number has at most 64 bits; got {text[:_MAX_SHOWN]}")
+    return number
 
 
-def _number(text: str) -> typing.NoReturn:
-    raise FormatError(f"a number is finite; got {text}")
+def _number(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise FormatError(f"a number is finite; got {text[:_MAX_SHOWN]}")
+    return number
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

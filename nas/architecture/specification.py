@@ -281,6 +281,8 @@ class Architecture:
         )
         _require(2 <= self.classes <= 1_000_000, f"classes are 2 or more; got {self.classes}")
         _require(bool(self.blocks), "an architecture has at least one block; got none")
+        count = len(self.blocks)
+        _require(count <= MAX_BLOCKS, f"a network has at most {MAX_BLOCKS} blocks; got {count}")
         _require_one_of(self.padding, Padding, "padding")
         _require(0 < self.norm_epsilon < 1, f"norm_epsilon is in (0, 1); got {self.norm_epsilon}")
         for index, (block, in_channels) in enumerate(self.blocks_with_input()):
@@ -327,9 +329,6 @@ class Architecture:
             ArchitectureError: not JSON, an unknown field, a wrong type, or an invalid network.
         """
         try:
-            found = from_plain(cls, parse(text), "architecture")
+            return from_plain(cls, parse(text), "architecture")
         except FormatError as error:
             raise ArchitectureError(str(error)) from None
-        count = len(found.blocks)
-        _require(count <= MAX_BLOCKS, f"a network has at most {MAX_BLOCKS} blocks; got {count}")
-        return found

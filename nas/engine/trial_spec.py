@@ -82,14 +82,14 @@ def spec_of(trial: FrozenTrial, recipe: Recipe) -> TrialSpec:
     attrs = trial.user_attrs
     with understanding(f"trial {trial.number}"):
         architecture = Architecture.from_json(attrs["architecture"])
-        role = attrs.get("role", "")
+        role = _text("role", attrs.get("role", ""))
         return TrialSpec(
             trial.number,
             architecture,
             count_cost(architecture),
             _seeds(attrs["seeds"]),
             recipe_of_role(role, recipe),
-            attrs.get("arm", ""),
+            _text("arm", attrs.get("arm", "")),
             role,
         )
 
@@ -101,6 +101,12 @@ def _seeds(text: str) -> tuple[int, ...]:
     return tuple(seeds)
 
 
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"its {name} is a text; got {shortened(value)}")
+    return value
+
+
 def unique_key_of(trial: FrozenTrial) -> str:
     """What is tried only once in a study, of a trial that an earlier driver wrote."""
     from nas.study.design import unique_key
@@ -108,6 +114,5 @@ def unique_key_of(trial: FrozenTrial) -> str:
 
     attrs = trial.user_attrs
     with understanding(f"trial {trial.number}"):
-        if not isinstance(key := attrs["key"], str):
-            raise ValueError(f"its key is a text; got {shortened(key)}")
-        return unique_key(key, attrs.get("arm", ""), _seeds(attrs["seeds"]))
+        key, arm = _text("key", attrs["key"]), _text("arm", attrs.get("arm", ""))
+        return unique_key(key, arm, _seeds(attrs["seeds"]))

@@ -14,19 +14,27 @@ from tests.trials.measurements import MEASUREMENT
 from trials.bounded_json import MAX_BYTES, JsonError, parse_json, read_json, shortened
 from trials.measurement import from_json, to_json
 
-WRONG = [
-    ("[" * 100_000, "nested at most 32 deep"),
-    ('{"a":' * 100_000, "nested at most 32 deep"),
-    ('"' + "x" * MAX_BYTES + '"', "at most 16,777,216 characters"),
+BREAKS_A_RULE = [
     ('{"a": 1, "a": 2}', "a name stands once in an object; got 'a' twice"),
     ("9" * 5000, "a whole number has at most 64 bits; got 999"),
     (str(2**63), "a whole number has at most 64 bits"),
+    (str(-(2**63) - 1), "a whole number has at most 64 bits"),
+    ("[-1e999]", "a number is finite; got -1e999"),
     ("1e999", "a number is finite; got 1e999"),
     ("NaN", "a number is finite; got NaN"),
     ("[-Infinity]", "a number is finite; got -Infinity"),
     ("{'a': 1}", "not JSON: "),
     ("", "not JSON: "),
     (None, "expected JSON as text; got None"),
+    (b"{}", "expected JSON as text; got b'{}'"),
+]
+"""Of an architecture, too, which is read with the standard library alone."""
+
+WRONG = [
+    *BREAKS_A_RULE,
+    ("[" * 100_000, "nested at most 32 deep"),
+    ('{"a":' * 100_000, "nested at most 32 deep"),
+    ('"' + "x" * MAX_BYTES + '"', "at most 16,777,216 characters"),
 ]
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.trial import TrialState, create_trial
 from sqlalchemy.engine import make_url
 
 from nas.engine.driver import Driver
+from nas.engine.trial_spec import spec_of, unique_key_of
 from nas.report import app as report_app
 from nas.space.load import build_space, read_document
 from nas.study.plan import Plan, Registration, registrations_from_json, registrations_to_json
@@ -24,6 +26,7 @@ from tests.nas.records import study as records_of_a_study
 from tests.trials.test_bounded_json import damaged
 from trials.bounded_json import JsonError
 from trials.data import load
+from trials.recipe import RECIPES
 
 DEEP = "[" * 100_000
 
@@ -120,6 +123,17 @@ def test_a_damaged_study_is_not_resumed(copy, statement, values, said):
     url = make_url(f"sqlite:///{copy / 'study.db'}")
     with pytest.raises(NoStudy, match=said):
         Driver.open(url, "small", space, data, copy / "outbox")
+
+
+@pytest.mark.parametrize("name", ["arm", "role"])
+def test_a_trial_whose_arm_or_role_is_no_text_is_not_run(records, name):
+    kept = {"architecture": records.trials[0].architecture.to_json(), "key": "a", "seeds": "[1]"}
+    trial = create_trial(state=TrialState.WAITING, user_attrs=kept | {name: 7})
+    with pytest.raises(NoStudy, match=f"trial -1 cannot be read: its {name} is a text; got 7"):
+        spec_of(trial, RECIPES["proxy"])
+    if name == "arm":
+        with pytest.raises(NoStudy, match="its arm is a text"):
+            unique_key_of(trial)
 
 
 def confirm(folder: Path) -> None:
