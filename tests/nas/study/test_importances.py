@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from optuna import create_study
 from optuna._transform import _SearchSpaceTransform
@@ -65,6 +65,7 @@ def test_what_matters_is_found_with_its_interval():
 
 
 @settings(max_examples=20, deadline=None)
+@example(2_602_196_207, 3)  # a tree of one leaf
 @given(st.integers(0, 2**32 - 1), st.integers(3, 40))
 def test_the_shares_are_those_of_optuna(seed, count):
     rng = np.random.default_rng(seed)
@@ -72,7 +73,9 @@ def test_the_shares_are_those_of_optuna(seed, count):
         "six": CategoricalDistribution([*range(6)]),  # 64 cells, which may be more than boxes
         "three": CategoricalDistribution(["a", "b", "c"]),
         "two": CategoricalDistribution([True, False]),
-        "width": IntDistribution(1, 64, log=True),
+        # Its range is 64: by another number Optuna's mean of a single leaf is off in the last digit,
+        # and it divides the variance that this makes of it among the choices.
+        "width": IntDistribution(1, 65, log=True),
     }
     chosen = [{n: _draw(rng, d) for n, d in drawn.items()} for _ in range(count)]
     values = rng.normal(size=count) + [choices["two"] + choices["width"] / 64 for choices in chosen]
