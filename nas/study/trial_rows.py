@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, cast
 
 import optuna
@@ -78,7 +78,7 @@ def _query(chosen: sa.ColumnElement[bool], *columns: Any) -> sa.Select[Any]:  # 
     return query.where(chosen).order_by(first)
 
 
-def _rows(result: sa.Result[Any]) -> _Rows:
+def _rows(result: Iterable[Any]) -> _Rows:
     """Rows by the trial that they are of."""
     found: _Rows = defaultdict(list)
     for trial_id, *cells in result:
