@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from nas.engine.fence import DriverReplaced
 from nas.engine.lock import DriverLock, StudyLocked
 from nas.space.errors import InputError
-from nas.study.records import opened_study
+from nas.study.storage import opened_study
 from nas.study.trial_rows import read_trials
 from tests.nas.driving import measured, open_driver, states
 from trials.store import Store
