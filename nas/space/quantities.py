@@ -63,7 +63,7 @@ def parse_number(value: object) -> float:
 
 def format_count(count: float) -> str:
     """Three significant digits: ``345K``, ``1.67M``; the power of ten where there are none."""
-    if count >= 10**15:  # combinations of a large space are more than a float has room for
+    if count >= 10**18:  # combinations of a large space are more than a float has room for
         return f"10^{math.log10(count):.0f}"
     for suffix in ("T", "G", "M", "K"):
         if count >= 0.9995 * _FACTORS[suffix]:

@@ -49,13 +49,17 @@ def shown_command(arguments: Sequence[str]) -> str:
 
 def shown_message(text: str) -> str:
     """A message of this program for a terminal: its lines, without the passwords in them."""
-    words = re.sub(r"\S+", lambda word: shown_address(word[0]), text)
-    return "\n".join(map(printable, words.split("\n")))
+    return "\n".join(map(printable, _without_passwords(text).split("\n")))
 
 
 def shown_line(text: str) -> str:
     """What a person or a file said, as part of a message: one line, without passwords."""
-    return printable(shown_address(text))
+    return printable(_without_passwords(text))
+
+
+def _without_passwords(text: str) -> str:
+    """Word by word: an address is one of them, and what is said of it comes after."""
+    return re.sub(r"\S+", lambda word: shown_address(word[0]), text)
 
 
 def printable(text: str) -> str:

@@ -117,3 +117,18 @@ def test_a_command_with_any_letters_is_shown_for_a_shell_in_harmless_ones(argume
     assert line.isprintable()
     printed = subprocess.run(["bash", "-c", line], stdout=subprocess.PIPE, check=True).stdout
     assert os.fsdecode(printed) == argument
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("cannot fetch https://hf.co: 404 not found",) * 2,
+        (
+            "GET https://x.org/a?token=abc failed: 404, put it right",
+            "GET https://x.org/a?token=*** failed: 404, put it right",
+        ),
+        ("tcp://10.0.0.1:6379 is gone: worker pid@node died of 137",) * 2,
+    ],
+)
+def test_what_is_said_of_an_address_stays(said, shown):
+    assert shown_line(said) == shown
