@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
@@ -26,7 +26,6 @@ from nas.cli import (
     tell,
 )
 from nas.engine import terminal
-from nas.engine.lock import DriverLock
 from nas.engine.ray_failures import RayFailed
 from nas.engine.signals import ended_by_requests
 from nas.engine.stage import StageRunner
@@ -67,7 +66,7 @@ def fidelity(
     quiet: Annotated[bool, typer.Option("--quiet", help=QUIET)] = False,
 ) -> None:
     """Rank agreement between the study's trainings and longer ones, against its ceiling."""
-    with cli_errors():
+    with cli_errors(), ended_by_requests(GO_ON):
         quiet_optuna()
         place = locate_study(study, storage)
         records = read_records(place.url, place.name, cache=not no_cache)
@@ -76,8 +75,7 @@ def fidelity(
             raise InputError.of("--study", "rank agreement needs three complete architectures")
         budget = _longer(epochs, records)
         try:
-            with ended_by_requests(GO_ON):
-                long = _train_longer(place, records, chosen, budget, ray_address, quiet)
+            long = _train_longer(place, records, chosen, budget, ray_address, quiet)
         except RayFailed as error:
             raise fail(error, GO_ON, 1) from None
         kept = [
@@ -127,7 +125,8 @@ def _train_longer(
     )
     design = Design(arms, design_seeds(place.name, space.file.study.seed, "fidelity", LONG_SEEDS))
     name = f"{place.name}:fidelity-{epochs}"
-    _run_stage(StageRunner(space, place, ray_address, quiet), name, design)
+    runner = StageRunner(space, replace(place, name=name), ray_address, quiet)
+    _run_stage(runner, name, design)
     found: dict[str, dict[int, float]] = {}
     for trial in read_records(place.url, name).trials:
         if trial.state == "complete" and trial.seeds[0] in design.seeds:
@@ -136,7 +135,7 @@ def _train_longer(
 
 
 def _run_stage(runner: StageRunner, name: str, design: Design) -> None:
-    with DriverLock(runner.place.url, name):
+    with runner.lock:
         data = runner.load_data()
         with runner.ray, runner.driving(name, data, design) as driver:
             if not driver.finished:

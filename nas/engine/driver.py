@@ -14,9 +14,10 @@ from pathlib import Path
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, Engine
 
 from nas.engine.earlier_results import result_in_outbox, result_in_store
+from nas.engine.fence import Fence
 from nas.engine.listener import Listener, Silent
 from nas.engine.lock import creating_tables
 from nas.engine.new_trials import NewTrials
@@ -102,6 +103,7 @@ class Driver:
         design: Design | None = None,
         sampler: optuna.samplers.BaseSampler | None = None,
         say: Callable[[str], None] = lambda _: None,
+        claim: Callable[[Engine], Fence] | None = None,
     ) -> Driver:
         """The driver of a study, which is made where it is not there, and recovered where it is.
 
@@ -111,17 +113,20 @@ class Driver:
             outbox: folder where workers leave their results, each study's in one of its own.
             sampler: in place of the one that the space names.
             say: gets a line about each result that cannot be read.
+            claim: makes a fence for what is written; that of whoever holds the study's lock.
 
         Raises:
+            DriverReplaced: another driver has claimed the study since.
             SpaceChanged: the study exists, and what its results depend on is different.
         """
         with creating_tables(url):
             use_write_ahead_log(url)
             store = Store(url)
             storage = open_storage(url, create=True)
-        study = open_study(storage, name, space, data, design)
-        trials = StudyTrials(storage, name)
-        trials.claim()
+            engine = storage.engine
+            fence = claim(engine) if claim else Fence.claimed(engine, name)
+        trials = StudyTrials(storage, name, fence)
+        study = open_study(trials, space, data, design)
         earlier = read_trials(study)
         results = Outbox(outbox / id_of(study), say)
         proposer = proposer_of(space, design, earlier, sampler)

@@ -1,24 +1,29 @@
 """Who may write to a study: the driver that claimed it last, and no other.
 
 A lock can be lost without a word: PostgreSQL drops it with the connection that holds it, at a
-restart or an idle time-out. So a driver leaves a token of its own in the study, and each of its
-transactions ends with a look at it. A driver that finds another's has written nothing.
+restart or an idle time-out. So a driver claims its study under a token of its own, and each of its
+transactions ends with a look whether that still stands. Otherwise nothing of it is written.
 """
 
 from __future__ import annotations
 
-import json
 import uuid
-from typing import cast
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import sqlalchemy as sa
-from optuna.storages._rdb import models
+from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from trials.store import put
 
-_KEY = "nas:driver"
-_ATTRIBUTES = cast("sa.Table", models.StudySystemAttributeModel.__table__)
+_METADATA = sa.MetaData()
+_DRIVERS = sa.Table(
+    "driver",
+    _METADATA,
+    sa.Column("study", sa.Text, primary_key=True),
+    sa.Column("token", sa.String(32), nullable=False),
+)
 
 
 class DriverReplaced(RuntimeError):
@@ -26,30 +31,42 @@ class DriverReplaced(RuntimeError):
 
 
 class Fence:
-    """Held by the driver of a study from its claim to the next driver's.
+    """Of a driver, from its claim to the next driver's.
 
     Args:
-        study_id: of the database.
-        study: its name.
+        study: its name; a confirmation is fenced with the study that it is of.
     """
 
-    def __init__(self, study_id: int, study: str) -> None:
-        self.study_id, self.study = study_id, study
+    def __init__(self, study: str) -> None:
+        self.study = study
         self.token = uuid.uuid4().hex
 
-    def claim(self, session: Session) -> None:
+    def claim(self, connection: sa.Connection) -> None:
         """Shut out whoever drove the study before."""
-        row = {"study_id": self.study_id, "key": _KEY, "value_json": json.dumps(self.token)}
-        put(session.connection(), _ATTRIBUTES, ("study_id", "key"), [row])
+        _METADATA.create_all(connection)
+        put(connection, _DRIVERS, ("study",), [{"study": self.study, "token": self.token}])
 
-    def check(self, session: Session) -> None:
-        """At the end of a transaction: SQLite has one writer then, PostgreSQL locks the token.
+    @classmethod
+    def claimed(cls, engine: Engine, study: str) -> Fence:
+        """Of a driver that holds no lock, in whose database there is no other."""
+        fence = cls(study)
+        with engine.begin() as connection:
+            fence.claim(connection)
+        return fence
+
+    @contextmanager
+    def transaction(self, engine: Engine) -> Iterator[Session]:
+        """What is written inside is in the database at the end, or none of it.
 
         Raises:
-            DriverReplaced: another driver has claimed the study.
+            DriverReplaced: at the end, where another driver has claimed the study.
         """
-        columns = _ATTRIBUTES.c
-        this = (columns.study_id == self.study_id, columns.key == _KEY)
-        query = sa.select(columns.value_json).where(*this).with_for_update(read=True)
-        if session.scalar(query) != json.dumps(self.token):
+        with Session(engine) as session, session.begin():
+            yield session
+            self._check(session)
+
+    def _check(self, session: Session) -> None:
+        """Last: SQLite's only writer is this transaction then, and PostgreSQL locks the token."""
+        mine = sa.select(_DRIVERS.c.token).where(_DRIVERS.c.study == self.study)
+        if session.scalar(mine.with_for_update(read=True)) != self.token:
             raise DriverReplaced(f"another process has become the driver of study {self.study}")

@@ -11,7 +11,7 @@ import hashlib
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -20,6 +20,7 @@ import filelock
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
+from nas.engine.fence import DriverReplaced, Fence
 from nas.space.errors import InputError
 from trials.store import engine_options
 
@@ -37,6 +38,7 @@ class DriverLock:
 
     def __init__(self, url: URL, study: str) -> None:
         self.study = study
+        self._fence: Fence | None = None
         if url.get_backend_name() == "sqlite":
             self._lock: _Lock = _FileLock(url, study)
         else:
@@ -52,6 +54,19 @@ class DriverLock:
         if not self._lock.acquire():
             pid, _, host = (self._lock.owner() or "unknown@unknown").partition("@")
             raise StudyLocked(f"study {self.study} is being searched by process {pid} on {host}")
+
+    def claim(self, engine: sa.Engine) -> Fence:
+        """Shut out every driver before this one, once; what it writes has to be behind the fence.
+
+        Raises:
+            DriverReplaced: the lock was lost, and another process may have it.
+        """
+        if self._fence is None:
+            fence = Fence(self.study)
+            with self._lock.holding(engine) as connection:
+                fence.claim(connection)
+            self._fence = fence
+        return self._fence
 
     def release(self) -> None:
         """Let another process be the driver."""
@@ -94,8 +109,8 @@ def _file_of(url: URL) -> Path:
     """
     file = Path(url.database or "").resolve()
     if file.exists() and (names := file.stat().st_nlink) > 1:
-        rule = f"{file} is one of {names} names (hard links) of a file"
-        raise InputError.of("--storage", f"{rule}, and SQLite keeps a log for each", "leave it one")
+        rule = f"one of {names} names (hard links) of a file, and SQLite keeps a log beside each"
+        raise InputError.of(str(file), rule, "remove the other name, or make it a copy")
     return file
 
 
@@ -113,6 +128,10 @@ class _Lock(Protocol):
     def acquire(self) -> bool: ...
 
     def owner(self) -> str | None: ...
+
+    def holding(self, engine: sa.Engine) -> AbstractContextManager[sa.Connection]:
+        """A connection that writes only while the lock is held."""
+        ...
 
     def release(self) -> None: ...
 
@@ -136,6 +155,9 @@ class _FileLock:
             return self.owner_file.read_text()
         except OSError:
             return None
+
+    def holding(self, engine: sa.Engine) -> AbstractContextManager[sa.Connection]:
+        return engine.begin()
 
     def release(self) -> None:
         if self.lock.is_locked:
@@ -174,6 +196,15 @@ class _AdvisoryLock:
         with self.engine.connect() as connection:
             name = connection.scalar(query, {"key": self.key})
         return str(name).removeprefix(_PREFIX) if name else None
+
+    @contextmanager
+    def holding(self, engine: sa.Engine) -> Iterator[sa.Connection]:
+        assert self.connection is not None, "it is not held"
+        try:
+            yield self.connection  # where it was cut, the lock went with it
+        except sa.exc.DBAPIError as error:
+            cut = "the connection that held the lock of the study was cut"
+            raise DriverReplaced(f"{cut}: {str(error.orig).splitlines()[0]}") from error
 
     def release(self) -> None:
         if self.connection is not None:

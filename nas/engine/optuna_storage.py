@@ -75,18 +75,14 @@ class StudyTrials:
 
     Args:
         storage: that the study is in.
+        fence: of the driver that writes.
     """
 
-    def __init__(self, storage: optuna.storages.RDBStorage, study: str) -> None:
-        self.storage, self.study = storage, study
+    def __init__(
+        self, storage: optuna.storages.RDBStorage, study: str, fence: Fence | None = None
+    ) -> None:
+        self.storage, self.study, self.fence = storage, study, fence
         self.ids: dict[int, int] = {}  # of the database, by number
-        self.fence: Fence | None = None
-
-    def claim(self) -> None:
-        """Become the only one who writes trials; whoever did before cannot any more."""
-        self.fence = Fence(self.study_id, self.study)
-        with self.transaction() as session:
-            self.fence.claim(session)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -95,10 +91,19 @@ class StudyTrials:
         Raises:
             DriverReplaced: at the end, where another driver has claimed the study.
         """
-        with Session(self.storage.engine) as session, session.begin():
+        assert self.fence is not None, "only a driver writes"
+        with self.fence.transaction(self.storage.engine) as session:
             yield session
-            if self.fence is not None:
-                self.fence.check(session)
+
+    def keep(self, **attributes: str) -> None:
+        """Keep texts with the study, in one transaction, in place of earlier ones."""
+        table = _table(models.StudyUserAttributeModel)
+        rows = [
+            {"study_id": self.study_id, "key": key, "value_json": json.dumps(text)}
+            for key, text in attributes.items()
+        ]
+        with self.transaction() as session:
+            put(session.connection(), table, ("study_id", "key"), rows)
 
     def add(self, trial: FrozenTrial) -> int:
         """Add a trial that has not ended, in the state that it has; returns its number."""

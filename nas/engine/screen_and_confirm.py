@@ -76,7 +76,7 @@ def _register_plan(runner: StageRunner, driver: Driver, arms: tuple[Arm, ...]) -
         "confirmation": confirmation.count_ended(),
     }
     plan = Plan.of(runner.space, arms, as_many_as_fit=isinf(driver.wanted))
-    register(driver.study, plan, results)
+    register(driver.study, plan, results, driver.trials.keep)
     if not driver.finished:
         for line in plan.unreachable_verdicts():
             runner.say(f"note: {line}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.engine.lock import DriverLock
+from nas.engine.fence import DriverReplaced
 from nas.engine.outcome import SearchFailed
 from nas.engine.stage import StageRunner
 from nas.space.errors import InputError
@@ -40,7 +40,7 @@ def search_study(
     """
     place = runner.place
     claim_folder(place)
-    with DriverLock(place.url, place.name):
+    with runner.lock:
         data = runner.load_data()
         with runner.ray:
             if _is_new(runner):  # of another there may be nothing left to run
@@ -65,6 +65,8 @@ def _run_stages(
     try:
         if not failure and runner.space.file.confirm is not None and not runner.time_is_up:
             failure = confirm(runner, data)
+    except DriverReplaced:  # whoever replaced it writes the results
+        raise
     except Exception as error:  # what was found before stays found
         try:
             write_results(runner, data)

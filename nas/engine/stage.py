@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from nas.engine import terminal
 from nas.engine.listener import Silent
+from nas.engine.lock import DriverLock
 from nas.engine.ray_cluster import RayCluster
 from nas.engine.ray_failures import LESS_MEMORY, OUT_OF_MEMORY, RayFailed, in_a_line
 from nas.engine.signals import stop_requests
@@ -59,7 +60,8 @@ _NO_OTHER = "no other architecture was found inside the budget"
 class StageRunner:
     """What all stages of a study have in common.
 
-    Its `ray` is a context, inside which the stages run: it starts with the first that has trials.
+    Its `lock` and its `ray` are contexts, inside which the stages run: Ray starts with the first
+    that has trials.
 
     Args:
         place: of the study: its folder and its database.
@@ -84,6 +86,7 @@ class StageRunner:
         self.console = terminal.console(quiet, soft_wrap=True)
         self.budget = budget or TimeBudget()
         self.time_is_up = False
+        self.lock = DriverLock(place.url, place.name)
         self.ray = RayCluster(ray_address)
         self._has_described = False  # the data
 
@@ -169,6 +172,7 @@ class StageRunner:
             design,
             self.sampler,
             lambda line: self.say(f"note: {line}"),
+            self.lock.claim,
         )
         driver.budget = self.budget
         self.budget.count_earlier(driver.trials.count_ended())

@@ -9,6 +9,7 @@ import warnings
 
 import optuna
 
+from nas.engine.optuna_storage import StudyTrials
 from nas.engine.proposal import directions
 from nas.space import SearchSpace
 from nas.study.design import Design, arms_to_json
@@ -20,24 +21,28 @@ from trials.data import DataSummary
 
 
 def open_study(
-    storage: optuna.storages.RDBStorage,
-    name: str,
-    space: SearchSpace,
-    data: DataSummary,
-    design: Design | None,
+    trials: StudyTrials, space: SearchSpace, data: DataSummary, design: Design | None
 ) -> optuna.Study:
-    """The study of this name; a new one, also where its maker died before it was set up.
+    """The study of these trials; a new one, also where its maker died before it was set up.
 
     Raises:
+        DriverReplaced: another driver has claimed it.
         SpaceChanged: it exists, and what its results depend on is different.
         NoStudy: it exists, and is not as it was written.
     """
-    objectives = space.file.objective_names
+    objectives, name = space.file.objective_names, trials.study
     study = optuna.create_study(
-        study_name=name, storage=storage, directions=directions(objectives), load_if_exists=True
+        study_name=name,
+        storage=trials.storage,
+        directions=directions(objectives),
+        load_if_exists=True,
     )
     with understanding(f"what is kept of study {name}"):
         kept = study.user_attrs
+    # The data may have been moved since the last time, and a design may have more arms now.
+    now = {"space": json.dumps(space.document.value)}
+    if design is not None:
+        now["arms"] = arms_to_json(design.arms)
     if "identity" in kept:
         _check_unchanged(study, space, data)
     else:
@@ -46,14 +51,12 @@ def open_study(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names(list(objectives))
-        study.set_user_attr("id", uuid.uuid4().hex)
-        study.set_user_attr("data", DATA.dump_json(data).decode())
-    # The data may have been moved since the last time, and a design may have more arms now.
-    study.set_user_attr("space", json.dumps(space.document.value))
-    if design is not None:
-        study.set_user_attr("arms", arms_to_json(design.arms))
-    if "identity" not in study.user_attrs:  # last: without it, nothing of the study is read
-        study.set_user_attr("identity", json.dumps(identity(space.file)))
+        now |= {
+            "id": uuid.uuid4().hex,
+            "data": DATA.dump_json(data).decode(),
+            "identity": json.dumps(identity(space.file)),
+        }
+    trials.keep(**now)
     return study
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -118,13 +119,19 @@ class Registration:
 _REGISTRATIONS = TypeAdapter(tuple[Registration, ...])
 
 
-def register(study: optuna.Study, plan: Plan, results: dict[Stage, int]) -> None:
-    """Write a plan into a study, unless it is the one that is there."""
+def register(
+    study: optuna.Study, plan: Plan, results: dict[Stage, int], keep: Callable[..., object]
+) -> None:
+    """Write a plan into a study, unless it is the one that is there.
+
+    Args:
+        keep: a text with the study, by its name.
+    """
     before = registrations(study.study_name, study.user_attrs)
     if not before or before[-1].plan != plan:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         entries = (*before, Registration(now, results, plan))
-        study.set_user_attr(_ATTRIBUTE, registrations_to_json(entries))
+        keep(**{_ATTRIBUTE: registrations_to_json(entries)})
 
 
 def registrations(study: str, attributes: dict[str, Any]) -> tuple[Registration, ...]:

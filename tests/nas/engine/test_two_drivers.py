@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from nas.engine.fence import DriverReplaced
@@ -16,6 +16,7 @@ from nas.space.errors import InputError
 from nas.study.storage import opened_study
 from nas.study.trial_rows import read_trials
 from tests.nas.driving import measured, open_driver, states
+from tests.nas.planting import SEARCH, Planted, search
 from trials.store import Store
 
 
@@ -57,11 +58,15 @@ def test_nothing_is_written_after_another_driver_has_read_the_study(url):
         first = open_driver(url, "study.trials=1000", name=name)
         begun = threading.Event()
 
-        def go_on(driver=first, begun=begun):
-            with suppress(DriverReplaced):
+        replaced: list[bool] = []
+
+        def go_on(driver=first, begun=begun, replaced=replaced):
+            try:
                 while (spec := driver.next()) is not None:
                     driver.record(spec.trial, measured(driver, spec))
                     begun.set()
+            except DriverReplaced:
+                replaced.append(True)
 
         thread = threading.Thread(target=go_on)
         thread.start()
@@ -69,11 +74,69 @@ def test_nothing_is_written_after_another_driver_has_read_the_study(url):
         second = open_driver(url, "study.trials=1000", name=name)
         found = trials_in(url, name)
         thread.join(timeout=60)
-        assert not thread.is_alive()
+        assert replaced == [True]
         assert trials_in(url, name) == found
         assert sum(trial.state.name == "COMPLETE" for trial in found) == second.complete
         first.close()
         second.close()
+
+
+def cut(url: str) -> None:
+    """The connections that hold locks, as a restart of the server or a firewall does."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'nas %'"
+        assert connection.execute(sa.text(query)).all()
+    engine.dispose()
+
+
+def take_over(url: str, study: str) -> None:
+    """Become the driver where the lock was lost."""
+    cut(url)
+    engine = sa.create_engine(url)
+    with DriverLock(make_url(url), study) as lock:
+        lock.claim(engine)
+    engine.dispose()
+
+
+class Overtaken(Planted):
+    """Another driver takes over when so many trainings have ended."""
+
+    def __init__(self, url: str, after: int) -> None:
+        super().__init__()
+        self.url, self.after = url, after
+
+    def measurements(self, driver, spec, test):
+        if len(self.trainings) == self.after:
+            take_over(self.url, "planted")
+        return super().measurements(driver, spec, test)
+
+
+@pytest.mark.parametrize("after", [2, 10, 11], ids=["first", "last", "confirmation"])
+def test_a_search_that_is_replaced_ends_with_a_line_and_writes_nothing_more(
+    monkeypatch, postgresql, after
+):
+    planted = Overtaken(postgresql, after)
+    result = search(monkeypatch, planted, "--storage", postgresql, text=SEARCH, results=True)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        "error: another process has become the driver of study planted",
+        "hint: nothing that was finished is lost: that process goes on",
+    ]
+    assert len(planted.trainings) == after
+    assert len(Store(postgresql).all()) == after - 1  # not the one during which it was replaced
+    assert not Path("runs/planted/report.html").exists()
+    assert search(monkeypatch, Planted(), "--storage", postgresql, text=SEARCH).exit_code == 0
+    assert set(states(make_url(postgresql), "planted")) == {"COMPLETE"}
+
+
+def test_a_driver_whose_lock_was_lost_while_it_read_its_data_claims_nothing(postgresql):
+    engine = sa.create_engine(postgresql)
+    with DriverLock(make_url(postgresql), "tiny") as lock:
+        cut(postgresql)
+        with pytest.raises(DriverReplaced, match="held the lock of the study was cut"):
+            lock.claim(engine)
+    engine.dispose()
 
 
 def test_a_link_to_a_database_is_the_same_database(tmp_path):
