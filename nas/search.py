@@ -5,12 +5,13 @@ The same command again resumes the study, whatever ended it.
 
 from __future__ import annotations
 
+import sys
+
 from nas.engine.signals import end_before_begun, ended_by_requests
 
-if __name__ == "__main__":  # first: what follows loads for more than a second
-    end_before_begun()
+if __name__ == "__main__" or sys.argv[0].endswith("nas-search"):
+    end_before_begun()  # first: what follows loads for more than a second
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path

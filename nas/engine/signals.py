@@ -63,8 +63,9 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False  # no other thread hears signals
         return
-    of_command = signal.getsignal(signal.SIGTERM)
-    handler = of_command if isinstance(of_command, _Handler) else _Handler(_raise)
+    set_by_command = (h for n in REQUESTS if isinstance(h := signal.getsignal(n), _Handler))
+    of_command = next(set_by_command, None)
+    handler = of_command or _Handler(_raise)
     with nullcontext() if handler is of_command else _handled_by(handler):
         handler.waits = True
         try:
@@ -84,24 +85,28 @@ def ended_by_requests(last_words: str) -> Iterator[None]:
             os.write(2, f"{last_words}\n".encode())  # where it comes, a print may be under way
         os._exit(128 + number)
 
-    try:
-        with _handled_by(_Handler(end_at_once)):
+    with _handled_by(_Handler(end_at_once)):
+        try:
             yield
-    except Interrupted as request:
-        print(last_words, file=sys.stderr)
-        sys.exit(128 + request.number)
+        except Interrupted as request:
+            print(last_words, file=sys.stderr)
+            sys.exit(128 + request.number)
 
 
 def end_before_begun() -> None:
     """Asked to end while a command loads, it ends: there is nothing to release."""
-
-    def end(number: int, _frame: object) -> NoReturn:
-        with suppress(OSError):
-            os.write(2, b"interrupted: nothing has begun\n")
-        os._exit(128 + number)
-
     for number in _heard():
-        signal.signal(number, end)
+        signal.signal(number, _end_before_begun)
+
+
+def _end_before_begun(number: int, frame: object) -> NoReturn:
+    with suppress(OSError):
+        os.write(2, b"interrupted: nothing has begun\n")
+    _end(number, frame)
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    os._exit(128 + number)
 
 
 def _heard() -> list[signal.Signals]:
@@ -116,7 +121,8 @@ def _handled_by(handler: _Handler) -> Iterator[None]:
         yield
     finally:
         for number, earlier in before.items():
-            signal.signal(number, signal.SIG_DFL if earlier is None else earlier)
+            after = _end if earlier is _end_before_begun else earlier  # it had begun
+            signal.signal(number, signal.SIG_DFL if after is None else after)
 
 
 def _raise(number: int) -> NoReturn:

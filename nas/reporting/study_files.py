@@ -32,8 +32,15 @@ def write_study_files(place: StudyPlace, data: ImageData, say: Callable[[str], N
         export_trial(records, best, place.folder, folder, say, samples=samples_of(data))
     except Exception as error:
         failure = error
-    report = report_study(place, records)  # after it: it shows what that network takes images for
-    publish(place.url, records, report.figures)
+    try:
+        report = report_study(
+            place, records
+        )  # after it: it shows what that network takes images for
+        publish(place.url, records, report.figures)
+    except Exception as error:
+        if failure is not None:
+            error.add_note(f"nor could the best network be exported: {failure}")
+        raise
     if failure is not None:
         raise failure
     score = OBJECTIVES[records.score].in_words(best.score)
