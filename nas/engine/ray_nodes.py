@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
 import ray
+import ray._private.worker
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from nas.engine.leftovers import clean_up, noted
+from nas.engine.ray_failures import RayFailed, in_a_line
 from trials.data.image_file import ImageFile
 from trials.data.images import ImageData, Split
+
+PATIENCE_S = 30
+"""How long no node may be alive before a search ends."""
 
 
 class ResourceError(ValueError):
@@ -35,16 +46,94 @@ def cluster(address: str | None = None) -> Iterator[None]:
     if address is None and ray.is_initialized():
         yield
         return
-    local = {"address": "local", "include_dashboard": False}
-    ray.init(
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        **({"address": address} if address else local),
-    )
+    if address is not None:
+        _init(address=address)
+    else:
+        clean_up()
+        _start()
     try:
-        yield
+        with noted(*_started_here()):
+            yield
     finally:
         ray.shutdown()
+
+
+def _start() -> None:
+    """Start one here; once more where its processes took longer than Ray waits for them.
+
+    Raises:
+        RayFailed: it does not start.
+    """
+    for attempt in (1, 2):
+        try:
+            _init(address="local", include_dashboard=False)
+            return
+        except Exception as error:  # whatever went wrong: Ray has no type for it
+            ray.shutdown()
+            if attempt == 2:
+                raise RayFailed(f"Ray does not start: {in_a_line(str(error))}") from error
+            os.environ["RAY_gcs_server_port_wait_time_s"] = "120"  # noqa: SIM112  # Ray's own name
+
+
+def _init(**options: Any) -> None:  # noqa: ANN401  # Ray's own
+    ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+
+
+class LiveNodes:
+    """The nodes that are alive, as a thread hears of them: a context.
+
+    Whoever asks Ray itself waits for a minute where its server is gone, and is ended by it then.
+    """
+
+    def __init__(self) -> None:
+        self._nodes = _nodes()
+        self._heard_at = time.monotonic()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="nodes", daemon=True)
+
+    def capacity(self, resources: Resources) -> int:
+        """How many trials run at once, over all of them."""
+        return _capacity(resources, self._nodes)
+
+    def check(self) -> None:
+        """Check that trials can still be run.
+
+        Raises:
+            RayFailed: none can, and none will.
+        """
+        if died := _died_here():
+            raise RayFailed(f"Ray has failed: its process {died} has died")
+        if time.monotonic() - self._heard_at > PATIENCE_S:
+            raise RayFailed(f"Ray has failed: no node was alive for {PATIENCE_S} s")
+
+    def _listen(self) -> None:
+        while not self._over.wait(timeout=1):
+            with suppress(Exception):  # no answer is an answer, too
+                self._nodes = _nodes()
+                if self._nodes:
+                    self._heard_at = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(timeout=2)  # where Ray's server is gone, it waits for an answer
+
+
+def _started_here() -> tuple[list[int], list[Path]]:
+    """Processes and folders of a Ray that this process has started."""
+    node = ray._private.worker._global_node
+    processes = [process.pid for _, process in node.live_processes()] if node is not None else []
+    return processes, [Path(node.get_session_dir_path())] if processes else []
+
+
+def _died_here() -> str:
+    """A process that this one has started, and Ray cannot be without."""
+    node = ray._private.worker._global_node
+    died = [kind for kind, _ in node.dead_processes()] if node is not None else []
+    return next((kind for kind in died if kind in ("gcs_server", "raylet")), "")
 
 
 def check_resources(resources: Resources) -> None:
@@ -92,10 +181,14 @@ def _nodes() -> list[dict[str, float]]:
 
 def capacity(resources: Resources) -> int:
     """How many trials run at once, over all nodes."""
+    return _capacity(resources, _nodes())
+
+
+def _capacity(resources: Resources, nodes: Sequence[Mapping[str, float]]) -> int:
     wanted = {"CPU": resources.cpus, "GPU": resources.gpus}
     return sum(
         min(int(node.get(kind, 0) / amount) for kind, amount in wanted.items() if amount)
-        for node in _nodes()
+        for node in nodes
     )
 
 

@@ -11,10 +11,10 @@ def prepare(local: bool) -> None:
     """Set up the environment before the first import of Ray, here and in its workers.
 
     Args:
-        local: the cluster will be one of this process: it takes connections only with a token that
-            nobody else has. Ray reads the token once, so a second cluster of the process gets the
-            same. A cluster that runs already has its own rules, and so has a program that has
-            imported Ray by itself: it is too late then.
+        local: the cluster will be one of this process: it listens on this machine alone, and takes
+            connections only with a token that nobody else has. Ray reads both once, so a second
+            cluster of the process gets the same. A cluster that runs already has its own rules, and
+            so has a program that has imported Ray by itself: it is too late then.
     """
     settings = {
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -27,5 +27,6 @@ def prepare(local: bool) -> None:
     }
     if local and "ray" not in sys.modules:
         settings["RAY_AUTH_MODE"] = "token"
+        settings["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on any system: its node is 127.0.0.1
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     os.environ.update(settings)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,9 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
+from nas.engine.leftovers import noted
 from nas.engine.ray_failures import in_a_line
-from nas.engine.ray_nodes import Resources, capacity, check_files, check_resources
+from nas.engine.ray_nodes import LiveNodes, Resources, capacity, check_files, check_resources
 from nas.engine.ray_worker import Job, TrialActor
 from trials.measurement import from_json
 
@@ -58,18 +60,18 @@ def run(
     check_files(data, test)
     # Otherwise Tune starts one worker at a time.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(capacity(resources))
-    searcher = _StudySearcher(driver, resources)
     trainable = tune.with_parameters(TrialActor, job=job, data=data, test=test)
-    with tempfile.TemporaryDirectory(prefix="nas-tune-") as scratch, _quiet():
+    with _scratch() as scratch, _quiet(), LiveNodes() as nodes:
+        searcher = _StudySearcher(driver, resources, nodes, stop)
         tune.Tuner(
             tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
             tune_config=tune.TuneConfig(
-                search_alg=searcher, scheduler=_InOrder(), num_samples=-1, reuse_actors=True
+                search_alg=searcher, scheduler=_InOrder(searcher), num_samples=-1, reuse_actors=True
             ),
             run_config=tune.RunConfig(
                 storage_path=scratch,
                 verbose=0,
-                stop=_Stopper(searcher, stop),
+                stop=_Stopper(searcher),
                 callbacks=[_Losses(searcher)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
@@ -86,19 +88,21 @@ class _Unsaved:
 class _StudySearcher(_Unsaved, Searcher):
     """Asks and tells the study's driver. Whatever Tune would keep of it is in the database."""
 
-    def __init__(self, driver: Driver, resources: Resources) -> None:
+    def __init__(
+        self, driver: Driver, resources: Resources, nodes: LiveNodes, stop: Callable[[], bool]
+    ) -> None:
         super().__init__()
-        self.driver, self.resources = driver, resources
+        self.driver, self.resources, self.nodes, self.stop = driver, resources, nodes, stop
         self.trials: dict[str, int] = {}
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def suggest(  # type: ignore[override]  # Tune's FINISHED is a string
         self, trial_id: str
     ) -> dict[str, Any] | str | None:
-        if self.error is not None:
-            return None
+        if self.ends():
+            return str(Searcher.FINISHED)
         try:
-            if len(self.driver.running) >= capacity(self.resources):
+            if len(self.driver.running) >= self.nodes.capacity(self.resources):
                 self.driver.prepare()
                 return None
             spec = self.driver.next()
@@ -109,14 +113,27 @@ class _StudySearcher(_Unsaved, Searcher):
             return str(Searcher.FINISHED) if finished else None
         except Exception as error:
             self.error = error
-            return None
+            return str(Searcher.FINISHED)
+
+    def ends(self) -> bool:
+        """Whether nothing is to be waited for, for the reason that is kept.
+
+        Asked wherever Tune asks for something: where no trial runs, it asks for one for minutes.
+        """
+        try:
+            self.nodes.check()
+            if self.stop():
+                raise KeyboardInterrupt
+        except BaseException as error:  # raised by the stopper, where Tune lets it through
+            self.error = self.error or error
+        return self.error is not None
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         if result and "measurements" in result and not error:
-            measurements = from_json(result["measurements"])
-            self._tell(trial_id, lambda trial: self.driver.record(trial, measurements))
+            text = result["measurements"]
+            self._tell(trial_id, lambda trial: self.driver.record(trial, from_json(text)))
 
     def lost(self, trial_id: str, reason: str) -> None:
         """The worker of a trial died."""
@@ -139,14 +156,18 @@ class _StudySearcher(_Unsaved, Searcher):
         """Nothing: the database has it."""
 
 
-class _InOrder(FIFOScheduler):
+class _InOrder(_Unsaved, FIFOScheduler):  # type: ignore[misc]  # Tune's schedulers have no types
     """Starts trials in their order. Tune's own goes through all that ever were, at every step."""
+
+    def __init__(self, searcher: _StudySearcher) -> None:
+        super().__init__()
+        self.searcher = searcher
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
         """The first that waits."""
-        live = tune_controller.get_live_trials()
+        live: Collection[Trial] = tune_controller.get_live_trials()  # type: ignore[no-untyped-call]
         waiting = (trial for trial in live if trial.status == Trial.PENDING)
-        return min(waiting, key=lambda trial: trial.trial_id, default=None)
+        return min(waiting, key=lambda trial: self.searcher.trials[trial.trial_id], default=None)
 
 
 class _Losses(_Unsaved, tune.Callback):
@@ -177,18 +198,27 @@ class _Stopper(_Unsaved, tune.Stopper):
     Tune's own way of stopping waits for the workers; what is raised here leaves at once.
     """
 
-    def __init__(self, searcher: _StudySearcher, stop: Callable[[], bool]) -> None:
-        self.searcher, self.stop = searcher, stop
+    def __init__(self, searcher: _StudySearcher) -> None:
+        self.searcher = searcher
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
-        if self.searcher.error is not None:
+        if self.searcher.ends() and self.searcher.error is not None:
             raise self.searcher.error
-        if self.stop():
-            raise KeyboardInterrupt
         return False
+
+
+@contextmanager
+def _scratch() -> Iterator[str]:
+    """A folder for the files that Tune writes and nobody reads."""
+    folder = Path(tempfile.mkdtemp(prefix="nas-tune-"))
+    with noted(folders=[folder]):
+        try:
+            yield str(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

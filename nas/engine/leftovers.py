@@ -1,0 +1,131 @@
+"""What a driver leaves on its machine where it is killed: processes of Ray, which live on for up to
+a minute, and folders.
+
+Each driver notes what it has started; the next one ends and removes what the dead ones noted. A
+process is the one that was noted if its number and its start are: numbers are given again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import platformdirs
+import psutil
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from trials.atomic_file import atomic_write_text
+
+_FOLDERS = ("nas-tune-", "session_")
+"""Beginnings of their names: no other folder is ever removed."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A process.
+
+    Attributes:
+        start: the boot of the machine and the ticks since then: no change of a clock moves it.
+    """
+
+    pid: int
+    start: str
+
+    @classmethod
+    def of(cls, pid: int) -> Started:
+        """A process that runs.
+
+        Raises:
+            OSError: none of this number does.
+        """
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        _, _, after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+        return cls(pid, f"{boot} {after_name.split()[19]}")  # proc_pid_stat(5): starttime
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        try:
+            return Started.of(self.pid) == self
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True)
+class Note:
+    """What is there as long as a driver lives, and for how long it does."""
+
+    driver: Started
+    processes: tuple[Started, ...]
+    folders: tuple[str, ...]
+
+
+_NOTE = TypeAdapter(Note)
+
+
+def _notes() -> Path:
+    """The folder of the notes of this machine; a home may be that of several."""
+    return platformdirs.user_state_path("separability-nas") / "drivers" / socket.gethostname()
+
+
+@contextmanager
+def noted(pids: Iterable[int] = (), folders: Iterable[Path] = ()) -> Iterator[None]:
+    """Note processes, with those that they have started, and folders, while they are there.
+
+    A folder that is there at the end stays noted: Ray's logs can be read until the next search.
+    """
+    kept = tuple(folders)
+    file = _notes() / f"{os.getpid()}-{uuid.uuid4().hex}.json"
+    note = Note(
+        Started.of(os.getpid()),
+        tuple(_with_children(pids)),
+        tuple(str(folder.absolute()) for folder in kept),
+    )
+    with suppress(OSError):  # a home that cannot be written to: nobody cleans up then
+        file.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(file, _NOTE.dump_json(note).decode())
+    try:
+        yield
+    finally:
+        if not any(folder.exists() for folder in kept):
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+
+
+def _with_children(pids: Iterable[int]) -> Iterator[Started]:
+    for pid in pids:
+        with suppress(psutil.Error, OSError):
+            yield Started.of(pid)
+            for child in psutil.Process(pid).children(recursive=True):
+                with suppress(OSError):
+                    yield Started.of(child.pid)
+
+
+def clean_up() -> None:
+    """End and remove what dead drivers have left on this machine."""
+    for file in _notes().glob("*.json"):
+        try:
+            note = _NOTE.validate_json(file.read_bytes())
+        except (OSError, ValidationError):  # another driver has just cleaned up, or it is damaged
+            continue
+        if not note.driver.runs:
+            _remove(note)
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+
+
+def _remove(note: Note) -> None:
+    for started in note.processes:
+        if started.runs:
+            with suppress(OSError):
+                os.kill(started.pid, signal.SIGKILL)
+    for folder in map(Path, note.folders):
+        if folder.name.startswith(_FOLDERS):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,116 @@
+"""A driver that was killed leaves processes and folders, which the next one ends and removes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from nas.engine.leftovers import Started, clean_up, noted
+from tests.conftest import ROOT
+
+DRIVER = """
+import subprocess, sys, time
+from pathlib import Path
+from nas.engine.leftovers import noted
+left = subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL)
+folder = Path(sys.argv[1])
+folder.mkdir()
+with noted([left.pid], [folder]):
+    print(left.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_notes(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+def notes() -> list[Path]:
+    return list(Path(os.environ["XDG_STATE_HOME"]).rglob("*.json"))
+
+
+@contextmanager
+def driver(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A driver, and a process that it has started."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(folder)],
+        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    left = int(process.stdout.readline())
+    try:
+        yield process, left
+    finally:
+        process.kill()
+        process.communicate()
+        if runs(left):
+            os.kill(left, signal.SIGKILL)
+
+
+def runs(pid: int) -> bool:
+    """Whether a process has not ended, though nobody may have asked how."""
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_what_a_killed_driver_left_is_ended_and_removed(tmp_path):
+    folder = tmp_path / "nas-tune-x"
+    with driver(folder) as (process, left):
+        clean_up()  # it is alive
+        assert runs(left)
+        assert folder.exists()
+        process.kill()
+        process.wait()
+        assert runs(left)
+        clean_up()
+        deadline = time.monotonic() + 10
+        while runs(left) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not runs(left)
+        assert not folder.exists()
+        assert notes() == []
+
+
+def test_a_process_that_was_given_the_same_number_is_left_alone(tmp_path):
+    """As after a boot of the machine: numbers are given again."""
+    folder = tmp_path / "nas-tune-x"
+    with driver(folder) as (process, left):
+        (file,) = notes()
+        file.write_text(file.read_text().replace(Started.of(left).start, "an earlier boot 1"))
+        process.kill()
+        process.wait()
+        clean_up()
+        assert runs(left)
+        assert not folder.exists()
+
+
+def test_no_other_folder_is_removed_and_a_damaged_note_is_passed_over(tmp_path):
+    folder = tmp_path / "pictures"
+    with driver(folder) as (process, _):
+        process.kill()
+        process.wait()
+        (notes()[0].parent / "1-x.json").write_text("[" * 1000)
+        clean_up()
+        assert folder.exists()
+        assert [note.name for note in notes()] == ["1-x.json"]
+
+
+def test_nothing_is_noted_any_more_where_nothing_is_left(tmp_path):
+    folder = tmp_path / "session_x"
+    folder.mkdir()
+    with noted(folders=[folder]):
+        assert len(notes()) == 1
+        folder.rmdir()
+    assert notes() == []
+    with noted(folders=[tmp_path]):
+        pass
+    assert len(notes()) == 1  # it may be read until the next driver starts
