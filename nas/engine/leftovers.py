@@ -75,9 +75,22 @@ def _notes() -> Path:
     return platformdirs.user_state_path("separability-nas") / "drivers" / socket.gethostname()
 
 
+def with_children(pids: Iterable[int]) -> tuple[Started, ...]:
+    """Processes that run, and those that they have started."""
+    return tuple(_with_children(pids))
+
+
+def end(processes: Iterable[Started]) -> None:
+    """End those that still run."""
+    for started in processes:
+        if started.runs:
+            with suppress(OSError):
+                os.kill(started.pid, signal.SIGKILL)
+
+
 @contextmanager
-def noted(pids: Iterable[int] = (), folders: Iterable[Path] = ()) -> Iterator[None]:
-    """Note processes, with those that they have started, and folders, while they are there.
+def noted(processes: Iterable[Started] = (), folders: Iterable[Path] = ()) -> Iterator[None]:
+    """Note processes and folders while they are there.
 
     A folder that is there at the end stays noted: Ray's logs can be read until the next search.
     """
@@ -85,7 +98,7 @@ def noted(pids: Iterable[int] = (), folders: Iterable[Path] = ()) -> Iterator[No
     file = _notes() / f"{os.getpid()}-{uuid.uuid4().hex}.json"
     note = Note(
         Started.of(os.getpid()),
-        tuple(_with_children(pids)),
+        tuple(processes),
         tuple(str(folder.absolute()) for folder in kept),
     )
     with suppress(OSError):  # a home that cannot be written to: nobody cleans up then
@@ -122,10 +135,7 @@ def clean_up() -> None:
 
 
 def _remove(note: Note) -> None:
-    for started in note.processes:
-        if started.runs:
-            with suppress(OSError):
-                os.kill(started.pid, signal.SIGKILL)
+    end(note.processes)
     for folder in map(Path, note.folders):
         if folder.name.startswith(_FOLDERS):
             shutil.rmtree(folder, ignore_errors=True)

@@ -16,7 +16,7 @@ import ray
 import ray._private.worker
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from nas.engine.leftovers import clean_up, noted
+from nas.engine.leftovers import Started, clean_up, end, noted, with_children
 from nas.engine.ray_failures import RayFailed, in_a_line
 from trials.data.image_file import ImageFile
 from trials.data.images import ImageData, Split
@@ -51,11 +51,15 @@ def cluster(address: str | None = None) -> Iterator[None]:
     else:
         clean_up()
         _start()
+    processes, folders = _started_here()
     try:
-        with noted(*_started_here()):
+        with noted(processes, folders):
             yield
     finally:
-        ray.shutdown()
+        try:
+            ray.shutdown()
+        finally:
+            end(processes)  # its agents outlive a raylet that was killed
 
 
 def _start() -> None:
@@ -104,7 +108,7 @@ class LiveNodes:
         if died := _died_here():
             raise RayFailed(f"Ray has failed: its process {died} has died")
         if time.monotonic() - self._heard_at > PATIENCE_S:
-            raise RayFailed(f"Ray has failed: no node was alive for {PATIENCE_S} s")
+            raise RayFailed(f"Ray has failed: no node was alive for {PATIENCE_S:g} s")
 
     def _listen(self) -> None:
         while not self._over.wait(timeout=1):
@@ -122,11 +126,11 @@ class LiveNodes:
         self._thread.join(timeout=2)  # where Ray's server is gone, it waits for an answer
 
 
-def _started_here() -> tuple[list[int], list[Path]]:
+def _started_here() -> tuple[tuple[Started, ...], list[Path]]:
     """Processes and folders of a Ray that this process has started."""
     node = ray._private.worker._global_node
     processes = [process.pid for _, process in node.live_processes()] if node is not None else []
-    return processes, [Path(node.get_session_dir_path())] if processes else []
+    return with_children(processes), [Path(node.get_session_dir_path())] if processes else []
 
 
 def _died_here() -> str:

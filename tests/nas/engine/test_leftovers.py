@@ -19,11 +19,11 @@ from tests.conftest import ROOT
 DRIVER = """
 import subprocess, sys, time
 from pathlib import Path
-from nas.engine.leftovers import noted
+from nas.engine.leftovers import noted, with_children
 left = subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL)
 folder = Path(sys.argv[1])
 folder.mkdir()
-with noted([left.pid], [folder]):
+with noted(with_children([left.pid]), [folder]):
     print(left.pid, flush=True)
     time.sleep(600)
 """

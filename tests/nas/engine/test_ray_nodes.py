@@ -1,0 +1,57 @@
+"""What a Ray on this machine lets in, and a search whose nodes are gone."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import psutil
+import pytest
+
+from nas.engine import ray_nodes
+from nas.engine.ray_failures import RayFailed
+from tests.nas.searching import searching
+
+NODE = {"CPU": 4.0}
+
+
+def test_no_node_is_alive_for_longer_than_a_search_waits(monkeypatch):
+    found = [NODE]
+    monkeypatch.setattr(ray_nodes, "_nodes", lambda: list(found))
+    monkeypatch.setattr(ray_nodes, "PATIENCE_S", 2)
+    resources = ray_nodes.Resources(cpus=2, gpus=0)
+    with ray_nodes.LiveNodes() as nodes:
+        time.sleep(1.5)
+        nodes.check()
+        assert nodes.capacity(resources) == 2
+        found.clear()
+        time.sleep(4)
+        assert nodes.capacity(resources) == 0
+        with pytest.raises(RayFailed, match=r"no node was alive for 2 s"):
+            nodes.check()
+
+
+def test_a_node_that_does_not_answer_is_not_alive(monkeypatch):
+    monkeypatch.setattr(ray_nodes, "_nodes", lambda: [NODE])
+    monkeypatch.setattr(ray_nodes, "PATIENCE_S", 0.5)
+    with ray_nodes.LiveNodes() as nodes:
+        monkeypatch.setattr(ray_nodes, "_nodes", lambda: time.sleep(3) or [NODE])
+        time.sleep(2)
+        with pytest.raises(RayFailed):
+            nodes.check()
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(300)
+def test_ray_listens_on_this_machine_alone():
+    with searching("--epochs", "100", "--trials", "8") as run:
+        run.until(lambda: len(run.workers()) == 2)
+        listening = set()
+        for process in run.look():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found = process.net_connections(kind="tcp")
+                listening |= {c.laddr.ip for c in found if c.status == psutil.CONN_LISTEN}
+        run.interrupt()
+        run.wait()
+    assert listening <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+    assert listening
