@@ -22,8 +22,10 @@ def prepare(local: bool) -> None:
         # Tune's memory is not used (see `nas.engine.ray_tune`), so it need not be kept.
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
         "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
-        # Ctrl-C is handled by the search, between two steps of Tune.
+        # Requests to end are heard by the search, between two steps of Tune; Ray's own handler of
+        # SIGTERM would abort the process.
         "TUNE_DISABLE_SIGINT_HANDLER": "1",
+        "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
     }
     if local and "ray" not in sys.modules:
         settings["RAY_AUTH_MODE"] = "token"

@@ -157,7 +157,7 @@ def test_a_search_is_asked_to_end_while(moment, request_to_end):
         assert run.left_behind() == []
     assert "resume with:\npython -m nas.search" in run.err
     assert "Traceback" not in run.err
-    assert "RUNNING" not in states(url_of())
+    assert count(url_of(), "running") == 0
 
     with searching() as run:
         assert run.wait() == 0, run.err
