@@ -128,14 +128,14 @@ class LiveNodes:
 
 def _started_here() -> tuple[tuple[Started, ...], list[Path]]:
     """Processes and folders of a Ray that this process has started."""
-    node = ray._private.worker._global_node
+    node: Any = ray._private.worker._global_node
     processes = [process.pid for _, process in node.live_processes()] if node is not None else []
     return with_children(processes), [Path(node.get_session_dir_path())] if processes else []
 
 
 def _died_here() -> str:
     """A process that this one has started, and Ray cannot be without."""
-    node = ray._private.worker._global_node
+    node: Any = ray._private.worker._global_node
     died = [kind for kind, _ in node.dead_processes()] if node is not None else []
     return next((kind for kind in died if kind in ("gcs_server", "raylet")), "")
 

@@ -156,11 +156,11 @@ class _StudySearcher(_Unsaved, Searcher):
         """Nothing: the database has it."""
 
 
-class _InOrder(_Unsaved, FIFOScheduler):  # type: ignore[misc]  # Tune's schedulers have no types
+class _InOrder(_Unsaved, FIFOScheduler):
     """Starts trials in their order. Tune's own goes through all that ever were, at every step."""
 
     def __init__(self, searcher: _StudySearcher) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.searcher = searcher
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
