@@ -88,9 +88,10 @@ def ended_by_requests(last_words: str) -> Iterator[None]:
     with _handled_by(_Handler(end_at_once)):
         try:
             yield
-        except Interrupted as request:
+        except KeyboardInterrupt as request:
             print(last_words, file=sys.stderr)
-            sys.exit(128 + request.number)
+            number = request.number if isinstance(request, Interrupted) else signal.SIGINT
+            sys.exit(128 + number)
 
 
 def end_before_begun() -> None:

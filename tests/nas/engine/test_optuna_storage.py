@@ -7,6 +7,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from nas.engine.fence import Fence
 from nas.engine.optuna_storage import Ending, StudyTrials
 from nas.study.storage import NoStudy, open_storage
 
@@ -15,11 +16,12 @@ def test_trials_are_added_found_and_changed_by_their_numbers(sqlite):
     storage = open_storage(sqlite, create=True)
     optuna.create_study(study_name="other", storage=storage).ask()  # ids are no numbers
     study = optuna.create_study(study_name="one", storage=storage)
-    trials = StudyTrials(storage, "one")
+    trials = StudyTrials(storage, "one", Fence.claimed(storage.engine, "one"))
     number = trials.add(create_trial(state=TrialState.RUNNING, user_attrs={"key": "a"}))
     assert number == 0
     assert study.trials[0].state == TrialState.RUNNING
-    another = StudyTrials(open_storage(sqlite, write=True), "one")  # of a later process
+    later = open_storage(sqlite, write=True)  # of another process
+    another = StudyTrials(later, "one", Fence.claimed(later.engine, "one"))
     another.set_attribute(number, "losses", 2)
     assert [trial.number for trial in another.running()] == [number]
     with another.transaction() as session:
@@ -34,7 +36,7 @@ def test_trials_are_added_found_and_changed_by_their_numbers(sqlite):
 def test_what_is_damaged_of_a_trial_is_named(sqlite):
     storage = open_storage(sqlite, create=True)
     optuna.create_study(study_name="one", storage=storage)
-    trials = StudyTrials(storage, "one")
+    trials = StudyTrials(storage, "one", Fence.claimed(storage.engine, "one"))
     number = trials.add(create_trial(state=TrialState.WAITING, user_attrs={"rungs": "7"}))
     with pytest.raises(NoStudy, match="the trials of study one cannot be read: "):
         trials.count_ended()
@@ -60,7 +62,7 @@ def test_a_new_trial_is_what_optuna_itself_would_have_written(url):
     storage = open_storage(url, create=True)
     study = optuna.create_study(study_name="one", storage=storage, directions=["minimize"] * 2)
     study.add_trial(trial)
-    trials = StudyTrials(storage, "one")
+    trials = StudyTrials(storage, "one", Fence.claimed(storage.engine, "one"))
     assert [trials.add(trial), trials.add(trial)] == [1, 2]
     study.add_trial(trial)  # by hand, in between
     assert trials.add(trial) == 4

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nas.space.errors import InputError
+from nas.space.shown_text import printable
 from nas.space.yaml_document import MAX_BYTES, assign, dump_yaml, override, parse_yaml, read_yaml
 
 
@@ -179,4 +180,4 @@ def test_wrong_overrides_name_the_option(assignment, message):
     override(document, assignment)
     with pytest.raises(InputError, match=message) as caught:
         raise InputError(document.problems)
-    assert str(caught.value).startswith(f"--set {assignment}")
+    assert str(caught.value).startswith(f"--set {printable(assignment)}")
