@@ -20,8 +20,8 @@ from trials.store import Store
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
-SLOW = ("--epochs", "100", "--set", "data.limit=400")
-"""Trials of about two seconds on a fast machine, so that there is time to interfere."""
+SLOW = ("--epochs", "40", "--set", "data.limit=400")
+"""Trials of about a second on a fast machine, so that there is time to interfere."""
 
 
 def search(*arguments, space=SMOKE, status=0, **environment):
@@ -156,7 +156,8 @@ def test_ctrl_c_and_a_request_to_terminate_end_cleanly_with_the_line_to_resume_w
 
 
 def test_killed_workers_cost_nothing_but_their_time():
-    with searching(*SLOW, "--trials", "6") as run:
+    longer = ("--epochs", "150", *SLOW[2:])  # to find both workers takes a while
+    with searching(*longer, "--trials", "6") as run:
         run.until(lambda: count(url_of()) >= 1 and len(run.workers()) == 2)
         for worker in run.workers():  # one of them has only just begun its trial
             worker.kill()
