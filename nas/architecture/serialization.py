@@ -9,23 +9,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import math
 import types
 import typing
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
+from trials.bounded_json import shortened
+
 T = TypeVar("T")
 
 MAX_LENGTH = 2**20
-"""Of a text; a network of a thousand blocks is less. The other rules are those of all JSON that is
-read (`trials/bounded_json.py`), but for depth, which the fields bound."""
-
-_MAX_INTEGER, _MAX_SHOWN = 2**63, 80
-_MAX_DIGITS = len(str(-_MAX_INTEGER))
+"""Of a text; a network of a thousand blocks is less."""
 
 
 class FormatError(ValueError):
-    """Text that does not describe the wanted dataclass; the message begins with the place in it."""
+    """Plain data that is not the wanted dataclass; the message begins with the place in it."""
 
 
 def dump(plain: object) -> str:
@@ -33,62 +30,9 @@ def dump(plain: object) -> str:
     return json.dumps(plain, sort_keys=True, separators=(",", ":"))
 
 
-def parse(text: str) -> object:
-    """Plain data of a JSON text, which anything may have written.
-
-    Raises:
-        FormatError: not JSON, too large, nested too deeply to read, or with a name twice.
-    """
-    if not isinstance(text, str):
-        raise FormatError(f"expected JSON as text; got {_shown(text)}")
-    if len(text) > MAX_LENGTH:
-        raise FormatError(f"JSON has at most {MAX_LENGTH:,} characters; got {len(text):,}")
-    try:
-        return json.loads(
-            text,
-            parse_int=_integer,
-            parse_float=_number,
-            parse_constant=_number,
-            object_pairs_hook=_object,
-        )
-    except FormatError:
-        raise
-    except ValueError as error:
-        raise FormatError(f"not JSON: {error}") from None
-    except RecursionError:
-        raise FormatError("nested too deeply") from None
-
-
-def _integer(text: str) -> int:
-    if len(text) > _MAX_DIGITS or not -_MAX_INTEGER <= (number := int(text)) < _MAX_INTEGER:
-        raise FormatError(f"a whole number has at most 64 bits; got {text[:_MAX_SHOWN]}")
-    return number
-
-
-def _number(text: str) -> float:
-    if not math.isfinite(number := float(text)):
-        raise FormatError(f"a number is finite; got {text[:_MAX_SHOWN]}")
-    return number
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise FormatError(f"a name stands once in an object; got {_shown(name)} twice")
-            seen.add(name)
-    return found
-
-
 def _shown(value: object) -> str:
     """A value in a message, however large it is."""
-    try:
-        text = repr(value)
-    except RecursionError:
-        return f"a {type(value).__name__} that is nested too deeply"
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+    return shortened(repr(value))
 
 
 def to_plain(value: Any) -> Any:  # noqa: ANN401  # walks data of any shape

@@ -16,7 +16,8 @@ from nas.architecture.modules import Activation as Activation
 from nas.architecture.modules import Padding as Padding
 from nas.architecture.operators import OPERATORS
 from nas.architecture.operators import Order as Order
-from nas.architecture.serialization import FormatError, dump, from_plain, parse, to_plain
+from nas.architecture.serialization import MAX_LENGTH, FormatError, dump, from_plain, to_plain
+from trials.bounded_json import JsonError, parse_json
 
 Segments = int | str
 """A count (``3``), a segment width (``"C/4"``: four channels) or ``"C"`` (one per channel)."""
@@ -329,6 +330,6 @@ class Architecture:
             ArchitectureError: not JSON, an unknown field, a wrong type, or an invalid network.
         """
         try:
-            return from_plain(cls, parse(text), "architecture")
-        except FormatError as error:
+            return from_plain(cls, parse_json(text, most=MAX_LENGTH), "architecture")
+        except (FormatError, JsonError) as error:
             raise ArchitectureError(str(error)) from None

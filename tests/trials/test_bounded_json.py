@@ -28,7 +28,7 @@ BREAKS_A_RULE = [
     (None, "expected JSON as text; got None"),
     (b"{}", "expected JSON as text; got b'{}'"),
 ]
-"""Of an architecture, too, which is read with the standard library alone."""
+"""Of an architecture, too."""
 
 WRONG = [
     *BREAKS_A_RULE,

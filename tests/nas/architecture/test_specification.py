@@ -104,7 +104,7 @@ def test_the_key_is_stable_between_versions():
     ("text", "message"),
     [
         ("{", "not JSON"),
-        ("[" * 100_000, "nested too deeply"),
+        ("[" * 100_000, "nested at most 32 deep"),
         ("[]", "architecture: expected an object"),
         ("{}", "architecture: input_shape is missing"),
         ('{"depth":3}', "architecture: unknown field 'depth'"),
