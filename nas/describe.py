@@ -20,7 +20,7 @@ from nas.reporting.arm_table import arm_table
 from nas.space import SearchSpace, load_space
 from nas.space.errors import InputError
 from nas.space.objectives import OBJECTIVES
-from nas.space.quantities import format_count
+from nas.space.quantities import MOST_EXACT, format_count
 from nas.study.design import arms_of
 from trials.atomic_file import atomic_write_text
 
@@ -63,7 +63,7 @@ def describe(
 def _combinations(space: SearchSpace) -> str:
     """All digits of a number that can be read."""
     size, rounded = space.size, format_count(space.size)
-    return rounded if rounded.startswith("10^") else f"{size:,} ({rounded})"
+    return rounded if size > MOST_EXACT else f"{size:,} ({rounded})"
 
 
 def _describe_space(space: SearchSpace, console: Console) -> None:

@@ -61,9 +61,13 @@ def parse_number(value: object) -> float:
     return number
 
 
+MOST_EXACT = 10**18
+"""Above it a count is given by its power of ten: combinations may be more than a float holds."""
+
+
 def format_count(count: float) -> str:
     """Three significant digits: ``345K``, ``1.67M``; the power of ten where there are none."""
-    if count >= 10**18:  # combinations of a large space are more than a float has room for
+    if count > MOST_EXACT:
         return f"10^{math.log10(count):.0f}"
     for suffix in ("T", "G", "M", "K"):
         if count >= 0.9995 * _FACTORS[suffix]:
