@@ -75,11 +75,6 @@ def _notes() -> Path:
     return platformdirs.user_state_path("separability-nas") / "drivers" / socket.gethostname()
 
 
-def with_children(pids: Iterable[int]) -> tuple[Started, ...]:
-    """Processes that run, and those that they have started."""
-    return tuple(_with_children(pids))
-
-
 def end(processes: Iterable[Started]) -> None:
     """End those that still run."""
     for started in processes:
@@ -112,7 +107,8 @@ def noted(processes: Iterable[Started] = (), folders: Iterable[Path] = ()) -> It
                 file.unlink(missing_ok=True)
 
 
-def _with_children(pids: Iterable[int]) -> Iterator[Started]:
+def with_children(pids: Iterable[int]) -> Iterator[Started]:
+    """Processes that run, and those that they have started."""
     for pid in pids:
         with suppress(psutil.Error, OSError):
             yield Started.of(pid)

@@ -46,10 +46,10 @@ def cluster(address: str | None = None) -> Iterator[None]:
     if address is None and ray.is_initialized():
         yield
         return
+    clean_up()
     if address is not None:
         _init(address=address)
     else:
-        clean_up()
         _start()
     processes, folders = _started_here()
     try:
@@ -130,7 +130,7 @@ def _started_here() -> tuple[tuple[Started, ...], list[Path]]:
     """Processes and folders of a Ray that this process has started."""
     node: Any = ray._private.worker._global_node
     processes = [process.pid for _, process in node.live_processes()] if node is not None else []
-    return with_children(processes), [Path(node.get_session_dir_path())] if processes else []
+    return tuple(with_children(processes)), [Path(node.get_session_dir_path())] if processes else []
 
 
 def _died_here() -> str:

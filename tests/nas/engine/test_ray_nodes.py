@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -55,3 +56,43 @@ def test_ray_listens_on_this_machine_alone():
         run.wait()
     assert listening <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
     assert listening
+
+
+def starts(monkeypatch, failures: int) -> list[dict[str, object]]:
+    """The attempts to start a Ray of which so many fail."""
+    attempts: list[dict[str, object]] = []
+
+    def init(**options: object) -> None:
+        attempts.append(options)
+        if len(attempts) <= failures:
+            raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray_nodes, "_init", init)
+    monkeypatch.setattr(ray_nodes.ray, "shutdown", lambda: None)
+    monkeypatch.setenv("RAY_gcs_server_port_wait_time_s", "30")
+    return attempts
+
+
+def test_a_ray_that_does_not_start_in_time_is_started_once_more(monkeypatch):
+    attempts = starts(monkeypatch, failures=1)
+    ray_nodes._start()
+    assert len(attempts) == 2
+
+
+def test_a_ray_that_does_not_start_twice_is_said_in_a_line(monkeypatch):
+    attempts = starts(monkeypatch, failures=2)
+    said = "Ray does not start: The current node timed out during startup."
+    with pytest.raises(RayFailed, match=said):
+        ray_nodes._start()
+    assert len(attempts) == 2
+
+
+@pytest.mark.parametrize("died", ["raylet", "gcs_server"])
+def test_a_process_that_ray_cannot_be_without_has_died(monkeypatch, died):
+    node = SimpleNamespace(dead_processes=lambda: [("log_monitor", None), (died, None)])
+    monkeypatch.setattr(ray_nodes, "_nodes", lambda: [NODE])
+    with ray_nodes.LiveNodes() as nodes:
+        nodes.check()
+        monkeypatch.setattr(ray_nodes.ray._private.worker, "_global_node", node)
+        with pytest.raises(RayFailed, match=f"its process {died} has died"):
+            nodes.check()

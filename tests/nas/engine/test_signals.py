@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nas.engine.signals import Interrupted, stop_requests
-from tests.nas.searching import count, searching, states, url_of
+from tests.nas.searching import SMOKE, count, searching, states, url_of
 
 REQUESTS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -129,7 +129,7 @@ def test_a_thread_searches_without_signals():
 @pytest.mark.parametrize("request_to_end", REQUESTS, ids=lambda number: number.name)
 def test_a_search_that_has_hardly_begun_ends_in_a_line(request_to_end, after_s):
     with searching("--trials", "1") as run:
-        run.until(lambda: hears(run.pid, signal.SIGTERM))
+        run.until(lambda: hears(run.pid, signal.SIGHUP))  # the last one
         time.sleep(after_s)
         run.process.send_signal(request_to_end)
         assert run.wait() == 128 + request_to_end
@@ -138,6 +138,17 @@ def test_a_search_that_has_hardly_begun_ends_in_a_line(request_to_end, after_s):
     assert first in ("interrupted: nothing has begun", "resume with:")
     assert "Traceback" not in run.err
     assert run.out == ""
+
+
+def test_the_installed_command_hears_requests_while_it_loads():
+    script = Path(sys.executable).with_name("nas-search")
+    process = subprocess.Popen([script, "--space", SMOKE], stderr=subprocess.PIPE, text=True)
+    while not hears(process.pid, signal.SIGHUP):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (143, "interrupted: nothing has begun\n")
 
 
 @pytest.mark.ray
