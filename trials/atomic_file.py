@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from trials.failpoint import failpoint
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
@@ -17,13 +19,16 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     partial = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
+            failpoint("file.begun")
             yield file
             file.flush()
             os.fsync(file.fileno())
+        failpoint("file.replace")
         partial.replace(path)
     except BaseException:  # interrupted, or the disk is full: what is there is of no use
         partial.unlink(missing_ok=True)
         raise
+    failpoint("file.replaced")
 
 
 def atomic_write_text(path: Path, text: str) -> None:

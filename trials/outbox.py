@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trials.atomic_file import atomic_write_text
 from trials.bounded_json import JsonError, read_json
+from trials.failpoint import failpoint
 from trials.measurement import MAX_BYTES, Measurement, from_json, to_json
 
 
@@ -29,6 +30,7 @@ class Outbox:
 
     def put(self, trial: int, measurements: Sequence[Measurement]) -> None:
         """Leave the result of a trial."""
+        failpoint("outbox.put")
         self.folder.mkdir(parents=True, exist_ok=True)
         atomic_write_text(self._file(trial), to_json(measurements))
 
@@ -61,7 +63,9 @@ class Outbox:
 
     def discard(self, trial: int) -> None:
         """Remove a result that has been recorded."""
+        failpoint("outbox.discard")
         self._file(trial).unlink(missing_ok=True)
+        failpoint("outbox.discarded")
 
     def keep_only(self, trials: Container[int]) -> None:
         """Remove the results of other trials than these, which nobody waits for."""

@@ -43,6 +43,7 @@ from nas.study.storage import open_storage, understanding
 from nas.study.trial_record import TrialRecord
 from nas.study.trial_rows import read_trials
 from trials.data import DataSummary
+from trials.failpoint import failpoint
 from trials.measurement import Measurement
 from trials.outbox import Outbox
 from trials.store import Store, add_measurements, use_write_ahead_log
@@ -120,10 +121,12 @@ class Driver:
             SpaceChanged: the study exists, and what its results depend on is different.
         """
         with creating_tables(url):
+            failpoint("tables.make")
             use_write_ahead_log(url)
             store = Store(url)
             storage = open_storage(url, create=True)
             engine = storage.engine
+            failpoint("tables.made")
             fence = claim(engine) if claim else Fence.claimed(engine, name)
         trials = StudyTrials(storage, name, fence)
         study = open_study(trials, space, data, design)
@@ -131,7 +134,9 @@ class Driver:
         results = Outbox(outbox / id_of(study), say)
         proposer = proposer_of(space, design, earlier, sampler)
         driver = cls(space, data, study, trials, store, results, proposer, design, earlier)
+        failpoint("recovery.begin")
         driver.recover(earlier)
+        failpoint("recovery.done")
         return driver
 
     def next(self) -> TrialSpec | None:
@@ -143,6 +148,7 @@ class Driver:
             result = self._known_result(spec)
             if result is None:
                 self.budget.start(spec.trial, spec.epochs)
+                failpoint("trial.handed_out")
                 return spec
             self.record(spec.trial, result)
         return None

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
+from trials.failpoint import failpoint
 from trials.store import put
 
 _METADATA = sa.MetaData()
@@ -45,6 +46,7 @@ class Fence:
         """Shut out whoever drove the study before."""
         _METADATA.create_all(connection)
         put(connection, _DRIVERS, ("study",), [{"study": self.study, "token": self.token}])
+        failpoint("fence.claim")
 
     @classmethod
     def claimed(cls, engine: Engine, study: str) -> Fence:
@@ -64,6 +66,8 @@ class Fence:
         with Session(engine) as session, session.begin():
             yield session
             self._check(session)
+            failpoint("database.commit")
+        failpoint("database.committed")
 
     def _check(self, session: Session) -> None:
         """Last: SQLite's only writer is this transaction then, and PostgreSQL locks the token."""

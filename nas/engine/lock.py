@@ -22,6 +22,7 @@ from sqlalchemy.engine import URL
 
 from nas.engine.fence import DriverReplaced, Fence
 from nas.space.errors import InputError
+from trials.failpoint import failpoint
 from trials.store import engine_options
 
 _PREFIX = "nas "
@@ -51,7 +52,12 @@ class DriverLock:
             InputError: the database cannot be locked.
             StudyLocked: somebody else is.
         """
-        if not self._lock.acquire():
+        try:
+            taken = self._lock.acquire()
+        except BaseException:  # a full disk: the process may live on, and try again
+            self._lock.release()
+            raise
+        if not taken:
             pid, _, host = (self._lock.owner() or "unknown@unknown").partition("@")
             raise StudyLocked(f"study {self.study} is being searched by process {pid} on {host}")
 
@@ -65,6 +71,7 @@ class DriverLock:
             fence = Fence(self.study)
             with self._lock.holding(engine) as connection:
                 fence.claim(connection)
+            failpoint("fence.claimed")
             self._fence = fence
         return self._fence
 
@@ -147,6 +154,7 @@ class _FileLock:
             self.lock.acquire(timeout=0)
         except filelock.Timeout:
             return False
+        failpoint("lock.taken")
         self.owner_file.write_text(_me())
         return True
 
@@ -182,6 +190,7 @@ class _AdvisoryLock:
         connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         if connection.scalar(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": self.key}):
             self.connection = connection
+            failpoint("lock.taken")
             return True
         connection.close()
         return False

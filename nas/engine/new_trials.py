@@ -14,6 +14,7 @@ from nas.engine.optuna_storage import StudyTrials
 from nas.engine.proposal import Proposal, Proposer
 from nas.engine.trial_spec import TrialSpec, names_architecture, trial_seed, unique_key_of
 from nas.space import SearchSpace
+from trials.failpoint import failpoint
 
 REJECTIONS = 20
 """Proposals in a row that may be over the budget or known before any other one is taken."""
@@ -62,6 +63,7 @@ class NewTrials:
                 user_attrs=_attributes(proposal, cost, seeds),
             )
         )
+        failpoint("trial.created")
         self.tickets[number] = proposal.ticket
         self.seen.add(proposal.unique_key)
         recipe = self.space.file.training.full_recipe

@@ -17,6 +17,7 @@ from ray import tune
 from nas.engine.trial_spec import TrialSpec
 from nas.network.subject import subject_of
 from trials.data.images import ImageData, Split
+from trials.failpoint import failpoint
 from trials.measurement import Measurement, to_json
 from trials.outbox import Outbox
 from trials.train import Resident
@@ -61,6 +62,7 @@ class TrialActor(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         spec: TrialSpec = self.config["spec"]
+        failpoint("worker.begin")
         folder = self.job.weights
         weights = folder / f"{spec.trial}.safetensors" if folder else None
         measurements = self.job.run(
@@ -74,6 +76,7 @@ class TrialActor(tune.Trainable):
             latency_at_most_ms=self.job.latency_at_most_ms,
         )
         Outbox(self.job.outbox).put(spec.trial, measurements)
+        failpoint("worker.done")
         return {"measurements": to_json(measurements), "done": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

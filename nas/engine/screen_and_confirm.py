@@ -26,6 +26,7 @@ from nas.study.storage import NoSuchStudy
 from nas.study.storage_url import shown_url
 from trials.atomic_file import atomic_write_text
 from trials.data import ImageData
+from trials.failpoint import failpoint
 from trials.measure import measure_latency
 from trials.trial import prepare_process
 
@@ -106,6 +107,7 @@ def confirm(runner: StageRunner, data: ImageData) -> str:
     """Train what may be the best, and the ends, with fresh seeds; returns why that failed."""
     from nas.study.confirmation import arms_to_confirm  # SciPy loads for half a second
 
+    failpoint("confirmation.begin")
     place = runner.place
     records = read_records(place.url, place.name)
     before = records.confirmation.arms if records.confirmation else ()

@@ -12,6 +12,7 @@ from nas.engine.stage import StageRunner
 from nas.space.errors import InputError
 from nas.study.location import StudyPlace, study_in
 from trials.data import ImageData
+from trials.failpoint import failpoint
 
 if TYPE_CHECKING:
     from nas.study.design import Arm
@@ -40,6 +41,7 @@ def search_study(
     """
     place = runner.place
     claim_folder(place)
+    failpoint("search.begin")
     with runner.lock:
         data = runner.load_data()
         with runner.ray:
@@ -75,7 +77,9 @@ def _run_stages(
         raise
     if complete:
         runner.ray.end_soon()
+        failpoint("results.begin")
         write_results(runner, data)
+        failpoint("results.written")
     return failure
 
 

@@ -41,6 +41,7 @@ from trials.data import (
     missing_classes,
 )
 from trials.data.images import Images
+from trials.failpoint import failpoint
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -189,7 +190,9 @@ class StageRunner:
             finally:
                 # Nobody is told: what a callback raises may be why it ends.
                 driver.listener = Silent()
+                failpoint("release.begin")
                 driver.requeue_running()
+                failpoint("release.done")
                 if interrupted:
                     print(f"interrupted: {driver.so_far}", file=sys.stderr)
 

@@ -18,6 +18,7 @@ from nas.study.records import DATA, data_from_json, object_from_json
 from nas.study.storage import attribute, understanding
 from trials.bounded_json import shortened
 from trials.data import DataSummary
+from trials.failpoint import failpoint
 
 
 def open_study(
@@ -37,6 +38,7 @@ def open_study(
         directions=directions(objectives),
         load_if_exists=True,
     )
+    failpoint("study.made")
     with understanding(f"what is kept of study {name}"):
         kept = study.user_attrs
     # The data may have been moved since the last time, and a design may have more arms now.

@@ -20,6 +20,7 @@ from nas.study.selection import choose
 from nas.study.storage_url import shown_url
 from nas.study.trained_network import samples_of
 from trials.data import ImageData
+from trials.failpoint import failpoint
 
 
 def write_study_files(place: StudyPlace, data: ImageData, say: Callable[[str], None]) -> None:
@@ -33,9 +34,11 @@ def write_study_files(place: StudyPlace, data: ImageData, say: Callable[[str], N
     except Exception as error:
         failure = error
     try:
+        failpoint("results.exported")
         report = report_study(
             place, records
         )  # after it: it shows what that network takes images for
+        failpoint("results.reported")
         publish(place.url, records, report.figures)
     except Exception as error:
         if failure is not None:
