@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.space.errors import InputError
@@ -18,6 +19,9 @@ from nas.space.shown_text import shown_line, shown_message
 from trials.bounded_json import JsonError, read_json
 from trials.data import DataError
 from trials.data.folders import pictures_below
+
+_UsageError: Any = typer.BadParameter.__base__
+"""What is wrong with an option by itself; its module depends on the version of Typer."""
 
 _STUDY = typer.Option(help="Name of a study under runs/, or its folder.")
 StudyOption = Annotated[str, _STUDY]
@@ -56,9 +60,27 @@ class Style(StrEnum):
 StyleOption = Annotated[Style, typer.Option("--as", help="Style of the output.")]
 
 
+class _Command(TyperCommand):
+    """One whose words about a wrong option show what was typed as all other messages do."""
+
+    def make_context(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401  # of Typer's own click
+        try:
+            return super().make_context(*args, **more)
+        except _UsageError as error:
+            error.message = shown_line(error.message)
+            raise
+
+
+class _Program(typer.Typer):
+    """A program of one command."""
+
+    def command(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401  # a decorator
+        return super().command(*args, cls=_Command, **more)
+
+
 def command() -> typer.Typer:
     """A command-line program of this project."""
-    return typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    return _Program(add_completion=False, pretty_exceptions_enable=False)
 
 
 def fail(message: object, hint: str = "", status: int = 2) -> typer.Exit:

@@ -110,6 +110,22 @@ def test_what_is_wrong_is_said_in_harmless_letters(text, arguments):
     assert not any(line.startswith("x") for line in lines)  # no line of its own
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--trials", HOSTILE],
+        [f"--{HOSTILE}"],
+        [HOSTILE],
+        ["--cpus-per-trial", "postgresql://me:secret@db/x"],
+    ],
+)
+def test_what_is_wrong_with_an_option_by_itself_is_said_in_harmless_letters(arguments):
+    result = run(search_app, "--space", "space.yaml", *arguments, status=2)
+    assert harmless(result.stderr)
+    assert "Error" in result.stderr
+    assert "secret" not in result.stderr
+
+
 def test_the_names_that_a_database_has_are_said_in_harmless_letters():
     Path("s").mkdir()
     Path("s/space.yaml").write_text("name: mine\n")
