@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,3 +36,13 @@ def atomic_write_text(path: Path, text: str) -> None:
     """Write a text as UTF-8."""
     with atomic_write(path) as file:
         file.write(text.encode())
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what writers on this machine that were killed have left in a folder."""
+    named = re.compile(rf".+\.{re.escape(socket.gethostname())}\.(\d+)\.partial")
+    for file in folder.glob("*.partial"):
+        writer = named.fullmatch(file.name)
+        if writer and not Path("/proc", writer[1]).exists():
+            with suppress(OSError):
+                file.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from nas.engine.outcome import SearchFailed
 from nas.engine.stage import StageRunner
 from nas.space.errors import InputError
 from nas.study.location import StudyPlace, study_in
+from trials.atomic_file import remove_partial
 from trials.data import ImageData
 from trials.failpoint import failpoint
 
@@ -43,6 +44,8 @@ def search_study(
     claim_folder(place)
     failpoint("search.begin")
     with runner.lock:
+        for folder in (place.folder, place.folder / "weights", *place.folder.glob("outbox/*")):
+            remove_partial(folder)
         data = runner.load_data()
         with runner.ray:
             if _is_new(runner):  # of another there may be nothing left to run

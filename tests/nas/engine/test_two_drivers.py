@@ -17,6 +17,7 @@ from nas.study.storage import opened_study
 from nas.study.trial_rows import read_trials
 from tests.nas.driving import measured, open_driver, states
 from tests.nas.planting import SEARCH, Planted, search
+from trials import failpoint
 from trials.store import Store
 
 
@@ -137,6 +138,18 @@ def test_a_driver_whose_lock_was_lost_while_it_read_its_data_claims_nothing(post
         with pytest.raises(DriverReplaced, match="held the lock of the study was cut"):
             lock.claim(engine)
     engine.dispose()
+
+
+def test_a_driver_that_could_not_write_its_name_holds_no_lock(tmp_path, monkeypatch):
+    """Its process may live on, as that of a notebook does, and try again once there is space."""
+    url = make_url(f"sqlite:///{tmp_path / 'study.db'}")
+    first = DriverLock(url, "tiny")
+    with monkeypatch.context() as full:
+        full.setattr(failpoint, "_fault", failpoint._fault_of("lock.taken:ENOSPC"))
+        with pytest.raises(OSError, match=r"failpoint lock\.taken"):
+            first.acquire()
+    with DriverLock(url, "tiny"):
+        pass
 
 
 def test_a_link_to_a_database_is_the_same_database(tmp_path):
