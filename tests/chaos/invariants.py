@@ -1,0 +1,144 @@
+"""What has to hold once a study was resumed and has ended, whatever was done to it before."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from math import isclose
+from statistics import fmean
+
+import sqlalchemy as sa
+
+import nas
+from nas.study.records import Records, confirmation_name
+from tests.chaos.driver import accuracy_of
+from tests.chaos.round import Round
+from trials.measurement import Measurement
+from trials.store import Store
+
+Key = tuple[object, ...]
+
+
+def violations(played: Round) -> Iterator[str]:
+    """What does not hold, in a line each."""
+    yield from _of_processes_and_files(played)
+    with sa.create_engine(played.url, poolclass=sa.NullPool).connect() as connection:
+        yield from _of_trials(played, connection)
+        if played.database == "sqlite":
+            (found,) = connection.execute(sa.text("PRAGMA integrity_check")).one()
+            if found != "ok":
+                yield f"the database is damaged: {found}"
+    store = Store(played.url, create=False)
+    measurements = store.all()
+    store.close()
+    yield from _of_trainings(played, measurements)
+    yield from _of_results(played, measurements)
+
+
+def _of_processes_and_files(played: Round) -> Iterator[str]:
+    if alive := played.settle():
+        yield f"processes are left: {alive}"
+    outbox = [path for path in (played.study / "outbox").rglob("*") if path.is_file()]
+    aside = [path for path in outbox if path.suffix == ".bad"]
+    if len(aside) > played.trained_again:
+        yield f"results were put aside: {_names(aside)}"
+    if remain := [path for path in outbox if path not in aside]:
+        yield f"the outbox is not empty: {_names(remain)}"
+    if partial := list(played.work.rglob("*.partial")):
+        yield f"files are left that were not completed: {_names(partial)}"
+    if temporary := list((played.folder / "tmp").iterdir()):
+        yield f"temporary files are left: {_names(temporary)}"
+
+
+def _of_trials(played: Round, connection: sa.Connection) -> Iterator[str]:
+    """Their numbers and states, as the database has them."""
+    query = "SELECT study_name, number, state FROM trials JOIN studies USING (study_id)"
+    states: dict[str, dict[int, str]] = {}
+    rows = connection.execute(sa.text(query)).all()
+    for study, number, state in rows:
+        states.setdefault(study, {})[number] = state
+    if len(rows) != sum(map(len, states.values())):
+        yield "two trials have the same number"
+    wanted = {"chaos"} | ({confirmation_name("chaos")} if played.space.has_confirmation else set())
+    if states.keys() != wanted:
+        yield f"there are the studies {sorted(states)}, not {sorted(wanted)}"
+    for study, of_trial in states.items():
+        if sorted(of_trial) != list(range(len(of_trial))):
+            yield f"the trials of {study} are numbered {sorted(of_trial)}"
+        if unfinished := {n: s for n, s in of_trial.items() if s in ("RUNNING", "WAITING")}:
+            yield f"trials of {study} have not ended: {unfinished}"
+    complete = sum(state == "COMPLETE" for state in states.get("chaos", {}).values())
+    if complete != (played.space.complete or complete) or not complete:
+        yield f"{complete} trials are complete of {played.space.complete}"
+
+
+def _of_trainings(played: Round, measurements: Iterable[Measurement]) -> Iterator[str]:
+    """Against the ledger, which has what was trained."""
+    finished: Counter[Key] = Counter()
+    if played.ledger.exists():
+        for line in played.ledger.read_text().splitlines():
+            finished.update(tuple(training) for training in json.loads(line))
+    stored = Counter(tuple(measurement.training) for measurement in measurements)
+    if twice := [key for key, count in stored.items() if count > 1]:
+        yield f"measured twice: {twice}"
+    if lost := finished.keys() - stored.keys():
+        yield f"finished, and not in the database: {sorted(lost)}"
+    again = sum(count - 1 for count in finished.values())
+    if again > played.trained_again:
+        yield f"trained again: {[key for key, count in finished.items() if count > 1]}"
+    for measurement in measurements:
+        given = accuracy_of(measurement.architecture_key, measurement.seed)
+        if measurement.state == "complete" and measurement.accuracy != given:
+            yield f"a measurement is not what its training gave: {measurement}"
+
+
+def _of_results(played: Round, measurements: Iterable[Measurement]) -> Iterator[str]:
+    """What a user loads."""
+    study = nas.load_study(played.study, played.storage)
+    records, table = study.records, study.dataframe()
+    if len(table) != len(study.trials):
+        yield f"the table has {len(table)} trials of {len(study.trials)}"
+    accuracies = {m.training: m.accuracy for m in measurements}
+    known = {(key.architecture, key.epochs, key.seed): a for key, a in accuracies.items()}
+    yield from _of_values(records, known)
+    if records.confirmation is not None:
+        yield from _of_values(records.confirmation, known)
+    if played.has_results:
+        yield from _of_files(played, records)
+
+
+def _of_values(records: Records, known: dict[Key, float | None]) -> Iterator[str]:
+    """Each value of a trial is that of its trainings."""
+    tried = Counter((t.architecture.key, t.arm, t.seeds) for t in records.trials)
+    if twice := [key for key, count in tried.items() if count > 1]:
+        yield f"tried twice in {records.name}: {twice}"
+    last = records.file.training.full_recipe.epochs
+    for trial in records.trials:
+        epochs = {result.epochs: result.values for result in trial.rungs}
+        if trial.state == "complete":
+            epochs[last] = trial.values
+        for count, values in epochs.items():
+            found = [known.get((trial.architecture.key, count, seed)) for seed in trial.seeds]
+            if None in found:
+                yield f"trial {trial.number} of {records.name} has no measurement at {count} epochs"
+            elif not isclose(fmean(found), values[0]):
+                yield f"trial {trial.number} of {records.name} has {values[0]}, not {fmean(found)}"
+
+
+def _of_files(played: Round, records: Records) -> Iterator[str]:
+    folder = played.study
+    with (folder / "front.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    if len(rows) != len(records.front):
+        yield f"front.csv has {len(rows)} trials of {len(records.front)}"
+    if not (folder / "report.html").read_text().rstrip().endswith("</html>"):
+        yield "report.html ends before its end"
+    for name in ("model.py", "weights.safetensors", "architecture.json"):
+        if not (folder / "best" / name).is_file():
+            yield f"best/{name} is not there"
+
+
+def _names(paths: Iterable[object]) -> str:
+    return ", ".join(map(str, paths))

@@ -1,0 +1,185 @@
+"""One round: a study, what is done to its drivers, and that the last one ends well."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from sqlalchemy.engine import URL, make_url
+
+from tests.chaos.driver import LEDGER, PACE, RESULTS
+from tests.chaos.processes import HANGS_S, Process, environment_of, left, until
+from tests.chaos.server import Server
+from tests.chaos.spaces import SPACES
+from trials.failpoint import VARIABLE
+from trials.store import sqlite_url
+
+TRACEBACK = "Traceback (most recent call last)"
+ASKED = {-signal.SIGKILL, 128 + signal.SIGHUP, 128 + signal.SIGINT, 128 + signal.SIGTERM}
+DISK_MB = 16
+LONG_S = 1.2
+"""About as long as a search takes: moments are drawn of it."""
+KNOWN = {0, 1, 2, *ASKED}
+"""Statuses that a driver may end with."""
+
+
+@dataclass
+class Round:
+    """A study and the drivers that it has had.
+
+    Attributes:
+        server: of PostgreSQL, where there is one.
+        done: what was done, by name.
+        violations: of what is promised.
+        trained_again: results that the round itself has destroyed in the outbox.
+    """
+
+    seed: int
+    server: Server | None = None
+    space_name: str = ""
+    database: str = ""
+    has_results: bool = False
+    done: Counter[str] = field(default_factory=Counter)
+    violations: list[str] = field(default_factory=list)
+    trained_again: int = 0
+
+    def __post_init__(self) -> None:
+        self.random = Random(self.seed)
+        self.folder = Path(tempfile.mkdtemp(prefix="nas-chaos-"))
+        for name in ("home", "tmp", "work", "logs"):
+            (self.folder / name).mkdir()
+        self.space_name = self.space_name or self.random.choice(list(SPACES))
+        kinds = ["sqlite", "sqlite", "postgresql" if self.server else "sqlite"]
+        self.database = self.database or self.random.choice(kinds)
+        self.pace = 0.03
+        self.processes: list[Process] = []
+        self._url: URL | None = None
+
+    @property
+    def space(self):
+        return SPACES[self.space_name]
+
+    @property
+    def work(self) -> Path:
+        """Where the drivers run."""
+        return self.folder / "work"
+
+    @property
+    def study(self) -> Path:
+        return self.work / "runs" / "chaos"
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "ledger"
+
+    @property
+    def url(self) -> URL:
+        if self._url is None:
+            if self.database == "sqlite":
+                self._url = sqlite_url(self.study / "study.db")
+            else:
+                assert self.server is not None
+                self._url = make_url(self.server.new_database(f"chaos_{uuid.uuid4().hex}"))
+        return self._url
+
+    @property
+    def storage(self) -> str | None:
+        """As it is named in a command."""
+        here = self.database == "sqlite"
+        return None if here else self.url.render_as_string(hide_password=False)
+
+    def start(
+        self,
+        fault: str = "",
+        fresh: bool = False,
+        limits: dict[int, int] | None = None,
+        **environment: str | None,
+    ) -> Process:
+        """Start a driver.
+
+        Args:
+            fault: at a failpoint.
+            environment: added to a round's own; None takes a variable away.
+        """
+        space = self.folder / "space.yaml"
+        space.write_text(self.space.text)
+        given = {LEDGER: str(self.ledger), PACE: str(self.pace)}
+        given |= {VARIABLE: fault} if fault else {}
+        given |= {RESULTS: "1"} if self.has_results else {}
+        changed = environment_of(self.folder) | given | environment
+        arguments = ["--space", str(space), *(["--storage", self.storage] if self.storage else [])]
+        process = Process(
+            arguments,
+            self.work,
+            {name: value for name, value in changed.items() if value is not None},
+            self.folder / "logs" / f"{len(self.processes)}",
+            fresh,
+            limits,
+        )
+        self.processes.append(process)
+        self.done["drivers"] += 1
+        return process
+
+    def end(self, process: Process, *expected: int) -> int:
+        """Let a driver end, and judge how it did.
+
+        Args:
+            expected: statuses; any known one unless given.
+        """
+        if not process.wait():
+            self.violations.append(f"driver {self._number(process)} has not ended in {HANGS_S} s")
+            process.send(signal.SIGKILL)
+            process.send(signal.SIGCONT)
+            process.stopped = False
+            process.wait()
+        status, number = process.status, self._number(process)
+        assert status is not None
+        said = process.errors
+        if status not in (expected or KNOWN):
+            self.violations.append(f"driver {number} ended with status {status}: {said[-2000:]}")
+        if TRACEBACK in said:
+            self.violations.append(f"driver {number} has shown a traceback: {said[-2000:]}")
+        return status
+
+    def _number(self, process: Process) -> int:
+        return self.processes.index(process)
+
+    def settle(self) -> list[int]:
+        """Wait for what watches over drivers that were killed; returns processes that stay."""
+        sessions = {process.pid for process in self.processes}
+        alive: list[int] = []
+        for _ in until(30):
+            for process in self.processes:
+                process.ended  # noqa: B018  # takes it from the table of processes
+            if not (alive := left(self.folder, sessions)):
+                break
+        return alive
+
+    def resume(self) -> Process:
+        """The same command again, with nothing in its way: it has to end well."""
+        process = self.start()
+        self.end(process, 0)
+        return process
+
+    def put_on_a_disk_of_its_own(self, folder: Path) -> None:
+        """A small one in memory; root alone can."""
+        size = ["-o", f"size={DISK_MB}m"]
+        subprocess.run(["mount", "-t", "tmpfs", *size, "nas-chaos", str(folder)], check=True)
+
+    def clean_up(self) -> None:
+        """Leave nothing; a round that has failed leaves its folder."""
+        for pid in self.settle():
+            os.kill(pid, signal.SIGKILL)
+        for folder in self.folder.iterdir():
+            if folder.is_mount():
+                subprocess.run(["umount", "-l", str(folder)], check=True)
+        if not self.violations:
+            shutil.rmtree(self.folder, ignore_errors=True)
