@@ -1,12 +1,18 @@
-"""Measurements in a database: SQLite in one folder, or PostgreSQL for a shared cluster."""
+"""Measurements in a database: SQLite in one folder, or PostgreSQL for a shared cluster.
+
+Each belongs to the study that recorded it. Another one that needs the same training takes what it
+gave and records it as its own; where it has to train anew, for it measures how fast its machine is
+perhaps, it does not touch what others have.
+"""
 
 from __future__ import annotations
 
 import datetime
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import asdict, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +26,7 @@ from trials.measurement import Measurement, TrainingKey
 from trials.read_only import opens_read_only
 
 _METADATA = sa.MetaData()
-_IDENTITY = ("architecture_key", "data", "recipe", "epochs", "seed")
+_TRAINING = ("architecture_key", "data", "recipe", "epochs", "seed")
 _JSON_COLUMNS = ("curve", "versions")
 _MEASUREMENT = TypeAdapter(Measurement)
 
@@ -28,6 +34,8 @@ MEASUREMENTS = sa.Table(
     "measurement",
     _METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
+    # Of Optuna's table; empty in what older versions kept, one for all studies.
+    sa.Column("study", sa.Text, nullable=False, server_default=""),
     sa.Column("architecture_key", sa.String(16), nullable=False),
     sa.Column("architecture", sa.Text, nullable=False),
     sa.Column("data", sa.String(16), nullable=False),
@@ -59,7 +67,7 @@ MEASUREMENTS = sa.Table(
     sa.Column("versions", sa.Text, nullable=False),
     sa.Column("traceback", sa.Text, nullable=False),
     sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
-    sa.UniqueConstraint(*_IDENTITY),
+    sa.UniqueConstraint("study", *_TRAINING),
 )
 
 
@@ -127,62 +135,86 @@ class Store:
         self.engine: Engine = sa.create_engine(url, **options)
         if create:
             _METADATA.create_all(self.engine)
-            self._add_new_columns()
+            self._renew()
 
-    def _add_new_columns(self) -> None:
-        """Columns that measurements did not have when an older version made the table."""
-        there = self._columns()
-        for column in MEASUREMENTS.columns:
-            if column.name not in there:
-                kind = column.type.compile(self.engine.dialect)
-                with self.engine.begin() as connection:
-                    connection.exec_driver_sql(
-                        f"ALTER TABLE measurement ADD COLUMN {column.name} {kind}"
-                    )
+    def _renew(self) -> None:
+        """Give a table of an older version this one's columns and key, in one transaction.
 
-    def _columns(self) -> set[str]:
-        return {column["name"] for column in sa.inspect(self.engine).get_columns("measurement")}
-
-    def add(self, measurement: Measurement) -> None:
-        """Record a measurement, in place of an earlier one of the same training."""
+        SQLite can add a column, but no key.
+        """
+        there, names = _columns_of(self.engine), MEASUREMENTS.columns.keys()
+        if there >= set(names):
+            return
+        kept = ", ".join(name for name in names if name in there and name != "id")
         with self.engine.begin() as connection:
-            add_measurements(connection, [measurement])
+            execute = connection.exec_driver_sql
+            if connection.dialect.name == "sqlite":
+                execute("BEGIN IMMEDIATE")  # Python would begin it with the first row
+            execute("ALTER TABLE measurement RENAME TO older_measurement")
+            MEASUREMENTS.create(connection)
+            copied = f"SELECT {kept} FROM older_measurement ORDER BY id"
+            execute(f"INSERT INTO measurement ({kept}) {copied}")
+            execute("DROP TABLE older_measurement")
 
-    def find(self, training: TrainingKey) -> Measurement | None:
-        """The measurement of one training, or nothing where it was never made."""
-        wanted = dict(zip(_IDENTITY, training, strict=True))
-        query = sa.select(MEASUREMENTS).filter_by(**wanted)
-        with self.engine.connect() as connection:
-            row = connection.execute(query).one_or_none()
-        return _measurement(row) if row is not None else None
+    @cached_property
+    def _columns(self) -> Set[str]:
+        return _columns_of(self.engine)
 
-    def all(self) -> tuple[Measurement, ...]:
-        """Every measurement, oldest first."""
-        there = self._columns()
+    def add(self, measurement: Measurement, study: str = "") -> None:
+        """Record a measurement, in place of an earlier one of the same training by the study."""
+        with self.engine.begin() as connection:
+            add_measurements(connection, [measurement], study)
+
+    def find(self, training: TrainingKey, study: str = "") -> tuple[Measurement, ...]:
+        """What a training gave each time that it was made: by a study first, then oldest first."""
+        wanted = zip(_TRAINING, training, strict=True)
+        rows = self._rows(*(MEASUREMENTS.c[name] == value for name, value in wanted))
+        return tuple(map(_measurement, sorted(rows, key=lambda row: row.study != study)))
+
+    def all(self, *studies: str) -> tuple[Measurement, ...]:
+        """Every measurement, or those of some studies, oldest first.
+
+        Before them what older versions kept for all studies.
+        """
+        study = MEASUREMENTS.c.study
+        chosen = [study.in_(["", *studies])] if studies and study.name in self._columns else []
+        rows = self._rows(*chosen)
+        return tuple(map(_measurement, sorted(rows, key=lambda row: bool(row.study))))
+
+    def _rows(self, *chosen: sa.ColumnElement[bool]) -> Sequence[sa.Row[Any]]:
+        """Oldest first; nothing in columns that an older version did not have."""
         columns = [
-            column if column.name in there else sa.null().label(column.name)
+            column if column.name in self._columns else sa.null().label(column.name)
             for column in MEASUREMENTS.columns
         ]
+        query = sa.select(*columns).where(*chosen).order_by(MEASUREMENTS.c.id)
         with self.engine.connect() as connection:
-            rows = connection.execute(sa.select(*columns).order_by(MEASUREMENTS.c.id)).all()
-        return tuple(_measurement(row) for row in rows)
+            return connection.execute(query).all()
 
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
 
 
-def add_measurements(connection: sa.Connection, measurements: Sequence[Measurement]) -> None:
-    """Write measurements in a transaction that may write more, in place of earlier ones.
+def _columns_of(engine: Engine) -> set[str]:
+    return {column["name"] for column in sa.inspect(engine).get_columns("measurement")}
+
+
+def add_measurements(
+    connection: sa.Connection, measurements: Sequence[Measurement], study: str
+) -> None:
+    """Write measurements in a transaction that may write more, in place of the study's earlier.
 
     Args:
         connection: to a database that has a `Store`.
+        study: that made them; empty where there is none.
     """
     recorded_at = datetime.datetime.now(datetime.UTC)
-    rows = [asdict(measurement) | {"recorded_at": recorded_at} for measurement in measurements]
+    kept = {"study": study, "recorded_at": recorded_at}
+    rows = [asdict(measurement) | kept for measurement in measurements]
     for row in rows:
         row |= {name: json.dumps(row[name]) for name in _JSON_COLUMNS}
-    put(connection, MEASUREMENTS, _IDENTITY, rows)
+    put(connection, MEASUREMENTS, ("study", *_TRAINING), rows)
 
 
 def put(

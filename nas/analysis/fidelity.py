@@ -80,7 +80,7 @@ def signals_of(measured: Sequence[Measurement]) -> dict[str, list[float]]:
 def _first_run(store: Store, records: Records, trial: TrialRecord) -> Measurement:
     recipe = recipe_of(records, trial)
     key = (trial.architecture.key, records.data.fingerprint, recipe.key, recipe.epochs)
-    measurement = store.find(TrainingKey(*key, trial.seeds[0]))
-    if measurement is None:
+    found = store.find(TrainingKey(*key, trial.seeds[0]), records.name)
+    if not found:
         raise InputError.of("--study", f"the measurement of trial {trial.number} is missing")
-    return measurement
+    return found[0]

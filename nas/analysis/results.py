@@ -16,7 +16,7 @@ from nas.space.objectives import score_of_data
 from nas.space.schema import SpaceFile
 from nas.study.design import Role, Stage, recipe_of_role, role_of
 from nas.study.plan import Registration
-from nas.study.records import Records, read_records
+from nas.study.records import Records, confirmation_name, read_records
 from nas.study.storage import reading
 from nas.study.trial_record import TrialRecord
 from trials.measurement import Measurement, TrainingKey
@@ -141,7 +141,7 @@ def read_results(url: URL, name: str, records: Records | None = None) -> StudyRe
     """
     records = records or read_records(url, name)
     with reading(url), closing(Store(url, create=False)) as store:
-        return results_of(records, store.all())
+        return results_of(records, store.all(name, confirmation_name(name)))
 
 
 def results_of(records: Records, measurements: Iterable[Measurement]) -> StudyResults:

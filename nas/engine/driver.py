@@ -168,7 +168,8 @@ class Driver:
         if self.space.file.times_trials(searched=self.design is None):
             return None
         measure = measured_fields(self.objectives)
-        return result_in_store(self.store, spec, self.data.fingerprint, measure)
+        fingerprint = self.data.fingerprint
+        return result_in_store(self.store, self.trials.study, spec, fingerprint, measure)
 
     def prepare(self) -> None:
         """Propose a trial for the next worker that is free, while none is: it waits until then."""
@@ -236,7 +237,7 @@ class Driver:
     ) -> None:
         """End a trial in the database, in one transaction, then here."""
         with self.trials.transaction() as session:
-            add_measurements(session.connection(), measurements)
+            add_measurements(session.connection(), measurements, self.trials.study)
             self.trials.end(session, spec.trial, ending)
         match ending.state:
             case TrialState.COMPLETE:

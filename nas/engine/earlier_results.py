@@ -28,24 +28,29 @@ def result_in_outbox(
 
 
 def result_in_store(
-    store: Store, spec: TrialSpec, fingerprint: str, measure: Collection[str]
+    store: Store, study: str, spec: TrialSpec, fingerprint: str, measure: Collection[str]
 ) -> tuple[Measurement, ...] | None:
     """Measurements of the same trainings in this database, by another study perhaps.
 
     Args:
+        study: whose own ones come first.
         fingerprint: of the data.
         measure: fields of `Measurement` that are needed; another study may not have wanted them.
-
-    Of failures only those that would happen again: memory or a disk may be free the next time.
     """
     measurements: list[Measurement] = []
     for training in spec.trainings(fingerprint):
-        found = store.find(training)
-        if found is None or (found.state == "failed" and not found.repeatable):
+        found = (m for m in store.find(training, study) if _is_enough(m, measure))
+        measurement = next(found, None)
+        if measurement is None:
             return None
-        if found.state == "complete" and any(getattr(found, name) is None for name in measure):
-            return None
-        measurements.append(found)
-        if found.state == "failed":
+        measurements.append(measurement)
+        if measurement.state == "failed":
             break
     return tuple(measurements)
+
+
+def _is_enough(measurement: Measurement, measure: Collection[str]) -> bool:
+    """Of failures only those that would happen again: memory or a disk may be free next time."""
+    if measurement.state != "complete":
+        return measurement.repeatable
+    return all(getattr(measurement, name) is not None for name in measure)

@@ -27,10 +27,10 @@ def test_a_measurement_is_found_by_what_was_measured(url):
     store.add(MEASUREMENT)
     training = TrainingKey("a" * 16, "d" * 16, "r" * 16, 8, 2**47 + 1)
     assert MEASUREMENT.training == training
-    assert store.find(training) == MEASUREMENT
+    assert store.find(training) == (MEASUREMENT,)
     others = {"architecture": "b", "data": "e", "recipe": "s", "epochs": 9, "seed": 1}
     for name, other in others.items():
-        assert store.find(training._replace(**{name: other})) is None
+        assert store.find(training._replace(**{name: other})) == ()
     store.close()
 
 
@@ -41,6 +41,67 @@ def test_measuring_again_replaces_the_earlier_measurement(url):
     store.add(replace(MEASUREMENT, seed=5))
     assert store.all() == (MEASUREMENT, replace(MEASUREMENT, seed=5))
     store.close()
+
+
+def test_a_study_replaces_its_own_measurements_alone(url):
+    store = Store(url)
+    one, two, again = (replace(MEASUREMENT, latency_ms=ms) for ms in (1.0, 2.0, 3.0))
+    store.add(one, "one")
+    store.add(two, "two")
+    store.add(again, "two")
+    assert store.all("one") == (one,)
+    assert store.all("two") == (again,)
+    assert store.find(MEASUREMENT.training, "two") == (again, one)
+    assert store.find(MEASUREMENT.training, "three") == (one, again)
+    store.close()
+
+
+OLDER = """
+CREATE TABLE measurement (
+    id INTEGER PRIMARY KEY, architecture_key VARCHAR(16) NOT NULL, architecture TEXT NOT NULL,
+    data VARCHAR(16) NOT NULL, recipe VARCHAR(16) NOT NULL, epochs INTEGER NOT NULL,
+    seed BIGINT NOT NULL, macs BIGINT NOT NULL, params BIGINT NOT NULL, state VARCHAR(16) NOT NULL,
+    reason TEXT NOT NULL, accuracy DOUBLE PRECISION, validation_loss DOUBLE PRECISION,
+    curve TEXT NOT NULL, latency_ms DOUBLE PRECISION, seconds DOUBLE PRECISION NOT NULL,
+    device TEXT NOT NULL, worker TEXT NOT NULL, threads INTEGER NOT NULL, versions TEXT NOT NULL,
+    traceback TEXT NOT NULL, recorded_at TIMESTAMP NOT NULL,
+    UNIQUE (architecture_key, data, recipe, epochs, seed))
+"""
+
+
+def test_a_table_of_an_older_version_is_read_as_it_is_and_brought_up_to_date_by_a_driver(url):
+    """Its measurements are those of all studies in it, for it does not say whose they are."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(OLDER if engine.name == "sqlite" else OLDER.replace(
+            "INTEGER PRIMARY KEY", "SERIAL PRIMARY KEY"
+        ))  # fmt: skip
+        for seed in (7, 3):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO measurement (architecture_key, architecture, data, recipe, epochs, "
+                    "seed, macs, params, state, reason, accuracy, curve, latency_ms, seconds, device, "
+                    "worker, threads, versions, traceback, recorded_at) VALUES ('a', '{}', 'd', 'r', 8, "
+                    ":seed, 1, 2, 'complete', '', 0.5, '[]', 1.5, 1.0, 'cpu', 'w', 1, '{}', '', "
+                    "'2026-11-22 10:00:00')"
+                ),
+                {"seed": seed},
+            )
+    reader = Store(url, create=False)
+    older = reader.all("one")
+    assert [measurement.seed for measurement in older] == [7, 3]
+    assert reader.find(older[0].training, "one") == older[:1]
+    reader.close()
+
+    store = Store(url)
+    assert store.all() == store.all("one") == store.all("two") == older
+    timed = replace(older[0], latency_ms=2.5)
+    store.add(timed, "one")
+    store.add(replace(timed, latency_ms=9.5), "two")
+    assert store.all("one") == (*older, timed)  # what it recorded itself comes last
+    assert store.find(timed.training, "one")[0] == timed
+    store.close()
+    engine.dispose()
 
 
 def test_sqlite_is_read_while_it_is_written(tmp_path):
@@ -79,7 +140,7 @@ def test_a_table_of_an_older_version_gets_the_columns_that_it_lacks(tmp_path):
     assert store.all() == (MEASUREMENT,)
     tested = replace(MEASUREMENT, seed=3, test_accuracy=0.25)
     store.add(tested)
-    assert store.find(tested.training) == tested
+    assert store.find(tested.training) == (tested,)
 
 
 def test_a_row_that_is_no_measurement_is_refused(tmp_path):
