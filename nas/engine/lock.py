@@ -2,11 +2,13 @@
 
 On one machine or on several that share a database. SQLite: a lock on a file next to the database.
 PostgreSQL: an advisory lock of a connection. Either is released by whoever granted it, so a killed
-process leaves nothing to clean up.
+process leaves nothing to clean up. A file that locks by being there would stay: where a file system
+has no locks, nobody drives.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import socket
@@ -25,7 +27,10 @@ from nas.space.errors import InputError
 from trials.failpoint import failpoint
 from trials.store import engine_options
 
+ANOTHER_STORAGE = "keep the study in PostgreSQL: --storage postgresql+psycopg://USER@HOST/DATABASE"
+
 _PREFIX = "nas "
+_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 _NAME_LENGTH = 63
 """Characters of an application name that PostgreSQL keeps."""
 
@@ -75,6 +80,12 @@ class DriverLock:
             self._fence = fence
         return self._fence
 
+    @property
+    def fence(self) -> Fence:
+        """Of this driver, once it has claimed the study."""
+        assert self._fence is not None, "it was not claimed"
+        return self._fence
+
     def release(self) -> None:
         """Let another process be the driver."""
         self._lock.release()
@@ -97,7 +108,7 @@ def creating_tables(url: URL) -> Iterator[None]:
     """While the tables of a database are made, which two processes cannot do at once."""
     if url.get_backend_name() == "sqlite":
         database = _file_of(url)
-        with filelock.FileLock(database.with_name(f"{database.name}.tables.lock")):
+        with _locked(_hard_lock(database.with_name(f"{database.name}.tables.lock"))):
             yield
         return
     engine = sa.create_engine(url, poolclass=sa.NullPool)
@@ -119,6 +130,25 @@ def _file_of(url: URL) -> Path:
         rule = f"one of {names} names (hard links) of a file, and SQLite keeps a log beside each"
         raise InputError.of(str(file), rule, "remove the other name, or make it a copy")
     return file
+
+
+def _hard_lock(file: Path) -> filelock.BaseFileLock:
+    return filelock.FileLock(file, fallback_to_soft=False)
+
+
+def _locked(lock: filelock.BaseFileLock, timeout: float = -1) -> AbstractContextManager[object]:
+    """Acquire a lock; what is returned is a context that holds it.
+
+    Raises:
+        InputError: its file system has none.
+    """
+    try:
+        return lock.acquire(timeout=timeout)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        rule = f"a database is on a file system with locks (flock): {error.strerror}"
+        raise InputError.of(lock.lock_file, rule, ANOTHER_STORAGE) from None
 
 
 def _me() -> str:
@@ -147,11 +177,11 @@ class _FileLock:
     def __init__(self, url: URL, study: str) -> None:
         database = _file_of(url)
         self.owner_file = database.with_name(f"{database.name}.{study}.driver")
-        self.lock = filelock.FileLock(f"{self.owner_file}.lock")
+        self.lock = _hard_lock(Path(f"{self.owner_file}.lock"))
 
     def acquire(self) -> bool:
         try:
-            self.lock.acquire(timeout=0)
+            _locked(self.lock, timeout=0)
         except filelock.Timeout:
             return False
         failpoint("lock.taken")

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.engine.fence import DriverReplaced
+from nas.engine.lock import ANOTHER_STORAGE
+from nas.engine.network_files import network_file_system
 from nas.engine.outcome import SearchFailed
 from nas.engine.stage import StageRunner
 from nas.space.errors import InputError
+from nas.space.shown_text import shown_line
 from nas.study.location import StudyPlace, study_in
 from trials.atomic_file import remove_partial
 from trials.data import ImageData
@@ -46,6 +49,7 @@ def search_study(
     with runner.lock:
         for folder in (place.folder, place.folder / "weights", *place.folder.glob("outbox/*")):
             remove_partial(folder)
+        _warn_of_network(runner)
         data = runner.load_data()
         with runner.ray:
             if _is_new(runner):  # of another there may be nothing left to run
@@ -84,6 +88,19 @@ def _run_stages(
         write_results(runner, data)
         failpoint("results.written")
     return failure
+
+
+def _warn_of_network(runner: StageRunner) -> None:
+    """SQLite's log is shared memory, and not every network file system keeps locks."""
+    url = runner.place.url
+    if url.get_backend_name() != "sqlite":
+        return
+    file = Path(str(url.database))
+    if kind := network_file_system(file):
+        runner.say(
+            f"note: {shown_line(str(file))} is on a network file system ({kind}), where SQLite may "
+            f"be damaged or never be unlocked; {ANOTHER_STORAGE}"
+        )
 
 
 def claim_folder(place: StudyPlace) -> None:
