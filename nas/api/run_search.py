@@ -189,4 +189,4 @@ def _write_results(runner: StageRunner, data: ImageData) -> None:
     # Plotly, fANOVA and the dashboard load for a second: only once there is something to show.
     from nas.reporting.study_files import write_study_files
 
-    write_study_files(runner.place, data, runner.say)
+    write_study_files(runner.place, data, runner.say, runner.lock.fence)

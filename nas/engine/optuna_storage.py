@@ -19,35 +19,14 @@ import optuna
 import sqlalchemy as sa
 from optuna.distributions import distribution_to_json
 from optuna.storages._rdb import models
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from nas.engine.fence import DriverReplaced, Fence
 from nas.study.storage import understanding
-from nas.study.trial_rows import engine_of
 from trials.bounded_json import parse_json
 from trials.store import put
-
-
-def add_study_attributes(study: optuna.Study, attributes: Mapping[str, object]) -> None:
-    """Add system attributes, which the study does not have yet, in one transaction."""
-    with Session(engine_of(study)) as session:
-        session.add_all(
-            models.StudySystemAttributeModel(
-                study_id=study._study_id, key=key, value_json=json.dumps(value)
-            )
-            for key, value in attributes.items()
-        )
-        session.commit()
-
-
-def remove_study_attributes(study: optuna.Study, keys: Collection[str]) -> None:
-    """Remove system attributes, which Optuna itself can only overwrite."""
-    table = models.StudySystemAttributeModel
-    theirs = table.study_id == study._study_id
-    with Session(engine_of(study)) as session:
-        session.execute(sa.delete(table).where(theirs, table.key.in_(keys)))
-        session.commit()
 
 
 @dataclass(frozen=True)
@@ -95,15 +74,39 @@ class StudyTrials:
         with self.fence.transaction(self.storage.engine) as session:
             yield session
 
+    def create(self, directions: Sequence[str]) -> None:
+        """Make the study, where it is not there yet."""
+        study, of = models.StudyModel, models.StudyDirectionModel
+        kinds = [StudyDirection[direction.upper()] for direction in directions]
+        with self.transaction() as session:
+            if study.find_by_name(self.study, session) is None:
+                rows = [of(direction=kind, objective=place) for place, kind in enumerate(kinds)]
+                session.add(study(study_name=self.study, directions=rows))
+
     def keep(self, **attributes: str) -> None:
         """Keep texts with the study, in one transaction, in place of earlier ones."""
-        table = _table(models.StudyUserAttributeModel)
-        rows = [
-            {"study_id": self.study_id, "key": key, "value_json": json.dumps(text)}
-            for key, text in attributes.items()
-        ]
         with self.transaction() as session:
-            put(session.connection(), table, ("study_id", "key"), rows)
+            self._keep(session, models.StudyUserAttributeModel, attributes)
+
+    def keep_for_optuna(
+        self, attributes: Mapping[str, object], stale: Collection[str] = ()
+    ) -> None:
+        """Keep what Optuna and its dashboard read, and remove what is stale, in one transaction."""
+        model = models.StudySystemAttributeModel
+        with self.transaction() as session:
+            for key in stale:
+                of_study = model.study_id == self.study_id
+                session.execute(sa.delete(model).where(of_study, model.key == key))
+            self._keep(session, model, attributes)
+
+    def _keep(
+        self, session: Session, model: type[DeclarativeBase], attributes: Mapping[str, object]
+    ) -> None:
+        rows = [
+            {"study_id": self.study_id, "key": key, "value_json": json.dumps(value)}
+            for key, value in attributes.items()
+        ]
+        put(session.connection(), _table(model), ("study_id", "key"), rows)
 
     def add(self, trial: FrozenTrial) -> int:
         """Add a trial that has not ended, in the state that it has; returns its number."""

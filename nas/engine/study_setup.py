@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 import uuid
-import warnings
 
 import optuna
+from optuna.study.study import _SYSTEM_ATTR_METRIC_NAMES
 
 from nas.engine.optuna_storage import StudyTrials
 from nas.engine.proposal import directions
@@ -32,12 +32,8 @@ def open_study(
         NoStudy: it exists, and is not as it was written.
     """
     objectives, name = space.file.objective_names, trials.study
-    study = optuna.create_study(
-        study_name=name,
-        storage=trials.storage,
-        directions=directions(objectives),
-        load_if_exists=True,
-    )
+    trials.create(directions(objectives))
+    study = optuna.load_study(study_name=name, storage=trials.storage)
     failpoint("study.made")
     with understanding(f"what is kept of study {name}"):
         kept = study.user_attrs
@@ -50,9 +46,7 @@ def open_study(
     else:
         if study.get_trials(deepcopy=False):
             raise SpaceChanged(f"study {name} was made by another program")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study.set_metric_names(list(objectives))
+        trials.keep_for_optuna({_SYSTEM_ATTR_METRIC_NAMES: list(objectives)})
         now |= {
             "id": uuid.uuid4().hex,
             "data": DATA.dump_json(data).decode(),

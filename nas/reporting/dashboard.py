@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import optuna
-import optuna_dashboard
 import plotly.graph_objects as go
 from optuna.trial import TrialState
-from optuna_dashboard._custom_plot_data import SYSTEM_ATTR_PLOT_DATA
-from optuna_dashboard._note import note_ver_key, split_body
+from optuna_dashboard._custom_plot_data import SYSTEM_ATTR_PLOT_DATA, split_plot_data
+from optuna_dashboard._note import note_str_key_prefix, note_ver_key, split_body
 from sqlalchemy.engine import URL
 
 from nas.architecture.text_drawing import draw_as_text
-from nas.engine.optuna_storage import add_study_attributes, remove_study_attributes
+from nas.engine.fence import Fence
+from nas.engine.optuna_storage import StudyTrials
 from nas.reporting.figures.catalogue import NAMES
 from nas.space.objectives import OBJECTIVES
 from nas.study.records import Records
 from nas.study.selection import choose
-from nas.study.storage import opened_study
+from nas.study.storage import load_optuna_study, opened_storage
 from nas.study.trial_record import TrialRecord
 from nas.study.trial_rows import trial_ids
 
@@ -27,31 +27,47 @@ MOST_NOTES = 100
 """Trials with a note: the front, then the best. The dashboard reads all of them every time."""
 
 
-def publish(url: URL, records: Records, figures: dict[str, go.Figure]) -> None:
-    """Put a note and figures into the study's database, replacing earlier ones."""
-    with opened_study(url, records.name, write=True) as study, warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        optuna_dashboard.save_note(study, note(records))
+def publish(url: URL, records: Records, figures: dict[str, go.Figure], fence: Fence) -> None:
+    """Put a note and figures into the study's database, in place of earlier ones, at once.
+
+    Args:
+        fence: of the driver that found the results.
+
+    Raises:
+        DriverReplaced: another driver has claimed the study since.
+    """
+    with opened_storage(url, write=True) as storage:
+        study = load_optuna_study(storage, records.name)
+        there: dict[str, Any] = storage.get_study_system_attrs(study._study_id)
+        kept = _study_note(records, there)
         for name, figure in figures.items():
-            optuna_dashboard.save_plotly_graph_object(study, figure, graph_object_id=name)
-        _remove_other_figures(study, figures)
-        _publish_trial_notes(study, records)
+            kept |= split_plot_data(figure.to_json(), f"{SYSTEM_ATTR_PLOT_DATA}{name}:")
+        trials = StudyTrials(storage, records.name, fence)
+        trials.keep_for_optuna(kept | _trial_notes(study, records, there), _stale(there, kept))
 
 
-def _remove_other_figures(study: optuna.Study, figures: Collection[str]) -> None:
-    """Those of ours that are not drawn any more, such as a confusion of another network."""
-    there = study._storage.get_study_system_attrs(study._study_id)
-    stale = tuple(f"{SYSTEM_ATTR_PLOT_DATA}{name}:" for name in NAMES if name not in figures)
-    remove_study_attributes(study, [key for key in there if key.startswith(stale)])
+def _study_note(records: Records, there: Mapping[str, Any]) -> dict[str, object]:
+    version = there.get(note_ver_key(None), 0)
+    return {note_ver_key(None): version + 1, **split_body(note(records), None)}
 
 
-def _publish_trial_notes(study: optuna.Study, records: Records) -> None:
+def _stale(there: Collection[str], kept: Collection[str]) -> list[str]:
+    """Parts of a longer note, of larger figures, and of ours that are not drawn any more.
+
+    Such as a confusion of another network.
+    """
+    ours = (note_str_key_prefix(None), *(f"{SYSTEM_ATTR_PLOT_DATA}{name}:" for name in NAMES))
+    return [key for key in there if key.startswith(ours) and key not in kept]
+
+
+def _trial_notes(
+    study: optuna.Study, records: Records, there: Collection[str]
+) -> dict[str, object]:
     """A drawing with each trial that has no note yet: somebody may have written one.
 
     Pictures are no part of a note: the dashboard drops SVG and data URLs of Markdown, and shows
     artifacts only of a store that it was started with.
     """
-    there = study._storage.get_study_system_attrs(study._study_id)
     ids = trial_ids(study, [TrialState.COMPLETE])
     best = sorted(records.complete, key=lambda trial: -trial.values[0])
     noted = list({trial.number: trial for trial in (*records.front, *best)}.values())
@@ -61,7 +77,7 @@ def _publish_trial_notes(study: optuna.Study, records: Records) -> None:
         if note_ver_key(trial_id) not in there:
             notes |= {note_ver_key(trial_id): 1}
             notes |= split_body(trial_note(records, trial), trial_id)
-    add_study_attributes(study, notes)
+    return notes
 
 
 def trial_note(records: Records, trial: TrialRecord) -> str:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 
 from nas.analysis.rungs import rungs_of
+from nas.engine.fence import Fence
 from nas.reporting.answer_text import headline
 from nas.reporting.dashboard import publish
 from nas.reporting.export_trial import export_trial
@@ -23,8 +24,10 @@ from trials.data import ImageData
 from trials.failpoint import failpoint
 
 
-def write_study_files(place: StudyPlace, data: ImageData, say: Callable[[str], None]) -> None:
-    """Export the knee, write the report, and publish its figures in the dashboard."""
+def write_study_files(
+    place: StudyPlace, data: ImageData, say: Callable[[str], None], fence: Fence
+) -> None:
+    """Export the knee, write the report, and publish its figures behind the driver's fence."""
     records = read_records(place.url, place.name)
     best = choose(records)
     folder = place.folder / "best"
@@ -39,7 +42,7 @@ def write_study_files(place: StudyPlace, data: ImageData, say: Callable[[str], N
             place, records
         )  # after it: it shows what that network takes images for
         failpoint("results.reported")
-        publish(place.url, records, report.figures)
+        publish(place.url, records, report.figures, fence)
     except Exception as error:
         if failure is not None:
             error.add_note(f"nor could the best network be exported: {failure}")

@@ -6,18 +6,23 @@ import os
 import threading
 from pathlib import Path
 
+import optuna
+import plotly.graph_objects as go
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from nas.engine.fence import DriverReplaced
+from nas.engine.driver import Driver
+from nas.engine.fence import DriverReplaced, Fence
 from nas.engine.lock import DriverLock, StudyLocked
+from nas.reporting.dashboard import publish
 from nas.space.errors import InputError
 from nas.study.storage import opened_study
 from nas.study.trial_rows import read_trials
-from tests.nas.driving import measured, open_driver, states
+from tests.nas.driving import SPACE, finish, measured, open_driver, read_space, states
 from tests.nas.planting import SEARCH, Planted, search
 from trials import failpoint
+from trials.data import load
 from trials.store import Store
 
 
@@ -50,6 +55,37 @@ def test_a_driver_that_was_replaced_writes_nothing(url):
     second.record(again.trial, measured(second, again))
     assert states(url)["COMPLETE"] == 1
     assert len(Store(url).all()) == 1
+    second.close()
+
+
+def shown_by_the_dashboard(driver: Driver) -> dict[str, object]:
+    return driver.trials.storage.get_study_system_attrs(driver.trials.study_id)
+
+
+def test_a_driver_that_is_replaced_before_it_has_made_its_study_makes_none(url):
+    def claim(engine):
+        mine = Fence.claimed(engine, "tiny")
+        Fence.claimed(engine, "tiny")
+        return mine
+
+    space = read_space(SPACE)
+    data = load(space.file.data.config).summary
+    with pytest.raises(DriverReplaced):
+        Driver.open(url, "tiny", space, data, Path("outbox"), claim=claim)
+    assert optuna.get_all_study_names(url.render_as_string(hide_password=False)) == []
+
+
+def test_a_driver_that_was_replaced_publishes_nothing_in_the_dashboard(url):
+    first = open_driver(url)
+    finish(first)
+    records, there = first.records(), shown_by_the_dashboard(first)
+    second = open_driver(url)
+    with pytest.raises(DriverReplaced, match="another process has become the driver of study"):
+        publish(url, records, {"front": go.Figure()}, first.trials.fence)
+    assert shown_by_the_dashboard(second) == there
+    publish(url, records, {"front": go.Figure()}, second.trials.fence)
+    assert shown_by_the_dashboard(second).keys() > there.keys()
+    first.close()
     second.close()
 
 

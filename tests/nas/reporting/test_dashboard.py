@@ -13,9 +13,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from nas.architecture.text_drawing import draw_as_text
+from nas.engine.fence import Fence
 from nas.reporting.dashboard import publish
 from nas.reporting.figures import study_figures
 from nas.study.importances import parameter_importances
@@ -38,8 +40,11 @@ def dashboard(study):
     url = f"sqlite:///{study / 'study.db'}"
     records = read_records(url, "small")
     figures = study_figures(records, parameter_importances(url, "small"))
+    engine = sa.create_engine(url)
+    fence = Fence.claimed(engine, "small")
+    engine.dispose()
     for drawn in (figures | {"confusion": figures["front"]}, figures):  # notes stay as they are
-        publish(make_url(url), records, drawn)
+        publish(make_url(url), records, drawn, fence)
     port = free_port()
     program = Path(sys.executable).with_name("optuna-dashboard")
     server = subprocess.Popen(
