@@ -199,6 +199,8 @@ def _objectives(study: optuna.Study) -> tuple[str, ...]:
         names = tuple(study.metric_names or ())
         if unknown := [name for name in names if name not in OBJECTIVES]:
             raise ValueError(f"there is no objective {shortened(unknown[0])}")
+        if len(names) != (count := len(study.directions)):
+            raise ValueError(f"{count} values have as many names; got {len(names)}")
         return names
 
 
