@@ -19,6 +19,7 @@ import ray
 from ray import tune
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
@@ -72,7 +73,7 @@ def run(
                 storage_path=scratch,
                 verbose=0,
                 stop=_Stopper(searcher),
-                callbacks=[_Losses(searcher)],
+                callbacks=[_Losses(searcher), _NoReport()],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         ).fit()
@@ -157,7 +158,10 @@ class _StudySearcher(_Unsaved, Searcher):
 
 
 class _InOrder(_Unsaved, FIFOScheduler):
-    """Starts trials in their order. Tune's own goes through all that ever were, at every step."""
+    """Starts trials in their order, and has Tune forget those that have ended.
+
+    Tune's own goes through all that ever were, at every step.
+    """
 
     def __init__(self, searcher: _StudySearcher) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -165,9 +169,32 @@ class _InOrder(_Unsaved, FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
         """The first that waits."""
+        _forget_ended(tune_controller._tune_controller)  # type: ignore[attr-defined]  # wrapped
         live: Collection[Trial] = tune_controller.get_live_trials()  # type: ignore[no-untyped-call]
         waiting = (trial for trial in live if trial.status == Trial.PENDING)
         return min(waiting, key=lambda trial: self.searcher.trials[trial.trial_id], default=None)
+
+
+_OF_ENDED = ("_live_trials", "_stopped_trials", "_failed_trials", "_trials_to_cache")
+"""Where Tune keeps trials that have ended, beside its list of all; of another version perhaps."""
+
+
+def _forget_ended(controller: TuneController) -> None:
+    """Keep nothing of trials that have ended: the database has them.
+
+    Tune would keep each with its result until the search is over, go through all of them at every
+    step, and write them to a file in the end; and a folder on the disk for each.
+    """
+    trials: list[Trial] = controller.get_trials()  # type: ignore[no-untyped-call]
+    ended = {trial for trial in trials if trial.is_finished()}  # type: ignore[no-untyped-call]
+    if not ended:
+        return
+    trials[:] = [trial for trial in trials if trial not in ended]
+    for name in _OF_ENDED:
+        getattr(controller, name, set()).difference_update(ended)
+    for trial in ended:
+        if trial.relative_logdir:  # it was started
+            shutil.rmtree(str(trial.local_path), ignore_errors=True)
 
 
 class _Losses(_Unsaved, tune.Callback):
@@ -181,6 +208,19 @@ class _Losses(_Unsaved, tune.Callback):
     ) -> None:
         """Give the trial back with the reason."""
         self.searcher.lost(trial.trial_id, _first_cause(trial.error_file))
+
+
+class _NoReport(_Unsaved, TrialProgressCallback):
+    """In the place of Tune's own, which says nothing here and keeps every trial for it."""
+
+    def on_trial_result(self, *_: object, **__: object) -> None:
+        """Nothing: the driver says it."""
+
+    def on_trial_error(self, *_: object, **__: object) -> None:
+        """Nothing: the driver says it."""
+
+    def on_trial_complete(self, *_: object, **__: object) -> None:
+        """Nothing: the driver says it."""
 
 
 def _first_cause(error_file: str | None) -> str:

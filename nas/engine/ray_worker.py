@@ -7,6 +7,7 @@ for by every worker of every search.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ class TrialActor(tune.Trainable):
     def setup(  # type: ignore[override]  # `with_parameters` adds arguments
         self, config: dict[str, Any], job: Job, data: ImageData, test: Split | None
     ) -> None:
-        self.job = job
+        self.job, self.folder = job, self.logdir
         prepare_process(job.threads)
         device = torch.device("cuda" if job.gpus else "cpu")
         self.data = Resident(data, device, test, share=min(1.0, job.gpus))
@@ -82,4 +83,7 @@ class TrialActor(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial without starting a new process."""
         self.config = new_config
+        with suppress(OSError):  # Tune makes a folder for each trial, in which there is nothing
+            Path(self.folder).rmdir()
+        self.folder = self.logdir
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from nas.api.run_search import run_search
 from nas.search import app
 from nas.study.records import read_records
 from tests.nas.searching import SMOKE, states, url_of
@@ -65,6 +67,37 @@ def test_a_trial_whose_loss_is_not_finite_fails_and_the_search_goes_on(monkeypat
     assert "failed: not finite: loss nan in training" in shown
     failed = [m for m in Store(url_of()).all() if m.state == "failed"]
     assert len(failed) == found["FAIL"]
+
+
+def test_nothing_is_kept_of_trials_that_have_ended(monkeypatch):
+    """A search of days would fill its memory, and its disk with folders, for each trial has two."""
+    import ray
+    from ray.tune.experiment import Trial
+
+    def nothing(subject, _data, fingerprint, recipe, seeds, **_rest):
+        from trials.measurement import Measurement
+
+        cost = {"macs": subject.macs, "params": subject.params}
+        names = {"architecture_key": subject.key, "architecture": subject.description}
+        training = {"data": fingerprint, "recipe": recipe.key, "epochs": recipe.epochs}
+        result = {"accuracy": 0.5, "curve": ((1.0, 1.0, 0.5),)}
+        return tuple(
+            Measurement(**names, **training, **cost, **result, seed=seed) for seed in seeds
+        )
+
+    run_in_workers(monkeypatch, nothing)
+    session = Path(ray._private.worker._global_node.get_session_dir_path())
+    kept, folders = [], []
+
+    def look(_record) -> None:
+        gc.collect()
+        kept.append(sum(type(thing) is Trial for thing in gc.get_objects()))
+        folders.append(len(list(session.glob("artifacts/*/*/*/*/"))))
+
+    run_search(SMOKE, trials=24, callbacks=[look], quiet=True)
+    assert len(kept) == 24
+    assert max(kept) - min(kept) <= 8
+    assert max(folders) - min(folders) <= 8
 
 
 def test_workers_share_one_copy_of_the_data(monkeypatch, tmp_path):
