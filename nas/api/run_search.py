@@ -70,7 +70,8 @@ def run_search(
     Raises:
         InputError: everything that is wrong with the space or its data, each with its place.
         SpaceChanged, StudyLocked: it was begun with another space; another process runs it.
-        SearchFailed, RayFailed: ten trials in a row have failed, or none is complete; Ray has.
+        SearchFailed, RayFailed: ten trials in a row have failed, or none is complete, or the disk
+            or the database has; Ray has.
     """
     document, time = _document(space, trials, data), TimeBudget.of(budget, trials, "budget")
     with _keeping(document, data, output):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nas.engine.fence import DriverReplaced
 from nas.engine.lock import ANOTHER_STORAGE
 from nas.engine.network_files import network_file_system
-from nas.engine.outcome import SearchFailed
+from nas.engine.outcome import SearchFailed, failing_with_the_machine
 from nas.engine.stage import StageRunner
 from nas.space.errors import InputError
 from nas.space.shown_text import shown_line
@@ -40,13 +40,13 @@ def search_study(
         write_results: called once there are some.
 
     Raises:
-        SearchFailed: too many trials failed, or none is complete.
+        SearchFailed: too many trials failed, or none is complete; a disk or the database failed.
         Interrupted: the search was asked to stop; the same call resumes it.
     """
     place = runner.place
     claim_folder(place)
     failpoint("search.begin")
-    with runner.lock:
+    with runner.lock, failing_with_the_machine():
         for folder in (place.folder, place.folder / "weights", *place.folder.glob("outbox/*")):
             remove_partial(folder)
         _warn_of_network(runner)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from nas.architecture.specification import ArchitectureError
 from nas.engine.fence import DriverReplaced
 from nas.engine.lock import StudyLocked
-from nas.engine.outcome import SearchFailed
+from nas.engine.outcome import SearchFailed, fault_of_machine
 from nas.engine.ray_failures import RayFailed
 from nas.network.comparison import ExportError, TooMuchLost
 from nas.network.exported_model import NoModel
 from nas.study.identity import SpaceChanged
 from nas.study.selection import NoSuchTrial
-from nas.study.storage import STORAGE_ERRORS, NoStudy
+from nas.study.storage import NoStudy
 from trials.bounded_json import JsonError
 from trials.device_lock import DeviceBusy
 from trials.precision import Unsupported
@@ -56,11 +54,5 @@ def explained(error: Exception) -> Failure | None:
             return Failure(error, "--max-loss allows more; more --calibration may help int8", 1)
         case ExportError():  # a bug, nothing that a user did
             return Failure(f"the export would not be the trained network: {error}", status=1)
-    if isinstance(error, STORAGE_ERRORS):
-        cause = error.__cause__ if isinstance(error.__cause__, sa.exc.SQLAlchemyError) else error
-        reason = getattr(cause, "orig", None) or cause
-        return Failure(f"the database cannot be used: {str(reason).splitlines()[0]}")
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return Failure(f"{where}{error.strerror or error}")
-    return None
+    fault = fault_of_machine(error)
+    return None if fault is None else Failure(fault)

@@ -1,8 +1,12 @@
-"""What a failpoint is for: an ordinary search passes each of them."""
+"""An ordinary search passes all failpoints; a disk or a database that fails at one ends it in words."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
+
+import pytest
+import sqlalchemy as sa
 
 from nas.engine.ray_worker import Job, TrialActor
 from tests.nas.planting import SEARCH, Planted, search
@@ -45,3 +49,35 @@ def test_an_ordinary_search_passes_all_of_them(monkeypatch):
     assert result.exit_code == 0, result.stderr
     assert set(passed) == NAMES.keys()
     assert passed["outbox.put"] == passed["outbox.discard"] == passed["trial.handed_out"] > 10
+
+
+def says(result, line: str) -> bool:
+    """Whether a search ended with a line, and how to go on."""
+    said, heading, command = result.stderr.splitlines()
+    resumes = heading == "resume with:" and command.startswith("python -m nas.search ")
+    return said == line and resumes and result.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "place", ["tables.make", "database.commit", "outbox.discard", "results.begin"]
+)
+def test_a_search_whose_disk_fails_says_so_and_how_to_go_on(monkeypatch, place):
+    text = SEARCH.partition("confirm:")[0]
+    with monkeypatch.context() as failing:
+        failing.setattr(failpoint, "_fault", failpoint._fault_of(f"{place}:EIO"))
+        result = search(failing, Planted(), text=text)
+    assert says(result, f"error: failpoint {place}: Input/output error"), result.stderr
+    result = search(monkeypatch, Planted(), text=text)
+    assert result.exit_code == 0, result.stderr
+
+
+class Locked(Planted):
+    """A statement of the driver's cannot be run."""
+
+    def measurements(self, driver, spec, test):
+        raise sa.exc.OperationalError("", {}, sqlite3.OperationalError("database is locked"))
+
+
+def test_a_search_whose_database_is_locked_for_too_long_says_so_and_how_to_go_on(monkeypatch):
+    result = search(monkeypatch, Locked(), text=SEARCH)
+    assert says(result, "error: the database cannot be used: database is locked"), result.stderr
