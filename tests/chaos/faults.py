@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.chaos import surroundings
 from tests.chaos.processes import Process
-from tests.chaos.round import LONG_S, Round
+from tests.chaos.round import Round
 from trials import failpoint
 
 OFTEN = (
@@ -63,7 +63,7 @@ def killed(played: Round) -> None:
     played.has_results = played.random.random() < 0.1
     for _ in range(played.random.randint(2, 6)):
         process = played.start()
-        process.wait(played.random.uniform(0, LONG_S * (4 if played.has_results else 1)))
+        played.any_moment(process)
         played.done["driver kills"] += process.send(signal.SIGKILL)
         played.end(process)
         if played.random.random() < 0.5:
@@ -75,7 +75,7 @@ def asked_to_end(played: Round) -> None:
     for _ in range(played.random.randint(1, 3)):
         number = played.random.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
         process = played.start()
-        process.wait(played.random.uniform(0, LONG_S))
+        played.any_moment(process)
         sent = process.send(number)
         if played.random.random() < 0.3:
             process.wait(played.random.uniform(0, 0.05))
@@ -89,7 +89,7 @@ def asked_to_end(played: Round) -> None:
 def stopped(played: Round) -> None:
     """SIGSTOP at any moment, and SIGCONT."""
     process = played.start()
-    process.wait(played.random.uniform(0, LONG_S))
+    played.any_moment(process)
     if process.send(signal.SIGSTOP) and not process.wait(10):
         _beside_a_stopped(played, process)
         played.done["stops"] += 1

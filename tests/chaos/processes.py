@@ -50,6 +50,7 @@ class Process:
         limits: Mapping[int, int] | None = None,
     ) -> None:
         self.error_file = output.with_suffix(".err")
+        self.error_file.touch()  # it may be killed before it has done anything
         self.status: int | None = None
         self.stopped = False
         self.pid = os.fork()
@@ -130,6 +131,7 @@ def environment_of(folder: Path) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "tmp"),
+        "XDG_RUNTIME_DIR": str(folder / "run"),
         "BROWSER_PATH": "/nonexistent",
         "OMP_NUM_THREADS": "1",
         MARK: str(folder),

@@ -25,8 +25,6 @@ from trials.store import sqlite_url
 TRACEBACK = "Traceback (most recent call last)"
 ASKED = {-signal.SIGKILL, 128 + signal.SIGHUP, 128 + signal.SIGINT, 128 + signal.SIGTERM}
 DISK_MB = 16
-LONG_S = 1.2
-"""About as long as a search takes: moments are drawn of it."""
 KNOWN = {0, 1, 2, *ASKED}
 """Statuses that a driver may end with."""
 
@@ -54,8 +52,8 @@ class Round:
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
         self.folder = Path(tempfile.mkdtemp(prefix="nas-chaos-"))
-        for name in ("home", "tmp", "work", "logs"):
-            (self.folder / name).mkdir()
+        for name in ("home", "tmp", "run", "work", "logs"):
+            (self.folder / name).mkdir(mode=0o700)
         self.space_name = self.space_name or self.random.choice(list(SPACES))
         kinds = ["sqlite", "sqlite", "postgresql" if self.server else "sqlite"]
         self.database = self.database or self.random.choice(kinds)
@@ -127,6 +125,23 @@ class Round:
         self.processes.append(process)
         self.done["drivers"] += 1
         return process
+
+    def any_moment(self, process: Process) -> None:
+        """Wait for one of the start of a driver or of its next trainings, or of its results."""
+        count = self.random.randint(-3, 7)
+        wanted = self._finished() + count
+        if self.has_results:
+            process.wait(self.random.uniform(0, 8))
+        elif count <= 0:
+            process.wait(self.random.uniform(0, 1))
+        else:
+            for _ in until(HANGS_S):
+                if process.ended or self._finished() >= wanted:
+                    break
+            process.wait(self.random.uniform(0, 0.1))
+
+    def _finished(self) -> int:
+        return self.ledger.read_text().count("\n") if self.ledger.exists() else 0
 
     def end(self, process: Process, *expected: int) -> int:
         """Let a driver end, and judge how it did.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.chaos.driver import SET_BACK
 from tests.chaos.processes import Process, until
-from tests.chaos.round import LONG_S, Round
+from tests.chaos.round import Round
 
 RESTARTS = 10
 """Of PostgreSQL in a search."""
@@ -20,7 +20,7 @@ def full_disk(played: Round) -> None:
     """At any moment there is no space any more, until two drivers have ended."""
     played.put_on_a_disk_of_its_own(played.work)
     process = played.start()
-    process.wait(played.random.uniform(0, LONG_S))
+    played.any_moment(process)
     _fill(played.work / "filler")
     played.end(process, 0, 1, 2)
     played.end(played.start(), 0, 1, 2)  # somebody has not read what it said
@@ -53,7 +53,7 @@ def locked_database(played: Round, seconds: float) -> None:
     process = played.start()
     file = played.study / "study.db"
     _once_it_trains(played, process)
-    process.wait(played.random.uniform(0, LONG_S / 4))
+    process.wait(played.random.uniform(0, 0.3))
     with closing(sqlite3.connect(file, timeout=30, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         process.wait(seconds)
@@ -81,7 +81,7 @@ def cut_lock(played: Round) -> None:
     assert played.server is not None
     played.database = "postgresql"
     process = played.start()
-    process.wait(played.random.uniform(0, LONG_S))
+    played.any_moment(process)
     played.server.cut_locks()
     other = played.start()
     statuses = [played.end(driver, 0, 1, 2) for driver in (process, other)]
