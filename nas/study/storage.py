@@ -136,6 +136,9 @@ def open_storage(
         if not _is_without_studies(url):
             raise
         raise NoSuchStudy("the database has no studies") from None
+    except RuntimeError as error:  # of its look at the version of the tables
+        said = shown_line(str(error))
+        raise NoStudy(f"the database is of another version of Optuna: {said}") from error
 
 
 def _is_without_studies(url: URL) -> bool:
