@@ -58,7 +58,9 @@ def locked_database(played: Round, seconds: float) -> None:
         other.execute("BEGIN IMMEDIATE")
         process.wait(seconds)
         other.rollback()
-    played.end(process, *([0] if seconds < 60 else [0, 2]))
+    status = played.end(process, *([0] if seconds < 60 else [0, 1]))
+    if status and "resume with:" not in process.errors:
+        played.violations.append(f"it does not say how to resume: {process.errors}")
     played.done[f"databases locked for {seconds:g} s"] += 1
 
 
