@@ -67,7 +67,7 @@ MEASUREMENTS = sa.Table(
     sa.Column("versions", sa.Text, nullable=False),
     sa.Column("traceback", sa.Text, nullable=False),
     sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
-    sa.UniqueConstraint("study", *_TRAINING),
+    sa.UniqueConstraint(*_TRAINING, "study"),  # in this order: a training is looked for in all
 )
 
 
@@ -214,7 +214,7 @@ def add_measurements(
     rows = [asdict(measurement) | kept for measurement in measurements]
     for row in rows:
         row |= {name: json.dumps(row[name]) for name in _JSON_COLUMNS}
-    put(connection, MEASUREMENTS, ("study", *_TRAINING), rows)
+    put(connection, MEASUREMENTS, (*_TRAINING, "study"), rows)
 
 
 def put(

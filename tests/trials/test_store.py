@@ -56,6 +56,24 @@ def test_a_study_replaces_its_own_measurements_alone(url):
     store.close()
 
 
+def test_a_training_is_found_without_reading_all_measurements(tmp_path):
+    """Each new trial is looked for, in a database of tens of thousands perhaps."""
+    store = Store(f"sqlite:///{tmp_path / 'study.db'}")
+    plans: list[str] = []
+
+    @sa.event.listens_for(store.engine, "before_cursor_execute")
+    def explain(_connection, cursor, statement, parameters, *_):
+        if statement.startswith("SELECT measurement"):
+            plan = cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+            plans.append(plan[0][-1])
+
+    store.find(MEASUREMENT.training, "one")
+    assert [plan.split("(")[0] for plan in plans] == [
+        "SEARCH measurement USING INDEX sqlite_autoindex_measurement_1 "
+    ]
+    store.close()
+
+
 OLDER = """
 CREATE TABLE measurement (
     id INTEGER PRIMARY KEY, architecture_key VARCHAR(16) NOT NULL, architecture TEXT NOT NULL,
