@@ -23,6 +23,7 @@ from nas.api.run_search import run_search
 from nas.cli import NoCacheOption, RayOption, SetOption, StorageOption, cli_errors, command
 from nas.engine.outcome import SearchFailed
 from nas.engine.ray_failures import RayFailed
+from nas.engine.stall import patience_of
 from nas.engine.time_budget import TimeBudget
 from nas.space import SearchSpace
 from nas.space.errors import InputError
@@ -32,9 +33,22 @@ from nas.space.shown_text import shown_command
 STUDY = "Name of the study; default: the file's."
 BUDGET = "Wall time, results and report included, such as 90s, 10m or 2h."
 OUTPUT = "Folder of the results; default: runs/STUDY."
+STALL = "How long nothing may happen before it ends, such as 30m."
 GPUS = "GPUs per trial; may be a fraction."
 SAMPLERS = "Sampler: tpe, nsga2, nsga3, gp, random or grid."
 CONTROLS = "Negative (twin) and positive (handicapped) controls, added to a design."
+
+IN_THE_FILE = {
+    "--trials": ("study", "trials"),
+    "--study": ("name",),
+    "--cpus-per-trial": ("resources", "cpus_per_trial"),
+    "--gpus-per-trial": ("resources", "gpus_per_trial"),
+    "--seed": ("study", "seed"),
+    "--epochs": ("training", "epochs"),
+    "--sampler": ("study", "sampler"),
+    "--controls": ("design", "controls"),
+}
+"""Options in place of what the file says, and where it does."""
 
 app = command()
 
@@ -50,6 +64,7 @@ def search(
     cpus_per_trial: Annotated[float | None, typer.Option(help="CPU cores per trial.")] = None,
     gpus_per_trial: Annotated[float | None, typer.Option(help=GPUS)] = None,
     ray_address: RayOption = None,
+    stall: Annotated[str, typer.Option(help=STALL)] = "10m",
     seed: Annotated[int | None, typer.Option(help="Seed of the whole study.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of each training.")] = None,
     sampler: Annotated[str | None, typer.Option(help=SAMPLERS)] = None,
@@ -59,16 +74,9 @@ def search(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
 ) -> None:
     """Search the separability spectrum; the same command again resumes."""
-    options = {
-        "--trials": (("study", "trials"), trials),
-        "--study": (("name",), study),
-        "--cpus-per-trial": (("resources", "cpus_per_trial"), cpus_per_trial),
-        "--gpus-per-trial": (("resources", "gpus_per_trial"), gpus_per_trial),
-        "--seed": (("study", "seed"), seed),
-        "--epochs": (("training", "epochs"), epochs),
-        "--sampler": (("study", "sampler"), sampler),
-        "--controls": (("design", "controls"), controls or None),
-    }
+    wanted = (trials, study, cpus_per_trial, gpus_per_trial, seed, epochs, sampler)
+    values = zip(IN_THE_FILE.items(), (*wanted, controls or None), strict=True)
+    options = {option: (place, value) for (option, place), value in values}
     with cli_errors(), _resumable() as this_command:
         run_search(
             budget=TimeBudget.of(budget, trials, "--budget"),  # begins before the data is read
@@ -77,6 +85,7 @@ def search(
             output=output,
             storage=storage,
             ray_address=ray_address,
+            stall=patience_of(stall, "--stall"),
             quiet=quiet,
             command=this_command,
         )

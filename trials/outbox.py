@@ -10,6 +10,7 @@ from pathlib import Path
 from trials.atomic_file import atomic_write_text
 from trials.bounded_json import JsonError, read_json
 from trials.failpoint import failpoint
+from trials.heartbeat import forget
 from trials.measurement import MAX_BYTES, Measurement, from_json, to_json
 
 
@@ -65,10 +66,12 @@ class Outbox:
         """Remove a result that has been recorded."""
         failpoint("outbox.discard")
         self._file(trial).unlink(missing_ok=True)
+        forget(self.folder, trial)
         failpoint("outbox.discarded")
 
     def keep_only(self, trials: Container[int]) -> None:
         """Remove the results of other trials than these, which nobody waits for."""
+        forget(self.folder)
         for file in self.folder.glob("*.json"):
             number = file.stem if file.stem.isdecimal() and len(file.stem) < 20 else "-1"
             if file.is_file() and int(number) not in trials:

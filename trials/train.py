@@ -69,6 +69,7 @@ class Resident:
     Args:
         test: the test split, where this is the one time that it is read.
         share: of a GPU, that is this process's.
+        before_batch: called before each batch with what it is for.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Resident:
         device: torch.device,
         test: Split | None = None,
         share: float = 1.0,
+        before_batch: Callable[[str], None] = lambda _: None,
     ) -> None:
         splits = (data.train, data.validation, *([test] if test is not None else []))
         stream = needs_streaming(splits, device, share)
@@ -84,11 +86,16 @@ class Resident:
         self.lock = DeviceLock.of(device)
         self.classes, self.many_labels = len(data.classes), data.many_labels
 
-        def resident(split: Split) -> ResidentSplit:
-            return ResidentSplit(split, data, device, self.lock.make_way, stream)
+        def resident(split: Split, use: str) -> ResidentSplit:
+            def before() -> None:
+                before_batch(use)
+                self.lock.make_way()
 
-        self.train, self.validation = resident(data.train), resident(data.validation)
-        self.test = resident(test) if test is not None else None
+            return ResidentSplit(split, data, device, before, stream)
+
+        self.train = resident(data.train, "training")
+        self.validation = resident(data.validation, "validation")
+        self.test = resident(test, "test") if test is not None else None
 
 
 def train(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from nas.engine.lock import StudyLocked
 from nas.engine.search import search_study
 from nas.engine.stage import StageRunner
+from nas.engine.stall import patience_of
 from nas.engine.time_budget import TimeBudget
 from nas.space import SearchSpace
 from nas.space.errors import InputError
@@ -50,6 +51,7 @@ def run_search(
     sampler: BaseSampler | None = None,
     callbacks: Sequence[Callable[[TrialRecord], object]] = (),
     ray_address: str | None = None,
+    stall: str | float = "10m",
     quiet: bool = False,
     command: str = "nas.run_search",
 ) -> Study:
@@ -64,6 +66,7 @@ def run_search(
         sampler: any of Optuna's in place of the one that the space names.
         callbacks: called with every trial that ends here; what one raises ends the search.
         ray_address: of a running Ray cluster in place of this machine.
+        stall: how long nothing may happen before the search ends: ``"10m"``, or seconds.
         quiet: print nothing but that the search was interrupted.
         command: how to resume, for ``environment.json``.
 
@@ -73,12 +76,15 @@ def run_search(
         SearchFailed, RayFailed: ten trials in a row have failed, or none is complete, or the disk
             or the database has; Ray has.
     """
+    patience = patience_of(stall, "stall")
     document, time = _document(space, trials, data), TimeBudget.of(budget, trials, "budget")
     with _keeping(document, data, output):
         found = _built(space, document)
         place = _place(found.file.name, output, storage)
-        runner = StageRunner(found, place, ray_address, quiet, sampler, callbacks, time)
-        search_study(runner, command, _show_arms, _write_results)
+        runner = StageRunner(
+            found, place, ray_address, quiet, sampler, callbacks, time, command, patience
+        )
+        search_study(runner, _show_arms, _write_results)
     return _study(place)
 
 

@@ -134,9 +134,7 @@ class Driver:
         results = Outbox(outbox / id_of(study), say)
         proposer = proposer_of(space, design, earlier, sampler)
         driver = cls(space, data, study, trials, store, results, proposer, design, earlier)
-        failpoint("recovery.begin")
         driver.recover(earlier)
-        failpoint("recovery.done")
         return driver
 
     def next(self) -> TrialSpec | None:
@@ -269,6 +267,7 @@ class Driver:
 
     def recover(self, earlier: Sequence[FrozenTrial]) -> None:
         """Adopt results that an earlier driver did not record; queue what it did not finish."""
+        failpoint("recovery.begin")
         unfinished = [
             self._spec_of(trial)
             for trial in earlier
@@ -279,6 +278,7 @@ class Driver:
             if not self._adopt_result(spec):
                 self.outbox.discard(spec.trial)
                 self.queue.append(spec)
+        failpoint("recovery.done")
 
     def worker_died(self, trial: int, reason: str) -> None:
         """The worker of a trial died: run it again, unless it has killed several."""

@@ -36,11 +36,12 @@ class Fence:
 
     Args:
         study: its name; a confirmation is fenced with the study that it is of.
+        token: of a driver that has claimed it, where somebody writes in its place.
     """
 
-    def __init__(self, study: str) -> None:
+    def __init__(self, study: str, token: str | None = None) -> None:
         self.study = study
-        self.token = uuid.uuid4().hex
+        self.token = token or uuid.uuid4().hex
 
     def claim(self, connection: sa.Connection) -> None:
         """Shut out whoever drove the study before."""

@@ -43,11 +43,14 @@ class Started:
         """A process that runs.
 
         Raises:
-            OSError: none of this number does.
+            OSError: none of this number does; one that nobody has asked how it ended does not, too.
         """
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         _, _, after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
-        return cls(pid, f"{boot} {after_name.split()[19]}")  # proc_pid_stat(5): starttime
+        fields = after_name.split()  # proc_pid_stat(5), from the state on; 19 further is the start
+        if fields[0] in "ZX":
+            raise ProcessLookupError(pid)
+        return cls(pid, f"{boot} {fields[19]}")
 
     @property
     def runs(self) -> bool:
@@ -76,11 +79,10 @@ def _notes() -> Path:
 
 
 def end(processes: Iterable[Started]) -> None:
-    """End those that still run."""
-    for started in processes:
-        if started.runs:
-            with suppress(OSError):
-                os.kill(started.pid, signal.SIGKILL)
+    """End those that still run, with what they have started."""
+    for started in tuple(with_children(alive.pid for alive in processes if alive.runs)):
+        with suppress(OSError):
+            os.kill(started.pid, signal.SIGKILL)
 
 
 @contextmanager
@@ -119,19 +121,26 @@ def with_children(pids: Iterable[int]) -> Iterator[Started]:
 
 def clean_up() -> None:
     """End and remove what dead drivers have left on this machine."""
+    for file, note in _notes_of_the_dead():
+        end(note.processes)
+        for folder in map(Path, note.folders):
+            if folder.name.startswith(_FOLDERS):
+                shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
+
+
+def end_of_the_dead() -> None:
+    """End what dead drivers have started on this machine; folders stay, for their logs."""
+    for _, note in _notes_of_the_dead():
+        end(note.processes)
+
+
+def _notes_of_the_dead() -> Iterator[tuple[Path, Note]]:
     for file in _notes().glob("*.json"):
         try:
             note = _NOTE.validate_json(file.read_bytes())
         except (OSError, ValidationError):  # another driver has just cleaned up, or it is damaged
             continue
         if not note.driver.runs:
-            _remove(note)
-            with suppress(OSError):
-                file.unlink(missing_ok=True)
-
-
-def _remove(note: Note) -> None:
-    end(note.processes)
-    for folder in map(Path, note.folders):
-        if folder.name.startswith(_FOLDERS):
-            shutil.rmtree(folder, ignore_errors=True)
+            yield file, note

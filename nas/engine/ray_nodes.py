@@ -56,10 +56,12 @@ def cluster(address: str | None = None) -> Iterator[None]:
         with noted(processes, folders):
             yield
     finally:
+        # Its agents outlive a raylet that was killed, and a worker that was stopped outlives both.
+        left = (*processes, *with_children(alive.pid for alive in processes if alive.runs))
         try:
             ray.shutdown()
         finally:
-            end(processes)  # its agents outlive a raylet that was killed
+            end(left)
 
 
 def _start() -> None:

@@ -19,6 +19,7 @@ from nas.engine.trial_spec import TrialSpec
 from nas.network.subject import subject_of
 from trials.data.images import ImageData, Split
 from trials.failpoint import failpoint
+from trials.heartbeat import Heartbeat
 from trials.measurement import Measurement, to_json
 from trials.outbox import Outbox
 from trials.train import Resident
@@ -59,26 +60,34 @@ class TrialActor(tune.Trainable):
         self.job, self.folder = job, self.logdir
         prepare_process(job.threads)
         device = torch.device("cuda" if job.gpus else "cpu")
-        self.data = Resident(data, device, test, share=min(1.0, job.gpus))
+        self.heart = Heartbeat(job.outbox)
+        share = min(1.0, job.gpus)
+        self.data = Resident(data, device, test, share=share, before_batch=self.heart.beat)
 
     def step(self) -> dict[str, Any]:
         spec: TrialSpec = self.config["spec"]
         failpoint("worker.begin")
+        self.heart.begin(spec.trial)
+        try:
+            measurements = self._measure(spec)
+            Outbox(self.job.outbox).put(spec.trial, measurements)
+        finally:
+            self.heart.end()
+        failpoint("worker.done")
+        return {"measurements": to_json(measurements), "done": True}
+
+    def _measure(self, spec: TrialSpec) -> tuple[Measurement, ...]:
         folder = self.job.weights
-        weights = folder / f"{spec.trial}.safetensors" if folder else None
-        measurements = self.job.run(
+        return self.job.run(
             subject_of(spec.architecture, spec.cost),
             self.data,
             self.job.fingerprint,
             spec.recipe,
             spec.seeds,
             measure=self.job.measure,
-            weights=weights,
+            weights=folder / f"{spec.trial}.safetensors" if folder else None,
             latency_at_most_ms=self.job.latency_at_most_ms,
         )
-        Outbox(self.job.outbox).put(spec.trial, measurements)
-        failpoint("worker.done")
-        return {"measurements": to_json(measurements), "done": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial without starting a new process."""

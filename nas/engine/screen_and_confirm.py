@@ -86,13 +86,12 @@ def _register_plan(runner: StageRunner, driver: Driver, arms: tuple[Arm, ...]) -
 def screen(
     runner: StageRunner,
     data: ImageData,
-    command: str,
     show_arms: Callable[[StageRunner, Sequence[Arm]], None],
 ) -> tuple[str, int]:
     """Run the search or the design; returns why that failed, and how many trials are complete."""
     arms = _arms_of_design(runner)
     with runner.driving(runner.place.name, data, _design(runner, "screening", arms)) as driver:
-        _write_inputs(runner, data, command)
+        _write_inputs(runner, data)
         _register_plan(runner, driver, arms)
         if not driver.finished:
             if arms:
@@ -120,19 +119,19 @@ def confirm(runner: StageRunner, data: ImageData) -> str:
     with runner.driving(name, data, design) as driver:
         if not driver.finished:
             # Nothing else reads the test split; nobody needs the weights.
-            runner.run(driver, data, runner.load_test(data), keep_weights=False)
+            runner.run(driver, data, runner.study_data.load_test(data), keep_weights=False)
         driver.requeue_running()
         return runner.failure_of(driver)
 
 
-def _write_inputs(runner: StageRunner, data: ImageData, command: str) -> None:
+def _write_inputs(runner: StageRunner, data: ImageData) -> None:
     """What was searched and where, so that the folder explains itself."""
     document, place = runner.space.document, runner.place
     note = f"# As searched: {shown_line(document.source)} with all options applied.\n"
     atomic_write_text(place.folder / "space.yaml", note + dump_yaml(document.value))
     resources = runner.space.file.resources
     environment = describe_environment() | {
-        "command": command,
+        "command": runner.command,
         "storage": shown_url(place.url),
         "data": data.summary.fingerprint,
         "threads_per_trial": resources.threads,

@@ -28,14 +28,12 @@ _RESULTS = ("space.yaml", "environment.json", "front.csv")
 
 def search_study(
     runner: StageRunner,
-    command: str,
     show_arms: Callable[[StageRunner, Sequence[Arm]], None],
     write_results: Callable[[StageRunner, ImageData], None],
 ) -> None:
     """Run what is left to run of a study, and write its results.
 
     Args:
-        command: how to resume, for ``environment.json``.
         show_arms: called before the first arm of a design is trained.
         write_results: called once there are some.
 
@@ -50,11 +48,11 @@ def search_study(
         for folder in (place.folder, place.folder / "weights", *place.folder.glob("outbox/*")):
             remove_partial(folder)
         _warn_of_network(runner)
-        data = runner.load_data()
+        data = runner.study_data.load()
         with runner.ray:
             if _is_new(runner):  # of another there may be nothing left to run
                 runner.ray.start_soon()
-            failure = _run_stages(runner, data, command, show_arms, write_results)
+            failure = _run_stages(runner, data, show_arms, write_results)
     if failure:
         raise SearchFailed(failure)
 
@@ -62,7 +60,6 @@ def search_study(
 def _run_stages(
     runner: StageRunner,
     data: ImageData,
-    command: str,
     show_arms: Callable[[StageRunner, Sequence[Arm]], None],
     write_results: Callable[[StageRunner, ImageData], None],
 ) -> str:
@@ -70,7 +67,7 @@ def _run_stages(
     # PyTorch and Optuna load for seconds, while Ray starts.
     from nas.engine.screen_and_confirm import confirm, screen
 
-    failure, complete = screen(runner, data, command, show_arms)
+    failure, complete = screen(runner, data, show_arms)
     try:
         if not failure and runner.space.file.confirm is not None and not runner.time_is_up:
             failure = confirm(runner, data)

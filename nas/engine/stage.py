@@ -1,4 +1,4 @@
-"""Runs the trials of a driver: data, Ray, progress, and how it ended.
+"""Runs the trials of a driver: Ray, progress, and how it ended.
 
 What trains, and what keeps a study, loads for seconds: only once the data is there, beside Ray's
 start.
@@ -6,6 +6,7 @@ start.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -19,28 +20,19 @@ from nas.engine.lock import DriverLock
 from nas.engine.ray_cluster import RayCluster
 from nas.engine.ray_failures import LESS_MEMORY, OUT_OF_MEMORY, RayFailed, in_a_line
 from nas.engine.signals import stop_requests
+from nas.engine.stall import PATIENCE_S, StallWatch
+from nas.engine.study_data import StudyData
 from nas.engine.time_budget import TimeBudget, TimeUp
+from nas.engine.watchdog import Watchdog, Watched
 from nas.kernels.library import best_level
 from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.objectives import measured_fields
 from nas.space.quantities import duration, format_count
 from nas.space.shown_text import shown_line
-from nas.space.space_checks import check_labels
 from nas.study.design import Design
 from nas.study.location import StudyPlace
-from trials.data import (
-    DataError,
-    ImageData,
-    Split,
-    check_batch_size,
-    check_test_split,
-    describe,
-    load,
-    load_test,
-    missing_classes,
-)
-from trials.data.images import Images
+from trials.data import DataError, ImageData, Split, describe
 from trials.failpoint import failpoint
 
 if TYPE_CHECKING:
@@ -55,6 +47,8 @@ _NO_KERNELS = (
     "note: no kernels were compiled when this was installed, for which it takes a C compiler: "
     "trainings run on PyTorch's, and take about twice as long"
 )
+_GRACE_S = 300
+"""A search that is well ends by itself where nothing happens, however busy the machine is."""
 _NO_OTHER = "no other architecture was found inside the budget"
 
 
@@ -69,6 +63,8 @@ class StageRunner:
         sampler: in place of the one that the space names.
         callbacks: called with every trial that is complete or has failed.
         budget: of time, for all stages and the results.
+        command: how to resume.
+        stall_s: how long nothing may happen before a search ends.
     """
 
     def __init__(
@@ -80,78 +76,20 @@ class StageRunner:
         sampler: BaseSampler | None = None,
         callbacks: Sequence[Callable[[TrialRecord], object]] = (),
         budget: TimeBudget | None = None,
+        command: str = "",
+        stall_s: float = PATIENCE_S,
     ) -> None:
         self.space, self.place = space, place
         self.quiet = quiet
+        self.command, self.stall_s = command, stall_s
         self.sampler, self.callbacks = sampler, tuple(callbacks)
         self.console = terminal.console(quiet, soft_wrap=True)
         self.budget = budget or TimeBudget()
         self.time_is_up = False
         self.lock = DriverLock(place.url, place.name)
         self.ray = RayCluster(ray_address)
+        self.study_data = StudyData(space, ray_address is not None, self.console)
         self._has_described = False  # the data
-
-    def load_data(self) -> ImageData:
-        """Training and validation images, checked; that there is a test split where one is needed.
-
-        Raises:
-            InputError: they cannot be used.
-        """
-        config = self.space.file.data.config
-        self._check_precision()
-        try:
-            if self.space.file.confirm is not None:
-                check_test_split(config)
-            data = load(config, self._watch)
-            check_batch_size(data, self.space.file.training.full_recipe.batch_size)
-            if data.input_shape != self.space.input_shape:
-                raise DataError(
-                    f"the images have shape {list(data.input_shape)}, but the data set's first one "
-                    f"has {list(self.space.input_shape)} (channels, height, width)"
-                )
-        except DataError as error:
-            section = "training" if error.field == "batch_size" else "data"
-            path = (section, error.field)
-            raise self.space.document.error(path, str(error), error.hint) from None
-        if data.many_labels:
-            check_labels(self.space.document, self.space.file)
-            if problems := self.space.document.problems:
-                raise InputError(problems)
-        return data
-
-    def _check_precision(self) -> None:
-        """Of CPUs: those of a cluster that is elsewhere, and GPUs, are asked by each training."""
-        file = self.space.file
-        elsewhere = file.resources.gpus_per_trial or self.ray.address is not None
-        if elsewhere or file.training.precision is None:
-            return
-        import torch
-
-        from trials.precision import Unsupported, check_precision
-
-        try:
-            check_precision(file.training.precision, torch.device("cpu"))
-        except Unsupported as error:
-            place = ("training", "precision")
-            raise self.space.document.error(place, str(error), error.hint) from None
-
-    def load_test(self, data: ImageData) -> Split:
-        """The test split, which nothing else reads.
-
-        Raises:
-            InputError: there is none, or it does not fit the training images.
-        """
-        try:
-            test = load_test(self.space.file.data.config, data, self._watch)
-        except DataError as error:
-            message = f"the test split: {error}"
-            raise self.space.document.error(("data", error.field), message, error.hint) from None
-        if missing := missing_classes(test, data):
-            self.say(f"note: no test images of {shown_line(missing)}")
-        return test
-
-    def _watch(self, images: Iterator[Images], count: int) -> Iterator[Images]:
-        return terminal.counted(images, count, "decoding images", self.console)
 
     def say(self, message: str) -> None:
         """A line of its own."""
@@ -181,7 +119,7 @@ class StageRunner:
         if self.budget.as_many_as_fit and not planned:
             driver.wanted = inf
         interrupted = False
-        with closing(driver):
+        with closing(driver), self._watchdog(driver) as self.watchdog:
             try:
                 yield driver
             except KeyboardInterrupt:
@@ -196,6 +134,20 @@ class StageRunner:
                 if interrupted:
                     print(f"interrupted: {driver.so_far}", file=sys.stderr)
 
+    def _watchdog(self, driver: Driver) -> Watchdog:
+        fence = driver.trials.fence
+        assert fence is not None, "a driver writes"
+        watched = Watched(
+            os.getpid(),
+            self.place.url.render_as_string(hide_password=False),
+            driver.study.study_name,
+            fence.study,
+            fence.token,
+            f"resume with:\n{self.command}" if self.command else "",
+            self.stall_s + _GRACE_S,
+        )
+        return Watchdog(watched)
+
     def run(
         self,
         driver: Driver,
@@ -206,7 +158,7 @@ class StageRunner:
         """Run what is left to run; trials are evaluated on the test split where it is given.
 
         Raises:
-            RayFailed: it has failed, not a trial.
+            RayFailed: it has failed, not a trial; or nothing happens any more.
             Interrupted: the search was asked to stop.
         """
         self._announce(driver, data)
@@ -216,6 +168,8 @@ class StageRunner:
         self.ray.start()
         resources = self.space.file.resources
         driver.listener = progress = self._progress(driver)
+        stall = StallWatch(self.stall_s, driver.outbox.folder, self.ray.address is None)
+        is_to_stop = partial(self._is_to_stop, driver, progress, stall)
         try:
             # What runs when time is up is handed out again the next time.
             with suppress(TimeUp), stop_requests() as stopped, progress:
@@ -225,7 +179,7 @@ class StageRunner:
                     self._job(driver, data, keep_weights),
                     data,
                     ray_nodes.Resources(resources.cpus_per_trial, resources.gpus_per_trial),
-                    partial(self._is_to_stop, stopped, driver, progress),
+                    lambda: is_to_stop(stopped()),
                     test,
                 )
         except ray_nodes.ResourceError as error:
@@ -236,15 +190,20 @@ class StageRunner:
             raise self.space.document.error(path, str(error), error.hint) from None
         except ray_tune.FAILURES as error:
             raise RayFailed(f"Ray has failed: {in_a_line(str(error))}") from error
+        finally:
+            self.watchdog.rest()
 
     def _is_to_stop(
-        self, stopped: Callable[[], bool], driver: Driver, progress: SearchProgress
+        self, driver: Driver, progress: SearchProgress, stall: StallWatch, stopped: bool
     ) -> bool:
         """Whether no result is to be waited for; asked several times a second."""
+        self.watchdog.beat()
         self.budget.check()
         if line := self.budget.forecast(driver.epochs_of_trial):
             progress.say(line)
-        return stopped()
+        if not stopped:
+            stall.check(driver.running)
+        return stopped
 
     def _announce(self, driver: Driver, data: ImageData) -> None:
         """What will be run, and before the first stage on what data."""

@@ -86,7 +86,7 @@ def test_labels_that_are_read_only_when_a_search_begins_are_checked_then():
     assert space.file.objective_names == ("accuracy", "macs")
     place = StudyPlace("tiny", Path("runs"), make_url("sqlite:///runs/study.db"))
     with pytest.raises(InputError, match="accuracy is of images with one label each"):
-        StageRunner(space, place, quiet=True).load_data()
+        StageRunner(space, place, quiet=True).study_data.load()
 
 
 def precision_of(driver, spec) -> tuple[Measurement, ...]:

@@ -12,6 +12,7 @@ from nas.engine.ray_worker import Job, TrialActor
 from tests.nas.planting import SEARCH, Planted, search
 from trials import failpoint
 from trials.failpoint import NAMES
+from trials.heartbeat import Heartbeat
 
 
 class Passed(Counter):
@@ -38,6 +39,7 @@ class ByWorkers(Planted):
                 run=lambda *_, m=measurements, **__: m,
             )
             worker.config, worker.data = {"spec": spec}, None
+            worker.heart = Heartbeat(driver.outbox.folder)
             worker.step()
             driver.record(spec.trial, measurements)
 

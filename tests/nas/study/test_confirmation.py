@@ -115,11 +115,11 @@ def test_nothing_reads_the_test_split_before_the_confirmation(monkeypatch):
 
 def test_the_whole_test_split_is_read_by_the_confirmation_alone(monkeypatch):
     reads = []
-    import nas.engine.stage as runner
+    from nas.engine import study_data
 
-    load_test = runner.load_test
+    load_test = study_data.load_test
     monkeypatch.setattr(
-        runner, "load_test", lambda *a: reads.append(len(planted.trainings)) or load_test(*a)
+        study_data, "load_test", lambda *a: reads.append(len(planted.trainings)) or load_test(*a)
     )
     planted = Planted()
     assert search(monkeypatch, planted, *TWO_FRESH_SEEDS).exit_code == 0
