@@ -109,8 +109,7 @@ class Driver:
         """The driver of a study, which is made where it is not there, and recovered where it is.
 
         Args:
-            url: of the database.
-            name: of the study.
+            url, name: of the database; of the study.
             outbox: folder where workers leave their results, each study's in one of its own.
             sampler: in place of the one that the space names.
             say: gets a line about each result that cannot be read.
@@ -125,9 +124,8 @@ class Driver:
             use_write_ahead_log(url)
             store = Store(url)
             storage = open_storage(url, create=True)
-            engine = storage.engine
             failpoint("tables.made")
-            fence = claim(engine) if claim else Fence.claimed(engine, name)
+            fence = claim(storage.engine) if claim else Fence.claimed(storage.engine, name)
         trials = StudyTrials(storage, name, fence)
         study = open_study(trials, space, data, design)
         earlier = read_trials(study)

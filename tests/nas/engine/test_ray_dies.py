@@ -55,7 +55,7 @@ def test_a_worker_that_does_no_more_ends_the_search_and_says_what_it_did():
             worker.suspend()
         assert search.wait() == 1
         assert "error: nothing has happened for 1 min (--stall):" in search.err
-        assert search.err.count("ing, batch ") == 2
+        assert search.err.count(", by process ") == 2
         release(search)
 
 
