@@ -58,17 +58,14 @@ def run_search(
     """Search; the same call again resumes, and returns at once where all trials are complete.
 
     Args:
-        space: that is searched.
-        trials: complete trials wanted, in place of the space's.
+        space, trials: that is searched; complete trials wanted, in place of the space's.
         budget: wall time, report included: ``"10m"``, or seconds; alone, as many trials as fit.
         output, storage: folder in place of ``runs/NAME``; URL of a database in place of SQLite.
         data: in place of the space's source, which need not be there; kept in the folder.
         sampler: any of Optuna's in place of the one that the space names.
         callbacks: called with every trial that ends here; what one raises ends the search.
-        ray_address: of a running Ray cluster in place of this machine.
-        stall: how long nothing may happen before the search ends: ``"10m"``, or seconds.
-        quiet: print nothing but that the search was interrupted.
-        command: how to resume, for ``environment.json``.
+        ray_address, stall: of a running Ray cluster; how long nothing may happen, or it ends.
+        quiet, command: print nothing but that it was interrupted; how to resume it.
 
     Raises:
         InputError: everything that is wrong with the space or its data, each with its place.
@@ -76,15 +73,12 @@ def run_search(
         SearchFailed, RayFailed: ten trials in a row have failed, or none is complete, or the disk
             or the database has; Ray has.
     """
-    patience = patience_of(stall, "stall")
     document, time = _document(space, trials, data), TimeBudget.of(budget, trials, "budget")
     with _keeping(document, data, output):
         found = _built(space, document)
         place = _place(found.file.name, output, storage)
-        runner = StageRunner(
-            found, place, ray_address, quiet, sampler, callbacks, time, command, patience
-        )
-        search_study(runner, _show_arms, _write_results)
+        rest = (ray_address, quiet, sampler, callbacks, time, command, patience_of(stall, "stall"))
+        search_study(StageRunner(found, place, *rest), _show_arms, _write_results)
     return _study(place)
 
 

@@ -170,20 +170,28 @@ class StageRunner:
         driver.listener = progress = self._progress(driver)
         stall = StallWatch(self.stall_s, driver.outbox.folder, self.ray.address is None)
         is_to_stop = partial(self._is_to_stop, driver, progress, stall)
+        # What runs when time is up is handed out again the next time.
+        with self._failures_in_words(), suppress(TimeUp), stop_requests() as stopped, progress:
+            self.budget.begin_trainings()
+            ray_tune.run(
+                driver,
+                self._job(driver, data, keep_weights),
+                data,
+                ray_nodes.Resources(resources.cpus_per_trial, resources.gpus_per_trial),
+                lambda: is_to_stop(stopped()),
+                test,
+            )
+
+    @contextmanager
+    def _failures_in_words(self) -> Iterator[None]:
+        """While trials run: what Ray cannot do, and what fails of it."""
+        from nas.engine import ray_nodes, ray_tune
+
         try:
-            # What runs when time is up is handed out again the next time.
-            with suppress(TimeUp), stop_requests() as stopped, progress:
-                self.budget.begin_trainings()
-                ray_tune.run(
-                    driver,
-                    self._job(driver, data, keep_weights),
-                    data,
-                    ray_nodes.Resources(resources.cpus_per_trial, resources.gpus_per_trial),
-                    lambda: is_to_stop(stopped()),
-                    test,
-                )
+            yield
         except ray_nodes.ResourceError as error:
-            option = "--gpus-per-trial" if resources.gpus_per_trial else "--cpus-per-trial"
+            gpus = self.space.file.resources.gpus_per_trial
+            option = "--gpus-per-trial" if gpus else "--cpus-per-trial"
             raise InputError.of(option, str(error)) from None
         except DataError as error:
             path = ("data", error.field)
