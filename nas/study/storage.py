@@ -196,7 +196,7 @@ def load_optuna_study(storage: optuna.storages.RDBStorage, name: str) -> optuna.
     with storage.engine.connect() as connection:  # Optuna's own list takes all studies to be whole
         names = connection.scalars(sa.text(f"SELECT study_name FROM {_STUDIES}")).all()
     if name not in names:
-        shown = ", ".join(map(shown_line, names)) or "none"
+        shown = ", ".join(shown_line(str(other)) for other in names) or "none"  # bytes, if damaged
         raise NoSuchStudy(f"the database has no study {name}; it has {shown}")
     with understanding(f"what is kept of study {name}"):
         study = optuna.load_study(study_name=name, storage=storage)

@@ -136,7 +136,7 @@ def _without_work(arguments: tuple[str, ...]) -> Iterator[None]:
         if not driver.finished:
             raise KeyboardInterrupt
 
-    from nas.engine import stage
+    from nas.engine import study_data
 
     def load(config, *more: object):
         """Images that a search has room for, and a case has not."""
@@ -148,10 +148,10 @@ def _without_work(arguments: tuple[str, ...]) -> Iterator[None]:
             raise typer.Exit(DONE)
         return really_load(config, *more)
 
-    really_load = stage.load
+    really_load = study_data.load
     replaced = {
         "nas.engine.stage.StageRunner.run": run,
-        "nas.engine.stage.load": load,
+        "nas.engine.study_data.load": load,
         "nas.engine.ray_cluster.RayCluster.start_soon": lambda _: None,
         "nas.engine.screen_and_confirm._latency_ms": lambda *_: 5.0,
         "nas.api.run_search._write_results": lambda *_: None,
