@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nas.engine.ray_failures import RayFailed
 from nas.space.errors import InputError
-from nas.space.quantities import duration, parse_duration
+from nas.space.quantities import duration, seconds_of
 from nas.space.shown_text import shown_line
 from trials.heartbeat import heartbeats
 
@@ -86,6 +86,6 @@ def patience_of(given: str | float, name: str) -> float:
         InputError: it is no duration, or not above 0.
     """
     try:
-        return parse_duration(f"{given}s" if isinstance(given, int | float) else given)
+        return seconds_of(given)
     except ValueError as error:
         raise InputError.of(name, str(error)) from None

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from math import inf, isfinite, isinf
+from math import inf, isinf
 from statistics import fmean, quantiles
 from typing import NamedTuple
 
 from nas.space.errors import InputError
-from nas.space.quantities import duration, parse_duration
+from nas.space.quantities import duration, seconds_of
 
 LEAST_FOR_RESULTS_S, MOST_FOR_RESULTS_S = 5.0, 30.0
 """Seconds that are set aside for results and report. Between these it is as long as the start took,
@@ -79,7 +79,7 @@ class TimeBudget:
         if budget is None or isinstance(budget, TimeBudget):
             return budget or cls()
         try:
-            seconds = parse_duration(budget) if isinstance(budget, str) else _seconds(budget)
+            seconds = seconds_of(budget)
         except ValueError as error:
             raise InputError.of(name, str(error)) from None
         return cls(seconds, as_many_as_fit=trials is None)
@@ -173,15 +173,3 @@ class TimeBudget:
             f"{max(0, self.left) * self.workers / cost:.0f} more fit into the "
             f"{duration(max(0, self.left))} that are left for trainings"
         )
-
-
-def _seconds(number: float) -> float:
-    """A number of seconds as it is.
-
-    Raises:
-        ValueError: it is none, or not above 0.
-    """
-    is_number = isinstance(number, int | float) and not isinstance(number, bool)
-    if not (is_number and isfinite(number) and number > 0):
-        raise ValueError(f"expected seconds, or a duration such as 90s, 10m or 2h; got {number!r}")
-    return float(number)

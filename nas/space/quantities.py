@@ -92,6 +92,20 @@ def parse_duration(value: object) -> float:
     return seconds
 
 
+def seconds_of(given: str | float) -> float:
+    """Seconds as they are, or of a duration such as ``10m``.
+
+    Raises:
+        ValueError: it is neither, or not above 0.
+    """
+    if isinstance(given, str):
+        return parse_duration(given)
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    if not (is_number and math.isfinite(given) and given > 0):
+        raise ValueError(f"expected seconds, or a duration such as 90s, 10m or 2h; got {given!r}")
+    return float(given)
+
+
 def duration(seconds: float) -> str:
     """Two units: ``0.4 s``, ``42 s``, ``3 min 20 s``, ``2 h 5 min``."""
     if seconds < 10:
