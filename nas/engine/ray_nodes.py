@@ -135,6 +135,11 @@ def _started_here() -> tuple[tuple[Started, ...], list[Path]]:
     return tuple(with_children(processes)), [Path(node.get_session_dir_path())] if processes else []
 
 
+def is_own() -> bool:
+    """Whether this process has started the Ray that it uses: all of it is on this machine."""
+    return bool(_started_here()[0])
+
+
 def _died_here() -> str:
     """A process that this one has started, and Ray cannot be without."""
     node: Any = ray._private.worker._global_node

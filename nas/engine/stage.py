@@ -168,7 +168,7 @@ class StageRunner:
         self.ray.start()
         resources = self.space.file.resources
         driver.listener = progress = self._progress(driver)
-        stall = StallWatch(self.stall_s, driver.outbox.folder, self.ray.address is None)
+        stall = StallWatch(self.stall_s, driver.outbox.folder, is_shared=ray_nodes.is_own())
         is_to_stop = partial(self._is_to_stop, driver, progress, stall)
         # What runs when time is up is handed out again the next time.
         with self._failures_in_words(), suppress(TimeUp), stop_requests() as stopped, progress:

@@ -252,3 +252,10 @@ def test_balanced_accuracy_is_measured_where_classes_are_imbalanced(tmp_path):
     records = read_records(url_of(), "smoke")
     assert all(0 < trial.balanced_accuracy < 1 for trial in records.complete)
     assert records.data.majority == 0.75
+
+
+def test_a_ray_that_this_process_has_started_is_its_own():
+    """So all of its workers reach the folder of the results."""
+    from nas.engine import ray_nodes
+
+    assert ray_nodes.is_own()
