@@ -117,6 +117,7 @@ def _ends_well(pipe: int, watched: Watched) -> bool:
             if beats and quiet_s > watched.patience_s and _hangs(watched.driver):
                 _say(f"the search has not looked at its trials for {watched.patience_s:g} s")
                 os.kill(watched.driver, signal.SIGKILL)
+                quiet_s = 0.0  # it may take a while to die
             continue
         message = os.read(pipe, 4096)
         if not message or FAREWELL in message:
@@ -126,7 +127,10 @@ def _ends_well(pipe: int, watched: Watched) -> bool:
 
 def _hangs(driver: int) -> bool:
     """Whether it is still there, and nobody has stopped it for a while (Ctrl-Z)."""
-    state = Path(f"/proc/{driver}/stat").read_text().rpartition(")")[2].split()[0]
+    try:
+        state = Path(f"/proc/{driver}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:  # it has just ended
+        return False
     return os.getppid() == driver and state not in "Tt"
 
 

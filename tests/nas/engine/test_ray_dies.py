@@ -27,7 +27,7 @@ def process_of(search: Search, part: str) -> psutil.Process:
     raise AssertionError(part)
 
 
-def release(search: Search) -> None:
+def check_released(search: Search) -> None:
     """What every such end has to leave: nothing running, and how to go on."""
     assert count(url_of(), "running") == 0, search.err
     assert "resume with:\npython -m nas.search --space" in search.err
@@ -41,7 +41,7 @@ def test_a_process_of_ray_that_is_killed_ends_the_search(part):
         search.until(lambda: len(search.workers()) == 2)
         process_of(search, part).kill()
         assert search.wait(timeout_s=120) == 1
-        release(search)
+        check_released(search)
     with searching(*LONG) as again:
         assert again.wait() == 0, again.err
     assert states(url_of()) == {"COMPLETE": 2}
@@ -56,7 +56,7 @@ def test_a_worker_that_does_no_more_ends_the_search_and_says_what_it_did():
         assert search.wait() == 1
         assert "error: nothing has happened for 1 min (--stall):" in search.err
         assert search.err.count(", by process ") == 2
-        release(search)
+        check_released(search)
 
 
 def test_a_killed_search_releases_its_trials_and_ends_its_workers():
@@ -66,4 +66,4 @@ def test_a_killed_search_releases_its_trials_and_ends_its_workers():
         search.process.kill()
         assert search.wait(timeout_s=30) == -9
         assert "the search has been ended: 2 trials that ran are released" in search.err
-        release(search)
+        check_released(search)
