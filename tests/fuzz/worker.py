@@ -69,12 +69,13 @@ class Worker:
         return sum(psutil.Process(self.process.pid).cpu_times()[:2])
 
     def end(self) -> None:
-        self.pipe.close()
+        self.process.kill()  # a copy of this process, it never hears that its pipe was closed
         self.process.join()
+        self.pipe.close()
 
 
 def _work(pipe: Connection, ground: Path, folder: Path, seed: int) -> None:
-    """Run the cases that are sent, until no more are."""
+    """Run the cases that are sent, until it is ended."""
     if not ground.exists():
         make_ground(ground)
     folder.mkdir()
@@ -82,10 +83,7 @@ def _work(pipe: Connection, ground: Path, folder: Path, seed: int) -> None:
     pipe.send(READY)
     count = 0
     while True:
-        try:
-            kind, number = pipe.recv()
-        except EOFError:
-            return
+        kind, number = pipe.recv()
         count += 1
         place = folder / str(count)
         outcome = run_case(case_of(seed, kind, number, ground), ground, place)
