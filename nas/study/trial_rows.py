@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.orm import Session
 
 from nas.study.storage import understanding
-from trials.bounded_json import parse_json
+from trials.bounded_json import parse_json, shortened
 
 _TRIAL = models.TrialModel
 _Rows = dict[int, list[Any]]
@@ -92,9 +92,8 @@ _distribution = functools.lru_cache(maxsize=1024)(json_to_distribution)
 
 def _frozen(trial: Any, rows: dict[str, list[Any]]) -> FrozenTrial:  # noqa: ANN401  # Optuna's row
     params = [(name, value, _distribution(text)) for name, value, text in rows["params"]]
-    as_value = models.TrialValueModel.stored_repr_to_value
     as_step = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
-    values = [as_value(value, kind) for _, value, kind in sorted(rows["values"], key=_first)]
+    values = [_value(cell, kind) for _, cell, kind in sorted(rows["values"], key=_first)]
     return FrozenTrial(
         number=trial.number,
         state=trial.state,
@@ -109,6 +108,14 @@ def _frozen(trial: Any, rows: dict[str, list[Any]]) -> FrozenTrial:  # noqa: ANN
         intermediate_values={step: as_step(value, kind) for step, value, kind in rows["steps"]},
         trial_id=trial.trial_id,
     )
+
+
+def _value(cell: object, kind: Any) -> float:  # noqa: ANN401  # Optuna's own
+    stored = models.TrialValueModel
+    if kind == stored.TrialValueType.FINITE and not isinstance(cell, float):
+        # SQLite keeps anything in any column.
+        raise ValueError(f"a value is a number; got {shortened(repr(cell))}")
+    return stored.stored_repr_to_value(cast("float | None", cell), kind)
 
 
 def _first(cells: list[Any]) -> Any:  # noqa: ANN401  # of a row

@@ -70,6 +70,8 @@ CHANGES = [
     ("DELETE FROM trial_values WHERE objective = ?", [1], "trial 0 of study small cannot be read: a complete trial has 2 values; got 1"),
     ("UPDATE study_system_attributes SET value_json = ?", ['["beauty"]'], "the objectives of study small cannot be read: there is no objective beauty"),
     ("DELETE FROM study_system_attributes WHERE key = ?", ["study:metric_names"], "the objectives of study small cannot be read: 2 values have as many names; got 0"),
+    ("UPDATE trial_values SET value = ?", ["C..1"], "trial 0 of study small cannot be read: a value is a number; got 'C..1'"),
+    ("UPDATE trial_values SET value = ?", [None], "trial 0 of study small cannot be read: a value is a number; got None"),
     ("UPDATE studies SET study_name = ?", [b"\xff"], "the database has no study small; it has b'\\xff'"),
     ("UPDATE alembic_version SET version_num = ?", ["v9.9.9"], "the database is of another version of Optuna: The runtime optuna version"),
     (MEASURED.format("curve"), [DEEP], "the database cannot be read: measurement 1 is not one: curve: JSON has brackets"),
