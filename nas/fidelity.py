@@ -26,6 +26,7 @@ from nas.cli import (
     tell,
 )
 from nas.engine import terminal
+from nas.engine.outcome import SearchFailed, failing_with_the_machine
 from nas.engine.ray_failures import RayFailed
 from nas.engine.signals import ended_by_requests
 from nas.engine.stage import StageRunner
@@ -76,7 +77,7 @@ def fidelity(
         budget = _longer(epochs, records)
         try:
             long = _train_longer(place, records, chosen, budget, ray_address, quiet)
-        except RayFailed as error:
+        except (RayFailed, SearchFailed) as error:
             raise fail(error, GO_ON, 1) from None
         kept = [
             trial for trial in chosen if len(long.get(trial.architecture.key, {})) == LONG_SEEDS
@@ -135,7 +136,7 @@ def _train_longer(
 
 
 def _run_stage(runner: StageRunner, name: str, design: Design) -> None:
-    with runner.lock:
+    with runner.lock, failing_with_the_machine():
         data = runner.study_data.load()
         with runner.ray, runner.driving(name, data, design) as driver:
             if not driver.finished:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +34,7 @@ from nas.network.exportable import LOGITS, Exportable, Run, WithFeatures, WithPr
 from nas.network.exported_module import import_model
 from nas.network.formats import FORMATS, SOURCE_ALONE, Format, FormatOptions, quiet_exporters
 from nas.network.onnx_format import load_outputs
+from nas.network.scratch import scratch_folder
 from nas.network.source import Provenance, model_source
 
 TOLERANCE = 1e-5
@@ -73,8 +73,7 @@ def export_network(
     folder = Path(folder)
     provenance = provenance or Provenance(f"Network {architecture.key}")
     provenance = replace(provenance, architecture=architecture.key)
-    with tempfile.TemporaryDirectory(prefix="nas-export-") as scratch:
-        draft = Path(scratch)
+    with scratch_folder("nas-export-") as draft:
         model, exported = _write_source(draft, architecture, network, provenance)
         files: list[ExportedFile] = []
         if formats.names or samples:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from nas.network.exportable import Exportable
 from nas.network.exported_model import load_format
 from nas.network.formats import FORMATS, Format, quiet_exporters
+from nas.network.scratch import scratch_folder
 from nas.network.source import Provenance
 from trials.interleaved import Contender, Quartiles, time_interleaved
 
@@ -79,9 +79,9 @@ def time_networks(
     """
     pairs = list(product(networks, settings))
     threads = torch.get_num_threads()
-    with tempfile.TemporaryDirectory(prefix="nas-latency-") as scratch:
+    with scratch_folder("nas-latency-") as scratch:
         try:
-            contenders = [_contender(*pair, Path(scratch)) for pair in pairs]
+            contenders = [_contender(*pair, scratch) for pair in pairs]
             with torch.inference_mode():
                 found = time_interleaved(contenders, torch.device("cpu"), on_round)
         finally:

@@ -91,20 +91,22 @@ class Planted:
 
     Attributes:
         effects: by arm, or by a part of the architecture's JSON, added to the level.
-        stop_after: trainings after which Ctrl-C is pressed.
+        stop_after: trainings after which Ctrl-C is pressed, or the machine fails.
+        stops_by: what is raised then.
         trainings: what was trained, in order: (study, arm, seed).
         tested: trainings that were evaluated on the test split.
     """
 
     effects: Mapping[str, float] = field(default_factory=dict)
     stop_after: int | None = None
+    stops_by: BaseException = field(default_factory=KeyboardInterrupt)
     trainings: list[tuple[str, str, int]] = field(default_factory=list)
     tested: int = 0
 
     def run(self, driver, data, test=None, keep_weights=True) -> None:
         while (spec := driver.next()) is not None:
             if len(self.trainings) == self.stop_after:
-                raise KeyboardInterrupt
+                raise self.stops_by
             self.trainings.append((driver.study.study_name, spec.arm, spec.seeds[0]))
             self.tested += test is not None
             driver.record(spec.trial, self.measurements(driver, spec, test))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 from nas.analysis.fidelity import spread_sample
+from nas.engine.ray_failures import RayFailed
 from nas.engine.stage import StageRunner
 from nas.fidelity import app
 from nas.statistics.rank_agreement import measure_fidelity
@@ -139,6 +141,27 @@ def test_an_interrupted_comparison_goes_on(monkeypatch):
     result = fidelity(monkeypatch, cut)
     assert result.exit_code == 130
     assert "goes on" in result.stderr
+    rest = Longer(EFFECTS)
+    assert fidelity(monkeypatch, rest).exit_code == 0
+    assert len(cut.trainings) + len(rest.trainings) == 6 * 2
+
+
+@pytest.mark.usefixtures("planted")
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (RayFailed("Ray has failed: no node"), "Ray has failed: no node"),
+    ],
+)
+def test_a_failure_of_the_machine_or_of_ray_is_a_line_and_loses_nothing(
+    monkeypatch, error, message
+):
+    cut = Longer(EFFECTS, stop_after=3, stops_by=error)
+    result = fidelity(monkeypatch, cut)
+    assert result.exit_code == 1
+    assert f"error: {message}" in result.stderr
+    assert "the same command again goes on" in result.stderr
     rest = Longer(EFFECTS)
     assert fidelity(monkeypatch, rest).exit_code == 0
     assert len(cut.trainings) + len(rest.trainings) == 6 * 2
