@@ -38,6 +38,7 @@ def count_cost(architecture: Architecture) -> Cost:
     return Cost(network.macs, network.params, network.activations)
 
 
-def count_block_macs(block: Block, in_channels: int, size: tuple[int, int]) -> int:
-    """MACs of one block in closed form, for an input of this (height, width)."""
-    return block_layers(block, in_channels, size).macs
+def count_block_cost(block: Block, in_channels: int, size: tuple[int, int]) -> Cost:
+    """Cost of one block in closed form, for an input of this (height, width)."""
+    layers = block_layers(block, in_channels, size)
+    return Cost(layers.macs, layers.params, layers.activations)

@@ -10,6 +10,7 @@ import heapq
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import islice, pairwise
 
 from nas.architecture.cost import Cost, count_cost
@@ -73,7 +74,21 @@ def match_cost(
     """
     if of(count_cost(architecture)) == wanted:  # other widths may cost the same
         return architecture
+    least, most = _least_and_most(architecture, of)
+    if not least <= (1 + tolerance) * wanted or not (1 - tolerance) * wanted <= most:
+        raise _no_match(wanted, unit, tolerance, least if wanted < least else most)
     return _match(architecture, wanted, tolerance, lambda a: of(count_cost(a)), unit)
+
+
+def _least_and_most(architecture: Architecture, of: Callable[[Cost], float]) -> tuple[float, float]:
+    """What no widths cost less or more than; 0 where a single channel is too few to say."""
+    stages = len(widths_of(architecture))
+    narrowest = _at_widths(architecture, (1,) * stages)
+    widest = _at_widths(architecture, (MAX_CHANNELS,) * stages)
+    return (
+        of(count_cost(narrowest)) if narrowest else 0,
+        of(count_cost(widest)) if widest else math.inf,
+    )
 
 
 def cost_range(architecture: Architecture, of: Callable[[Cost], float]) -> tuple[float, float]:
@@ -167,8 +182,12 @@ def _match(
             return scaled
         if nearest is None or abs(cost - wanted) < abs(nearest - wanted):
             nearest = cost
+    raise _no_match(wanted, unit, tolerance, nearest)
+
+
+def _no_match(wanted: float, unit: str, tolerance: float, nearest: float | None) -> MatchError:
     found = "no widths are valid" if nearest is None else f"the nearest found is {nearest:,}"
-    raise MatchError(f"no widths cost {wanted:,} {unit} within {tolerance:.2%}; {found}")
+    return MatchError(f"no widths cost {wanted:,} {unit} within {tolerance:.2%}; {found}")
 
 
 def _by_distance(ideal: list[float]) -> Iterator[tuple[int, ...]]:
@@ -265,8 +284,9 @@ def _at_widths(architecture: Architecture, widths: tuple[int, ...]) -> Architect
     stem = replace(
         architecture.stem, channels=tuple(next(channels) for _ in architecture.stem.channels)
     )
+    replaced = cache(lambda block, widths: replace(block, channels=widths))  # of equal blocks once
     blocks = tuple(
-        replace(block, channels=tuple(next(channels) for _ in block.channels))
+        replaced(block, tuple(next(channels) for _ in block.channels))
         for block in architecture.blocks
     )
     try:

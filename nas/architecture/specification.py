@@ -286,10 +286,14 @@ class Architecture:
         _require(count <= MAX_BLOCKS, f"a network has at most {MAX_BLOCKS} blocks; got {count}")
         _require_one_of(self.padding, Padding, "padding")
         _require(0 < self.norm_epsilon < 1, f"norm_epsilon is in (0, 1); got {self.norm_epsilon}")
+        checked: set[tuple[Block, int]] = set()  # a network of hundreds has few different ones
         for index, (block, in_channels) in enumerate(self.blocks_with_input()):
+            if (block, in_channels) in checked:
+                continue
+            checked.add((block, in_channels))
             try:
-                block.segment_counts(in_channels)
-                for pair in block.convolution_channels(in_channels):
+                for pair in dict.fromkeys(block.convolution_channels(in_channels)):
+                    segment_count(block.point.segments, block.point.spatial_channels(*pair))
                     between = block.point.multiplier * block.point.spatial_channels(*pair)
                     groups, channels = block.point.pointwise_groups, min(*pair, between)
                     _require(

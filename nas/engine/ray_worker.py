@@ -92,7 +92,11 @@ class TrialActor(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial without starting a new process."""
         self.config = new_config
-        with suppress(OSError):  # Tune makes a folder for each trial, in which there is nothing
-            Path(self.folder).rmdir()
+        self.cleanup()
         self.folder = self.logdir
         return True
+
+    def cleanup(self) -> None:
+        """Remove the folder that Tune makes for each trial: there is nothing in it."""
+        with suppress(OSError):
+            Path(self.folder).rmdir()

@@ -51,7 +51,7 @@ class AxisSpec:
         choices: pydantic type of what a file may say. A list is drawn by name, a `SegmentRange` by
             its counts on a logarithmic scale.
         sets: whose field it sets. That field's default is chosen where no file names the axis.
-        costs_macs: whether a choice may cost more MACs than another.
+        costs: whether a choice may cost more MACs or parameters than another.
         words: a choice as names of arms have it; by default ``kernel 5``, ``no residual``.
         misfits: the choices that a block cannot have, whatever else is chosen.
         values: its valid values, where its type does not tell them.
@@ -60,7 +60,7 @@ class AxisSpec:
     name: str
     choices: Any
     sets: type[SpectrumPoint | Block] = SpectrumPoint
-    costs_macs: bool = True
+    costs: bool = True
     words: Callable[[Choice], str] | None = None
     misfits: Callable[[Any, BlockFrame], Iterator[Misfit]] | None = None
     values: str = ""
@@ -162,11 +162,11 @@ AXES = {
             misfits=_segment_misfits,
             values="a count, C/n (n channels in each segment), C (one channel in each), 1..C",
         ),
-        AxisSpec("activation", Choices[Activation], costs_macs=False, words=_activation),
+        AxisSpec("activation", Choices[Activation], costs=False, words=_activation),
         AxisSpec("residual", Choices[bool], sets=Block),
         AxisSpec("kernel", Choices[Literal[3, 5, 7]]),
         AxisSpec("multiplier", Choices[_UP_TO_64]),
-        AxisSpec("dilation", Choices[_UP_TO_64], costs_macs=False, misfits=_dilation_misfits),
+        AxisSpec("dilation", Choices[_UP_TO_64], costs=False, misfits=_dilation_misfits),
         AxisSpec("pointwise_groups", Choices[Channels], misfits=_group_misfits),
     )
 }

@@ -102,8 +102,8 @@ class PointSpace:
     def extremes(self) -> Iterator[Point]:
         """Points that the cheapest and the most expensive one are among, at any widths.
 
-        The more segments, the fewer MACs: of consecutive counts, those between the first and the
-        last need no look.
+        The more segments, the fewer MACs and parameters: of consecutive counts, those between the
+        first and the last need no look.
         """
         return map(Point.of, self._combinations(_extremes))
 
@@ -146,6 +146,6 @@ def _active(order: str) -> tuple[str, ...]:
 
 def _extremes(parameter: Parameter) -> tuple[Choice, ...]:
     choices = parameter.choices
-    if not AXES[parameter.name.rpartition(".")[2]].costs_macs:
+    if not AXES[parameter.name.rpartition(".")[2]].costs:
         return choices[:1]
     return choices[:1] + choices[1:][-1:] if parameter.ordered else choices

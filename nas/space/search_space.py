@@ -6,12 +6,12 @@ import functools
 import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from nas.architecture.cost import Cost, count_block_macs, count_cost
+from nas.architecture.cost import Cost, count_block_cost, count_cost
 from nas.architecture.matching import match_cost
 from nas.architecture.specification import (
     Architecture,
@@ -227,27 +227,34 @@ class SearchSpace:
 
     @cached_property
     def macs_range(self) -> tuple[int, int]:
-        """Lowest and highest MACs of an architecture at the declared widths.
+        """Lowest and highest MACs of an architecture at the declared widths."""
+        return self._range(lambda cost: cost.macs)
 
-        A block costs the same whatever the others are, so each is costed by itself, those that
+    @cached_property
+    def params_range(self) -> tuple[int, int]:
+        """Lowest and highest number of parameters of an architecture at the declared widths."""
+        return self._range(lambda cost: cost.params)
+
+    def _range(self, of: Callable[[Cost], int]) -> tuple[int, int]:
+        """A block costs the same whatever the others are, so each is costed by itself, those that
         share a point together; equal blocks are costed once.
         """
-        macs_of = functools.cache(_macs_of)
+        cost_of = functools.cache(_cost_of)
         blocks = list(zip(self.frames, self._block_sizes(), strict=True))
         shared = self.file.search.scope == "network"
         groups = [blocks] if shared else [[block] for block in blocks]
         first = self.first()
-        stem_and_head = count_cost(first).macs - sum(
-            count_block_macs(block, in_channels, size)
+        stem_and_head = of(count_cost(first)) - sum(
+            of(count_block_cost(block, in_channels, size))
             for (block, in_channels), (_, size) in zip(
                 first.blocks_with_input(), blocks, strict=True
             )
         )
-        macs = [
-            [sum(macs_of(*block, point) for block in group) for point in space.extremes()]
+        costs = [
+            [sum(of(cost_of(*block, point)) for block in group) for point in space.extremes()]
             for group, space in zip(groups, self.point_spaces, strict=True)
         ]
-        return stem_and_head + sum(map(min, macs)), stem_and_head + sum(map(max, macs))
+        return stem_and_head + sum(map(min, costs)), stem_and_head + sum(map(max, costs))
 
     def first(self) -> Architecture:
         """The network at the first choice of everything, whatever the budget.
@@ -287,8 +294,8 @@ class SearchSpace:
         )
 
 
-def _macs_of(frame: BlockFrame, size: tuple[int, int], point: Point) -> int:
-    return count_block_macs(point.block(frame), frame.in_channels, size)
+def _cost_of(frame: BlockFrame, size: tuple[int, int], point: Point) -> Cost:
+    return count_block_cost(point.block(frame), frame.in_channels, size)
 
 
 def _label(name: str, choice: Choice) -> str:

@@ -38,16 +38,8 @@ def check_budget(document: Document, space: SearchSpace) -> None:
             f"grid tries every architecture, and there are {format_count(space.size)}",
             "use tpe or random",
         )
-    if space.file.macs and space.file.macs.at_most:
-        most, (cheapest, _) = space.file.macs.at_most, space.macs_range
-        if cheapest > most:
-            document.add_problem(
-                ("macs", "at_most"),
-                f"{format_count(most)} is less than the cheapest architecture costs, "
-                f"{format_count(cheapest)} ({cheapest:,} MACs)",
-                "allow more, or use fewer channels",
-            )
-            return
+    if _is_below_all(document, space):
+        return
     if space.file.design is not None:
         _check_arms(document, space)
     elif space.file.matched is not None or space.file.params is not None:
@@ -55,10 +47,28 @@ def check_budget(document: Document, space: SearchSpace) -> None:
             space.sample(seed=0)
         except ArchitectureError as error:
             place = ("params", "at_most") if space.file.params else _matched(space)
-            hint = "allow more, or use fewer channels" if space.file.params else _OTHER_COST
+            hint = _ALLOW_MORE if space.file.params else _OTHER_COST
             document.add_problem(place, str(error), hint)
 
 
+def _is_below_all(document: Document, space: SearchSpace) -> bool:
+    """Note a limit that is below the cheapest architecture; widths that are solved have others."""
+    if space.file.matched is not None:
+        return False
+    for name, most in space.file.limits.items():
+        cheapest, _ = space.macs_range if name == "macs" else space.params_range
+        if cheapest > most:
+            document.add_problem(
+                (name, "at_most"),
+                f"{format_count(most)} is less than the cheapest architecture costs, "
+                f"{format_count(cheapest)} ({cheapest:,} {OBJECTIVES[name].unit})",
+                _ALLOW_MORE,
+            )
+            return True
+    return False
+
+
+_ALLOW_MORE = "allow more, or use fewer channels"
 _OTHER_COST = "another cost, or a larger tolerance"
 
 

@@ -197,6 +197,21 @@ def test_a_cost_out_of_reach_is_an_error_with_the_nearest_one():
         match_macs(proxy("C"), 10)
 
 
+@pytest.mark.parametrize("macs", [10, 10**18])
+def test_a_cost_that_no_widths_have_is_refused_without_a_search(monkeypatch, macs):
+    """A search has thousands of candidates, for each arm of a design."""
+    counted = []
+
+    def count(architecture):
+        counted.append(architecture)
+        return count_cost(architecture)
+
+    monkeypatch.setattr("nas.architecture.matching.count_cost", count)
+    with pytest.raises(MatchError, match="the nearest found"):
+        match_macs(proxy("C"), macs)
+    assert len(counted) <= 3
+
+
 def test_segments_that_need_wider_layers_than_the_budget_allows_are_an_error():
     with pytest.raises(MatchError, match="no widths cost 100,000 MACs"):
         match_macs(proxy(16), 100_000)

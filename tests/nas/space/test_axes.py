@@ -54,7 +54,7 @@ def test_a_choice_in_words(axis, choice, words):
 
 
 def test_a_field_that_nothing_else_names_is_an_axis_with_one_entry():
-    axis = AxisSpec("norm_between", Choices[bool], costs_macs=False)
+    axis = AxisSpec("norm_between", Choices[bool])
     assert axis.default is False
     assert axis.valid_values == "true, false"
     assert not axis.has_effect("plain")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nas import Architecture, build_network, count_cost, load_space
-from nas.architecture.cost import count_block_macs
+from nas.architecture.cost import count_block_cost
 from nas.space import Infeasible
 from nas.space.errors import InputError
 from nas.space.quantities import format_count
@@ -168,9 +168,11 @@ def test_repeated_blocks_are_blocks_of_their_own(space):
 def test_the_cost_range_is_that_of_all_architectures(space, search, overrides):
     """Brute force over the whole space."""
     drawn = space(search, *overrides)
-    costs = {count_cost(architecture).macs for architecture in architectures(drawn, 50_000)}
+    costs = [count_cost(architecture) for architecture in architectures(drawn, 50_000)]
+    macs, params = {cost.macs for cost in costs}, {cost.params for cost in costs}
     assert drawn.size <= 50_000
-    assert drawn.macs_range == (min(costs), max(costs))
+    assert drawn.macs_range == (min(macs), max(macs))
+    assert drawn.params_range == (min(params), max(params))
 
 
 def test_the_cost_range_of_a_large_space_needs_few_looks(space, monkeypatch):
@@ -178,9 +180,9 @@ def test_the_cost_range_of_a_large_space_needs_few_looks(space, monkeypatch):
 
     def count(block, *rest):
         looks.append(block)
-        return count_block_macs(block, *rest)
+        return count_block_cost(block, *rest)
 
-    monkeypatch.setattr("nas.space.search_space.count_block_macs", count)
+    monkeypatch.setattr("nas.space.search_space.count_block_cost", count)
     drawn = space(
         "search: {segments: 1..C, order: [spatial_first, pointwise_first], residual: [true, false]}",
         "network.stem.channels=728",
@@ -298,5 +300,6 @@ def test_several_limits_hold_at_once(spaces):
 
 
 def test_a_limit_that_nothing_keeps_is_named(spaces):
-    with pytest.raises(InputError, match=r"params.at_most: no architecture in .* are more than 10"):
+    rule = r"params.at_most: 10 is less than the cheapest architecture costs, .* parameters"
+    with pytest.raises(InputError, match=rule):
         load_space(spaces / "smoke.yaml", ["params.at_most=10"])
