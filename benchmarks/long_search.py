@@ -5,18 +5,20 @@
 Trials do nothing, as in `benchmarks/overhead.py`; everything else is as in a search, on a Ray of
 its own. Every so many trials the driver, its workers and Ray's own processes are asked for their
 memory (PSS: what is shared counts in part) and their open files. From the first 1,000 trials on
-nothing is to grow by more than a tenth. A sampler that learns keeps what it was told (TPE, NSGA-II
-and GP do), so that the default is the random one.
+nothing is to grow by more than a tenth, the last quarter against the first. A sampler that learns
+keeps what it was told (TPE, NSGA-II and GP do), so that the default is the random one.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
 import optuna
@@ -162,18 +164,29 @@ def search(trials: int, sampler: str, every: int, console: Console) -> list[Samp
     return scale.samples
 
 
+SIZES: dict[str, Callable[[Sample], int]] = {
+    "memory of driver": attrgetter("driver.memory_bytes"),
+    "files of driver": attrgetter("driver.files"),
+    "memory of workers": attrgetter("workers.memory_bytes"),
+    "files of workers": attrgetter("workers.files"),
+    "memory of Ray itself": attrgetter("ray.memory_bytes"),
+    "files of Ray itself": attrgetter("ray.files"),
+    "folders": attrgetter("folders"),
+}
+"""What is not to grow."""
+
+
 def growths(samples: Sequence[Sample]) -> Iterator[tuple[str, float]]:
-    """How much of what is the most there was, against the first sample after the warm-up."""
+    """How much more there is of what in the last quarter than in the first after the warm-up.
+
+    By the medians: memory that processes share is divided among more or fewer of them, as Ray keeps
+    one worker or starts another.
+    """
     later = [sample for sample in samples if sample.trials >= WARM_UP]
-    if not later:
-        return
-    for kind in ("driver", "workers", "ray"):
-        for what in ("memory_bytes", "files"):
-            sizes = [getattr(getattr(sample, kind), what) for sample in later]
-            name = f"{what.removesuffix('_bytes')} of {kind.replace('ray', 'Ray itself')}"
-            yield name, max(sizes) / max(sizes[0], 1) - 1
-    folders = [sample.folders for sample in later]
-    yield "folders", max(folders) / max(folders[0], 1) - 1
+    if quarter := len(later) // 4:
+        for name, size_of in SIZES.items():
+            sizes = [size_of(sample) for sample in later]
+            yield name, median(sizes[-quarter:]) / max(median(sizes[:quarter]), 1) - 1
 
 
 def table_of(samples: Sequence[Sample]) -> Table:
@@ -209,7 +222,7 @@ def main(
     console.print(table_of(samples))
     for name, growth in growths(samples):
         verdict = "flat" if growth <= TOLERANCE else "GROWS"
-        console.print(f"{name}: {growth:+.1%} after {WARM_UP:,} trials: {verdict}")
+        console.print(f"{name}: {growth:+.1%} since the first {WARM_UP:,} trials: {verdict}")
     found = describe_environment()
     console.print(f"{found['processor']}, {found['cores']} cores, {found['date']}")
 

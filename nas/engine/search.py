@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.engine.fence import DriverReplaced
+from nas.engine.leftovers import clean_up
 from nas.engine.lock import ANOTHER_STORAGE
 from nas.engine.network_files import network_file_system
 from nas.engine.outcome import SearchFailed, failing_with_the_machine
@@ -43,6 +44,7 @@ def search_study(
     """
     place = runner.place
     claim_folder(place)
+    clean_up()  # where nothing is left to run there will be no Ray, before which it is done, too
     failpoint("search.begin")
     with runner.lock, failing_with_the_machine():
         for folder in (place.folder, place.folder / "weights", *place.folder.glob("outbox/*")):

@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from tests.chaos import ray_faults
 from tests.chaos.campaign import Outcome, campaign, possible_faults
 from tests.chaos.faults import FAULTS
 
@@ -30,13 +31,16 @@ def main(
     seed: Annotated[int | None, typer.Option(help="Of the first round; each has the next.")] = None,
     only: Annotated[str | None, typer.Option(help="A fault, in place of all.")] = None,
     rounds: Annotated[int | None, typer.Option(help="At most so many.")] = None,
+    ray: Annotated[bool, typer.Option("--ray", help="On a real Ray, whose processes die.")] = False,
     lanes: Annotated[int, typer.Option(help="Rounds side by side.")] = 2,
 ) -> None:
     """Do harm to searches for a while, and say what came of it."""
-    if only is not None and only not in FAULTS:
-        raise typer.BadParameter(f"expected one of {', '.join(FAULTS)}", param_hint="--only")
+    known = [*FAULTS, *ray_faults.FAULTS]
+    if only is not None and only not in known:
+        raise typer.BadParameter(f"expected one of {', '.join(known)}", param_hint="--only")
     first = int(time.time()) if seed is None else seed
-    names = [only] if only else possible_faults(has_time=minutes >= LONG)
+    possible = list(ray_faults.FAULTS) if ray else possible_faults(has_time=minutes >= LONG)
+    names = [only] if only else possible
     end = inf if rounds is None else first + rounds
     seeds = takewhile(lambda number: number < end, count(first))
     console.print(f"seed {first}")

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from itertools import islice
 from multiprocessing import get_context
 
-from tests.chaos import driver
+from tests.chaos import driver, ray_faults
 from tests.chaos.faults import FAULTS
 from tests.chaos.invariants import violations
 from tests.chaos.round import Round
@@ -61,9 +61,9 @@ def possible_faults(has_time: bool) -> list[str]:
 def play(fault: str, seed: int, server: Server | None = None) -> Outcome:
     """Do something to a study, resume it, and look at what is there."""
     begun = time.monotonic()
-    played = Round(seed, server)
+    played = Round(seed, server, on_ray=fault in ray_faults.FAULTS)
     try:
-        FAULTS[fault](played)
+        (FAULTS | ray_faults.FAULTS)[fault](played)
         played.settle()
         played.resume()
         played.violations += violations(played)

@@ -1,21 +1,20 @@
 """What harm is done to: `nas.search` in a process of its own, with trials that do nothing.
 
-All is as in any search but for Ray: a loop in this process takes the place of two workers. What a
-trial has given is noted in a ledger once it is in the outbox, before the driver hears of it.
+All is as in any search but for Ray: a loop in this process takes the place of two workers, unless
+Ray is to be there, too. What a trial has given is noted in a ledger once it is in the outbox,
+before the driver hears of it.
 """
 
 from __future__ import annotations
 
 import datetime
-import hashlib
-import json
 import os
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from itertools import islice
-from pathlib import Path
 
 import nas.api.run_search
 from nas.engine.ray_cluster import RayCluster
@@ -23,12 +22,10 @@ from nas.engine.signals import end_before_begun, stop_requests
 from nas.engine.stage import StageRunner
 from nas.engine.time_budget import TimeUp
 from nas.search import app
-from trials.measurement import NOT_FINITE, Measurement
+from tests.chaos.training import PACE, do_nothing, measurement, note
 
-LEDGER = "NAS_CHAOS_LEDGER"
-"""The file that what has finished is noted in."""
-PACE = "NAS_CHAOS_PACE"
-"""Seconds that a trial takes."""
+ON_RAY = "NAS_CHAOS_ON_RAY"
+"""Is set where Ray is real, too."""
 RESULTS = "NAS_CHAOS_RESULTS"
 """Is set where results are written, which takes seconds."""
 BEGIN = "NAS_CHAOS_BEGIN"
@@ -51,8 +48,12 @@ LOADED = (
 def main(arguments: list[str]) -> None:
     """`python -m nas.search` with these arguments."""
     end_before_begun()
-    StageRunner.run = _run
-    RayCluster.start_soon = lambda _cluster: None
+    if ON_RAY in os.environ:
+        job_of = StageRunner._job
+        StageRunner._job = lambda *args: replace(job_of(*args), run=do_nothing)
+    else:
+        StageRunner.run = _run
+        RayCluster.start_soon = lambda _cluster: None
     if RESULTS not in os.environ:
         nas.api.run_search._write_results = lambda *_: None
     while time.monotonic() < float(os.environ.get(BEGIN, 0)):
@@ -87,34 +88,25 @@ def _work(driver, spec, is_tested):
         _set_clock_back(float(seconds))
     measurements = tuple(_trainings(spec, driver.data.fingerprint, is_tested))
     driver.outbox.put(spec.trial, measurements)
-    with Path(os.environ[LEDGER]).open("a") as ledger:
-        ledger.write(json.dumps([measurement.training for measurement in measurements]) + "\n")
+    note(measurements)
     return measurements
 
 
 def _trainings(spec, fingerprint, is_tested):
     for seed in spec.seeds:
-        accuracy = accuracy_of(spec.architecture.key, seed)
-        failed = not spec.arm and accuracy < 1 / 16
-        yield Measurement(
-            architecture_key=spec.architecture.key,
-            architecture=spec.architecture.to_json(),
-            data=fingerprint,
-            recipe=spec.recipe.key,
-            epochs=spec.recipe.epochs,
-            seed=seed,
-            macs=spec.cost.macs,
-            params=spec.cost.params,
-            state="failed" if failed else "complete",
-            reason=f"{NOT_FINITE}: loss nan" if failed else "",
-            accuracy=None if failed else accuracy,
-            test_accuracy=accuracy if is_tested and not failed else None,
-            validation_loss=None if failed else 1.0,
-            curve=() if failed else ((1.0, 1.0, accuracy),) * spec.recipe.epochs,
-            seconds=0.1,
-            images_per_second=1000.0,
+        yield (
+            found := measurement(
+                spec.architecture.key,
+                spec.architecture.to_json(),
+                (spec.cost.macs, spec.cost.params),
+                fingerprint,
+                spec.recipe,
+                seed,
+                can_fail=not spec.arm,
+                is_tested=is_tested,
+            )
         )
-        if failed:
+        if found.state == "failed":
             return
 
 
@@ -130,11 +122,6 @@ def _set_clock_back(seconds):
 
     time.time = lambda: real_time() - seconds
     datetime.datetime = SetBack
-
-
-def accuracy_of(key: str, seed: int) -> float:
-    """Between 0 and 1; always the same of a training."""
-    return int.from_bytes(hashlib.sha256(f"{key}/{seed}".encode()).digest()[:4]) / 2**32
 
 
 if __name__ == "__main__":

@@ -9,16 +9,18 @@ import subprocess
 import tempfile
 import uuid
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
 from sqlalchemy.engine import URL, make_url
 
-from tests.chaos.driver import LEDGER, PACE, RESULTS
+from tests.chaos.driver import ON_RAY, RESULTS
 from tests.chaos.processes import HANGS_S, Process, environment_of, left, until
 from tests.chaos.server import Server
-from tests.chaos.spaces import SPACES
+from tests.chaos.spaces import ON_RAY_SPACES, SPACES
+from tests.chaos.training import LEDGER, PACE
 from trials.failpoint import VARIABLE
 from trials.store import sqlite_url
 
@@ -35,6 +37,7 @@ class Round:
 
     Attributes:
         server: of PostgreSQL, where there is one.
+        on_ray: Ray is real, too.
         done: what was done, by name.
         violations: of what is promised.
         trained_again: results that the round itself has destroyed in the outbox.
@@ -42,6 +45,7 @@ class Round:
 
     seed: int
     server: Server | None = None
+    on_ray: bool = False
     space_name: str = ""
     database: str = ""
     has_results: bool = False
@@ -54,11 +58,14 @@ class Round:
         self.folder = Path(tempfile.mkdtemp(prefix="nas-chaos-"))
         for name in ("home", "tmp", "run", "work", "logs"):
             (self.folder / name).mkdir(mode=0o700)
-        self.space_name = self.space_name or self.random.choice(list(SPACES))
+        spaces = ON_RAY_SPACES if self.on_ray else list(SPACES)
+        self.space_name = self.space_name or self.random.choice(spaces)
         kinds = ["sqlite", "sqlite", "postgresql" if self.server else "sqlite"]
         self.database = self.database or self.random.choice(kinds)
-        self.pace = 0.03
+        self.pace = 0.2 if self.on_ray else 0.03
         self.processes: list[Process] = []
+        self.options: tuple[str, ...] = ()
+        self.at_end = ExitStack()
         self._url: URL | None = None
 
     @property
@@ -99,12 +106,14 @@ class Round:
         fault: str = "",
         fresh: bool = False,
         limits: dict[int, int] | None = None,
+        options: tuple[str, ...] = (),
         **environment: str | None,
     ) -> Process:
         """Start a driver.
 
         Args:
             fault: at a failpoint.
+            options: of `nas.search`, added to the round's own.
             environment: added to a round's own; None takes a variable away.
         """
         space = self.folder / "space.yaml"
@@ -112,14 +121,16 @@ class Round:
         given = {LEDGER: str(self.ledger), PACE: str(self.pace)}
         given |= {VARIABLE: fault} if fault else {}
         given |= {RESULTS: "1"} if self.has_results else {}
+        given |= {ON_RAY: "1"} if self.on_ray else {}
         changed = environment_of(self.folder) | given | environment
-        arguments = ["--space", str(space), *(["--storage", self.storage] if self.storage else [])]
+        storage = ("--storage", self.storage) if self.storage else ()
+        arguments = ["--space", str(space), *storage, *self.options, *options]
         process = Process(
             arguments,
             self.work,
             {name: value for name, value in changed.items() if value is not None},
             self.folder / "logs" / f"{len(self.processes)}",
-            fresh,
+            fresh or self.on_ray,  # a copy of a process that has loaded Ray cannot start one
             limits,
         )
         self.processes.append(process)
@@ -129,16 +140,20 @@ class Round:
     def any_moment(self, process: Process) -> None:
         """Wait for one of the start of a driver or of its next trainings, or of its results."""
         count = self.random.randint(-3, 7)
-        wanted = self._finished() + count
         if self.has_results:
             process.wait(self.random.uniform(0, 8))
         elif count <= 0:
             process.wait(self.random.uniform(0, 1))
         else:
-            for _ in until(HANGS_S):
-                if process.ended or self._finished() >= wanted:
-                    break
+            self.until_finished(process, count)
             process.wait(self.random.uniform(0, 0.1))
+
+    def until_finished(self, process: Process, count: int) -> None:
+        """Wait until so many more trials have finished, or the driver has ended."""
+        wanted = self._finished() + count
+        for _ in until(HANGS_S):
+            if process.ended or self._finished() >= wanted:
+                break
 
     def _finished(self) -> int:
         return self.ledger.read_text().count("\n") if self.ledger.exists() else 0
@@ -191,6 +206,7 @@ class Round:
 
     def clean_up(self) -> None:
         """Leave nothing; a round that has failed leaves its folder."""
+        self.at_end.close()
         for pid in self.settle():
             os.kill(pid, signal.SIGKILL)
         for folder in self.folder.iterdir():

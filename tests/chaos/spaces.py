@@ -50,3 +50,6 @@ SPACES = {
     ),
     "design": Space(MATCHED.replace("confirm: {seeds: 8}\n", "").replace("planted", "chaos"), 18),
 }
+
+ON_RAY_SPACES = ["random", "tpe", "seeds", "halving"]
+"""Of which none has a training that fails."""

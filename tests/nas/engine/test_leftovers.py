@@ -15,6 +15,7 @@ import pytest
 
 from nas.engine.leftovers import Started, clean_up, noted
 from tests.conftest import ROOT
+from tests.nas.planting import SEARCH, Planted, search
 
 DRIVER = """
 import subprocess, sys, time
@@ -78,6 +79,18 @@ def test_what_a_killed_driver_left_is_ended_and_removed(tmp_path):
         assert not runs(left)
         assert not folder.exists()
         assert notes() == []
+
+
+def test_a_search_that_has_nothing_left_to_run_cleans_up_too(tmp_path, monkeypatch):
+    """As after a driver that was killed while it wrote the results: no Ray is started any more."""
+    monkeypatch.chdir(tmp_path)
+    assert search(monkeypatch, Planted(), text=SEARCH).exit_code == 0
+    folder = tmp_path / "nas-tune-x"
+    with driver(folder) as (process, _):
+        process.kill()
+        process.wait()
+        assert search(monkeypatch, Planted(), text=SEARCH).exit_code == 0
+    assert not folder.exists()
 
 
 def test_a_process_that_was_given_the_same_number_is_left_alone(tmp_path):
