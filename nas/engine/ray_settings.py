@@ -28,6 +28,8 @@ def prepare(local: bool) -> None:
         "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
     }
     if local and "ray" not in sys.modules:
+        # Each task of a worker would be remembered, 15 KB a trial, and shown to nobody.
+        settings["RAY_task_events_report_interval_ms"] = "0"
         settings["RAY_AUTH_MODE"] = "token"
         settings["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on any system: its node is 127.0.0.1
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))

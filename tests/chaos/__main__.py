@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.chaos import ray_faults
-from tests.chaos.campaign import Outcome, campaign, possible_faults
+from tests.chaos.campaign import Outcome, campaign, faults_on_ray, possible_faults
 from tests.chaos.faults import FAULTS
 
 LONG = 30
@@ -39,7 +39,7 @@ def main(
     if only is not None and only not in known:
         raise typer.BadParameter(f"expected one of {', '.join(known)}", param_hint="--only")
     first = int(time.time()) if seed is None else seed
-    possible = list(ray_faults.FAULTS) if ray else possible_faults(has_time=minutes >= LONG)
+    possible = faults_on_ray() if ray else possible_faults(has_time=minutes >= LONG)
     names = [only] if only else possible
     end = inf if rounds is None else first + rounds
     seeds = takewhile(lambda number: number < end, count(first))

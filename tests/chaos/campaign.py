@@ -58,6 +58,11 @@ def possible_faults(has_time: bool) -> list[str]:
     ]
 
 
+def faults_on_ray() -> list[str]:
+    """Each once, and a killed driver after each: it depends on a moment."""
+    return [name for fault in ray_faults.FAULTS for name in (fault, "on Ray, driver killed")][1:]
+
+
 def play(fault: str, seed: int, server: Server | None = None) -> Outcome:
     """Do something to a study, resume it, and look at what is there."""
     begun = time.monotonic()
