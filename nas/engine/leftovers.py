@@ -14,6 +14,7 @@ import socket
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 import platformdirs
@@ -62,12 +63,46 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Sessions:
+    """Folders that Ray will make for a process, each named by its time and the process.
+
+    Attributes:
+        parent: that they are in.
+        last: the name of one made before the first of them.
+    """
+
+    parent: str
+    last: str
+
+    @classmethod
+    def from_now_on(cls, parent: str) -> Sessions:
+        """Of this process."""
+        now = datetime.now()  # as Ray names them
+        return cls(parent, f"session_{now:%Y-%m-%d_%H-%M-%S_%f}")
+
+    def folders(self, pid: int) -> tuple[str, ...]:
+        """Those that are there."""
+        found = Path(self.parent).glob(f"session_*_{pid}")
+        return tuple(str(folder) for folder in found if folder.name > self.last)
+
+
+@dataclass(frozen=True)
 class Note:
-    """What is there as long as a driver lives, and for how long it does."""
+    """What is there as long as a driver lives, and for how long it does.
+
+    Attributes:
+        sessions: of Ray, while it starts.
+    """
 
     driver: Started
     processes: tuple[Started, ...]
     folders: tuple[str, ...]
+    sessions: Sessions | None = None
+
+    @property
+    def all_folders(self) -> tuple[str, ...]:
+        """Those of Ray included."""
+        return self.folders + (self.sessions.folders(self.driver.pid) if self.sessions else ())
 
 
 _NOTE = TypeAdapter(Note)
@@ -86,7 +121,11 @@ def end(processes: Iterable[Started]) -> None:
 
 
 @contextmanager
-def noted(processes: Iterable[Started] = (), folders: Iterable[Path] = ()) -> Iterator[None]:
+def noted(
+    processes: Iterable[Started] = (),
+    folders: Iterable[Path] = (),
+    sessions: Sessions | None = None,
+) -> Iterator[None]:
     """Note processes and folders while they are there.
 
     A folder that is there at the end stays noted: Ray's logs can be read until the next search.
@@ -97,6 +136,7 @@ def noted(processes: Iterable[Started] = (), folders: Iterable[Path] = ()) -> It
         Started.of(os.getpid()),
         tuple(processes),
         tuple(str(folder.absolute()) for folder in kept),
+        sessions,
     )
     with suppress(OSError):  # a home that cannot be written to: nobody cleans up then
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +163,7 @@ def clean_up() -> None:
     """End and remove what dead drivers have left on this machine."""
     for file, note in _notes_of_the_dead():
         end(note.processes)
-        for folder in map(Path, note.folders):
+        for folder in map(Path, note.all_folders):
             if folder.name.startswith(_FOLDERS):
                 shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):

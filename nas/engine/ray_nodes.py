@@ -14,9 +14,10 @@ from typing import Any, Self
 
 import ray
 import ray._private.worker
+from ray._common.utils import get_default_ray_temp_dir
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from nas.engine.leftovers import Started, clean_up, end, noted, with_children
+from nas.engine.leftovers import Sessions, Started, clean_up, end, noted, with_children
 from nas.engine.ray_failures import RayFailed, in_a_line
 from trials.data.image_file import ImageFile
 from trials.data.images import ImageData, Split
@@ -47,21 +48,23 @@ def cluster(address: str | None = None) -> Iterator[None]:
         yield
         return
     clean_up()
-    if address is not None:
-        _init(address=address)
-    else:
-        _start()
-    processes, folders = _started_here()
-    try:
-        with noted(processes, folders):
-            yield
-    finally:
-        # Its agents outlive a raylet that was killed, and a worker that was stopped outlives both.
-        left = (*processes, *with_children(alive.pid for alive in processes if alive.runs))
+    parent = get_default_ray_temp_dir()  # type: ignore[no-untyped-call]
+    with noted(sessions=Sessions.from_now_on(parent)):
+        if address is not None:
+            _init(address=address)
+        else:
+            _start()
+        processes, folders = _started_here()
         try:
-            ray.shutdown()
+            with noted(processes, folders):
+                yield
         finally:
-            end(left)
+            # Its agents outlive a raylet that was killed, and a worker that was stopped both.
+            left = (*processes, *with_children(alive.pid for alive in processes if alive.runs))
+            try:
+                ray.shutdown()
+            finally:
+                end(left)
 
 
 def _start() -> None:

@@ -30,6 +30,19 @@ with noted(with_children([left.pid]), [folder]):
 """
 
 
+STARTS = """
+import os, sys, time
+from datetime import datetime
+from pathlib import Path
+from nas.engine.leftovers import Sessions, noted
+with noted(sessions=Sessions.from_now_on(sys.argv[1])):
+    name = f"session_{datetime.today():%Y-%m-%d_%H-%M-%S_%f}_{os.getpid()}"
+    Path(sys.argv[1], name).mkdir()
+    print(Path(sys.argv[1], name), flush=True)
+    time.sleep(600)
+"""
+
+
 @pytest.fixture(autouse=True)
 def own_notes(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
@@ -91,6 +104,27 @@ def test_a_search_that_has_nothing_left_to_run_cleans_up_too(tmp_path, monkeypat
         process.wait()
         assert search(monkeypatch, Planted(), text=SEARCH).exit_code == 0
     assert not folder.exists()
+
+
+def test_a_session_that_ray_was_about_to_make_is_removed(tmp_path):
+    """A driver that is killed while Ray starts has not heard of it yet; others' sessions stay."""
+    earlier, other = tmp_path / "session_2020-01-01_00-00-00_000000_{}", tmp_path / "session_9_1"
+    process = subprocess.Popen(
+        [sys.executable, "-c", STARTS, str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    earlier = Path(str(earlier).format(process.pid))
+    earlier.mkdir()
+    other.mkdir()
+    made = Path(process.stdout.readline().strip())
+    clean_up()
+    assert made.is_dir()  # its driver lives
+    process.kill()
+    process.communicate()
+    clean_up()
+    assert sorted(tmp_path.glob("session_*")) == sorted([earlier, other])
+    assert notes() == []
 
 
 def test_a_process_that_was_given_the_same_number_is_left_alone(tmp_path):
