@@ -35,7 +35,7 @@ def main(
     lanes: Annotated[int, typer.Option(help="Rounds side by side.")] = 2,
 ) -> None:
     """Do harm to searches for a while, and say what came of it."""
-    known = [*FAULTS, *ray_faults.FAULTS]
+    known = [*FAULTS, *ray_faults.ALL]
     if only is not None and only not in known:
         raise typer.BadParameter(f"expected one of {', '.join(known)}", param_hint="--only")
     first = int(time.time()) if seed is None else seed

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from math import isclose
+from pathlib import Path
 from statistics import fmean
 
 import sqlalchemy as sa
@@ -34,13 +35,15 @@ def violations(played: Round) -> Iterator[str]:
     measurements = store.all()
     store.close()
     yield from _of_trainings(played, measurements)
-    yield from _of_results(played, measurements)
+    for name in played.names:
+        yield from _of_results(played, name, measurements)
 
 
 def _of_processes_and_files(played: Round) -> Iterator[str]:
     if alive := played.settle():
         yield f"processes are left: {alive}"
-    outbox = [path for path in (played.study / "outbox").rglob("*") if path.is_file()]
+    outboxes = [played.folder_of(name) / "outbox" for name in played.names]
+    outbox = [path for folder in outboxes for path in folder.rglob("*") if path.is_file()]
     aside = [path for path in outbox if path.suffix == ".bad"]
     if len(aside) > played.trained_again:
         yield f"results were put aside: {_names(aside)}"
@@ -63,7 +66,9 @@ def _of_trials(played: Round, connection: sa.Connection) -> Iterator[str]:
         states.setdefault(study, {})[number] = state
     if len(rows) != sum(map(len, states.values())):
         yield "two trials have the same number"
-    wanted = {"chaos"} | ({confirmation_name("chaos")} if played.space.has_confirmation else set())
+    wanted = set(played.names)
+    if played.space.has_confirmation:
+        wanted |= set(map(confirmation_name, played.names))
     if states.keys() != wanted:
         yield f"there are the studies {sorted(states)}, not {sorted(wanted)}"
     for study, of_trial in states.items():
@@ -71,9 +76,10 @@ def _of_trials(played: Round, connection: sa.Connection) -> Iterator[str]:
             yield f"the trials of {study} are numbered {sorted(of_trial)}"
         if unfinished := {n: s for n, s in of_trial.items() if s in ("RUNNING", "WAITING")}:
             yield f"trials of {study} have not ended: {unfinished}"
-    complete = sum(state == "COMPLETE" for state in states.get("chaos", {}).values())
-    if complete != (played.space.complete or complete) or not complete:
-        yield f"{complete} trials are complete of {played.space.complete}"
+    for name in played.names:
+        complete = sum(state == "COMPLETE" for state in states.get(name, {}).values())
+        if complete != (played.space.complete or complete) or not complete:
+            yield f"{complete} trials of {name} are complete of {played.space.complete}"
 
 
 def _of_trainings(played: Round, measurements: Iterable[Measurement]) -> Iterator[str]:
@@ -96,9 +102,9 @@ def _of_trainings(played: Round, measurements: Iterable[Measurement]) -> Iterato
             yield f"a measurement is not what its training gave: {measurement}"
 
 
-def _of_results(played: Round, measurements: Iterable[Measurement]) -> Iterator[str]:
+def _of_results(played: Round, name: str, measurements: Iterable[Measurement]) -> Iterator[str]:
     """What a user loads."""
-    study = nas.load_study(played.study, played.storage)
+    study = nas.load_study(played.folder_of(name), played.storage)
     records, table = study.records, study.dataframe()
     if len(table) != len(study.trials):
         yield f"the table has {len(table)} trials of {len(study.trials)}"
@@ -108,7 +114,7 @@ def _of_results(played: Round, measurements: Iterable[Measurement]) -> Iterator[
     if records.confirmation is not None:
         yield from _of_values(records.confirmation, known)
     if played.has_results:
-        yield from _of_files(played, records)
+        yield from _of_files(played.folder_of(name), records)
 
 
 def _of_values(records: Records, known: dict[Key, float | None]) -> Iterator[str]:
@@ -129,8 +135,7 @@ def _of_values(records: Records, known: dict[Key, float | None]) -> Iterator[str
                 yield f"trial {trial.number} of {records.name} has {values[0]}, not {fmean(found)}"
 
 
-def _of_files(played: Round, records: Records) -> Iterator[str]:
-    folder = played.study
+def _of_files(folder: Path, records: Records) -> Iterator[str]:
     with (folder / "front.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     if len(rows) != len(records.front):

@@ -37,6 +37,7 @@ class Process:
         environment: all of it.
         output: what it says, for the errors with ``.err`` behind it.
         fresh: it is started as a user starts it.
+        through: a command that starts it, if it is fresh.
         limits: of its resources, by their numbers in `resource`.
     """
 
@@ -48,6 +49,7 @@ class Process:
         output: Path,
         fresh: bool = False,
         limits: Mapping[int, int] | None = None,
+        through: Sequence[str] = (),
     ) -> None:
         self.error_file = output.with_suffix(".err")
         self.error_file.touch()  # it may be killed before it has done anything
@@ -55,7 +57,8 @@ class Process:
         self.stopped = False
         self.pid = os.fork()
         if self.pid == 0:
-            _become(arguments, folder, environment, output, fresh, limits or {})
+            command = [*through, sys.executable, "-m", driver.__name__, *arguments]
+            _become(arguments, folder, environment, output, command if fresh else [], limits or {})
 
     @property
     def errors(self) -> str:
@@ -91,7 +94,7 @@ class Process:
         return True
 
 
-def _become(arguments, folder, environment, output, fresh, limits) -> None:
+def _become(arguments, folder, environment, output, command, limits) -> None:
     """Be the driver from now on, and end with it."""
     status = 1
     try:
@@ -105,10 +108,8 @@ def _become(arguments, folder, environment, output, fresh, limits) -> None:
             os.dup2(os.open(file, flags, 0o600), number)
         for number, limit in limits.items():
             resource.setrlimit(number, (limit, limit))
-        if fresh:
-            os.execve(
-                sys.executable, [sys.executable, "-m", driver.__name__, *arguments], environment
-            )
+        if command:
+            os.execvpe(command[0], command, environment)
         os.environ.clear()
         os.environ.update(environment)
         tempfile.tempdir = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import psutil
 
 from tests.chaos.processes import MARK, Process, environment_of, left
 from tests.chaos.round import Round
+from tests.chaos.surroundings import fill
 from tests.chaos.training import LEDGER, PACE
 
 OF_RAY = ("raylet/raylet", "gcs/gcs_server", "ray::RuntimeEnvAgent", "ray::DashboardAgent")
@@ -22,14 +24,16 @@ TWO_NODES = """
 import sys
 from ray.cluster_utils import Cluster
 
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-second = cluster.add_node(num_cpus=1)
+cpus = int(sys.argv[1])
+head = {"num_cpus": cpus, "include_dashboard": False}
+cluster = Cluster(initialize_head=True, head_node_args=head)
+second = cluster.add_node(num_cpus=cpus)
 print(cluster.address, flush=True)
 for command in sys.stdin:
     if command == "lose\\n":
         cluster.remove_node(second, allow_graceful=False)
     else:
-        second = cluster.add_node(num_cpus=1)
+        second = cluster.add_node(num_cpus=cpus)
     print("done", flush=True)
 cluster.shutdown()
 """
@@ -94,39 +98,134 @@ def ray_killed(played: Round) -> None:
     played.until_finished(process, played.random.randint(1, 4))
     part = played.random.choice(OF_RAY)
     killed = _kill(played, part)
+    _end_in_a_line(played, process)
+    played.done[f"kills of {part}"] += killed
+
+
+def small_shared_memory(played: Round) -> None:
+    """As in a container: Ray keeps its objects elsewhere."""
+    mount = 'mount -t tmpfs -o size=1m nas-chaos /dev/shm && exec "$0" "$@"'
+    played.end(played.start(through=("unshare", "--mount", "sh", "-c", mount)), 0)
+    played.done["small shared memories"] += 1
+
+
+def full_temporary_folder(played: Round) -> None:
+    """Ray has no place for its files: the search ends in a line, and goes on where there is one."""
+    folder = played.folder / "tmp"
+    played.put_on_a_disk_of_its_own(folder)
+    fill(folder / "filler")
+    _end_in_a_line(played, played.start())
+    (folder / "filler").unlink()
+    played.done["full temporary folders on Ray"] += 1
+
+
+def few_files(played: Round) -> None:
+    """`ulimit -n`: Ray may start with so few, and may not."""
+    limit = played.random.choice([64, 128, 256])
+    _end_in_a_line(played, played.start(limits={resource.RLIMIT_NOFILE: limit}))
+    played.done["limits of open files on Ray"] += 1
+
+
+def _end_in_a_line(played: Round, process: Process) -> None:
     status = played.end(process, 0, 1)
-    played.settle()  # where Ray ends the driver, too, the watchdog says how to resume
+    played.settle()  # where Ray ends the driver, the watchdog says how to resume
     if status and "resume with:" not in process.errors:
         played.violations.append(f"it does not say how to resume: {process.errors[-2000:]}")
-    played.done[f"kills of {part}"] += killed
 
 
 def node_lost(played: Round) -> None:
     """A node is lost and comes back, and the driver is killed and goes on."""
-    environment = {k: v for k, v in environment_of(played.folder).items() if k != MARK}
-    cluster = subprocess.Popen(
-        [sys.executable, "-c", TWO_NODES],
-        env=environment | {LEDGER: str(played.ledger), PACE: str(played.pace)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert cluster.stdin is not None
-    assert cluster.stdout is not None
-    played.at_end.callback(cluster.wait, 60)
-    played.at_end.callback(cluster.stdin.close)
-    played.options = ("--ray-address", cluster.stdout.readline().strip())
+    nodes = _Nodes(played)
     process = played.start()
     played.until_finished(process, 3)
-    for command in ("lose", "come back"):
-        cluster.stdin.write(f"{command}\n")
-        cluster.stdin.flush()
-        assert cluster.stdout.readline() == "done\n"
-        played.until_finished(process, 1)
-    played.done["nodes lost"] += 1
+    _lose_and_find(played, nodes, process, 1)
     played.done["driver kills on Ray"] += process.send(signal.SIGKILL)
     played.end(process)
+
+
+def thousand_trials(played: Round) -> None:
+    """On two nodes, with PostgreSQL: all that may happen in a night."""
+    played.space_name, played.database = "1,000 trials", "postgresql"
+    played.pace, played.patience_s = 0.0, 600
+    assert played.server is not None
+    nodes = _Nodes(played)
+    process = played.start()
+    for mode in ("fast", "immediate"):
+        played.until_finished(process, 100)
+        _lose_and_find(played, nodes, process, 50)
+        played.server.restart(mode)
+        played.done["restarts of PostgreSQL"] += 1
+        played.until_finished(process, 100)
+        played.done["driver kills on Ray"] += process.send(signal.SIGKILL)
+        played.end(process)
+        process = played.start()
+    played.end(process, 0)
+    played.done["trials on two nodes"] += played.space.complete or 0
+
+
+def four_studies(played: Round) -> None:
+    """Four drivers of different studies on one cluster and one database, at once."""
+    played.space_name, played.database = "200 trials", "postgresql"
+    played.pace, played.patience_s = 0.0, 900
+    _Nodes(played, cpus=2)
+    played.names = tuple(f"chaos{suffix}" for suffix in ("", "-1", "-2", "-3"))
+    processes = [
+        played.start(name=name, options=("--seed", str(seed)))
+        for seed, name in enumerate(played.names)
+    ]
+    for process in processes:
+        played.end(process, 0)
+    played.done["trials of four studies at once"] += 4 * (played.space.complete or 0)
+
+
+class _Nodes:
+    """A cluster of two nodes that a round's drivers use, and that ends with it."""
+
+    def __init__(self, played: Round, cpus: int = 1) -> None:
+        # Not as processes of the round: they are there before its drivers and after them.
+        environment = {k: v for k, v in environment_of(played.folder).items() if k != MARK}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", TWO_NODES, str(cpus)],
+            env=environment | {LEDGER: str(played.ledger), PACE: str(played.pace)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        played.at_end.callback(self._end)
+        played.options = ("--ray-address", self._answer())
+
+    def lose(self) -> None:
+        """Lose a node, with its workers."""
+        self._tell("lose")
+
+    def find(self) -> None:
+        """Another one comes."""
+        self._tell("find")
+
+    def _tell(self, command: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{command}\n")
+        self.process.stdin.flush()
+        assert self._answer() == "done"
+
+    def _answer(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def _end(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(60)
+
+
+def _lose_and_find(played: Round, nodes: _Nodes, process: Process, count: int) -> None:
+    """Lose a node, and have another one after so many trials, which run so many, too."""
+    nodes.lose()
+    played.until_finished(process, count)
+    nodes.find()
+    played.until_finished(process, count)
+    played.done["nodes lost"] += 1
 
 
 def _any_moment(played: Round, process: Process) -> None:
@@ -165,4 +264,15 @@ FAULTS: dict[str, Callable[[Round], None]] = {
     "on Ray, a process of it killed": ray_killed,
     "on Ray, node lost": node_lost,
     "on Ray, workers stopped": workers_stopped,
+    "on Ray, few open files": few_files,
 }
+NEEDS_ROOT: dict[str, Callable[[Round], None]] = {
+    "on Ray, small shared memory": small_shared_memory,
+    "on Ray, temporary folder full": full_temporary_folder,
+}
+AT_LENGTH: dict[str, Callable[[Round], None]] = {
+    "on Ray, 1,000 trials on two nodes": thousand_trials,
+    "on Ray, four studies at once": four_studies,
+}
+"""Minutes each, and they need PostgreSQL."""
+ALL = FAULTS | NEEDS_ROOT | AT_LENGTH

@@ -19,11 +19,12 @@ from sqlalchemy.engine import URL, make_url
 from tests.chaos.driver import ON_RAY, RESULTS
 from tests.chaos.processes import HANGS_S, Process, environment_of, left, until
 from tests.chaos.server import Server
-from tests.chaos.spaces import ON_RAY_SPACES, SPACES
+from tests.chaos.spaces import LONG_SPACES, ON_RAY_SPACES, SPACES
 from tests.chaos.training import LEDGER, PACE
 from trials.failpoint import VARIABLE
 from trials.store import sqlite_url
 
+NAME = "chaos"
 TRACEBACK = "Traceback (most recent call last)"
 ASKED = {-signal.SIGKILL, 128 + signal.SIGHUP, 128 + signal.SIGINT, 128 + signal.SIGTERM}
 DISK_MB = 16
@@ -65,12 +66,14 @@ class Round:
         self.pace = 0.2 if self.on_ray else 0.03
         self.processes: list[Process] = []
         self.options: tuple[str, ...] = ()
+        self.patience_s = HANGS_S
+        self.names = (NAME,)
         self.at_end = ExitStack()
         self._url: URL | None = None
 
     @property
     def space(self):
-        return SPACES[self.space_name]
+        return (SPACES | LONG_SPACES)[self.space_name]
 
     @property
     def work(self) -> Path:
@@ -79,7 +82,11 @@ class Round:
 
     @property
     def study(self) -> Path:
-        return self.work / "runs" / "chaos"
+        return self.folder_of(NAME)
+
+    def folder_of(self, name: str) -> Path:
+        """Of a study; a round has one, unless it gives others a name."""
+        return self.work / "runs" / name
 
     @property
     def ledger(self) -> Path:
@@ -107,6 +114,8 @@ class Round:
         fresh: bool = False,
         limits: dict[int, int] | None = None,
         options: tuple[str, ...] = (),
+        name: str = NAME,
+        through: tuple[str, ...] = (),
         **environment: str | None,
     ) -> Process:
         """Start a driver.
@@ -114,10 +123,12 @@ class Round:
         Args:
             fault: at a failpoint.
             options: of `nas.search`, added to the round's own.
+            name: of the study.
+            through: a command that starts it.
             environment: added to a round's own; None takes a variable away.
         """
-        space = self.folder / "space.yaml"
-        space.write_text(self.space.text)
+        space = self.folder / f"{name}.yaml"
+        space.write_text(self.space.text.replace(f"name: {NAME}", f"name: {name}"))
         given = {LEDGER: str(self.ledger), PACE: str(self.pace)}
         given |= {VARIABLE: fault} if fault else {}
         given |= {RESULTS: "1"} if self.has_results else {}
@@ -132,6 +143,7 @@ class Round:
             self.folder / "logs" / f"{len(self.processes)}",
             fresh or self.on_ray,  # a copy of a process that has loaded Ray cannot start one
             limits,
+            through,
         )
         self.processes.append(process)
         self.done["drivers"] += 1
@@ -151,7 +163,7 @@ class Round:
     def until_finished(self, process: Process, count: int) -> None:
         """Wait until so many more trials have finished, or the driver has ended."""
         wanted = self._finished() + count
-        for _ in until(HANGS_S):
+        for _ in until(self.patience_s):
             if process.ended or self._finished() >= wanted:
                 break
 
@@ -164,8 +176,9 @@ class Round:
         Args:
             expected: statuses; any known one unless given.
         """
-        if not process.wait():
-            self.violations.append(f"driver {self._number(process)} has not ended in {HANGS_S} s")
+        if not process.wait(self.patience_s):
+            late = f"has not ended in {self.patience_s} s"
+            self.violations.append(f"driver {self._number(process)} {late}")
             process.send(signal.SIGKILL)
             process.send(signal.SIGCONT)
             process.stopped = False

@@ -51,5 +51,10 @@ SPACES = {
     "design": Space(MATCHED.replace("confirm: {seeds: 8}\n", "").replace("planted", "chaos"), 18),
 }
 
+_LARGE = _SEARCH.replace("search:\n", "    - {channels: 16}\nsearch:\n")
+LONG_SPACES = {
+    "1,000 trials": Space(_LARGE + "study: {trials: 1000, sampler: random}", 1000),
+    "200 trials": Space(_LARGE + "study: {trials: 200, sampler: tpe}", 200),
+}
 ON_RAY_SPACES = ["random", "tpe", "seeds", "halving"]
 """Of which none has a training that fails."""

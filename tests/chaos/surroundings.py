@@ -21,14 +21,14 @@ def full_disk(played: Round) -> None:
     played.put_on_a_disk_of_its_own(played.work)
     process = played.start()
     played.any_moment(process)
-    _fill(played.work / "filler")
+    fill(played.work / "filler")
     played.end(process, 0, 1, 2)
     played.end(played.start(), 0, 1, 2)  # somebody has not read what it said
     (played.work / "filler").unlink()
     played.done["full disks"] += 1
 
 
-def _fill(file: Path) -> None:
+def fill(file: Path) -> None:
     """Leave no byte on a disk."""
     with file.open("wb", buffering=0) as filler:
         for size in (2**16, 1):
@@ -116,7 +116,7 @@ def full_temporary_folder(played: Round) -> None:
     """There is no space where temporary files are."""
     folder = played.folder / "tmp"
     played.put_on_a_disk_of_its_own(folder)
-    _fill(folder / "filler")
+    fill(folder / "filler")
     played.end(played.start(), 0)
     (folder / "filler").unlink()
     played.done["full temporary folders"] += 1
