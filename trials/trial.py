@@ -217,8 +217,16 @@ def _train_and_measure(
     if "latency_ms" in measure and measurement.latency_ms is None:
         measurement = replace(measurement, **_latency(training.network, subject, data))
     if weights:
-        save_weights(training.network, weights, started.training)
+        _keep_weights(training.network, weights, started.training)
     return measurement
+
+
+def _keep_weights(network: nn.Module, path: Path, training: TrainingKey) -> None:
+    """What was measured is not lost with a disk that is full: a network can be trained again."""
+    try:
+        save_weights(network, path, training)
+    except OSError as error:
+        warnings.warn(f"{path.name} is not kept: {error}", stacklevel=1)
 
 
 def _latency(network: nn.Module, subject: Subject, data: Resident) -> dict[str, Any]:

@@ -81,7 +81,12 @@ class Sessions:
         return cls(parent, f"session_{now:%Y-%m-%d_%H-%M-%S_%f}")
 
     def folders(self, pid: int) -> tuple[str, ...]:
-        """Those that are there."""
+        """Those that are there, of a process that is not.
+
+        None while its number is another's: that one's folders have the same names.
+        """
+        if psutil.pid_exists(pid):
+            return ()
         found = Path(self.parent).glob(f"session_*_{pid}")
         return tuple(str(folder) for folder in found if folder.name > self.last)
 

@@ -7,6 +7,11 @@ import threading
 from typing import Self
 
 from nas.engine import ray_settings
+from nas.engine.ray_failures import RayFailed
+
+START_S = 300.0
+"""It starts twice at the most, and waits for its own processes itself."""
+END_S = 60.0
 
 
 class RayCluster:
@@ -55,10 +60,16 @@ class RayCluster:
         self._life.start()
 
     def start(self) -> None:
-        """Start it, or wait until it is there."""
+        """Start it, or wait until it is there.
+
+        Raises:
+            RayFailed: it does not start, or the cluster cannot be used.
+            InputError: the cluster's address is none.
+        """
         assert not self._over.is_set(), "it has ended, and starts once"
         self._begin()
-        self._there.wait()
+        if not self._there.wait(START_S):
+            raise RayFailed(f"Ray has not started in {START_S:g} s")
         self._raise_error()
 
     def end_soon(self) -> None:
@@ -76,6 +87,6 @@ class RayCluster:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.end_soon()
         if self._life is not None:
-            self._life.join()
+            self._life.join(END_S)  # what it leaves is ended by the watchdog, or the next search
         if kind is None:
             self._raise_error()

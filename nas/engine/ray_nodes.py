@@ -6,8 +6,9 @@ import logging
 import os
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nas.engine.leftovers import Sessions, Started, clean_up, end, noted, with_children
 from nas.engine.ray_failures import RayFailed, in_a_line
+from nas.space.errors import InputError
 from trials.data.image_file import ImageFile
 from trials.data.images import ImageData, Split
 
@@ -49,15 +51,16 @@ def cluster(address: str | None = None) -> Iterator[None]:
         return
     clean_up()
     parent = get_default_ray_temp_dir()  # type: ignore[no-untyped-call]
-    with noted(sessions=Sessions.from_now_on(parent)):
-        if address is not None:
-            _init(address=address)
-        else:
-            _start()
-        processes, folders = _started_here()
+    with ExitStack() as stack:
+        with noted(sessions=Sessions.from_now_on(parent)):
+            if address is not None:
+                _connect(address)
+            else:
+                _start()
+            processes, folders = _started_here()
+            stack.enter_context(noted(processes, folders))
         try:
-            with noted(processes, folders):
-                yield
+            yield
         finally:
             # Its agents outlive a raylet that was killed, and a worker that was stopped both.
             left = (*processes, *with_children(alive.pid for alive in processes if alive.runs))
@@ -67,12 +70,33 @@ def cluster(address: str | None = None) -> Iterator[None]:
                 end(left)
 
 
+def _connect(address: str) -> None:
+    """Connect to a cluster that runs.
+
+    Raises:
+        InputError: this is no address.
+        RayFailed: nobody answers there, or with another version or token.
+    """
+    try:
+        _init(address=address)
+    except ValueError as error:
+        raise InputError.of("--ray-address", in_a_line(str(error)), _AN_ADDRESS) from None
+    except Exception as error:  # whatever went wrong: Ray has no type for it
+        ray.shutdown()
+        raise RayFailed(f"the cluster at {address}: {in_a_line(str(error))}") from error
+
+
+_AN_ADDRESS = "auto, or the address that `ray start --head` prints"
+
+
 def _start() -> None:
     """Start one here; once more where its processes took longer than Ray waits for them.
 
     Raises:
         RayFailed: it does not start.
     """
+    if os.environ.get("RAY_AUTH_MODE") != "token":
+        warnings.warn(_OPEN, RuntimeWarning, stacklevel=2)
     for attempt in (1, 2):
         try:
             _init(address="local", include_dashboard=False)
@@ -86,6 +110,13 @@ def _start() -> None:
 
 def _init(**options: Any) -> None:  # noqa: ANN401  # Ray's own
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+
+
+_OPEN = (
+    "Ray was loaded before this search, so that its cluster listens on all addresses of this "
+    "machine and takes any connection; load it after a search, or set RAY_AUTH_MODE=token and "
+    "RAY_AUTH_TOKEN before"
+)
 
 
 class LiveNodes:

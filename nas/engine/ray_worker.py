@@ -70,7 +70,8 @@ class TrialActor(tune.Trainable):
         self.heart.begin(spec.trial)
         try:
             measurements = self._measure(spec)
-            Outbox(self.job.outbox).put(spec.trial, measurements)
+            with suppress(OSError):  # a full disk: the result still has this way to the driver
+                Outbox(self.job.outbox).put(spec.trial, measurements)
         finally:
             self.heart.end()
         failpoint("worker.done")

@@ -49,6 +49,8 @@ _NO_KERNELS = (
 )
 _GRACE_S = 300
 """A search that is well ends by itself where nothing happens, however busy the machine is."""
+Callback = Callable[["TrialRecord"], object]
+
 _NO_OTHER = "no other architecture was found inside the budget"
 
 
@@ -74,7 +76,7 @@ class StageRunner:
         ray_address: str | None = None,
         quiet: bool = False,
         sampler: BaseSampler | None = None,
-        callbacks: Sequence[Callable[[TrialRecord], object]] = (),
+        callbacks: Sequence[Callback] = (),
         budget: TimeBudget | None = None,
         command: str = "",
         stall_s: float = PATIENCE_S,
@@ -130,6 +132,7 @@ class StageRunner:
                 driver.listener = Silent()
                 failpoint("release.begin")
                 driver.requeue_running()
+                self.watchdog.released()
                 failpoint("release.done")
                 if interrupted:
                     print(f"interrupted: {driver.so_far}", file=sys.stderr)
@@ -165,7 +168,8 @@ class StageRunner:
         self.ray.start_soon()  # and Tune loads, for a second
         from nas.engine import ray_nodes, ray_tune
 
-        self.ray.start()
+        with self._failures_in_words():
+            self.ray.start()
         resources = self.space.file.resources
         driver.listener = progress = self._progress(driver)
         stall = StallWatch(self.stall_s, driver.outbox.folder, is_shared=ray_nodes.is_own())
@@ -184,9 +188,10 @@ class StageRunner:
 
     @contextmanager
     def _failures_in_words(self) -> Iterator[None]:
-        """While trials run: what Ray cannot do, and what fails of it."""
+        """While Ray starts and trials run: what it cannot do, and what fails of it."""
         from nas.engine import ray_nodes, ray_tune
 
+        self.watchdog.beat()
         try:
             yield
         except ray_nodes.ResourceError as error:
@@ -260,9 +265,18 @@ class StageRunner:
             driver.wanted,
             driver.trials.complete_values(),
             self.quiet,
-            self.callbacks,
+            tuple(map(self._unwatched, self.callbacks)),
             driver.at_rungs,
         )
+
+    def _unwatched(self, callback: Callback) -> Callback:
+        """A user's own code takes as long as it takes."""
+
+        def call(record: TrialRecord) -> None:
+            self.watchdog.rest()
+            callback(record)
+
+        return call
 
     def _size(self, driver: Driver) -> str:
         if driver.design is None:

@@ -52,14 +52,15 @@ class Watchdog:
         self.watched = watched
         self._process: subprocess.Popen[bytes] | None = None
         self._next_beat = -inf
+        self._has_released = False
 
     def __enter__(self) -> Watchdog:
         with suppress(OSError):  # no more processes: a search goes on without
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "nas.engine.watchdog"],
+                [sys.executable, "-P", "-m", "nas.engine.watchdog"],  # nothing of the folder
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(_paths())},
                 start_new_session=True,  # Ctrl-C is not for it
             )
             self._send(json.dumps(asdict(self.watched)).encode() + b"\n")
@@ -77,7 +78,15 @@ class Watchdog:
         """It does something else for as long as it takes."""
         self._send(REST)
 
+    def released(self) -> None:
+        """No trial runs any more: there is nothing to release where this process ends."""
+        self._has_released = True
+
     def __exit__(self, *_: object) -> None:
+        if not self._has_released:  # it could not: done once this process has ended
+            self.rest()
+            _LEFT.append(self._process)
+            return
         self._send(FAREWELL)
         if self._process is not None and self._process.stdin is not None:
             with suppress(OSError):
@@ -94,6 +103,15 @@ class Watchdog:
                 os.write(self._process.stdin.fileno(), message)
 
 
+_LEFT: list[subprocess.Popen[bytes] | None] = []
+"""Watchdogs that wait for the end of this process: a pipe is closed where nobody holds it."""
+
+
+def _paths() -> list[str]:
+    """Where this process finds modules, but for a folder that another one may be in by then."""
+    return [*filter(None, sys.path), str(Path(__file__).parents[2])]
+
+
 def main() -> None:
     """Watch the process that has started this one."""
     with os.fdopen(0, "rb", buffering=0) as pipe:
@@ -107,14 +125,21 @@ def main() -> None:
 
 
 def _ends_well(pipe: int, watched: Watched) -> bool:
-    """Wait until the driver ends: whether it said so."""
+    """Wait until the driver ends: whether it said so.
+
+    A process that it has forked keeps its end of the pipe open, so it is looked at, too.
+    """
     beats, quiet_s, last = False, 0.0, time.monotonic()
     while True:
         readable, _, _ = select.select([pipe], [], [], 1)
         now = time.monotonic()
         quiet_s, last = quiet_s + min(now - last, 2), now  # this process may have been stopped
         if not readable:
-            if beats and quiet_s > watched.patience_s and _hangs(watched.driver):
+            if os.getppid() != watched.driver:
+                return False
+            if _is_stopped(watched.driver):
+                quiet_s = 0.0  # and it has all its time once it goes on
+            if beats and quiet_s > watched.patience_s:
                 _say(f"the search has not looked at its trials for {watched.patience_s:g} s")
                 os.kill(watched.driver, signal.SIGKILL)
                 quiet_s = 0.0  # it may take a while to die
@@ -125,13 +150,13 @@ def _ends_well(pipe: int, watched: Watched) -> bool:
         beats, quiet_s = message.endswith(BEAT), 0.0
 
 
-def _hangs(driver: int) -> bool:
-    """Whether it is still there, and nobody has stopped it for a while (Ctrl-Z)."""
+def _is_stopped(driver: int) -> bool:
+    """Whether somebody has stopped it for a while (Ctrl-Z)."""
     try:
         state = Path(f"/proc/{driver}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:  # it has just ended
+    except OSError:  # it has just ended, or the system does not tell
         return False
-    return os.getppid() == driver and state not in "Tt"
+    return state in "Tt"
 
 
 def _is_gone(driver: int) -> bool:

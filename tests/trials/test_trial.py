@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tests.trials.training import CPU, EXPLODING, QUICK, needs_gpu, network
+from trials import failpoint
 from trials.measure import Latency
 from trials.train import Resident, evaluate
 from trials.trial import ON_DEMAND, Subject, run_trial
@@ -31,6 +32,16 @@ def test_a_trial_measures_each_seed_and_saves_the_first_ones_weights(resident, t
     again = network()
     again.load_state_dict(load_file(file))
     assert evaluate(again, resident.validation)[1] == measured[0].accuracy
+
+
+def test_what_was_measured_is_not_lost_with_the_weights(resident, tmp_path, monkeypatch):
+    """A disk that is full has no room for megabytes, and has it for a result."""
+    monkeypatch.setattr(failpoint, "_fault", failpoint._fault_of("file.replace:ENOSPC"))
+    file = tmp_path / "0.safetensors"
+    with pytest.warns(UserWarning, match=r"0\.safetensors is not kept: .*No space left"):
+        (measured,) = run_trial(subject(network), resident, "f", QUICK, (1,), weights=file)
+    assert (measured.state, len(measured.curve)) == ("complete", 3)
+    assert not file.exists()
 
 
 def test_a_trials_initial_weights_are_drawn_from_its_seed(resident):

@@ -53,6 +53,13 @@ def test_an_ordinary_search_passes_all_of_them(monkeypatch):
     assert passed["outbox.put"] == passed["outbox.discard"] == passed["trial.handed_out"] > 10
 
 
+def test_a_result_that_has_no_place_in_the_outbox_still_reaches_the_driver(monkeypatch):
+    text = SEARCH.partition("confirm:")[0]
+    monkeypatch.setattr(failpoint, "_fault", failpoint._fault_of("outbox.put:ENOSPC"))
+    result = search(monkeypatch, ByWorkers(), text=text)
+    assert result.exit_code == 0, result.stderr
+
+
 def says(result, line: str) -> bool:
     """Whether a search ended with a line, and how to go on."""
     said, heading, command = result.stderr.splitlines()

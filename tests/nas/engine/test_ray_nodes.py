@@ -11,6 +11,7 @@ import pytest
 
 from nas.engine import ray_nodes
 from nas.engine.ray_failures import RayFailed
+from nas.space.errors import InputError
 from tests.nas.searching import searching
 
 NODE = {"CPU": 4.0}
@@ -85,6 +86,38 @@ def test_a_ray_that_does_not_start_twice_is_said_in_a_line(monkeypatch):
     with pytest.raises(RayFailed, match=said):
         ray_nodes._start()
     assert len(attempts) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (
+            ValueError("Invalid address format: head"),
+            InputError,
+            "--ray-address: error: Invalid address format: head",
+        ),
+        (ConnectionError("nobody"), RayFailed, "the cluster at head: nobody"),
+        (RuntimeError("Version mismatch:\n..."), RayFailed, "the cluster at head: ..."),
+    ],
+)
+def test_a_cluster_that_cannot_be_used_is_said_in_a_line(monkeypatch, error, kind, said):
+    def init(**_options):
+        raise error
+
+    monkeypatch.setattr(ray_nodes, "_init", init)
+    with pytest.raises(kind) as raised, ray_nodes.cluster("head"):
+        pass
+    assert said in str(raised.value)
+
+
+def test_a_ray_that_lets_in_anybody_is_warned_of(monkeypatch):
+    """Ray reads its settings when it is imported: a program may have done that before."""
+    monkeypatch.setattr(ray_nodes, "_init", lambda **_: None)
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    ray_nodes._start()
+    monkeypatch.delenv("RAY_AUTH_MODE")
+    with pytest.warns(RuntimeWarning, match="takes any connection"):
+        ray_nodes._start()
 
 
 @pytest.mark.parametrize("died", ["raylet", "gcs_server"])

@@ -29,21 +29,22 @@ url, end = sys.argv[1:]
 driver = open_driver(make_url(url))
 fence = driver.trials.fence
 driver.next(), driver.next()
-watched = Watched(os.getpid(), url, "tiny", fence.study, fence.token, "resume with:\\nthis", 2)
+watched = Watched(os.getpid(), url, "tiny", fence.study, fence.token, "resume with:\\nthis", 4)
 with Watchdog(watched) as watchdog:
     watchdog.beat()
     print("begun", flush=True)
     sys.stdin.readline()
     exec(end)
-driver.requeue_running()
+    driver.requeue_running()
+    watchdog.released()
 """
 
 
 @contextmanager
-def driver(url: URL, end: str) -> Iterator[subprocess.Popen[str]]:
+def driver(url: URL, end: str, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A driver with two running trials, which waits for a line before it ends."""
     with subprocess.Popen(
-        [sys.executable, "-c", DRIVER, url.render_as_string(hide_password=False), end],
+        [sys.executable, *options, "-c", DRIVER, url.render_as_string(hide_password=False), end],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
     ) as process:  # fmt: skip
@@ -99,17 +100,60 @@ def test_a_driver_that_hangs_is_ended(url):
     with driver(url, "time.sleep(600)") as process:
         _, shown = process.communicate("\n", timeout=60)
     assert process.returncode == -signal.SIGKILL
-    assert shown.startswith("the search has not looked at its trials for 2 s\nthe search has been")
+    assert shown.startswith("the search has not looked at its trials for 4 s\nthe search has been")
     assert states(url) == {"WAITING": 2}
 
 
 def test_a_driver_that_rests_or_was_stopped_does_not_hang(url):
-    with driver(url, "watchdog.rest(); time.sleep(5)") as process:
+    with driver(url, "watchdog.rest(); time.sleep(6)") as process:
         process.send_signal(signal.SIGSTOP)  # Ctrl-Z
         time.sleep(4)
         process.send_signal(signal.SIGCONT)
         process.communicate("\n")
     assert process.returncode == 0
+
+
+def test_a_driver_that_goes_on_after_it_was_stopped_has_all_its_time(url):
+    """It may take more than a moment until it looks at its trials again."""
+    with driver(url, "time.sleep(1.5)") as process:
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(6)
+        process.send_signal(signal.SIGCONT)
+        process.communicate("\n")
+    assert process.returncode == 0
+
+
+def test_a_driver_that_could_not_release_its_trials_is_heard_of_when_its_process_ends(url):
+    cannot = "driver.requeue_running = lambda: 1 / 0"
+    with driver(url, cannot) as process:
+        _, shown = process.communicate("\n")
+    assert "ZeroDivisionError" in shown
+    assert shown.endswith(
+        "the search has been ended: 2 trials that ran are released\nresume with:\nthis\n"
+    )
+    assert states(url) == {"WAITING": 2}
+
+
+def test_a_process_that_the_driver_has_forked_does_not_hide_its_end(url):
+    end = "os.fork() or (time.sleep(20), os._exit(0)); os.kill(os.getpid(), 9)"
+    with driver(url, end) as process:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        process.wait()
+        deadline = time.monotonic() + 15
+        while states(url) != {"WAITING": 2} and time.monotonic() < deadline:
+            time.sleep(0.1)
+    assert states(url) == {"WAITING": 2}
+
+
+def test_nothing_of_the_current_folder_is_executed(url, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "json.py").write_text("open('executed', 'w')")
+    with driver(url, "pass", "-P") as process:
+        process.communicate("\n")
+    assert process.returncode == 0
+    assert not (tmp_path / "executed").exists()
 
 
 def test_ctrl_c_is_not_for_the_watchdog(url):
