@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+import psutil
+
 from trials.failpoint import failpoint
 
 
@@ -43,6 +45,16 @@ def remove_partial(folder: Path) -> None:
     named = re.compile(rf".+\.{re.escape(socket.gethostname())}\.(\d+)\.partial")
     for file in folder.glob("*.partial"):
         writer = named.fullmatch(file.name)
-        if writer and not Path("/proc", writer[1]).exists():
+        if writer and not _runs(int(writer[1])):
             with suppress(OSError):
                 file.unlink(missing_ok=True)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process has not ended, though nobody may have asked how."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:  # of another user
+        return True

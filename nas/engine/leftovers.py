@@ -137,13 +137,11 @@ def noted(
     """
     kept = tuple(folders)
     file = _notes() / f"{os.getpid()}-{uuid.uuid4().hex}.json"
-    note = Note(
-        Started.of(os.getpid()),
-        tuple(processes),
-        tuple(str(folder.absolute()) for folder in kept),
-        sessions,
-    )
-    with suppress(OSError):  # a home that cannot be written to: nobody cleans up then
+    # A home that cannot be written to, or a system that does not tell of processes in files as
+    # Linux does: nobody cleans up then.
+    with suppress(OSError):
+        driver, names = Started.of(os.getpid()), [str(folder.absolute()) for folder in kept]
+        note = Note(driver, tuple(processes), tuple(names), sessions)
         file.parent.mkdir(parents=True, exist_ok=True)
         atomic_write_text(file, _NOTE.dump_json(note).decode())
     try:

@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.conftest import ROOT
@@ -41,3 +43,31 @@ def test_what_another_process_may_still_write_is_not_removed(tmp_path):
         file.touch()
     remove_partial(tmp_path)
     assert set(tmp_path.iterdir()) == {ours, elsewhere, other}
+
+
+def test_a_writer_that_lives_keeps_its_file_where_the_system_has_no_files_of_processes(
+    tmp_path, monkeypatch
+):
+    """As on macOS. One that has died is removed before anybody has asked how it ended."""
+    living = tmp_path / f"a.{socket.gethostname()}.{os.getppid()}.partial"
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    ended = tmp_path / f"a.{socket.gethostname()}.{child.pid}.partial"
+    for file in (living, ended):
+        file.touch()
+    with monkeypatch.context() as without:
+        without.setattr(Path, "exists", lambda _: False)
+        remove_partial(tmp_path)
+    child.wait()
+    assert set(tmp_path.iterdir()) == {living}
+
+
+def test_a_writer_of_another_user_keeps_its_file(tmp_path, monkeypatch):
+    def refused(pid):
+        raise psutil.AccessDenied(pid)
+
+    file = tmp_path / f"a.{socket.gethostname()}.1.partial"
+    file.touch()
+    monkeypatch.setattr(psutil, "Process", refused)
+    remove_partial(tmp_path)
+    assert file.exists()

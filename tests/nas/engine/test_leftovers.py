@@ -161,3 +161,15 @@ def test_nothing_is_noted_any_more_where_nothing_is_left(tmp_path):
     with noted(folders=[tmp_path]):
         pass
     assert len(notes()) == 1  # it may be read until the next driver starts
+
+
+def test_where_the_system_does_not_tell_of_processes_nothing_is_noted(tmp_path, monkeypatch):
+    """As on macOS, which has no /proc: the search goes on."""
+
+    def missing(_pid):
+        raise FileNotFoundError("/proc/sys/kernel/random/boot_id")
+
+    monkeypatch.setattr(Started, "of", missing)
+    with noted(folders=[tmp_path]):
+        pass
+    assert notes() == []
