@@ -136,7 +136,7 @@ def _train_longer(
 
 
 def _run_stage(runner: StageRunner, name: str, design: Design) -> None:
-    with runner.lock, failing_with_the_machine():
+    with failing_with_the_machine(), runner.lock:
         data = runner.study_data.load()
         with runner.ray, runner.driving(name, data, design) as driver:
             if not driver.finished:

@@ -42,21 +42,31 @@ def search_study(
         SearchFailed: too many trials failed, or none is complete; a disk or the database failed.
         Interrupted: the search was asked to stop; the same call resumes it.
     """
-    place = runner.place
-    claim_folder(place)
-    clean_up()  # where nothing is left to run there will be no Ray, before which it is done, too
-    failpoint("search.begin")
-    with runner.lock, failing_with_the_machine():
-        for folder in (place.folder, place.folder / "weights", *place.folder.glob("outbox/*")):
-            remove_partial(folder)
-        _warn_of_network(runner)
-        data = runner.study_data.load()
-        with runner.ray:
-            if _is_new(runner):  # of another there may be nothing left to run
-                runner.ray.start_soon()
-            failure = _run_stages(runner, data, show_arms, write_results)
+    with failing_with_the_machine():  # which may fail before anybody has the lock
+        claim_folder(runner.place)
+        clean_up()  # where nothing is left to run there will be no Ray, before which it is done
+        failpoint("search.begin")
+        with runner.lock:
+            failure = _search(runner, show_arms, write_results)
     if failure:
         raise SearchFailed(failure)
+
+
+def _search(
+    runner: StageRunner,
+    show_arms: Callable[[StageRunner, Sequence[Arm]], None],
+    write_results: Callable[[StageRunner, ImageData], None],
+) -> str:
+    """As the driver of the study; returns why it failed."""
+    folder = runner.place.folder
+    for written in (folder, folder / "weights", *folder.glob("outbox/*")):
+        remove_partial(written)
+    _warn_of_network(runner)
+    data = runner.study_data.load()
+    with runner.ray:
+        if _is_new(runner):  # of another there may be nothing left to run
+            runner.ray.start_soon()
+        return _run_stages(runner, data, show_arms, write_results)
 
 
 def _run_stages(
@@ -117,11 +127,20 @@ def claim_folder(place: StudyPlace) -> None:
                 f"{folder} holds study {found}, not {place.name}",
                 "name another folder",
             )
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder, "--output")
     if place.url.get_backend_name() == "sqlite":
         database = Path(str(place.url.database))
         _check_not_emptied(database)
-        database.parent.mkdir(parents=True, exist_ok=True)
+        _make(database.parent, "--storage")
+
+
+def _make(folder: Path, option: str) -> None:
+    """Make a folder that an option names, with those above it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        message = f"{folder} is not a folder, or is in a file"
+        raise InputError.of(option, message, "name another folder") from None
 
 
 def _check_not_emptied(database: Path) -> None:

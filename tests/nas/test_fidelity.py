@@ -21,6 +21,7 @@ from nas.statistics.rank_agreement import measure_fidelity
 from nas.study.records import read_records
 from tests.nas.planting import MATCHED, Planted, search
 from tests.nas.records import network, trial
+from trials import failpoint
 
 URL = make_url("sqlite:///runs/planted/study.db")
 
@@ -165,6 +166,15 @@ def test_a_failure_of_the_machine_or_of_ray_is_a_line_and_loses_nothing(
     rest = Longer(EFFECTS)
     assert fidelity(monkeypatch, rest).exit_code == 0
     assert len(cut.trainings) + len(rest.trainings) == 6 * 2
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_disk_that_is_full_while_the_lock_is_taken_is_a_line(monkeypatch):
+    with monkeypatch.context() as full:
+        full.setattr(failpoint, "_fault", failpoint._fault_of("lock.taken:ENOSPC"))
+        result = fidelity(full, Longer(EFFECTS))
+    assert result.exit_code == 1
+    assert "hint: the same command again goes on" in result.stderr
 
 
 @pytest.mark.usefixtures("planted")

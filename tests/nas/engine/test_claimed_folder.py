@@ -49,3 +49,13 @@ def test_an_empty_database_elsewhere_is_begun():
     (FOLDER / "space.yaml").write_text(RESULTS["space.yaml"])
     Path("elsewhere.db").touch()
     claim(storage="sqlite:///elsewhere.db")
+
+
+@pytest.mark.parametrize("folder", ["file", "file/in/it"])
+def test_a_file_is_no_folder(folder):
+    Path("file").touch()
+    message = f"{folder} is not a folder, or is in a file"
+    with pytest.raises(InputError, match=f"^--output: error: {message}"):
+        claim(Path(folder), "sqlite:///study.db")
+    with pytest.raises(InputError, match=f"^--storage: error: {message}"):
+        claim(storage=f"sqlite:///{folder}/study.db")

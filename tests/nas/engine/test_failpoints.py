@@ -68,7 +68,11 @@ def says(result, line: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "place", ["tables.make", "database.commit", "outbox.discard", "results.begin"]
+    "place",
+    [
+        *("search.begin", "lock.taken", "tables.make"),
+        *("database.commit", "outbox.discard", "results.begin"),
+    ],
 )
 def test_a_search_whose_disk_fails_says_so_and_how_to_go_on(monkeypatch, place):
     text = SEARCH.partition("confirm:")[0]
@@ -78,6 +82,12 @@ def test_a_search_whose_disk_fails_says_so_and_how_to_go_on(monkeypatch, place):
     assert says(result, f"error: failpoint {place}: Input/output error"), result.stderr
     result = search(monkeypatch, Planted(), text=text)
     assert result.exit_code == 0, result.stderr
+
+
+NOWHERE = (
+    "postgresql://me:secret@127.0.0.1:1/none",
+    "postgresql://127.0.0.1:1/none?user=me&password=secret",
+)
 
 
 class Locked(Planted):
@@ -90,3 +100,14 @@ class Locked(Planted):
 def test_a_search_whose_database_is_locked_for_too_long_says_so_and_how_to_go_on(monkeypatch):
     result = search(monkeypatch, Locked(), text=SEARCH)
     assert says(result, "error: the database cannot be used: database is locked"), result.stderr
+
+
+@pytest.mark.parametrize("nowhere", NOWHERE)
+def test_a_search_whose_database_is_not_there_says_so_and_how_to_go_on(monkeypatch, nowhere):
+    monkeypatch.setattr("sys.argv", ["search", "--storage", nowhere])
+    result = search(monkeypatch, Planted(), "--storage", nowhere, text=SEARCH)
+    assert result.exit_code == 1
+    said, *_, command = result.stderr.splitlines()
+    assert said.startswith("error: the database cannot be used: connection ")
+    assert command.startswith("python -m nas.search --storage ")
+    assert "secret" not in result.output
