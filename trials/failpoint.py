@@ -16,6 +16,7 @@ VARIABLE = "NAS_FAILPOINT"
 NAMES = {
     "search.begin": "the study's folder is there, its lock is not taken",
     "lock.taken": "its owner has not written its name",
+    "folder.taken": "the study's folder is locked, its owner has not written its name",
     "tables.make": "the tables are not there, or may be of an older version",
     "tables.made": "nobody has claimed the study",
     "fence.claim": "the claim is written, not committed",

@@ -2,16 +2,12 @@
 
 On one machine or on several that share a database. SQLite: a lock on a file next to the database.
 PostgreSQL: an advisory lock of a connection. Either is released by whoever granted it, so a killed
-process leaves nothing to clean up. A file that locks by being there would stay: where a file system
-has no locks, nobody drives.
+process leaves nothing to clean up. Where a file system has no locks, nobody drives.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -23,14 +19,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from nas.engine.fence import DriverReplaced, Fence
+from nas.engine.file_lock import OwnedLock, hard_lock, locked, me
 from nas.space.errors import InputError
 from trials.failpoint import failpoint
 from trials.store import engine_options
 
-ANOTHER_STORAGE = "keep the study in PostgreSQL: --storage postgresql+psycopg://USER@HOST/DATABASE"
-
 _PREFIX = "nas "
-_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 _NAME_LENGTH = 63
 """Characters of an application name that PostgreSQL keeps."""
 
@@ -108,7 +102,7 @@ def creating_tables(url: URL) -> Iterator[None]:
     """While the tables of a database are made, which two processes cannot do at once."""
     if url.get_backend_name() == "sqlite":
         database = _file_of(url)
-        with _locked(_hard_lock(database.with_name(f"{database.name}.tables.lock"))):
+        with locked(hard_lock(database.with_name(f"{database.name}.tables.lock"))):
             yield
         return
     engine = sa.create_engine(url, poolclass=sa.NullPool)
@@ -132,30 +126,6 @@ def _file_of(url: URL) -> Path:
     return file
 
 
-def _hard_lock(file: Path) -> filelock.BaseFileLock:
-    return filelock.FileLock(file, fallback_to_soft=False)
-
-
-def _locked(lock: filelock.BaseFileLock, timeout: float = -1) -> AbstractContextManager[object]:
-    """Acquire a lock; what is returned is a context that holds it.
-
-    Raises:
-        InputError: its file system has none.
-    """
-    try:
-        return lock.acquire(timeout=timeout)
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-        rule = f"a database is on a file system with locks (flock): {error.strerror}"
-        raise InputError.of(lock.lock_file, rule, ANOTHER_STORAGE) from None
-
-
-def _me() -> str:
-    """``PID@HOST``: the process first, for PostgreSQL cuts long names."""
-    return f"{os.getpid()}@{socket.gethostname()}"
-
-
 def _key(what: str) -> int:
     """The number of an advisory lock."""
     return int.from_bytes(hashlib.sha256(f"nas: {what}".encode()).digest()[:8], signed=True)
@@ -173,34 +143,22 @@ class _Lock(Protocol):
     def release(self) -> None: ...
 
 
-class _FileLock:
+class _FileLock(OwnedLock):
     def __init__(self, url: URL, study: str) -> None:
         database = _file_of(url)
-        self.owner_file = database.with_name(f"{database.name}.{study}.driver")
-        self.lock = _hard_lock(Path(f"{self.owner_file}.lock"))
+        super().__init__(database.with_name(f"{database.name}.{study}.driver"))
 
     def acquire(self) -> bool:
         try:
-            _locked(self.lock, timeout=0)
+            locked(self.lock, timeout=0)
         except filelock.Timeout:
             return False
         failpoint("lock.taken")
-        self.owner_file.write_text(_me())
+        self.sign(me())
         return True
-
-    def owner(self) -> str | None:
-        try:
-            return self.owner_file.read_text()
-        except OSError:
-            return None
 
     def holding(self, engine: sa.Engine) -> AbstractContextManager[sa.Connection]:
         return engine.begin()
-
-    def release(self) -> None:
-        if self.lock.is_locked:
-            self.owner_file.unlink(missing_ok=True)
-            self.lock.release()
 
 
 class _AdvisoryLock:
@@ -211,7 +169,7 @@ class _AdvisoryLock:
         self.engine = sa.create_engine(
             url,
             connect_args=engine_options(url)["connect_args"]
-            | {"application_name": f"{_PREFIX}{_me()}"[:_NAME_LENGTH]},
+            | {"application_name": f"{_PREFIX}{me()}"[:_NAME_LENGTH]},
             poolclass=sa.NullPool,
         )
         self.connection: sa.Connection | None = None

@@ -6,25 +6,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas.engine.claimed_folder import claim_folder, held_folder
 from nas.engine.fence import DriverReplaced
+from nas.engine.file_lock import ANOTHER_STORAGE
 from nas.engine.leftovers import clean_up
-from nas.engine.lock import ANOTHER_STORAGE
 from nas.engine.network_files import network_file_system
 from nas.engine.outcome import SearchFailed, failing_with_the_machine
 from nas.engine.stage import StageRunner
-from nas.space.errors import InputError
 from nas.space.shown_text import shown_line
-from nas.study.location import StudyPlace, study_in
 from trials.atomic_file import remove_partial
 from trials.data import ImageData
 from trials.failpoint import failpoint
 
 if TYPE_CHECKING:
     from nas.study.design import Arm
-
-
-_RESULTS = ("space.yaml", "environment.json", "front.csv")
-"""What a search leaves in its folder once it has begun."""
 
 
 def search_study(
@@ -46,7 +41,7 @@ def search_study(
         claim_folder(runner.place)
         clean_up()  # where nothing is left to run there will be no Ray, before which it is done
         failpoint("search.begin")
-        with runner.lock:
+        with runner.lock, held_folder(runner.place):
             failure = _search(runner, show_arms, write_results)
     if failure:
         raise SearchFailed(failure)
@@ -109,50 +104,6 @@ def _warn_of_network(runner: StageRunner) -> None:
         runner.say(
             f"note: {shown_line(str(file))} is on a network file system ({kind}), where SQLite may "
             f"be damaged or never be unlocked; {ANOTHER_STORAGE}"
-        )
-
-
-def claim_folder(place: StudyPlace) -> None:
-    """Make a study's folder; one of another study, or of one that lost its trials, is left alone.
-
-    Raises:
-        InputError: another study's results are in it, or results whose database is empty.
-    """
-    folder = place.folder
-    if (folder / "space.yaml").is_file():
-        found = study_in(folder)
-        if found != place.name:
-            raise InputError.of(
-                "--output",
-                f"{folder} holds study {found}, not {place.name}",
-                "name another folder",
-            )
-    _make(folder, "--output")
-    if place.url.get_backend_name() == "sqlite":
-        database = Path(str(place.url.database))
-        _check_not_emptied(database)
-        _make(database.parent, "--storage")
-
-
-def _make(folder: Path, option: str) -> None:
-    """Make a folder that an option names, with those above it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        message = f"{folder} is not a folder, or is in a file"
-        raise InputError.of(option, message, "name another folder") from None
-
-
-def _check_not_emptied(database: Path) -> None:
-    """A full disk or a copy that broke off leaves no bytes: to begin anew would hide that."""
-    if not database.is_file() or database.stat().st_size:
-        return
-    results = [name for name in _RESULTS if (database.parent / name).is_file()]
-    if results:
-        raise InputError.of(
-            str(database),
-            f"a database beside results has their trials; it is empty, beside {', '.join(results)}",
-            "restore it from a copy; or remove it, to search again over these results",
         )
 
 

@@ -14,10 +14,13 @@ from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 from nas.analysis.fidelity import spread_sample
+from nas.engine.claimed_folder import held_folder
+from nas.engine.lock import DriverLock
 from nas.engine.ray_failures import RayFailed
 from nas.engine.stage import StageRunner
 from nas.fidelity import app
 from nas.statistics.rank_agreement import measure_fidelity
+from nas.study.location import locate_study
 from nas.study.records import read_records
 from tests.nas.planting import MATCHED, Planted, search
 from tests.nas.records import network, trial
@@ -166,6 +169,13 @@ def test_a_failure_of_the_machine_or_of_ray_is_a_line_and_loses_nothing(
     rest = Longer(EFFECTS)
     assert fidelity(monkeypatch, rest).exit_code == 0
     assert len(cut.trainings) + len(rest.trainings) == 6 * 2
+
+
+@pytest.mark.usefixtures("planted")
+def test_beside_a_search_of_the_study_it_runs(monkeypatch):
+    place = locate_study("planted", None)
+    with DriverLock(place.url, place.name), held_folder(place):
+        assert fidelity(monkeypatch, Longer(EFFECTS)).exit_code == 0
 
 
 @pytest.mark.usefixtures("planted")
