@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 import threading
 import time
 import warnings
@@ -95,6 +96,7 @@ def _start() -> None:
     Raises:
         RayFailed: it does not start.
     """
+    _check_room(Path(get_default_ray_temp_dir()).parent)  # type: ignore[no-untyped-call]
     if os.environ.get("RAY_AUTH_MODE") != "token":
         warnings.warn(_OPEN, RuntimeWarning, stacklevel=2)
     for attempt in (1, 2):
@@ -110,6 +112,16 @@ def _start() -> None:
 
 def _init(**options: Any) -> None:  # noqa: ANN401  # Ray's own
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+
+
+def _check_room(folder: Path) -> None:
+    """Ray would be waited for for minutes where its processes cannot write their files."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(2**20))
+    except OSError as error:
+        raise RayFailed(f"Ray does not start: {folder}: {error.strerror}") from error
 
 
 _OPEN = (

@@ -71,6 +71,7 @@ def starts(monkeypatch, failures: int) -> list[dict[str, object]]:
     monkeypatch.setattr(ray_nodes, "_init", init)
     monkeypatch.setattr(ray_nodes.ray, "shutdown", lambda: None)
     monkeypatch.setenv("RAY_gcs_server_port_wait_time_s", "30")
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
     return attempts
 
 
@@ -108,6 +109,18 @@ def test_a_cluster_that_cannot_be_used_is_said_in_a_line(monkeypatch, error, kin
     with pytest.raises(kind) as raised, ray_nodes.cluster("head"):
         pass
     assert said in str(raised.value)
+
+
+def test_a_ray_whose_files_have_no_place_is_not_waited_for(monkeypatch, tmp_path):
+    attempts = starts(monkeypatch, failures=0)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "file"))
+    with pytest.raises(RayFailed, match=r"Ray does not start: .*/file: File exists"):
+        ray_nodes._start()
+    assert not attempts
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "new" / "folder"))
+    ray_nodes._start()
+    assert len(attempts) == 1
 
 
 def test_a_ray_that_lets_in_anybody_is_warned_of(monkeypatch):
