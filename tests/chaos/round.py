@@ -66,7 +66,7 @@ class Round:
         self.pace = 0.2 if self.on_ray else 0.03
         self.processes: list[Process] = []
         self.options: tuple[str, ...] = ()
-        self.patience_s = HANGS_S
+        self.patience_s = 2 * HANGS_S if self.on_ray else HANGS_S  # a Ray is started twice
         self.names = (NAME,)
         self.at_end = ExitStack()
         self._url: URL | None = None
