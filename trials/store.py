@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import sqlite3
 from collections.abc import Sequence, Set
 from dataclasses import asdict, fields
@@ -24,6 +25,9 @@ from sqlalchemy.engine import URL, Engine, make_url
 from trials.bounded_json import JsonError, in_a_line, parse_json
 from trials.measurement import Measurement, TrainingKey
 from trials.read_only import opens_read_only
+
+_DROPPED = "-c tcp_keepalives_idle=60 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+"""Options of PostgreSQL's server: a minute and a half after it has last heard of a machine."""
 
 _METADATA = sa.MetaData()
 _TRAINING = ("architecture_key", "data", "recipe", "epochs", "seed")
@@ -80,11 +84,15 @@ def engine_options(url: URL) -> dict[str, Any]:
     """Options for any engine on a study's database, Optuna's included.
 
     SQLite waits up to a minute for another reader's lock instead of failing. PostgreSQL's
-    connections are kept alive through long trials, in which firewalls would forget them.
+    connections are kept alive through long trials, in which firewalls would forget them, and the
+    server drops those of a machine that is gone, with their locks. It would wait for two hours.
     """
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": 60, "factory": _Connection}}
-    return {"connect_args": {"keepalives_idle": 60}}
+    given = url.query.get("options") or os.environ.get("PGOPTIONS", "")
+    theirs = given if isinstance(given, str) else given[-1]
+    # What is given later counts: a user's own.
+    return {"connect_args": {"keepalives_idle": 60, "options": f"{_DROPPED} {theirs}".rstrip()}}
 
 
 def reading_options(url: URL) -> dict[str, Any]:

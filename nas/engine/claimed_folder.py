@@ -60,7 +60,7 @@ def held_folder(place: StudyPlace) -> Iterator[None]:
 def _take(lock: OwnedLock, study: str) -> bool:
     """Take the lock of a folder, if it can have one; whether nobody has it."""
     try:
-        lock.lock.acquire(timeout=0)
+        lock.take()
     except filelock.Timeout:
         return False
     except OSError as error:

@@ -8,14 +8,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import filelock
-
-from nas.space.errors import InputError
-
-ANOTHER_STORAGE = "keep the study in PostgreSQL: --storage postgresql+psycopg://USER@HOST/DATABASE"
 
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 """What a file system without them answers."""
@@ -24,26 +19,6 @@ NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 def me() -> str:
     """``PID@HOST``: the process first, for PostgreSQL cuts long names."""
     return f"{os.getpid()}@{socket.gethostname()}"
-
-
-def hard_lock(file: Path) -> filelock.BaseFileLock:
-    """A lock of the system's."""
-    return filelock.FileLock(file, fallback_to_soft=False)
-
-
-def locked(lock: filelock.BaseFileLock, timeout: float = -1) -> AbstractContextManager[object]:
-    """Acquire a database's lock; what is returned is a context that holds it.
-
-    Raises:
-        InputError: its file system has none.
-    """
-    try:
-        return lock.acquire(timeout=timeout)
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-        rule = f"a database is on a file system with locks (flock): {error.strerror}"
-        raise InputError.of(lock.lock_file, rule, ANOTHER_STORAGE) from None
 
 
 class OwnedLock:
@@ -55,7 +30,16 @@ class OwnedLock:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.lock = hard_lock(Path(f"{file}.lock"))
+        self.lock = filelock.FileLock(f"{file}.lock", fallback_to_soft=False)
+
+    def take(self, timeout_s: float = 0) -> None:
+        """Have it.
+
+        Raises:
+            filelock.Timeout: somebody else has, for so long.
+            OSError: it cannot be had: one of `NO_LOCKS` where there can be no locks.
+        """
+        self.lock.acquire(timeout=timeout_s)
 
     def sign(self, name: str) -> None:
         """Say who has it."""

@@ -19,11 +19,18 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from nas.engine.fence import DriverReplaced, Fence
-from nas.engine.file_lock import OwnedLock, hard_lock, locked, me
+from nas.engine.file_lock import NO_LOCKS, OwnedLock, me
 from nas.space.errors import InputError
+from nas.study.storage_url import shown_url
 from trials.failpoint import failpoint
 from trials.store import engine_options
 
+ANOTHER_STORAGE = "keep the study in PostgreSQL: --storage postgresql+psycopg://USER@HOST/DATABASE"
+
+PATIENCE_S = 60.0
+"""How long others may make the tables of a database, which takes seconds."""
+
+_LOCK_NOT_AVAILABLE = "55P03"
 _PREFIX = "nas "
 _NAME_LENGTH = 63
 """Characters of an application name that PostgreSQL keeps."""
@@ -99,18 +106,42 @@ class DriverLock:
 
 @contextmanager
 def creating_tables(url: URL) -> Iterator[None]:
-    """While the tables of a database are made, which two processes cannot do at once."""
+    """While the tables of a database are made, which two processes cannot do at once.
+
+    Raises:
+        InputError: another process makes them, for longer than it takes.
+    """
     if url.get_backend_name() == "sqlite":
         database = _file_of(url)
-        with locked(hard_lock(database.with_name(f"{database.name}.tables.lock"))):
+        lock = OwnedLock(database.with_name(f"{database.name}.tables"))
+        try:
+            _take(lock, PATIENCE_S)
+        except filelock.Timeout:
+            raise _in_use(url, lock.owner()) from None
+        try:
+            lock.sign(me())
             yield
+        finally:
+            lock.release()
         return
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    with engine.connect() as connection:
-        # Held until the connection is closed.
-        connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _key("tables")})
+    with _connecting(url).connect() as connection:
+        key = _key("tables")
+        connection.execute(sa.text(f"SET lock_timeout = {1000 * PATIENCE_S:.0f}"))
+        try:
+            # Held until the connection is closed.
+            connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": key})
+        except sa.exc.OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                raise
+            connection.rollback()
+            raise _in_use(url, _owner(connection, key)) from None
         yield
-    engine.dispose()
+
+
+def _in_use(url: URL, owner: str | None) -> InputError:
+    pid, _, host = (owner or "unknown@unknown").partition("@")
+    message = f"process {pid} on {host} makes its tables, and was waited for {PATIENCE_S:g} s"
+    return InputError.of(shown_url(url), message, "wait for it, or end it")
 
 
 def _file_of(url: URL) -> Path:
@@ -124,6 +155,22 @@ def _file_of(url: URL) -> Path:
         rule = f"one of {names} names (hard links) of a file, and SQLite keeps a log beside each"
         raise InputError.of(str(file), rule, "remove the other name, or make it a copy")
     return file
+
+
+def _take(lock: OwnedLock, timeout_s: float = 0) -> None:
+    """Take a lock beside a database.
+
+    Raises:
+        filelock.Timeout: somebody else has it.
+        InputError: its file system has none.
+    """
+    try:
+        lock.take(timeout_s)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        rule = f"a database is on a file system with locks (flock): {error.strerror}"
+        raise InputError.of(lock.lock.lock_file, rule, ANOTHER_STORAGE) from None
 
 
 def _key(what: str) -> int:
@@ -150,7 +197,7 @@ class _FileLock(OwnedLock):
 
     def acquire(self) -> bool:
         try:
-            locked(self.lock, timeout=0)
+            _take(self)
         except filelock.Timeout:
             return False
         failpoint("lock.taken")
@@ -166,12 +213,7 @@ class _AdvisoryLock:
 
     def __init__(self, url: URL, study: str) -> None:
         self.key = _key(f"driver of study {study}")
-        self.engine = sa.create_engine(
-            url,
-            connect_args=engine_options(url)["connect_args"]
-            | {"application_name": f"{_PREFIX}{me()}"[:_NAME_LENGTH]},
-            poolclass=sa.NullPool,
-        )
+        self.engine = _connecting(url)
         self.connection: sa.Connection | None = None
 
     def acquire(self) -> bool:
@@ -184,15 +226,8 @@ class _AdvisoryLock:
         return False
 
     def owner(self) -> str | None:
-        query = sa.text(
-            "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
-            "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 "
-            "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-            "AND ((l.classid::bigint << 32) | l.objid::bigint) = :key"
-        )
         with self.engine.connect() as connection:
-            name = connection.scalar(query, {"key": self.key})
-        return str(name).removeprefix(_PREFIX) if name else None
+            return _owner(connection, self.key)
 
     @contextmanager
     def holding(self, engine: sa.Engine) -> Iterator[sa.Connection]:
@@ -208,3 +243,22 @@ class _AdvisoryLock:
             self.connection.close()
             self.connection = None
         self.engine.dispose()
+
+
+def _connecting(url: URL) -> sa.Engine:
+    """Connections under the name of this process, which those who wait are told."""
+    named = {"application_name": f"{_PREFIX}{me()}"[:_NAME_LENGTH]}
+    given = engine_options(url)["connect_args"] | named
+    return sa.create_engine(url, connect_args=given, poolclass=sa.NullPool)
+
+
+def _owner(connection: sa.Connection, key: int) -> str | None:
+    """Who holds an advisory lock."""
+    query = sa.text(
+        "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
+        "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 "
+        "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+        "AND ((l.classid::bigint << 32) | l.objid::bigint) = :key"
+    )
+    name = connection.scalar(query, {"key": key})
+    return str(name).removeprefix(_PREFIX) if name else None

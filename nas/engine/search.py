@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from nas.engine.claimed_folder import claim_folder, held_folder
 from nas.engine.fence import DriverReplaced
-from nas.engine.file_lock import ANOTHER_STORAGE
 from nas.engine.leftovers import clean_up
+from nas.engine.lock import ANOTHER_STORAGE
 from nas.engine.network_files import network_file_system
 from nas.engine.outcome import SearchFailed, failing_with_the_machine
 from nas.engine.stage import StageRunner

@@ -169,3 +169,29 @@ def test_a_row_that_is_no_measurement_is_refused(tmp_path):
         connection.execute(sa.text("UPDATE measurement SET curve = '[1, 2]'"))
     with pytest.raises(ValueError, match="curve"):
         store.all()
+
+
+OF_THE_SERVER = {
+    "tcp_keepalives_idle": "60",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
+
+
+@pytest.mark.parametrize("own", ["", "url", "variable"])
+def test_a_server_is_told_to_drop_the_connections_of_a_machine_that_is_gone(
+    postgresql, monkeypatch, own
+):
+    """A user's own options stay, and count where both say something."""
+    url, options = make_url(postgresql), "-c tcp_keepalives_count=5 -c work_mem=12MB"
+    if own == "url":
+        url = url.update_query_dict({"options": options})
+    elif own == "variable":
+        monkeypatch.setenv("PGOPTIONS", options)
+    wanted = OF_THE_SERVER | ({"tcp_keepalives_count": "5", "work_mem": "12288"} if own else {})
+    engine = sa.create_engine(url, **engine_options(url))
+    query = sa.text("SELECT name, reset_val FROM pg_settings WHERE source = 'client'")
+    with engine.connect() as connection:  # by a socket of this machine, where they do nothing
+        given = dict(connection.execute(query).all())
+    engine.dispose()
+    assert given.items() >= wanted.items()

@@ -12,9 +12,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
+from nas.engine import lock as lock_module
 from nas.engine.driver import Driver
 from nas.engine.fence import DriverReplaced, Fence
-from nas.engine.lock import DriverLock, StudyLocked
+from nas.engine.lock import DriverLock, StudyLocked, creating_tables
 from nas.reporting.dashboard import publish
 from nas.space.errors import InputError
 from nas.study.storage import opened_study
@@ -210,3 +211,27 @@ def test_a_database_with_two_names_of_its_own_is_refused(tmp_path):
     Path(tmp_path / "other.db").unlink()
     with DriverLock(make_url(f"sqlite:///{tmp_path / 'study.db'}"), "tiny"):
         pass
+
+
+def test_who_makes_the_tables_of_a_database_is_not_waited_for_without_end(url, monkeypatch):
+    """It may have been stopped, or its machine be gone."""
+    monkeypatch.setattr(lock_module, "PATIENCE_S", 0.2)
+    with creating_tables(url):
+        with pytest.raises(InputError) as caught:
+            creating_tables(url).__enter__()
+        message, hint = str(caught.value).splitlines()
+        me = f"process {os.getpid()} on {os.uname().nodename}"
+        assert message.endswith(f": error: {me} makes its tables, and was waited for 0.2 s")
+        assert hint == "hint: wait for it, or end it"
+    with creating_tables(url):  # it was given back
+        pass
+
+
+def test_the_locks_of_a_machine_that_is_gone_are_dropped_by_the_server(postgresql):
+    """Of its own accord, and so of each connection that holds one."""
+    url = make_url(postgresql)
+    query = sa.text("SELECT reset_val FROM pg_settings WHERE name = 'tcp_keepalives_idle'")
+    engine = lock_module._connecting(url)
+    with DriverLock(url, "tiny") as lock, engine.connect() as connection:
+        assert lock._lock.connection.scalar(query) == "60"
+        assert connection.scalar(query) == "60"
