@@ -17,6 +17,7 @@ from nas.space.shown_text import shown_line
 from trials.atomic_file import remove_partial
 from trials.data import ImageData
 from trials.failpoint import failpoint
+from trials.heartbeat import forget
 
 if TYPE_CHECKING:
     from nas.study.design import Arm
@@ -53,15 +54,24 @@ def _search(
     write_results: Callable[[StageRunner, ImageData], None],
 ) -> str:
     """As the driver of the study; returns why it failed."""
-    folder = runner.place.folder
-    for written in (folder, folder / "weights", *folder.glob("outbox/*")):
-        remove_partial(written)
+    _remove_unfinished(runner.place.folder)
     _warn_of_network(runner)
     data = runner.study_data.load()
     with runner.ray:
         if _is_new(runner):  # of another there may be nothing left to run
             runner.ray.start_soon()
-        return _run_stages(runner, data, show_arms, write_results)
+        failure = _run_stages(runner, data, show_arms, write_results)
+    _remove_unfinished(runner.place.folder)  # its workers have ended, some in the middle of a file
+    return failure
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what workers have left in a study's folder that were ended."""
+    outboxes = tuple(folder.glob("outbox/*"))
+    for written in (folder, folder / "weights", *outboxes):
+        remove_partial(written)
+    for outbox in outboxes:
+        forget(outbox)  # that of a worker that lives, as of a comparison, comes again
 
 
 def _run_stages(

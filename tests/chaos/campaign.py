@@ -16,7 +16,7 @@ from multiprocessing import get_context
 
 from tests.chaos import driver, ray_faults
 from tests.chaos.faults import FAULTS
-from tests.chaos.invariants import violations
+from tests.chaos.invariants import of_processes_and_files, violations
 from tests.chaos.round import Round
 from tests.chaos.server import Server, servers
 from tests.chaos.surroundings import NEEDS_ROOT, NEEDS_SERVER, TAKES_LONG
@@ -71,6 +71,8 @@ def play(fault: str, seed: int, server: Server | None = None) -> Outcome:
     try:
         (FAULTS | ray_faults.ALL)[fault](played)
         played.settle()
+        if played.processes[-1].status == 0:  # the next one would tidy up
+            played.violations += of_processes_and_files(played)
         played.resume()
         played.violations += violations(played)
     except Exception:

@@ -24,7 +24,7 @@ Key = tuple[object, ...]
 
 def violations(played: Round) -> Iterator[str]:
     """What does not hold, in a line each."""
-    yield from _of_processes_and_files(played)
+    yield from of_processes_and_files(played)
     with sa.create_engine(played.url, poolclass=sa.NullPool).connect() as connection:
         yield from _of_trials(played, connection)
         if played.database == "sqlite":
@@ -39,7 +39,8 @@ def violations(played: Round) -> Iterator[str]:
         yield from _of_results(played, name, measurements)
 
 
-def _of_processes_and_files(played: Round) -> Iterator[str]:
+def of_processes_and_files(played: Round) -> Iterator[str]:
+    """What a search leaves that has ended well."""
     if alive := played.settle():
         yield f"processes are left: {alive}"
     outboxes = [played.folder_of(name) / "outbox" for name in played.names]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -173,3 +174,22 @@ def test_where_the_system_does_not_tell_of_processes_nothing_is_noted(tmp_path, 
     with noted(folders=[tmp_path]):
         pass
     assert notes() == []
+
+
+class EndedInTheMiddle(Planted):
+    """As workers that run out of memory, or of time, while they write."""
+
+    def run(self, driver, data, test=None, keep_weights=True):
+        super().run(driver, data, test, keep_weights)
+        weights = Path("runs/planted/weights")
+        for folder in (driver.outbox.folder, weights, Path("runs/planted")):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"3.json.{socket.gethostname()}.999999999.partial").touch()
+        (driver.outbox.folder / "3.alive").write_text("training, batch 7")
+
+
+def test_a_search_that_has_ended_leaves_nothing_of_workers_that_were_ended(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert search(monkeypatch, EndedInTheMiddle(), text=SEARCH).exit_code == 0
+    left = [path for path in Path("runs").rglob("*") if path.suffix in (".partial", ".alive")]
+    assert left == []
