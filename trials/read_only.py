@@ -100,6 +100,9 @@ def _connection(file: Path, options: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, timeout=60, uri=True, check_same_thread=False)
     try:
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").close()  # opens the file
+    except UnicodeDecodeError as error:  # of a damaged schema, in what SQLite says of it
+        connection.close()
+        raise sqlite3.DatabaseError(f"its schema is no text: {error}") from None
     except BaseException:
         connection.close()
         raise

@@ -25,6 +25,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 from nas.engine.fence import DriverReplaced, Fence
 from nas.study.storage import understanding
+from nas.study.trial_rows import check_values
 from trials.bounded_json import parse_json
 from trials.store import put
 
@@ -166,7 +167,11 @@ class StudyTrials:
         return count
 
     def complete_values(self) -> dict[int, tuple[float, ...]]:
-        """The values of every complete trial by its number; nothing else is read."""
+        """The values of every complete trial by its number; nothing else is read.
+
+        Raises:
+            NoStudy: they are not what the study's objectives have.
+        """
         trial, value = models.TrialModel, models.TrialValueModel
         query = (
             sa.select(trial.number, value.value)
@@ -178,6 +183,10 @@ class StudyTrials:
         with Session(self.storage.engine) as session:
             for number, reached in session.execute(query):
                 found[number] = (*found.get(number, ()), reached)
+        count = len(self.storage.get_study_directions(self.study_id))
+        for number, values in found.items():
+            with understanding(f"trial {number} of study {self.study}"):
+                check_values(values, count)
         return found
 
     def start(self, number: int, goes_on: bool) -> None:

@@ -33,10 +33,10 @@ def open_study(
     """
     objectives, name = space.file.objective_names, trials.study
     trials.create(directions(objectives))
-    study = optuna.load_study(study_name=name, storage=trials.storage)
-    failpoint("study.made")
     with understanding(f"what is kept of study {name}"):
+        study = optuna.load_study(study_name=name, storage=trials.storage)
         kept = study.user_attrs
+    failpoint("study.made")
     # The data may have been moved since the last time, and a design may have more arms now.
     now = {"space": json.dumps(space.document.value)}
     if design is not None:

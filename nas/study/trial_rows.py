@@ -9,6 +9,7 @@ the name of the table of studies, in `nas.study.storage`).
 from __future__ import annotations
 
 import functools
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, cast
@@ -62,11 +63,12 @@ def read_trials(study: optuna.Study, numbers: Collection[int] | None = None) -> 
         with understanding(f"the trials of study {study.study_name}"):  # cells of other types
             trials: Sequence[Any] = session.scalars(query).all()
             tables = {name: _rows(session.execute(query)) for name, query in queries.items()}
+            count = len(study.directions)
         found = []
         for trial in trials:
             rows = {name: table[trial.trial_id] for name, table in tables.items()}
             with understanding(f"trial {trial.number} of study {study.study_name}"):
-                found.append(_frozen(trial, rows))
+                found.append(_frozen(trial, rows, count))
         return found
 
 
@@ -90,10 +92,28 @@ _distribution = functools.lru_cache(maxsize=1024)(json_to_distribution)
 """A study has as many as parameters; they are never changed."""
 
 
-def _frozen(trial: Any, rows: dict[str, list[Any]]) -> FrozenTrial:  # noqa: ANN401  # Optuna's row
+def check_values(values: Sequence[object], count: int) -> None:
+    """Check the values of a complete trial.
+
+    Args:
+        count: of the objectives.
+
+    Raises:
+        ValueError: there are more or fewer of them, or something else than finite numbers.
+    """
+    if len(values) != count:
+        raise ValueError(f"a complete trial has {count} values; got {len(values)}")
+    for value in values:
+        if not isinstance(value, float) or not math.isfinite(value):
+            raise ValueError(f"a value of a complete trial is a finite number; got {value!r:.40}")
+
+
+def _frozen(trial: Any, rows: dict[str, list[Any]], count: int) -> FrozenTrial:  # noqa: ANN401  # Optuna's row
     params = [(name, value, _distribution(text)) for name, value, text in rows["params"]]
     as_step = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
     values = [_value(cell, kind) for _, cell, kind in sorted(rows["values"], key=_first)]
+    if trial.state == TrialState.COMPLETE:
+        check_values(values, count)
     return FrozenTrial(
         number=trial.number,
         state=trial.state,
@@ -115,7 +135,10 @@ def _value(cell: object, kind: Any) -> float:  # noqa: ANN401  # Optuna's own
     if kind == stored.TrialValueType.FINITE and not isinstance(cell, float):
         # SQLite keeps anything in any column.
         raise ValueError(f"a value is a number; got {shortened(repr(cell))}")
-    return stored.stored_repr_to_value(cast("float | None", cell), kind)
+    try:
+        return stored.stored_repr_to_value(cast("float | None", cell), kind)
+    except AssertionError:
+        raise ValueError(f"an infinite value has no number; got {shortened(repr(cell))}") from None
 
 
 def _first(cells: list[Any]) -> Any:  # noqa: ANN401  # of a row

@@ -45,7 +45,9 @@ DAMAGES = {
     "have not ended: {13: 'RUNNING'}": change(
         "UPDATE trials SET state = 'RUNNING' WHERE number = (SELECT max(number) FROM trials)"
     ),
-    "trials of chaos are complete of 14": change("UPDATE trials SET state = 'FAIL' WHERE number = 3"),
+    "trials of chaos are complete of 14": change(
+        "UPDATE trials SET state = 'FAIL' WHERE number = 3"
+    ),
     "are numbered": change("UPDATE trials SET number = 99 WHERE number = 3"),
     "has no measurement": change("DELETE FROM measurement WHERE id = 2"),
     "is not what its training gave": change("UPDATE measurement SET accuracy = 0.5 WHERE id = 2"),

@@ -71,6 +71,7 @@ CHANGES = [
     ("UPDATE study_system_attributes SET value_json = ?", ['["beauty"]'], "the objectives of study small cannot be read: there is no objective beauty"),
     ("DELETE FROM study_system_attributes WHERE key = ?", ["study:metric_names"], "the objectives of study small cannot be read: 2 values have as many names; got 0"),
     ("UPDATE trial_values SET value = ?", ["C..1"], "trial 0 of study small cannot be read: a value is a number; got 'C..1'"),
+    ("UPDATE trial_values SET value_type = ?", ["INF_POS"], "trial 0 of study small cannot be read: an infinite value has no number; got "),
     ("UPDATE trial_values SET value = ?", [None], "trial 0 of study small cannot be read: a value is a number; got None"),
     ("UPDATE studies SET study_name = ?", [b"\xff"], "the database has no study small; it has b'\\xff'"),
     ("UPDATE alembic_version SET version_num = ?", ["v9.9.9"], "the database is of another version of Optuna: The runtime optuna version"),
@@ -114,10 +115,17 @@ def test_a_damaged_environment_is_named_with_what_helps(copy, text, said):
         (OF_STUDY, ['"[]"', "identity"], "attribute identity of study small cannot be read"),
         (OF_STUDY, ['"{}"', "data"], "attribute data of study small cannot be read"),
         (OF_STUDY, ['"../../elsewhere"', "id"], "expected hexadecimal digits; got ../../elsewhere"),
+        ("UPDATE study_directions SET direction = ?", ["UP"], "what is kept of study small"),
         (OF_STUDY, ["7", "id"], "attribute id of study small cannot be read"),
         (OF_STUDY, [DEEP, "id"], "what is kept of study small cannot be read"),
         (OF_TRIAL, ['"[]"', "seeds"], r"trial 1 cannot be read: seeds are whole numbers; got \[\]"),
         (OF_TRIAL, ["[1]", "seeds"], "trial 1 cannot be read: expected JSON as text"),
+        (
+            "DELETE FROM trial_values WHERE trial_value_id = ?",
+            [1],
+            "complete trial has 2 values; got 1",
+        ),
+        ("UPDATE trial_values SET value = ?", [b"x"], "a value is a number; got b'x'"),
         (OF_TRIAL, ["7", "key"], "trial 1 cannot be read: its key is a text; got 7"),
     ],
 )
@@ -127,7 +135,7 @@ def test_a_damaged_study_is_not_resumed(copy, statement, values, said):
     data = load(space.file.data.config).summary
     url = make_url(f"sqlite:///{copy / 'study.db'}")
     with pytest.raises(NoStudy, match=said):
-        Driver.open(url, "small", space, data, copy / "outbox")
+        Driver.open(url, "small", space, data, copy / "outbox").trials.complete_values()
 
 
 @pytest.mark.parametrize("name", ["arm", "role"])

@@ -27,7 +27,7 @@ def study(url):
     study.enqueue_trial({"order": "plain"})
     study.add_trial(
         create_trial(
-            values=[float("inf"), -3.5],
+            values=[7.25, -3.5],
             params={"order": "plain", "residual": True, "count": 3, "rate": 0.1},
             distributions={
                 "order": CategoricalDistribution(("plain", "C/8", 1)),
