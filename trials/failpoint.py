@@ -10,8 +10,11 @@ import errno
 import os
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 
 VARIABLE = "NAS_FAILPOINT"
+NOTED = "NAS_FAILPOINT_NOTED"
+"""Names a file that gets a line about each fault as it happens."""
 
 NAMES = {
     "search.begin": "the study's folder is there, its lock is not taken",
@@ -69,6 +72,9 @@ class _Fault:
             self._happen()
 
     def _happen(self) -> None:
+        if noted := os.environ.get(NOTED):
+            with Path(noted).open("a") as file:
+                file.write(f"{self.name}:{self.kind}\n")
         match self.kind:
             case "kill":
                 os.kill(os.getpid(), signal.SIGKILL)

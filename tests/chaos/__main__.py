@@ -64,7 +64,11 @@ def _tell(outcomes: list[Outcome]) -> None:
         table.add_row(name, str(len(of_kind)), str(violated), f"{mean:.1f}")
     console.print(table)
     done: Counter[str] = sum((outcome.done for outcome in outcomes), Counter())
-    pairs = {outcome.fault for outcome in outcomes if ":" in outcome.fault}
+    pairs = {
+        outcome.fault
+        for outcome in outcomes
+        if any(count for what, count in outcome.done.items() if what.startswith("failpoints"))
+    }
     console.print(
         f"{len(pairs)} failpoints x faults; " + ", ".join(f"{n} {w}" for w, n in done.items())
     )

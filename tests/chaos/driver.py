@@ -22,7 +22,7 @@ from nas.engine.signals import end_before_begun, stop_requests
 from nas.engine.stage import StageRunner
 from nas.engine.time_budget import TimeUp
 from nas.search import app
-from tests.chaos.training import PACE, do_nothing, measurement, note
+from tests.chaos.training import PACE, TRAINED, do_nothing, measurement, note
 
 ON_RAY = "NAS_CHAOS_ON_RAY"
 """Is set where Ray is real, too."""
@@ -87,6 +87,7 @@ def _work(driver, spec, is_tested):
     if seconds := os.environ.pop(SET_BACK, ""):
         _set_clock_back(float(seconds))
     measurements = tuple(_trainings(spec, driver.data.fingerprint, is_tested))
+    note(measurements, TRAINED)
     driver.outbox.put(spec.trial, measurements)
     note(measurements)
     return measurements

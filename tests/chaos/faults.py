@@ -44,7 +44,7 @@ def at_failpoint(name: str, kind: str) -> Fault:
             said = process.errors
             if status != 0 and not (f"failpoint {name}" in said and "resume with:" in said):
                 played.violations.append(f"it does not say what it is, or how to resume: {said}")
-        played.done[f"failpoints, {kind}"] += 1
+        played.done[f"failpoints, {kind}"] += played.happened
 
     return happen
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 import nas
 from nas.study.records import Records, confirmation_name
 from tests.chaos.round import Round
-from tests.chaos.training import accuracy_of
+from tests.chaos.training import TRAINED, accuracy_of
 from trials.measurement import Measurement
 from trials.store import Store
 
@@ -85,14 +85,12 @@ def _of_trials(played: Round, connection: sa.Connection) -> Iterator[str]:
 
 def _of_trainings(played: Round, measurements: Iterable[Measurement]) -> Iterator[str]:
     """Against the ledger, which has what was trained."""
-    finished: Counter[Key] = Counter()
-    if played.ledger.exists():
-        for line in played.ledger.read_text().splitlines():
-            finished.update(tuple(training) for training in json.loads(line))
-    stored = Counter(tuple(measurement.training) for measurement in measurements)
-    if twice := [key for key, count in stored.items() if count > 1]:
-        yield f"measured twice: {twice}"
-    if lost := finished.keys() - stored.keys():
+    finished = _noted(played.ledger)
+    trained = _noted(played.ledger.with_suffix(TRAINED))  # a driver may die before it has finished
+    stored = {tuple(measurement.training) for measurement in measurements}
+    if invented := stored - trained.keys():
+        yield f"in the database, and never trained: {sorted(invented)}"
+    if lost := finished.keys() - stored:
         yield f"finished, and not in the database: {sorted(lost)}"
     again = sum(count - 1 for count in finished.values())
     if again > played.trained_again:
@@ -101,6 +99,15 @@ def _of_trainings(played: Round, measurements: Iterable[Measurement]) -> Iterato
         given = accuracy_of(measurement.architecture_key, measurement.seed)
         if measurement.state == "complete" and measurement.accuracy != given:
             yield f"a measurement is not what its training gave: {measurement}"
+
+
+def _noted(ledger: Path) -> Counter[Key]:
+    """How often each training is in a file."""
+    noted: Counter[Key] = Counter()
+    if ledger.exists():
+        for line in ledger.read_text().splitlines():
+            noted.update(tuple(training) for training in json.loads(line))
+    return noted
 
 
 def _of_results(played: Round, name: str, measurements: Iterable[Measurement]) -> Iterator[str]:

@@ -78,7 +78,7 @@ def worker_dies_at_a_failpoint(played: Round) -> None:
         ["worker.begin", "worker.done", "outbox.put", "file.begun", "file.replace", "file.replaced"]
     )
     played.end(played.start(f"{name}:kill@{played.random.randint(3, 5)}"), 0, -signal.SIGKILL)
-    played.done["failpoints on Ray"] += 1
+    played.done["failpoints on Ray"] += played.happened
 
 
 def workers_stopped(played: Round) -> None:

@@ -21,7 +21,7 @@ from tests.chaos.processes import HANGS_S, Process, environment_of, left, until
 from tests.chaos.server import Server
 from tests.chaos.spaces import LONG_SPACES, ON_RAY_SPACES, SPACES
 from tests.chaos.training import LEDGER, PACE
-from trials.failpoint import VARIABLE
+from trials.failpoint import NOTED, VARIABLE
 from trials.store import sqlite_url
 
 NAME = "chaos"
@@ -93,6 +93,15 @@ class Round:
         return self.folder / "ledger"
 
     @property
+    def _faults(self) -> Path:
+        return self.folder / "faults"
+
+    @property
+    def happened(self) -> int:
+        """Faults at failpoints that were reached."""
+        return self._faults.read_text().count("\n") if self._faults.exists() else 0
+
+    @property
     def url(self) -> URL:
         if self._url is None:
             if self.database == "sqlite":
@@ -130,7 +139,7 @@ class Round:
         space = self.folder / f"{name}.yaml"
         space.write_text(self.space.text.replace(f"name: {NAME}", f"name: {name}"))
         given = {LEDGER: str(self.ledger), PACE: str(self.pace)}
-        given |= {VARIABLE: fault} if fault else {}
+        given |= {VARIABLE: fault, NOTED: str(self._faults)} if fault else {}
         given |= {RESULTS: "1"} if self.has_results else {}
         given |= {ON_RAY: "1"} if self.on_ray else {}
         changed = environment_of(self.folder) | given | environment

@@ -27,16 +27,17 @@ class Server:
         url = sa.make_url(self.url).set(database=name)
         return url.render_as_string(hide_password=False)
 
-    def execute(self, statement: str) -> None:
-        """Run a statement outside of any transaction."""
+    def execute(self, statement: str) -> int:
+        """Run a statement outside of any transaction; how many rows it returns."""
         engine = sa.create_engine(self.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
         with engine.connect() as connection:
-            connection.execute(sa.text(statement))
+            result = connection.execute(sa.text(statement))
+            return len(result.all()) if result.returns_rows else 0
 
-    def cut_locks(self) -> None:
-        """Cut the connections that hold locks, as a firewall or an idle time-out does."""
+    def cut_locks(self) -> int:
+        """Cut the connections that hold locks, as a firewall or an idle time-out does; how many."""
         named = "application_name LIKE 'nas %'"
-        self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {named}")
+        return self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {named}")
 
     def restart(self, mode: str) -> None:
         """Restart it: ``fast`` as an update does, ``immediate`` as a crash."""

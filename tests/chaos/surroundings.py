@@ -56,12 +56,12 @@ def locked_database(played: Round, seconds: float) -> None:
     process.wait(played.random.uniform(0, 0.3))
     with closing(sqlite3.connect(file, timeout=30, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
+        played.done[f"databases locked for {seconds:g} s"] += not process.ended
         process.wait(seconds)
         other.rollback()
     status = played.end(process, *([0] if seconds < 60 else [0, 1]))
     if status and "resume with:" not in process.errors:
         played.violations.append(f"it does not say how to resume: {process.errors}")
-    played.done[f"databases locked for {seconds:g} s"] += 1
 
 
 def restarted_server(played: Round) -> None:
@@ -84,12 +84,11 @@ def cut_lock(played: Round) -> None:
     played.database = "postgresql"
     process = played.start()
     played.any_moment(process)
-    played.server.cut_locks()
+    played.done["locks cut"] += played.server.cut_locks()
     other = played.start()
     statuses = [played.end(driver, 0, 1, 2) for driver in (process, other)]
     if 0 not in statuses:
         played.violations.append(f"no driver has gone on: {process.errors}\n{other.errors}")
-    played.done["locks cut"] += 1
 
 
 def clock_set_back(played: Round) -> None:

@@ -36,6 +36,16 @@ def finish_more(played: Round) -> None:
         ledger.write('[["0123456789abcdef", "data", "recipe", 2, 7]]\n')
 
 
+def record_more(played: Round) -> None:
+    """A measurement that nobody has made, as of a result that was adopted in another study."""
+    with closing(sqlite3.connect(played.study / "study.db")) as connection:
+        connection.executescript(
+            "CREATE TEMP TABLE more AS SELECT * FROM measurement WHERE id = 2;"
+            "UPDATE more SET id = 1000, seed = 1000, state = 'failed';"
+            "INSERT INTO measurement SELECT * FROM more;"
+        )
+
+
 def finish_again(played: Round) -> None:
     with played.ledger.open("a") as ledger:
         ledger.write(played.ledger.read_text().splitlines()[0] + "\n")
@@ -52,6 +62,7 @@ DAMAGES = {
     "has no measurement": change("DELETE FROM measurement WHERE id = 2"),
     "is not what its training gave": change("UPDATE measurement SET accuracy = 0.5 WHERE id = 2"),
     "not in the database": finish_more,
+    "in the database, and never trained": record_more,
     "trained again": finish_again,
     "the outbox is not empty": write("{outbox}/3.json"),
     "were put aside": write("{outbox}/3.bad"),

@@ -16,6 +16,8 @@ from trials.recipe import Recipe
 
 LEDGER = "NAS_CHAOS_LEDGER"
 """The file that what has finished is noted in."""
+TRAINED = ".trained"
+"""Behind the ledger's name: the file that what is trained is noted in, before it is in the outbox."""
 PACE = "NAS_CHAOS_PACE"
 """Seconds that a trial takes."""
 
@@ -39,16 +41,21 @@ def _note_results() -> None:
 
     @wraps(put)
     def put_and_note(outbox: Outbox, trial: int, measurements: Sequence[Measurement]) -> None:
+        note(measurements, TRAINED)
         put(outbox, trial, measurements)
         note(measurements)
 
     Outbox.put = put_and_note
 
 
-def note(measurements: Sequence[Measurement]) -> None:
-    """Note trainings whose result is in the outbox, in one write: several processes do."""
+def note(measurements: Sequence[Measurement], behind: str = "") -> None:
+    """Note trainings whose result is in the outbox, in one write: several processes do.
+
+    Args:
+        behind: the name of the ledger: what else is true of them.
+    """
     line = json.dumps([measurement.training for measurement in measurements]) + "\n"
-    with Path(os.environ[LEDGER]).open("a") as ledger:
+    with Path(os.environ[LEDGER] + behind).open("a") as ledger:
         ledger.write(line)
 
 

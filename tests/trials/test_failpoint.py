@@ -64,6 +64,18 @@ def test_a_disk_fails_once(monkeypatch, kind):
     failpoint("outbox.put")
 
 
+def test_what_has_happened_is_noted_and_what_has_not_is_not(monkeypatch, tmp_path):
+    noted = tmp_path / "faults"
+    monkeypatch.setenv(module.NOTED, str(noted))
+    assert run("file.begun:kill@3").wait(timeout=60) == 0
+    assert not noted.exists()
+    assert run("file.begun:kill@2").wait(timeout=60) == -signal.SIGKILL
+    monkeypatch.setattr(module, "_fault", module._fault_of("outbox.put:EIO"))
+    with pytest.raises(OSError, match=r"failpoint outbox\.put"):
+        failpoint("outbox.put")
+    assert noted.read_text() == "file.begun:kill\noutbox.put:EIO\n"
+
+
 def test_off_it_does_not_look_at_the_environment(monkeypatch):
     assert module._fault is None
     monkeypatch.setenv(VARIABLE, "outbox.put:kill")
