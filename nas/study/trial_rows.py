@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, cast
 
 import optuna
@@ -125,7 +125,9 @@ def _frozen(trial: Any, rows: dict[str, list[Any]], count: int) -> FrozenTrial: 
         distributions={name: drawn for name, _, drawn in params},
         user_attrs={key: parse_json(value, finite=False) for key, value in rows["user"]},
         system_attrs={key: parse_json(value, finite=False) for key, value in rows["system"]},
-        intermediate_values={step: as_step(value, kind) for step, value, kind in rows["steps"]},
+        intermediate_values={
+            step: _number(as_step, value, kind) for step, value, kind in rows["steps"]
+        },
         trial_id=trial.trial_id,
     )
 
@@ -135,8 +137,17 @@ def _value(cell: object, kind: Any) -> float:  # noqa: ANN401  # Optuna's own
     if kind == stored.TrialValueType.FINITE and not isinstance(cell, float):
         # SQLite keeps anything in any column.
         raise ValueError(f"a value is a number; got {shortened(repr(cell))}")
+    return _number(stored.stored_repr_to_value, cell, kind)
+
+
+def _number(read: Callable[[Any, Any], float], cell: object, kind: object) -> float:
+    """What Optuna keeps in two columns, for a database has no infinity.
+
+    Raises:
+        ValueError: the columns contradict each other.
+    """
     try:
-        return stored.stored_repr_to_value(cast("float | None", cell), kind)
+        return read(cell, kind)
     except AssertionError:
         raise ValueError(f"an infinite value has no number; got {shortened(repr(cell))}") from None
 

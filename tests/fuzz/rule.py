@@ -23,6 +23,7 @@ from unittest import mock
 import typer
 from typer.testing import CliRunner
 
+from nas.space.objectives import measured_fields
 from tests.fuzz.hostile import MARK
 from tests.fuzz.readers import READERS, read
 from tests.nas.driving import measured
@@ -132,7 +133,8 @@ def _without_work(arguments: tuple[str, ...]) -> Iterator[None]:
         for _trial in range(MOST_TRIALS):
             if (spec := driver.next()) is None:
                 return
-            driver.record(spec.trial, measured(driver, spec))
+            wanted = measured_fields(driver.objectives) - {"accuracy"}
+            driver.record(spec.trial, measured(driver, spec, **dict.fromkeys(wanted, 0.5)))
         if not driver.finished:
             raise KeyboardInterrupt
 
@@ -160,6 +162,7 @@ def _without_work(arguments: tuple[str, ...]) -> Iterator[None]:
         "nas.latency.time_networks": done,
         "nas.fidelity._train_longer": done,
         "nas.report.write_study_images": lambda *_: True,
+        "nas.network.ptflops.compare_with_ptflops": lambda _: "",  # builds all of a network
     }
     with ExitStack() as stack:
         for name, stand_in in replaced.items():

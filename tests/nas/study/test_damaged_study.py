@@ -71,6 +71,7 @@ CHANGES = [
     ("UPDATE study_system_attributes SET value_json = ?", ['["beauty"]'], "the objectives of study small cannot be read: there is no objective beauty"),
     ("DELETE FROM study_system_attributes WHERE key = ?", ["study:metric_names"], "the objectives of study small cannot be read: 2 values have as many names; got 0"),
     ("UPDATE trial_values SET value = ?", ["C..1"], "trial 0 of study small cannot be read: a value is a number; got 'C..1'"),
+    ("UPDATE trial_intermediate_values SET intermediate_value_type = ?", ["INF_NEG"], "trial 0 of study small cannot be read: an infinite value has no number; got "),
     ("UPDATE trial_values SET value_type = ?", ["INF_POS"], "trial 0 of study small cannot be read: an infinite value has no number; got "),
     ("UPDATE trial_values SET value = ?", [None], "trial 0 of study small cannot be read: a value is a number; got None"),
     ("UPDATE studies SET study_name = ?", [b"\xff"], "the database has no study small; it has b'\\xff'"),
