@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nas.architecture.layers import block_layers, network_layers
+from nas.architecture.modules import Layer
 from nas.architecture.specification import Architecture, Block
 
 
@@ -34,11 +35,14 @@ class Cost:
 
 def count_cost(architecture: Architecture) -> Cost:
     """Cost in closed form, without building the network."""
-    network = network_layers(architecture)
-    return Cost(network.macs, network.params, network.activations)
+    return cost_of(network_layers(architecture))
 
 
 def count_block_cost(block: Block, in_channels: int, size: tuple[int, int]) -> Cost:
     """Cost of one block in closed form, for an input of this (height, width)."""
-    layers = block_layers(block, in_channels, size)
-    return Cost(layers.macs, layers.params, layers.activations)
+    return cost_of(block_layers(block, in_channels, size))
+
+
+def cost_of(layer: Layer) -> Cost:
+    """Cost of a layer with all inside it."""
+    return Cost(layer.macs, layer.params, layer.activations)

@@ -29,7 +29,7 @@ from nas.architecture.modules import (
     sequential,
 )
 from nas.architecture.operators import Unit, spectrum_convolution
-from nas.architecture.specification import Architecture, Block
+from nas.architecture.specification import Architecture, Block, Stem
 
 
 def network_layers(architecture: Architecture) -> Layer:
@@ -46,7 +46,12 @@ def network_layers(architecture: Architecture) -> Layer:
         )
     network = sequential(
         {
-            "stem": _stem(architecture),
+            "stem": _stem(
+                architecture.stem,
+                architecture.input_shape[0],
+                architecture.padding,
+                architecture.norm_epsilon,
+            ),
             "blocks": sequential(blocks),
             "relu": activation("relu"),
             "mean": global_mean(),
@@ -62,6 +67,11 @@ def block_layers(block: Block, in_channels: int, size: tuple[int, int]) -> Layer
     return _block(block, (in_channels, *size), block.leading_relu, "symmetric", 1e-5)
 
 
+def stem_layers(stem: Stem, shape: Shape) -> Layer:
+    """The stem alone, for images of this shape."""
+    return _stem(stem, shape[0], "symmetric", 1e-5)(shape)
+
+
 def tabulated(layer: Layer, name: str = "") -> Iterator[tuple[str, Layer, Row]]:
     """All layers that have a row, with their names, shortcuts after their branch."""
     if layer.row is not None:
@@ -71,19 +81,19 @@ def tabulated(layer: Layer, name: str = "") -> Iterator[tuple[str, Layer, Row]]:
         yield from tabulated(child, f"{name}.{child_name}" if name else child_name)
 
 
-def _stem(architecture: Architecture) -> Step:
+def _stem(stem: Stem, in_channels: int, padding: Padding, norm_epsilon: float) -> Step:
     """Regular convolutions, the first one strided, each with batch norm and ReLU."""
-    stem, steps = architecture.stem, {}
-    for index, (c_in, c_out) in enumerate(stem.convolution_channels(architecture.input_shape[0])):
+    steps = {}
+    for index, (c_in, c_out) in enumerate(stem.convolution_channels(in_channels)):
         stride = stem.stride if index == 0 else 1
         steps[f"conv{index}"] = (
             convolution(c_out, stem.kernel, stride)
             if stem.valid
             else segmented_convolution(
-                segment_groups(c_in, c_out, 1), stem.kernel, stride, padding=architecture.padding
+                segment_groups(c_in, c_out, 1), stem.kernel, stride, padding=padding
             )
         )
-        steps[f"norm{index}"] = batch_norm(architecture.norm_epsilon)
+        steps[f"norm{index}"] = batch_norm(norm_epsilon)
         steps[f"relu{index}"] = activation("relu")
     return sequential(steps)
 

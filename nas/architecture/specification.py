@@ -237,6 +237,20 @@ class Block:
         same = self.stride == 1 and in_channels == self.channels[-1]
         return "identity" if same else "projection"
 
+    def check(self, in_channels: int) -> None:
+        """Nothing, where its convolutions exist for so many channels.
+
+        Raises:
+            ArchitectureError: some convolution has more segments or groups than channels.
+        """
+        for pair in dict.fromkeys(self.convolution_channels(in_channels)):
+            segmented = self.point.spatial_channels(*pair)
+            segment_count(self.point.segments, segmented)
+            groups = self.point.pointwise_groups
+            channels = min(*pair, self.point.multiplier * segmented)
+            message = f"{groups} pointwise groups are more than the {channels} channels"
+            _require(groups <= channels, message)
+
     def segment_counts(self, in_channels: int) -> tuple[int, ...]:
         """Segments of each convolution once the channels are known.
 
@@ -292,14 +306,7 @@ class Architecture:
                 continue
             checked.add((block, in_channels))
             try:
-                for pair in dict.fromkeys(block.convolution_channels(in_channels)):
-                    segment_count(block.point.segments, block.point.spatial_channels(*pair))
-                    between = block.point.multiplier * block.point.spatial_channels(*pair)
-                    groups, channels = block.point.pointwise_groups, min(*pair, between)
-                    _require(
-                        groups <= channels,
-                        f"{groups} pointwise groups are more than the {channels} channels",
-                    )
+                block.check(in_channels)
             except ArchitectureError as error:
                 raise ArchitectureError(f"blocks[{index}]: {error}") from None
 

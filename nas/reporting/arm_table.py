@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from nas.architecture.cost import count_cost
-from nas.architecture.matching import widths_of
+from nas.architecture.widths import widths_of
 from nas.engine.terminal import plain_table
 from nas.space.objectives import COUNTED, OBJECTIVES
 from nas.space.schema import MatchSection

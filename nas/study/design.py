@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator, TypeAdapter
 
-from nas.architecture.matching import MatchError, match_latency
+from nas.architecture.latency_matching import match_latency
+from nas.architecture.matching import MatchError
 from nas.architecture.position import is_end
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.space import Choice, SearchSpace

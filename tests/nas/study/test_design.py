@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from nas import count_cost, load_space
-from nas.architecture.matching import MatchError, match_latency, match_params
+from nas.architecture.latency_matching import match_latency
+from nas.architecture.matching import MatchError, match_params
 from nas.describe import app as describe
 from nas.engine.lock import DriverLock
 from nas.space.errors import InputError
