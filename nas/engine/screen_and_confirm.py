@@ -21,8 +21,7 @@ from nas.space.shown_text import shown_line
 from nas.space.yaml_document import dump_yaml
 from nas.study.design import Arm, Design, Stage, arms_of, design_seeds
 from nas.study.plan import Plan, register
-from nas.study.records import confirmation_name, read_records
-from nas.study.storage import NoSuchStudy
+from nas.study.records import confirmation_name, read_arms, read_records
 from nas.study.storage_url import shown_url
 from trials.atomic_file import atomic_write_text
 from trials.data import ImageData
@@ -32,17 +31,17 @@ from trials.trial import prepare_process
 
 
 def _arms_of_design(runner: StageRunner) -> tuple[Arm, ...]:
-    """Their widths solved; those of an earlier run as they were. A search has none."""
+    """Their widths solved; those of an earlier run as they were. A search has none.
+
+    Another version of this program may solve other widths, and a study goes on with its own.
+    """
     space, place = runner.space, runner.place
     if space.file.design is None:
         return ()
+    solved = read_arms(place.url, place.name)
     matched = space.file.matched
     if matched is None or matched.cost != "latency_ms":
-        return arms_of(space)
-    try:
-        solved = read_records(place.url, place.name).arms
-    except NoSuchStudy:
-        solved = ()
+        return arms_of(space, solved=solved)
     try:
         with runner.console.status("measuring latencies"):
             return arms_of(space, lambda network: _latency_ms(space, network), solved)
@@ -113,8 +112,8 @@ def confirm(runner: StageRunner, data: ImageData) -> str:
     chosen = arms_to_confirm(records, runner.space, records.arms, runner.say)
     if not chosen:
         return ""
-    there = {(arm.name, arm.architecture) for arm in chosen}
-    arms = chosen + tuple(a for a in before if (a.name, a.architecture) not in there)
+    kept = {arm.name: arm for arm in before}  # with the widths that they were solved for then
+    arms = tuple({arm.name: kept.get(arm.name, arm) for arm in (*chosen, *before)}.values())
     name, design = confirmation_name(place.name), _design(runner, "confirmation", arms)
     with runner.driving(name, data, design) as driver:
         if not driver.finished:

@@ -151,6 +151,20 @@ def read_records(url: str | URL, name: str, cache: bool = True) -> Records:
         return replace(records, confirmation=records_of(confirmation))
 
 
+def read_arms(url: str | URL, name: str) -> tuple[Arm, ...]:
+    """Arms of a design with the widths that it was begun with; none where there is no study.
+
+    Raises:
+        NoStudy: it cannot be read.
+    """
+    try:
+        with opened_storage(url) as storage:
+            study = load_optuna_study(storage, name)
+            return attribute(name, study.user_attrs, "arms", arms_from_json, "[]")
+    except NoSuchStudy:
+        return ()
+
+
 def _in_memory(records: Records) -> Records:
     document = {**records.document, "data": {**records.document["data"], "memory": None}}
     return replace(records, document=document, file=space_file(document))

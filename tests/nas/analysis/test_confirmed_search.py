@@ -5,14 +5,17 @@ from __future__ import annotations
 import pytest
 
 from nas.analysis.answer import answer
+from nas.study.records import read_records
 from tests.nas.planting import (
     SEARCH,
+    URL,
     Planted,
     planted_results,
     planted_study,
     results_by_command,
     search,
 )
+from tests.nas.study.test_design import solved_otherwise
 
 
 def test_the_front_of_a_search_is_confirmed_with_ends_of_its_best_ones_cost():
@@ -46,6 +49,18 @@ def test_a_search_that_goes_on_after_its_confirmation_gets_ends_of_its_new_cost(
     ends = [row for row in found.rows if row.name in found.verdict.claim.ends]
     assert len(ends) >= 2
     assert all(abs(row.macs / chosen.macs - 1) <= 0.02 for row in ends)
+
+
+def test_a_confirmation_goes_on_with_the_widths_that_its_ends_were_given(monkeypatch):
+    with monkeypatch.context() as earlier:
+        solved_otherwise(earlier, "nas.study.confirmation")
+        assert search(earlier, Planted(stop_after=10 + 9), text=SEARCH).exit_code == 130
+    begun = {arm.name: arm for arm in read_records(URL, "planted").confirmation.arms}
+    assert search(monkeypatch, Planted(), text=SEARCH).exit_code == 0
+    confirmation = read_records(URL, "planted").confirmation
+    assert {arm.name: arm for arm in confirmation.arms} == begun
+    trained = {(trial.arm, trial.architecture) for trial in confirmation.trials}
+    assert trained == {(arm.name, arm.architecture) for arm in begun.values()}
 
 
 def test_ends_on_the_front_of_a_search_do_not_stand_for_those_of_its_cost():

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from nas import count_cost, load_space
 from nas.architecture.latency_matching import match_latency
-from nas.architecture.matching import MatchError, match_params
+from nas.architecture.matching import MatchError, match_cost, match_params
 from nas.describe import app as describe
 from nas.engine.lock import DriverLock
 from nas.space.errors import InputError
@@ -209,6 +209,31 @@ def test_an_interrupted_confirmation_goes_on_with_the_same_arms(monkeypatch):
     again = Planted()
     assert search(monkeypatch, again, *TWO_FRESH_SEEDS).exit_code == 0
     assert again.trainings == []
+
+
+def solved_otherwise(monkeypatch, module: str) -> None:
+    """Widths as an earlier version solved them: others, within the tolerance as well."""
+
+    def match_another(architecture, wanted, of, unit, tolerance=0.01):
+        return match_cost(architecture, wanted * (1 + 0.8 * tolerance), of, unit, tolerance / 5)
+
+    monkeypatch.setattr(f"{module}.match_cost", match_another)
+
+
+def test_a_study_goes_on_with_the_widths_that_it_was_begun_with(monkeypatch):
+    with monkeypatch.context() as earlier:
+        solved_otherwise(earlier, "nas.space.search_space")
+        assert search(earlier, cut := Planted(stop_after=8), text=UNCONFIRMED).exit_code == 130
+    begun = read_records(URL, "planted").arms
+    now = arms_of(build_space(UNCONFIRMED))
+    assert [arm.name for arm in begun] == [arm.name for arm in now]
+    assert [arm.architecture for arm in begun] != [arm.architecture for arm in now]
+    assert search(monkeypatch, rest := Planted(), text=UNCONFIRMED).exit_code == 0
+    records = read_records(URL, "planted")
+    assert records.arms == begun
+    assert len(cut.trainings + rest.trainings) == 3 * len(ARMS)
+    trained = {(trial.arm, trial.architecture) for trial in records.trials}
+    assert trained == {(arm.name, arm.architecture) for arm in begun}
 
 
 def test_more_seeds_and_controls_are_added_to_what_is_there(monkeypatch):
