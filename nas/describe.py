@@ -88,7 +88,7 @@ def _describe_space(space: SearchSpace, console: Console) -> None:
     terminal.print_table(parameters, console)
     if space.file.design is not None:
         console.print("\nArms of the design:\n")
-        terminal.print_table(arm_table(arms_of(space), space.file.matched), console)
+        terminal.print_table(arm_table(arms_of(space), space), console)
 
 
 def _budget(space: SearchSpace) -> str:

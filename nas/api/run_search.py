@@ -182,7 +182,7 @@ def _show_arms(runner: StageRunner, arms: Sequence[Arm]) -> None:
     from nas.engine.terminal import print_table
     from nas.reporting.arm_table import arm_table
 
-    print_table(arm_table(arms, runner.space.file.matched), runner.console)
+    print_table(arm_table(arms, runner.space), runner.console)
 
 
 def _write_results(runner: StageRunner, data: ImageData) -> None:

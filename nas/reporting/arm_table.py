@@ -7,21 +7,26 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from nas.architecture.cost import count_cost
-from nas.architecture.widths import widths_of
+from nas.architecture.widths import deviation_from, widths_of
 from nas.engine.terminal import plain_table
+from nas.space import SearchSpace
 from nas.space.objectives import COUNTED, OBJECTIVES
-from nas.space.schema import MatchSection
 from nas.study.design import Arm
 
 
-def arm_table(arms: Sequence[Arm], matched: MatchSection | None) -> Table:
-    """Arms of a design with what they cost and how far that is from what was asked for."""
+def arm_table(arms: Sequence[Arm], space: SearchSpace) -> Table:
+    """Arms of a design with what they cost, and where their widths were solved how well.
+
+    That is how far the cost is from what was asked for, and how far the widths are from the
+    declared proportions.
+    """
+    matched = space.file.matched
     by_latency = matched is not None and matched.cost not in COUNTED
-    numbers = ["MACs", "parameters"]
+    numbers = ["MACs", "parameters", "activations"]
     if by_latency:
         numbers.append(OBJECTIVES["latency_ms"].unit)
     if matched is not None:
-        numbers.append("off by")
+        numbers += ["off by", "deviation"]
     table = plain_table(("arm", "role", "widths"), numbers)
     for arm in arms:
         cost = count_cost(arm.architecture)
@@ -31,11 +36,14 @@ def arm_table(arms: Sequence[Arm], matched: MatchSection | None) -> Table:
             ", ".join(map(str, widths_of(arm.architecture))),
             f"{cost.macs:,}",
             f"{cost.params:,}",
+            f"{cost.activations:,}",
         ]
         if by_latency:
             cells.append("" if arm.latency_ms is None else f"{arm.latency_ms:.3g}")
         if matched is not None:
             spent = arm.latency_ms if by_latency else getattr(cost, matched.cost)
             cells.append("" if spent is None else f"{spent / matched.wanted - 1:+.2%}")
+            deviation = deviation_from(space.unmatched(arm.choices), arm.architecture)
+            cells.append(f"{deviation:.1%}")
         table.add_row(*cells)
     return table

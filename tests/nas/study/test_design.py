@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from nas import count_cost, load_space
 from nas.architecture.latency_matching import match_latency
 from nas.architecture.matching import MatchError, match_cost, match_params
+from nas.architecture.widths import deviation_from
 from nas.describe import app as describe
 from nas.engine.lock import DriverLock
 from nas.space.errors import InputError
@@ -318,11 +319,19 @@ def test_the_mismatch_of_each_arm_is_printed(monkeypatch):
     once = ("--set", "design.seeds=1")
     result = search(monkeypatch, Planted(), *once, text=UNCONFIRMED)
     table = result.stdout.splitlines()[: 1 + len(ARMS)]
-    assert table[0].split() == ["arm", "role", "widths", "MACs", "parameters", "off", "by"]
-    for line, arm in zip(table[1:], arms_of(build_space(MATCHED)), strict=True):
-        off = count_cost(arm.architecture).macs / 200_000 - 1
+    numbers = ["MACs", "parameters", "activations", "off", "by", "deviation"]
+    assert table[0].split() == ["arm", "role", "widths", *numbers]
+    space = build_space(MATCHED)
+    for line, arm in zip(table[1:], arms_of(space), strict=True):
+        cost = count_cost(arm.architecture)
         assert line.startswith(arm.name)
-        assert line.rstrip().endswith(f"{off:+.2%}")
+        assert line.split()[-5:] == [
+            f"{cost.macs:,}",
+            f"{cost.params:,}",
+            f"{cost.activations:,}",
+            f"{cost.macs / 200_000 - 1:+.2%}",
+            f"{deviation_from(space.unmatched(arm.choices), arm.architecture):.1%}",
+        ]
     described = CliRunner().invoke(describe, ["planted.yaml"])
     assert all(arm in described.stdout for arm in ARMS)
 
