@@ -11,6 +11,7 @@ import typer
 from sqlalchemy.engine import make_url
 
 from nas.engine.lock import DriverLock
+from tests.chaos import ray_faults
 from tests.chaos.__main__ import main
 from tests.chaos.campaign import campaign, possible_faults
 from tests.chaos.faults import FAULTS, at_failpoint
@@ -62,7 +63,7 @@ def test_the_commands_of_the_page_are_ones_that_it_takes():
     app = typer.Typer()
     app.command()(main)
     commands = [words[3:] for words in shell_commands() if words[2:3] == ["tests.chaos"]]
-    assert len(commands) == 2
+    assert len(commands) == 5
     for words in commands:
         options = typer.main.get_command(app).make_context("chaos", words).params
-        assert options["only"] in (None, *FAULTS)
+        assert options["only"] in (None, *FAULTS, *ray_faults.ALL)
