@@ -12,12 +12,21 @@ COMPARABLE = 0.02
 """How far the costs of two arms may be apart, relative, for them to be called equal."""
 
 
+SEARCHED = (
+    "the best network of a search is the best of many that were tried between the ends, and of the "
+    "ends only one each was; where segments make no difference it would win in nearly half of all "
+    "searches. A design, whose arms all have the same effort, has a verdict"
+)
+
+
 def judge_claim(question: Question) -> Verdict:
     """Judge the interior point that screening chose against all ends of its cost.
 
     Raises:
-        NoVerdict: something is missing that the verdict would rest on.
+        NoVerdict: something is missing that the verdict would rest on, or the study is a search.
     """
+    if not question.results.is_design:
+        raise NoVerdict(SEARCHED)
     chosen = _chosen(question)
     judged = _judged(question, chosen)
     ends = tuple(name for name in judged if question.role(name) == "end")
@@ -38,7 +47,12 @@ def judge_claim(question: Question) -> Verdict:
 
 
 def not_judged(question: Question) -> tuple[str, ...]:
-    """Confirmed arms of another cost than the chosen one's, or that failed in screening."""
+    """Confirmed arms of another cost than the chosen one's, or that failed in screening.
+
+    None of a search, in which nothing is judged.
+    """
+    if not question.results.is_design:
+        return ()
     try:
         chosen = _chosen(question)
     except NoVerdict:
@@ -60,8 +74,6 @@ def _chosen(question: Question) -> str:
     interior = [name for name in screened if question.role(name) == "interior"]
     if not interior:
         raise NoVerdict("no interior point has all screening trainings")
-    if not question.results.is_design:  # of a search the front is confirmed
-        interior = [name for name in interior if name in confirmed] or interior
     chosen = max(interior, key=lambda name: fmean(screened[name]))
     if chosen not in confirmed:
         raise NoVerdict(f"{chosen}, which screening chose, was not confirmed")
@@ -74,7 +86,7 @@ def _candidates(question: Question) -> list[str]:
 
 
 def _judged(question: Question, chosen: str) -> list[str]:
-    """Confirmed arms of the chosen one's cost; of a search the front has cheaper ones, too."""
+    """Confirmed arms of the chosen one's cost; a design without a matched one has others, too."""
     # Matched ones are within the tolerance that the study asked for.
     matched, cost = question.results.file.matched, question.costs(chosen)[0]
     return [

@@ -29,12 +29,6 @@ def test_the_front_of_a_search_is_confirmed_with_ends_of_its_best_ones_cost():
     assert all(row.macs == pytest.approx(best.macs, rel=0.01) for row in ends)
     confirmed = {row.name for row in found.rows if row.confirmation}
     assert {f"trial {trial.number}" for trial in records.front} <= confirmed
-    # What of the front costs something else is not judged by these ends.
-    judged = set(found.verdict.against_best_end)
-    assert all(abs(row.macs / best.macs - 1) <= 0.02 for row in found.rows if row.name in judged)
-    assert judged | set(found.set_aside) == confirmed
-    assert found.verdict.chosen == f"trial {best.number}"
-    assert found.verdict.outcome == "supported"
     assert all(len(row.test) == 6 for row in found.rows if row.confirmation)
 
 
@@ -45,10 +39,9 @@ def test_a_search_that_goes_on_after_its_confirmation_gets_ends_of_its_new_cost(
     )
     found = answer(results)
     assert found.changes[0].startswith("trials: 10, then 30 (")
-    (chosen,) = [row for row in found.rows if row.name == found.verdict.chosen]
-    ends = [row for row in found.rows if row.name in found.verdict.claim.ends]
-    assert len(ends) >= 2
-    assert all(abs(row.macs / chosen.macs - 1) <= 0.02 for row in ends)
+    best = max(read_records(URL, "planted").front, key=lambda trial: trial.accuracy)
+    near = [r for r in found.rows if " at " in r.name and abs(r.macs / best.macs - 1) <= 0.02]
+    assert len(near) >= 2
 
 
 def test_a_confirmation_goes_on_with_the_widths_that_its_ends_were_given(monkeypatch):
@@ -63,25 +56,21 @@ def test_a_confirmation_goes_on_with_the_widths_that_its_ends_were_given(monkeyp
     assert trained == {(arm.name, arm.architecture) for arm in begun.values()}
 
 
-def test_ends_on_the_front_of_a_search_do_not_stand_for_those_of_its_cost():
-    """Cheap all-depthwise trials are on the front; the winner is dear."""
-    effects = {'"segments":2': 0.1}
-    results = planted_results(effects, "study.trials=40", text=SEARCH)
-    found = answer(results)
-    assert found.verdict is not None, found.reason
-    chosen = results.arms[found.verdict.chosen].measurement.macs
-    for end in found.verdict.claim.ends:
-        assert abs(results.arms[end].measurement.macs / chosen - 1) <= 0.02
+def test_a_search_has_no_verdict_whatever_it_found():
+    """The best of many tuned networks beats one of each end where nothing is to be found, too."""
+    found = answer(planted_results({'"segments":"C/4"': 0.05}, text=SEARCH))
+    assert found.verdict is None
+    assert "A design, whose arms all have the same effort, has a verdict" in found.reason
+    assert found.test is None
+    assert found.set_aside == ()
 
 
 def test_a_search_with_equal_parameters_is_confirmed_at_equal_parameters():
     text = SEARCH.replace("training:", "match: {params: 9K, tolerance: 6%}\ntraining:")
     results = planted_results({'"segments":"C/4"': 0.05}, text=text)
-    found = answer(results)
-    assert found.verdict.outcome == "supported"
-    chosen = results.arms[found.verdict.chosen].measurement.params
-    for end in found.verdict.claim.ends:
-        assert abs(results.arms[end].measurement.params / chosen - 1) <= 0.01
+    params = [t.measurement.params for t in results.arms.values() if " at " in t.arm]
+    assert len(params) == 3
+    assert max(params) / min(params) - 1 <= 0.02
 
 
 def test_the_ends_of_a_search_have_what_else_its_best_one_has():
