@@ -6,6 +6,13 @@ the same command again goes on where it was.
 
 from __future__ import annotations
 
+import sys
+
+from nas.engine.signals import end_before_begun, ended_by_requests
+
+if __name__ == "__main__" or sys.argv[0].endswith("nas-fidelity"):
+    end_before_begun()  # first: what follows loads for more than a second
+
 import json
 import re
 from collections.abc import Sequence
@@ -28,7 +35,6 @@ from nas.cli import (
 from nas.engine import terminal
 from nas.engine.outcome import SearchFailed, failing_with_the_machine
 from nas.engine.ray_failures import RayFailed
-from nas.engine.signals import ended_by_requests
 from nas.engine.stage import StageRunner
 from nas.reporting.fidelity_table import print_fidelity
 from nas.space.errors import InputError

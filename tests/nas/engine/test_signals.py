@@ -140,9 +140,12 @@ def test_a_search_that_has_hardly_begun_ends_in_a_line(request_to_end, after_s):
     assert run.out == ""
 
 
-def test_the_installed_command_hears_requests_while_it_loads():
-    script = Path(sys.executable).with_name("nas-search")
-    process = subprocess.Popen([script, "--space", SMOKE], stderr=subprocess.PIPE, text=True)
+@pytest.mark.parametrize(
+    "command", [["nas-search", "--space", SMOKE], ["nas-fidelity", "--study", "smoke"]]
+)
+def test_the_installed_command_hears_requests_while_it_loads(command):
+    script = Path(sys.executable).with_name(command[0])
+    process = subprocess.Popen([script, *command[1:]], stderr=subprocess.PIPE, text=True)
     while not hears(process.pid, signal.SIGHUP):
         assert process.poll() is None
         time.sleep(0.01)
