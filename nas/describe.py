@@ -18,6 +18,7 @@ from nas.cli import SetOption, cli_errors, command, read_architecture
 from nas.engine import terminal
 from nas.reporting.arm_table import arm_table
 from nas.space import SearchSpace, load_space
+from nas.space.alike_arms import alike_arms
 from nas.space.errors import InputError
 from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import MOST_EXACT, format_count
@@ -89,6 +90,8 @@ def _describe_space(space: SearchSpace, console: Console) -> None:
     if space.file.design is not None:
         console.print("\nArms of the design:\n")
         terminal.print_table(arm_table(arms_of(space), space), console)
+        for line in alike_arms(space):
+            console.print(f"note: {line}", soft_wrap=True)
 
 
 def _budget(space: SearchSpace) -> str:

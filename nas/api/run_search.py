@@ -181,8 +181,11 @@ def _keep_data(document: Document, data: PythonData, output: str | Path | None) 
 def _show_arms(runner: StageRunner, arms: Sequence[Arm]) -> None:
     from nas.engine.terminal import print_table
     from nas.reporting.arm_table import arm_table
+    from nas.space.alike_arms import alike_arms
 
     print_table(arm_table(arms, runner.space), runner.console)
+    for line in alike_arms(runner.space):
+        runner.say(f"note: {line}")
 
 
 def _write_results(runner: StageRunner, data: ImageData) -> None:

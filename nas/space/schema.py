@@ -238,11 +238,13 @@ class DesignSection(Section):
     """A planned experiment in place of a search: every architecture of the space is an arm.
 
     Each arm is trained with the same seeds. With ``controls`` two twins (negative controls) and a
-    handicapped arm (positive control) are added.
+    handicapped arm (positive control) are added. Arms that are alike are named; with
+    ``duplicates: refuse`` they are an error.
     """
 
     seeds: Annotated[int, Field(ge=1, le=1000)]
     controls: bool = False
+    duplicates: Literal["merge", "refuse"] = "merge"
 
 
 class ConfirmSection(Section):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from nas.architecture.matching import MatchError, cost_range
 from nas.architecture.specification import ArchitectureError
+from nas.space.alike_arms import alike_arms
 from nas.space.axes import Choice
 from nas.space.errors import Path
 from nas.space.objectives import COUNTED, OBJECTIVES, OF_MANY_LABELS
@@ -100,6 +101,9 @@ def _check_arms(document: Document, space: SearchSpace) -> None:
         elif isinstance(found, ArchitectureError):
             message = f"the arm {space.name_of(combination)}: {found}"
             document.add_problem(_matched(space), message, _OTHER_COST)
+    if space.file.design is not None and space.file.design.duplicates == "refuse":
+        for line in alike_arms(space):
+            document.add_problem(("design", "duplicates"), line, "leave one of them out")
     if unmatched:
         _say_what_can_be_matched(document, space, unmatched)
 
