@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -48,9 +48,10 @@ def test_a_process_of_ray_that_is_killed_ends_the_search(part):
 
 
 def test_a_worker_that_does_no_more_ends_the_search_and_says_what_it_did():
-    with searching(*LONG, "--stall", "1m") as search:
+    longer = ("--trials", "2", "--epochs", "2000", "--quiet")
+    with searching(*longer, "--stall", "1m") as search:
+        search.until(lambda: len(list(Path().glob("runs/*/outbox/*/*.alive"))) == 2)
         search.until(lambda: len(search.workers()) == 2)
-        time.sleep(2)
         for worker in search.workers():
             worker.suspend()
         assert search.wait() == 1
