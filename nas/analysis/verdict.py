@@ -13,9 +13,9 @@ COMPARABLE = 0.02
 
 
 SEARCHED = (
-    "the best network of a search is the best of many that were tried between the ends, and of the "
-    "ends only one each was; where segments make no difference it would win in nearly half of all "
-    "searches. A design, whose arms all have the same effort, has a verdict"
+    "this is a search, in which the best of many networks would be compared with one at each end, "
+    "and win in nearly half of all searches where segments make no difference; a design, whose "
+    "arms all have the same effort, has a verdict"
 )
 
 

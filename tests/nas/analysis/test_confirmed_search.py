@@ -60,7 +60,7 @@ def test_a_search_has_no_verdict_whatever_it_found():
     """The best of many tuned networks beats one of each end where nothing is to be found, too."""
     found = answer(planted_results({'"segments":"C/4"': 0.05}, text=SEARCH))
     assert found.verdict is None
-    assert "A design, whose arms all have the same effort, has a verdict" in found.reason
+    assert "a design, whose arms all have the same effort, has a verdict" in found.reason
     assert found.test is None
     assert found.set_aside == ()
 
