@@ -38,6 +38,10 @@ WEIGHT = 1.0
 part by which its cost is off. By deviation alone, a large network's thousands of widths that are
 nearly in proportion and cost a percent too much would all come before those that fit."""
 
+ASIDE = 0.5
+"""Part of what is wanted that a cost may be off by for its widths to be looked around, unless it is
+nearer than those beside: from farther away nothing leads back that has no nearer way."""
+
 UNCOUNTED = 0.05
 """Part of the cost that widths which cannot be built count as farther off than those beside."""
 
@@ -79,6 +83,8 @@ class WidthSearch:
         ]
         if fitting:
             return min(fitting)[1]
+        if self.nearest is not None and self.nearest > FAR**2 * self.wanted:
+            return None  # of all that could be built; a few channels do not make up for that
         starts, off = [], UNCOUNTED * self.wanted
         for widths, excess in uniform:
             off = off if excess is None else abs(excess)
@@ -185,6 +191,8 @@ class WidthSearch:
                 seen.add(moved)
                 excess = self._excess(moved)
                 moved_off = off + UNCOUNTED * self.wanted if excess is None else abs(excess)
+                if moved_off > max(off, ASIDE * self.wanted):
+                    continue
                 heapq.heappush(queue, (deviates + weight * moved_off, moved, moved_off))
         fitting = [entry for entry in queue if entry[2] <= self.tolerated]
         return min(fitting)[1] if fitting else None
