@@ -14,8 +14,8 @@ COMPARABLE = 0.02
 
 SEARCHED = (
     "this is a search, in which the best of many networks would be compared with one at each end, "
-    "and win in nearly half of all searches where segments make no difference; a design, whose "
-    "arms all have the same effort, has a verdict"
+    "and often win where segments make no difference; a design, whose arms all have the same "
+    "effort, has a verdict"
 )
 
 

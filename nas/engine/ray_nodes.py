@@ -51,12 +51,13 @@ def cluster(address: str | None = None) -> Iterator[None]:
         yield
         return
     clean_up()
-    parent = get_default_ray_temp_dir()  # type: ignore[no-untyped-call]
+    parent = Path(get_default_ray_temp_dir())  # type: ignore[no-untyped-call]
     with ExitStack() as stack:
-        with noted(sessions=Sessions.from_now_on(parent)):
+        with noted(sessions=Sessions.from_now_on(str(parent))):
             if address is not None:
                 _connect(address)
             else:
+                _check_room(parent.parent)
                 _start()
             processes, folders = _started_here()
             stack.enter_context(noted(processes, folders))
@@ -96,7 +97,6 @@ def _start() -> None:
     Raises:
         RayFailed: it does not start.
     """
-    _check_room(Path(get_default_ray_temp_dir()).parent)  # type: ignore[no-untyped-call]
     if os.environ.get("RAY_AUTH_MODE") != "token":
         warnings.warn(_OPEN, RuntimeWarning, stacklevel=2)
     for attempt in (1, 2):
@@ -115,7 +115,11 @@ def _init(**options: Any) -> None:  # noqa: ANN401  # Ray's own
 
 
 def _check_room(folder: Path) -> None:
-    """Ray would be waited for for minutes where its processes cannot write their files."""
+    """Ray would be waited for for minutes where its processes cannot write their files.
+
+    Raises:
+        RayFailed: they cannot.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from types import SimpleNamespace
 
 import psutil
@@ -115,19 +116,24 @@ def test_a_ray_whose_files_have_no_place_is_not_waited_for(monkeypatch, tmp_path
     attempts = starts(monkeypatch, failures=0)
     (tmp_path / "file").touch()
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "file"))
-    with pytest.raises(RayFailed, match=r"Ray does not start: .*/file: File exists"):
-        ray_nodes._start()
+    with (
+        pytest.raises(RayFailed, match=r"Ray does not start: .*/file: File exists"),
+        ray_nodes.cluster(),
+    ):
+        pass
     assert not attempts
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "new" / "folder"))
-    ray_nodes._start()
-    assert len(attempts) == 1
+    with ray_nodes.cluster():
+        assert len(attempts) == 1
 
 
 def test_a_ray_that_lets_in_anybody_is_warned_of(monkeypatch):
     """Ray reads its settings when it is imported: a program may have done that before."""
     monkeypatch.setattr(ray_nodes, "_init", lambda **_: None)
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    ray_nodes._start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ray_nodes._start()
     monkeypatch.delenv("RAY_AUTH_MODE")
     with pytest.warns(RuntimeWarning, match="takes any connection"):
         ray_nodes._start()
