@@ -67,9 +67,33 @@ def cluster(address: str | None = None) -> Iterator[None]:
             # Its agents outlive a raylet that was killed, and a worker that was stopped both.
             left = (*processes, *with_children(alive.pid for alive in processes if alive.runs))
             try:
-                ray.shutdown()
+                _shut_down()
             finally:
                 end(left)
+
+
+def _shut_down() -> None:
+    """End Ray beside other threads.
+
+    The process ends, too, where one of them frees an object of Ray's meanwhile: what Tune leaves is
+    freed when Python next looks for cycles.
+    """
+    worker: Any = ray._private.worker.global_worker
+    if hasattr(worker, "core_worker"):
+        worker.core_worker = _WithoutRelease(worker.core_worker)
+    ray.shutdown()
+
+
+class _WithoutRelease:
+    """Ray's core, which does not hear of objects that are freed."""
+
+    def __init__(self, core: object) -> None:
+        self._core = core
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # Ray's own
+        if name.startswith("remove_"):  # Ray ignores it where an object is freed
+            raise AttributeError(name)
+        return getattr(self._core, name)
 
 
 def _connect(address: str) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
+import textwrap
 import time
 import warnings
 from types import SimpleNamespace
@@ -148,3 +151,27 @@ def test_a_process_that_ray_cannot_be_without_has_died(monkeypatch, died):
         monkeypatch.setattr(ray_nodes.ray._private.worker, "_global_node", node)
         with pytest.raises(RayFailed, match=f"its process {died} has died"):
             nodes.check()
+
+
+FREED_BESIDE = textwrap.dedent("""
+    import sys, time
+    from nas.engine.ray_cluster import RayCluster
+
+    with RayCluster(None) as cluster:
+        cluster.start()
+        import ray
+        objects = [ray.put(i) for i in range(20_000)]
+        cluster.end_soon()
+        while objects and cluster._life.is_alive():
+            objects.pop()
+            time.sleep(2e-5)
+    print("freed", 20_000 - len(objects))
+""")
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(300)
+def test_objects_of_ray_are_freed_while_it_ends():
+    run = subprocess.run([sys.executable, "-c", FREED_BESIDE], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("freed")

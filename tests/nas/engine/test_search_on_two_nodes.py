@@ -47,7 +47,7 @@ def test_a_search_survives_the_loss_of_a_node():
             assert cluster.stdout.readline().strip() == "lost"
             done = count(url_of())
             assert done < 10
-            assert run.wait() == 0, run.err
+            assert run.wait() == 0, run.out + run.err
         assert "runs again: its worker died (1 of 3)" in run.out
         assert states(url_of()) == {"COMPLETE": 10}
         measurements = Store(url_of()).all()
