@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import AfterValidator, ConfigDict, TypeAdapter
 
 from trials.bounded_json import validated
+from trials.right_answers import checked
 
 STEADY = 0.05
 """Spread between the quartiles of a latency, as a share of its median, that is small enough."""
@@ -18,6 +19,9 @@ NOT_FINITE = "not finite"
 
 MAX_BYTES = 2**28
 """Of a trial's measurements as JSON: a hundred thousand epochs with each of dozens of seeds."""
+
+RightAnswers = Annotated[str, AfterValidator(checked)]
+"""Which images a network was right on: see `trials.right_answers`."""
 
 
 def latency_in_words(median_ms: float, spread_ms: float | None) -> str:
@@ -67,6 +71,12 @@ class Measurement:
             labels it takes the place of the accuracy, which is None there.
         map_at_100: mean over the images of the average precision of their 100 best guesses.
         test_average_precision: as ``test_accuracy``, of images with many labels.
+        half_score: accuracy or mean average precision on the half of the validation images that
+            only trainings that judge are handed, where a study has one.
+        validation_right: which images of the validation split the network was right on, of
+            trainings that judge; None where images have many labels.
+        test_right: the same of the test split.
+        half_right: the same of the half that ``half_score`` is of.
         curve: (training loss, validation loss, score) of each epoch.
         latency_ms: of one image, median; ``latency_spread_ms`` is between the quartiles.
         peak_memory_bytes: of the GPU while it trained, the data set included; None on CPU.
@@ -99,6 +109,10 @@ class Measurement:
     average_precision: float | None = None
     map_at_100: float | None = None
     test_average_precision: float | None = None
+    half_score: float | None = None
+    validation_right: RightAnswers | None = None
+    test_right: RightAnswers | None = None
+    half_right: RightAnswers | None = None
     curve: tuple[tuple[float, float, float], ...] = ()
     latency_ms: float | None = None
     latency_spread_ms: float | None = None

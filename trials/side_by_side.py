@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trials.graph import Replayed
 from trials.recipe import Recipe
@@ -62,22 +62,24 @@ def train_side_by_side(
         prepare(network, data, recipe)
     step = Step(prepare(join(networks), data, recipe), data.train, recipe, seeds)
     curves: list[list[Epoch]] = [[] for _ in seeds]
+    right: list[Tensor | None] = [None for _ in seeds]
     seconds = 0.0
     with data.lock.training(), Replayed(step) as run:
         for epoch in range(recipe.epochs):
             losses, taken = train_epoch(step, run, data, epoch)
             seconds += taken
             _separate(step.evaluated, networks)
-            for network, curve, loss in zip(networks, curves, losses, strict=True):
+            for seed, (network, curve) in enumerate(zip(networks, curves, strict=True)):
                 if not divergence(curve, recipe):
-                    scores = evaluate(network, data.validation, recipe.precision)
-                    curve.append(Epoch(loss, *scores))
+                    found = evaluate(network, data.validation, recipe.precision)
+                    curve.append(Epoch(losses[seed], found.loss, found.score))
+                    right[seed] = found.right
             if all(divergence(curve, recipe) for curve in curves):
                 break
     images, share = recipe.epochs * step.count * recipe.batch_size, seconds / len(seeds)
     return [
-        divergence(curve, recipe) or Training(network, tuple(curve), share, images)
-        for network, curve in zip(networks, curves, strict=True)
+        divergence(curve, recipe) or Training(network, tuple(curve), share, images, answers)
+        for network, curve, answers in zip(networks, curves, right, strict=True)
     ]
 
 

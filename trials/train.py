@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,22 @@ class Diverged(ArithmeticError):
     """The loss is no longer a finite number."""
 
 
+class Evaluation(NamedTuple):
+    """What a network makes of the images of a split.
+
+    Attributes:
+        loss: mean cross-entropy; of images with many labels the binary one, the sum over the
+            classes.
+        score: accuracy; of images with many labels the mean average precision.
+        right: which images it was right on (N,), on the split's device; None where images have many
+            labels. The accuracy is its mean.
+    """
+
+    loss: float
+    score: float
+    right: Tensor | None
+
+
 @dataclass(frozen=True)
 class Epoch:
     """One epoch's means over its images.
@@ -51,6 +68,7 @@ class Training:
         curve: one entry for each epoch.
         seconds: of training alone, evaluation and waiting for measurements left out.
         images: seen in that time.
+        right: which validation images it was right on at the end; see `Evaluation`.
         kernels: that it was computed by, where those were not PyTorch's.
     """
 
@@ -58,6 +76,7 @@ class Training:
     curve: tuple[Epoch, ...]
     seconds: float
     images: int
+    right: Tensor | None = None
     kernels: str | None = None
 
 
@@ -80,8 +99,9 @@ class Resident:
         share: float = 1.0,
         before_batch: Callable[[str], None] = lambda _: None,
     ) -> None:
-        splits = (data.train, data.validation, *([test] if test is not None else []))
-        stream = needs_streaming(splits, device, share)
+        stream = needs_streaming(
+            (*data.splits, *([test] if test is not None else [])), device, share
+        )
         self.device = device
         self.lock = DeviceLock.of(device)
         self.classes, self.many_labels = len(data.classes), data.many_labels
@@ -96,6 +116,7 @@ class Resident:
         self.train = resident(data.train, "training")
         self.validation = resident(data.validation, "validation")
         self.test = resident(test, "test") if test is not None else None
+        self.half = resident(data.half, "half") if data.half is not None else None
 
 
 def train(
@@ -123,18 +144,20 @@ def train(
     prepare(network, data, recipe)
     computed = accelerated(network, data.device, recipe, accelerate)
     step = Step(computed, data.train, recipe, (seed,))
-    curve, seconds = list[Epoch](), 0.0
+    curve, seconds, right = list[Epoch](), 0.0, None
     with data.lock.training(), Replayed(step) as run:
         for epoch in range(recipe.epochs):
             (loss,), taken = train_epoch(step, run, data, epoch)
             seconds += taken
-            curve.append(Epoch(loss, *evaluate(step.evaluated, data.validation, recipe.precision)))
+            found = evaluate(step.evaluated, data.validation, recipe.precision)
+            curve.append(Epoch(loss, found.loss, found.score))
+            right = found.right
             if diverged := divergence(curve, recipe):
                 raise diverged
             after_epoch(curve[-1])
     images = recipe.epochs * step.count * recipe.batch_size
     kernels = computed.kernels if isinstance(computed, Accelerated) else None
-    return Training(plain(step.evaluated), tuple(curve), seconds, images, kernels)
+    return Training(plain(step.evaluated), tuple(curve), seconds, images, right, kernels)
 
 
 def train_epoch(step: Step, run: Replayed, data: Resident, epoch: int) -> tuple[list[float], float]:
@@ -179,23 +202,20 @@ def seed_weights(recipe: Recipe, seed: int) -> None:
 @torch.no_grad()
 def evaluate(
     network: nn.Module, split: ResidentSplit, precision: Precision | None = None
-) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy of a network in evaluation mode.
-
-    Of images with many labels the binary cross-entropy, the sum over the classes, and the mean
-    average precision.
-    """
+) -> Evaluation:
+    """Evaluate a network, in evaluation mode, on a whole split."""
     if split.labels.ndim == 2:
         logits, targets = map(torch.cat, zip(*outputs(network, split, "float32"), strict=True))
         entropy = loss_of(logits, targets)
-        return float(entropy), mean_average_precision(logits, targets)
+        return Evaluation(float(entropy), mean_average_precision(logits, targets), None)
     device = split.labels.device
     loss = torch.zeros((), dtype=torch.float64, device=device)
-    correct = torch.zeros((), dtype=torch.int64, device=device)
+    right = list[Tensor]()
     for logits, labels in outputs(network, split, precision):
         loss += F.cross_entropy(logits.float(), labels, reduction="sum")
-        correct += (logits.argmax(dim=1) == labels).sum()
-    return float(loss) / len(split), float(correct) / len(split)
+        right.append(logits.argmax(dim=1) == labels)
+    answers = torch.cat(right)
+    return Evaluation(float(loss) / len(split), int(answers.sum()) / len(split), answers)
 
 
 def outputs(

@@ -24,6 +24,7 @@ from trials.atomic_file import atomic_write
 from trials.measure import measure_latency
 from trials.measurement import NOT_FINITE, Measurement, TrainingKey, latency_in_words
 from trials.recipe import Recipe
+from trials.right_answers import packed
 from trials.scores import confusion_of, ranking_of
 from trials.side_by_side import MOST, Join, train_side_by_side, worth_joining
 from trials.train import Diverged, Resident, Training, evaluate, seed_weights, train
@@ -80,14 +81,14 @@ def run_trial(
 ) -> tuple[Measurement, ...]:
     """Train with each seed until one fails. An error is a failed measurement, and the last one.
 
-    Where the data has its test split, each network is also evaluated on it. With a limit
-    the latency of one image is measured before the first training, and no network above is trained.
-    On a GPU several seeds are trained at once, and a failure of one costs the others nothing.
+    Where the data has its test split, or a half to judge by, each network is also evaluated on it.
+    With a limit the latency of one image is measured before the first training, and no network
+    above is trained. On a GPU several seeds are trained at once; one that fails costs no other.
 
     Args:
         fingerprint: of the data.
         measure: fields of `Measurement` that are wanted. Only then are measured those of
-            `ON_DEMAND`, and ``peak_memory_bytes`` of several seeds, which are trained one by one.
+            `ON_DEMAND` and `RIGHT`, and ``peak_memory_bytes`` of several seeds, one by one.
         weights: where the weights of the first seed are saved.
 
     Raises:
@@ -203,14 +204,10 @@ def _train_and_measure(
             network = _built(subject, recipe, started.seed)
             training = train(network, data, recipe, started.seed, accelerate=subject.accelerate)
         measurement = _complete(started, training, data.many_labels)
+        measurement = replace(measurement, **_judged(training, data, recipe, measure))
         if on_gpu and trained is None:  # or it is that of several
             peak = torch.cuda.max_memory_allocated(data.device)
             measurement = replace(measurement, peak_memory_bytes=peak)
-        if data.test is not None:
-            _, score = evaluate(training.network, data.test, recipe.precision)
-            name = "test_average_precision" if data.many_labels else "test_accuracy"
-            tested: dict[str, Any] = {name: score}
-            measurement = replace(measurement, **tested)
         missing = [n for n in SCORES_ON_DEMAND if n in measure and getattr(measurement, n) is None]
         for scores in dict.fromkeys(SCORES_ON_DEMAND[name] for name in missing):
             measurement = replace(measurement, **scores(training.network, data, recipe))
@@ -219,6 +216,26 @@ def _train_and_measure(
     if weights:
         _keep_weights(training.network, weights, started.training)
     return measurement
+
+
+def _judged(
+    training: Training, data: Resident, recipe: Recipe, measure: Collection[str]
+) -> dict[str, Any]:
+    """Scores on splits that only trainings that judge are handed, and where they were right."""
+    found: dict[str, Any] = {}
+    right = {"validation_right": training.right}
+    if data.test is not None:
+        tested = evaluate(training.network, data.test, recipe.precision)
+        name = "test_average_precision" if data.many_labels else "test_accuracy"
+        found[name], right["test_right"] = tested.score, tested.right
+    if data.half is not None:
+        judged = evaluate(training.network, data.half, recipe.precision)
+        found["half_score"], right["half_right"] = judged.score, judged.right
+    kept = {name: answers for name, answers in right.items() if name in measure}
+    return found | {
+        name: None if answers is None else packed(answers.cpu().numpy())
+        for name, answers in kept.items()
+    }
 
 
 def _keep_weights(network: nn.Module, path: Path, training: TrainingKey) -> None:
@@ -254,6 +271,9 @@ SCORES_ON_DEMAND: dict[str, Callable[[nn.Module, Resident, Recipe], dict[str, An
     **dict.fromkeys(RANKINGS, _ranking),
 }
 """By field of `Measurement`: what measures it of a trained network, with what else it learns."""
+
+RIGHT = ("validation_right", "test_right", "half_right")
+"""Fields of `Measurement` that say on which images a network was right: of trainings that judge."""
 
 ON_DEMAND = ("latency_ms", *SCORES_ON_DEMAND)
 """Fields of `Measurement` that take time of their own."""

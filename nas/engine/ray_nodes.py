@@ -240,7 +240,7 @@ def check_files(data: ImageData, test: Split | None) -> None:
     Raises:
         DataError: one cannot.
     """
-    splits = [data.train, data.validation, *([test] if test is not None else [])]
+    splits = [*data.splits, *([test] if test is not None else [])]
     files = [split.images for split in splits if isinstance(split.images, ImageFile)]
     if not files:
         return

@@ -118,7 +118,8 @@ def confirm(runner: StageRunner, data: ImageData) -> str:
     with runner.driving(name, data, design) as driver:
         if not driver.finished:
             # Nothing else reads the test split; nobody needs the weights.
-            runner.run(driver, data, runner.study_data.load_test(data), keep_weights=False)
+            test = runner.study_data.load_test(data)
+            runner.run(driver, data, test, keep_weights=False, judges=True)
         driver.requeue_running()
         return runner.failure_of(driver)
 

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
@@ -157,8 +158,13 @@ class StageRunner:
         data: ImageData,
         test: Split | None = None,
         keep_weights: bool = True,
+        judges: bool = False,
     ) -> None:
         """Run what is left to run; trials are evaluated on the test split where it is given.
+
+        Args:
+            judges: whether a claim is judged by these trainings. Only they are handed the half of
+                the validation images that is left for that, and keep where they were right.
 
         Raises:
             RayFailed: it has failed, not a trial; or nothing happens any more.
@@ -179,8 +185,8 @@ class StageRunner:
             self.budget.begin_trainings()
             ray_tune.run(
                 driver,
-                self._job(driver, data, keep_weights),
-                data,
+                self._job(driver, data, keep_weights, judges),
+                data if judges else replace(data, half=None),
                 ray_nodes.Resources(resources.cpus_per_trial, resources.gpus_per_trial),
                 lambda: is_to_stop(stopped()),
                 test,
@@ -238,16 +244,17 @@ class StageRunner:
         here = self.ray.address is None and precision != "bfloat16"
         return on_one_thread and here and best_level() is None
 
-    def _job(self, driver: Driver, data: ImageData, keep_weights: bool) -> Job:
+    def _job(self, driver: Driver, data: ImageData, keep_weights: bool, judges: bool) -> Job:
         from nas.engine import ray_worker
-        from trials.trial import RANKINGS, SCORES
+        from trials.trial import RANKINGS, RIGHT, SCORES
 
         resources, limit = self.space.file.resources, self.space.file.latency_ms
         return ray_worker.Job(
             fingerprint=data.summary.fingerprint,
             measure=measured_fields(driver.objectives)
             | frozenset(SCORES if data.imbalanced else ())
-            | frozenset(RANKINGS if data.many_labels else ()),
+            | frozenset(RANKINGS if data.many_labels else ())
+            | frozenset(RIGHT if judges else ()),
             outbox=driver.outbox.folder.absolute(),
             weights=(self.place.folder / "weights").absolute() if keep_weights else None,
             threads=resources.threads,

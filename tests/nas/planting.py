@@ -103,7 +103,7 @@ class Planted:
     trainings: list[tuple[str, str, int]] = field(default_factory=list)
     tested: int = 0
 
-    def run(self, driver, data, test=None, keep_weights=True) -> None:
+    def run(self, driver, data, test=None, keep_weights=True, judges=False) -> None:
         while (spec := driver.next()) is not None:
             if len(self.trainings) == self.stop_after:
                 raise self.stops_by

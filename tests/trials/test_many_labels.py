@@ -21,7 +21,7 @@ from trials.data.images import ImageData, Split
 from trials.data.many_labels import labels_of_lists, stratified_many
 from trials.scores import ranking_of
 from trials.train import Resident, evaluate, outputs, train
-from trials.trial import Subject, run_trial
+from trials.trial import RIGHT, Subject, run_trial
 
 CLASSES = ("dark", "bright", "red", "never")
 
@@ -44,7 +44,7 @@ def linear() -> nn.Module:
 
 def test_a_trial_of_many_labels_has_precisions_in_place_of_accuracies(many):
     subject = Subject("k" * 16, "{}", linear, (3, 8, 8), macs=100, params=10)
-    wanted = {"average_precision", "map_at_100"}
+    wanted = {"average_precision", "map_at_100", *RIGHT}
     (measured,) = run_trial(subject, many, "f", QUICK, (1,), wanted)
     assert measured.state == "complete", measured.traceback
     assert measured.accuracy is None
@@ -52,6 +52,7 @@ def test_a_trial_of_many_labels_has_precisions_in_place_of_accuracies(many):
     assert measured.score == measured.average_precision == measured.curve[-1][2] > 0.8
     assert measured.test_score == measured.test_average_precision == measured.average_precision
     assert 0.8 < measured.map_at_100 <= 1
+    assert all(getattr(measured, name) is None for name in RIGHT)  # it is right on some labels
 
 
 def test_losses_and_scores_are_those_written_out(many):

@@ -25,7 +25,7 @@ def test_training_learns_and_reports_each_epoch(resident):
     assert training.curve[-1].score > 0.6 > 0.25
     assert training.curve[-1].train_loss < training.curve[0].train_loss
     assert training.images == 8 * (200 // 32) * 32
-    assert evaluate(training.network, resident.validation) == (
+    assert evaluate(training.network, resident.validation)[:2] == (
         training.curve[-1].validation_loss,
         training.curve[-1].score,
     )
@@ -114,7 +114,8 @@ def test_evaluation_is_the_plain_mean_over_all_images(data, resident):
     labels = torch.from_numpy(data.validation.labels)
     with torch.no_grad():
         logits = trained(images)
-    loss, accuracy = evaluate(trained.float(), resident.validation)
+    loss, accuracy, right = evaluate(trained.float(), resident.validation)
+    assert torch.equal(right, logits.argmax(1) == labels)
     assert accuracy == pytest.approx((logits.argmax(1) == labels).double().mean().item())
     assert loss == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-4)
 

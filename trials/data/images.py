@@ -73,6 +73,8 @@ class DataConfig:
         label_column: where a table has several columns of labels.
         layout: of an archive's images, where their shape does not tell.
         resize: of pictures; without it all have to have one size.
+        half: whatever is in it draws half of the validation images, which only trainings that judge
+            are handed; None leaves all of them for everybody.
         memory: bytes of a split's decoded pictures above which they are kept in a file of the
             user's cache; None keeps all in memory.
     """
@@ -86,6 +88,7 @@ class DataConfig:
     label_column: str | None = None
     layout: Layout | None = None
     resize: Resize | None = None
+    half: str | None = None
     memory: int | None = 2 * 10**9
 
 
@@ -143,6 +146,7 @@ class ImageData:
         mean: of each channel of the training images, in units of 0 to 255.
         std: standard deviation of each channel, in the same units, at least 1.
         notes: where validation images are from, what was left out, what was resized, in words.
+        half: of the validation images, where one is left to judge by; ``validation`` is the other.
     """
 
     train: Split
@@ -151,6 +155,12 @@ class ImageData:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     notes: tuple[str, ...] = ()
+    half: Split | None = None
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """Training and validation images, and the half of the latter that judges."""
+        return self.train, self.validation, *([self.half] if self.half is not None else [])
 
     @property
     def many_labels(self) -> bool:
@@ -188,7 +198,7 @@ class ImageData:
     def summary(self) -> DataSummary:
         """Everything but the images."""
         digest = hashlib.sha256(repr((self.classes, self.input_shape, len(self.train))).encode())
-        for split in (self.train, self.validation):
+        for split in self.splits:
             for images in chunks(split.images):
                 digest.update(np.ascontiguousarray(images).data)
             digest.update(np.ascontiguousarray(split.labels).data)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trials.data.decoding import Watch, decode, unwatched
+from trials.data.halves import halves
 from trials.data.image_file import ImageFile
 from trials.data.images import (
     AnyLabels,
@@ -82,22 +83,24 @@ def load(config: DataConfig, watch: Watch = unwatched) -> ImageData:
         _check_classes(labels, names, config, least=1)
         (images,) = decode(raw, [indices], config, watch=watch)
         train = Split(images, labels)
-        validation = _whole_split("validation", names, train, config, watch)
+        validation = _other_split("validation", names, train, config, watch)
         notes.append("the source's own validation split")
     else:
         _check_classes(labels, names, config, least=2)
         held_out = _held_out(labels, names, config)
-        parts = [indices[~held_out], indices[held_out]]
-        images, others = decode(raw, parts, config, watch=watch)
-        train, validation = Split(images, labels[~held_out]), Split(others, labels[held_out])
-    if many and not validation.labels.any():
+        parts = [np.flatnonzero(~held_out), *halves(np.flatnonzero(held_out), labels, config)]
+        decoded = decode(raw, [indices[part] for part in parts], config, watch=watch)
+        train, *validation = map(Split, decoded, (labels[part] for part in parts))
+    if many and not all(split.labels.any() for split in validation):
         raise DataError("no validation image has a label: there is nothing to judge a network by")
     mean, std = _statistics(train.images)
     if config.resize:
         height, width = config.resize.size
         notes.append(f"resized to {height} x {width} ({config.resize.mode})")
-    notes += _cached((train, validation))
-    return ImageData(train, validation, names, mean, std, tuple(notes))
+    notes += _cached((train, *validation))
+    if len(validation) > 1:
+        notes.append(f"{len(validation[1]):,} more validation images are left to judge by")
+    return ImageData(train, validation[0], names, mean, std, tuple(notes), *validation[1:])
 
 
 def load_test(config: DataConfig, data: ImageData, watch: Watch = unwatched) -> Split:
@@ -106,7 +109,8 @@ def load_test(config: DataConfig, data: ImageData, watch: Watch = unwatched) -> 
     Raises:
         DataError: there is none, or it does not fit the training split.
     """
-    test = _whole_split("test", data.classes, data.train, config, watch)
+    whole = replace(config, half=None)
+    (test,) = _other_split("test", data.classes, data.train, whole, watch)
     if not test.labels.any() and data.many_labels:
         raise DataError("no test image has a label: there is nothing to judge a network by")
     return test
@@ -199,10 +203,10 @@ def _held_out(labels: AnyLabels, names: tuple[str, ...], config: DataConfig) -> 
     return held_out
 
 
-def _whole_split(
+def _other_split(
     split: SplitName, names: tuple[str, ...], train: Split, config: DataConfig, watch: Watch
-) -> Split:
-    """Another split, whose images and classes have to be those of the training split."""
+) -> list[Split]:
+    """Another split, of the images and classes of the training split; see `halves`."""
     _, height, width, channels = train.images.shape
     config = replace(config, shape=(channels, height, width))
     source = open_source(config)
@@ -210,8 +214,9 @@ def _whole_split(
     if len(raw.labels) == 0:
         raise DataError(f"the {split} split of {source.location} has no images")
     labels = _labels(raw, names, config, many=train.labels.ndim == 2)
-    (images,) = decode(raw, [np.arange(len(labels))], config, of_training=True, watch=watch)
-    return Split(images, labels)
+    parts = halves(np.arange(len(labels)), labels, config)
+    decoded = decode(raw, parts, config, of_training=True, watch=watch)
+    return list(map(Split, decoded, (labels[part] for part in parts)))
 
 
 def _statistics(images: Images | ImageFile) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -45,13 +45,13 @@ def test_a_judged_arm_that_failed_is_no_winner_of_the_other_seeds(arm):
 
 def test_a_run_whose_workers_died_is_among_the_failed(monkeypatch):
     class Dying(Planted):
-        def run(self, driver, data, test=None, keep_weights=True) -> None:
+        def run(self, driver, data, test=None, keep_weights=True, judges=False) -> None:
             if test is None:
                 spec = driver.next()
                 for _ in range(3):
                     driver.worker_died(spec.trial, "killed")
                     driver.next()
-            super().run(driver, data, test, keep_weights)
+            super().run(driver, data, test, keep_weights, judges)
 
     result = search(monkeypatch, Dying(), text=MATCHED.replace("confirm:", "#"))
     assert result.exit_code == 0, result.stderr

@@ -179,8 +179,8 @@ def test_where_the_system_does_not_tell_of_processes_nothing_is_noted(tmp_path, 
 class EndedInTheMiddle(Planted):
     """As workers that run out of memory, or of time, while they write."""
 
-    def run(self, driver, data, test=None, keep_weights=True):
-        super().run(driver, data, test, keep_weights)
+    def run(self, driver, data, test=None, keep_weights=True, judges=False):
+        super().run(driver, data, test, keep_weights, judges)
         weights = Path("runs/planted/weights")
         for folder in (driver.outbox.folder, weights, Path("runs/planted")):
             folder.mkdir(parents=True, exist_ok=True)
