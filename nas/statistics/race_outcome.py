@@ -1,0 +1,167 @@
+"""What a race says: whether points between the ends win, and by how much, with bounds.
+
+A bound is the outermost shift that the race's own test does not reject (Jennison and Turnbull 1989,
+"Interim analyses: the repeated confidence interval approach"), so that tests and bounds cannot
+contradict each other, whenever the race ended and for whatever reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import optimize
+
+from nas.statistics.boundaries import boundaries, combined
+from nas.statistics.paired import Interval
+from nas.statistics.race import Race, refutation, support
+
+RaceOutcome = Literal[
+    "wins by more than delta",
+    "wins",
+    "equivalent within delta",
+    "ends win",
+    "no win by delta",
+    "open",
+]
+
+WIDEST = 1.0
+"""No two accuracies are further apart."""
+
+
+@dataclass(frozen=True)
+class ArmOutcome:
+    """An interior arm by itself.
+
+    Attributes:
+        upper: what its advantage over the best end is below, with confidence 1 - alpha; infinite
+            where nothing is known.
+        refuted: whether it was found not to beat every end by more than delta.
+        against: of each end, the difference with bounds, each with confidence 1 - alpha / 2; by the
+            seeds that both were trained with, not corrected for the number of arms.
+    """
+
+    upper: float
+    refuted: bool
+    against: Mapping[str, Interval]
+
+
+@dataclass(frozen=True)
+class RaceDecision:
+    """The outcome of a race, and what it rests on.
+
+    Attributes:
+        leader: the interior arm that is ahead of the others.
+        best_end: of those that were not found to be behind another one.
+        estimate: accuracy of the leader minus that of the best end, by the seeds of both.
+        lower: what the best interior arm's advantage over the best end is above, with confidence
+            1 - alpha.
+        upper: what it is below, with the same confidence.
+        arms: the interior ones.
+    """
+
+    outcome: RaceOutcome
+    leader: str
+    best_end: str
+    estimate: float
+    lower: float
+    upper: float
+    arms: Mapping[str, ArmOutcome]
+
+
+def decide(race: Race) -> RaceDecision:
+    """The outcome of a race as far as it has gone.
+
+    Raises:
+        ValueError: its first look is not complete.
+    """
+    if not race.looks:
+        raise ValueError("the first look of this race is not complete")
+    arms = {arm: _arm_outcome(race, arm) for arm in race.plan.interior}
+    lower, upper = _lower(race), max(arm.upper for arm in arms.values())
+    leader, best_end = _leader(race), race.ends[0]
+    return RaceDecision(
+        outcome=_outcome(lower, upper, race),
+        leader=leader,
+        best_end=best_end,
+        estimate=_difference(race, leader, best_end),
+        lower=lower,
+        upper=upper,
+        arms=arms,
+    )
+
+
+def _outcome(lower: float, upper: float, race: Race) -> RaceOutcome:
+    delta = race.plan.delta
+    if race.supported:
+        return "wins by more than delta"
+    if lower > 0:
+        return "wins"
+    if upper < 0:
+        return "ends win"
+    if race.is_refuted:
+        return "equivalent within delta" if lower > -delta else "no win by delta"
+    return "open"
+
+
+def _leader(race: Race) -> str:
+    """Of the arms that are not refuted; where all are, of those that came furthest."""
+    if race.ranking:
+        return race.ranking[0]
+    most = max(race.trained[arm] for arm in race.plan.interior)
+    furthest = [arm for arm in race.plan.interior if race.trained[arm] == most]
+    return max(furthest, key=lambda arm: race.samples.mean(arm, most))
+
+
+def _difference(race: Race, arm: str, end: str) -> float:
+    seeds = min(race.trained[arm], race.trained[end])
+    return race.samples.mean(arm, seeds) - race.samples.mean(end, seeds)
+
+
+def _arm_outcome(race: Race, arm: str) -> ArmOutcome:
+    looks = [look for look in race.looks if look.seeds <= race.trained[arm]]
+    bounds = np.array(race.plan.boundaries[: len(looks)])
+
+    def excess(shift: float) -> float:
+        return float((refutation(race, looks, arm, -shift) - bounds).max())
+
+    against = {end: _against(race, arm, end) for end in race.plan.ends}
+    return ArmOutcome(-_furthest(excess), arm in race.refuted, against)
+
+
+def _lower(race: Race) -> float:
+    looks, bound = race.looks, race.plan.boundaries[len(race.looks) - 1]
+    return _furthest(lambda shift: float(support(race, looks, shift)[-1]) - bound)
+
+
+def _against(race: Race, arm: str, end: str) -> Interval:
+    """By the last look that both were trained up to."""
+    samples, plan = race.samples, race.plan
+    seeds = min(race.trained[arm], race.trained[end])
+    number = plan.looks.index(seeds)
+    bound = boundaries(plan.looks, plan.alpha / 2)[number]
+
+    def excess(first: str, second: str, shift: float) -> float:
+        z = [samples.z(k, [first], [second], shift)[0, 0] for k in range(number + 1)]
+        return float(combined(plan.stages, z)[-1]) - bound
+
+    return Interval(
+        _difference(race, arm, end),
+        _furthest(lambda shift: excess(arm, end, shift)),
+        -_furthest(lambda shift: excess(end, arm, shift)),
+    )
+
+
+def _furthest(excess: Callable[[float], float]) -> float:
+    """The largest shift at which a statistic reaches its boundary; -inf where there is none.
+
+    Args:
+        excess: of the statistic over its boundary; it falls as the shift grows.
+    """
+    if excess(-WIDEST) < 0:
+        return -np.inf
+    if excess(WIDEST) >= 0:
+        return WIDEST
+    return float(optimize.brentq(excess, -WIDEST, WIDEST, xtol=1e-9))
