@@ -1,17 +1,22 @@
-"""Error rates and power of the verdict, by simulated studies.
+"""Error rates and power of both ways to a verdict, by simulated studies.
 
-    python benchmarks/calibration.py [--studies 4000] [--noise 0.006] [--seeds 8]
+    python benchmarks/calibration.py [--studies 1000] [--noise 0.67] [--table calibration.csv]
     python benchmarks/calibration.py --published studies/2026-11-22-cifar10-cpu
+    python benchmarks/calibration.py --power --figure power.png
 
-No network is trained. Every simulated study has the ends and the interior points of a real one, a
-level for each, what a seed does to all of them, and what it does to each. The verdict sees the
-accuracies alone, exactly as it does those of a real study.
+No network is trained: the race and the fixed design see accuracies exactly as they do those of a
+real study. What misses its level is marked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import csv
+import functools
+import os
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -27,164 +32,220 @@ from nas.analysis.published import published_results
 from nas.cli import cli_errors
 from nas.statistics.decision import Claim, judge
 from nas.statistics.paired import noise_components
+from nas.statistics.race import Race, RacePlan, run_race
+from simulated_studies import NOISES, SimulatedStudies, truths
 
-LEVEL = 0.7
+LOOKS = (4, 8, 12, 16, 24, 32, 48)
 
 
 @dataclass(frozen=True)
-class Design:
+class Setting:
     """What the simulated studies have in common.
 
     Attributes:
-        ends: arms at the ends of the spectrum.
-        interior: arms between them.
-        confirmed: interior arms that are confirmed: the best by the screening seeds.
-        noise: standard deviation of one training around its architecture's and its seed's level.
-        shared: standard deviation of what a seed does to all architectures.
-        screening: seeds that choose.
-        confirmation: seeds that judge.
+        deviation: of one training, as a fraction.
+        confirmed: interior arms that a fixed design confirms: the best by the screening seeds.
+        screening: seeds that choose in a fixed design.
+        confirmation: seeds that judge in it.
     """
 
-    ends: int = 5
-    interior: int = 12
-    confirmed: int = 12
-    noise: float = 0.006
-    shared: float = 0.006
-    screening: int = 3
+    interior: int = 6
+    ends: int = 3
+    deviation: float = 0.0067
+    delta: float = 0.005
+    alpha: float = 0.05
+    confirmed: int = 2
+    screening: int = 4
     confirmation: int = 8
-
-    @property
-    def end_names(self) -> tuple[str, ...]:
-        """Names of the arms at the ends."""
-        return tuple(f"end {index}" for index in range(self.ends))
-
-    @property
-    def interior_names(self) -> tuple[str, ...]:
-        """Names of the arms between them."""
-        return tuple(f"interior {index}" for index in range(self.interior))
-
-
-COLLAPSE, COLLAPSE_RATE = 0.05, 0.1
 
 
 @dataclass(frozen=True)
-class Truth:
-    """What is the case in simulated studies, and what a verdict must not say of it.
+class Row:
+    """What became of the studies of one truth and one noise; shares of all of them.
 
     Attributes:
-        name: as it is printed.
-        effects: accuracy by arm, added to the level; 0 for all others.
-        wrong: the outcome that would be wrong; empty where both rates are of interest.
-        collapsing: an arm that loses 5 points in one training of ten, and is better in the others,
-            so that its mean is what its effect says.
+        may_support: whether *supported* is right.
+        may_refute: whether *refuted* is.
+        race_trainings: mean of a race; of a fixed design it is planned.
+        fixed_void: no verdict, for a training failed.
     """
 
-    name: str
-    effects: Mapping[str, float]
-    wrong: str = ""
-    collapsing: str | None = None
+    noise: str
+    truth: str
+    studies: int
+    may_support: bool
+    may_refute: bool
+    race_supported: float
+    race_refuted: float
+    race_trainings: float
+    fixed_supported: float
+    fixed_refuted: float
+    fixed_void: float
+    fixed_trainings: int
+
+    def wrong(self, method: str) -> float:
+        """Share of wrong verdicts."""
+        supported = 0.0 if self.may_support else getattr(self, f"{method}_supported")
+        refuted = 0.0 if self.may_refute else getattr(self, f"{method}_refuted")
+        return max(float(supported), float(refuted))
 
 
-def truths(design: Design, delta: float) -> tuple[Truth, ...]:
-    """The hardest cases of each rule, then effects that are to be found."""
-    one, end = design.interior_names[design.interior // 2], design.end_names[-1]
-    by_more = {one: delta + 1e-6}
-    others_behind = dict.fromkeys(design.interior_names, -0.1)
-    all_behind = others_behind | dict.fromkeys(design.end_names, -0.1)
-    only_rival = all_behind | {one: delta, end: 0.0}
-    return (
-        Truth("all arms are equal", {}, "supported"),
-        Truth(
-            "every interior point is better by exactly delta",
-            dict.fromkeys(design.interior_names, delta),
-            "supported",
-        ),
-        Truth("one interior point is better by exactly delta", {one: delta}, "supported"),
-        Truth(
-            "  and all ends but one are far behind: the hardest for supported",
-            only_rival,
-            "supported",
-        ),
-        Truth(
-            "  and it collapses by 5 points in 1 of 10 trainings: not symmetric",
-            only_rival,
-            "supported",
-            collapsing=one,
-        ),
-        Truth("one interior point is better by a little more than delta", by_more, "refuted"),
-        Truth(
-            "  and the other interior points are far behind: the hardest for refuted",
-            others_behind | by_more,
-            "refuted",
-        ),
-        *(
-            Truth(f"one interior point is better by {factor} delta", {one: factor * delta})
-            for factor in (2, 3, 4)
-        ),
-        Truth("one end is better by 2 delta", {end: 2 * delta}),
+def race_plan(setting: Setting, arms: tuple[str, ...]) -> RacePlan:
+    """The race of a setting."""
+    interior, ends = arms[: setting.interior], arms[setting.interior :]
+    return RacePlan(interior, ends, LOOKS, setting.delta, setting.alpha)
+
+
+def trainings(race: Race) -> int:
+    """How many a race took."""
+    return sum(race.trained.values())
+
+
+def outcome_of_race(race: Race) -> str:
+    """In the words of a fixed design."""
+    return "supported" if race.supported else "refuted" if race.is_refuted else "inconclusive"
+
+
+def outcome_of_fixed(
+    setting: Setting,
+    scores: dict[str, NDArray[np.float64]],
+    failed: dict[str, NDArray[np.bool_]],
+) -> str:
+    """By the first seeds as screening, and by the next ones as confirmation."""
+    first, last = setting.screening, setting.screening + setting.confirmation
+    arms = tuple(scores)
+    ends = arms[setting.interior :]
+    screening = {arm: scores[arm][:first] for arm in arms if not failed[arm][:first].any()}
+    interior = [arm for arm in arms[: setting.interior] if arm in screening]
+    best = sorted(interior, key=lambda arm: -screening[arm].mean())[: setting.confirmed]
+    confirmation = {arm: scores[arm][first:last] for arm in (*ends, *best)}
+    if not best or any(failed[arm][first:last].any() for arm in confirmation):
+        return "void"
+    screened = {arm: scores[arm][:first] for arm in confirmation}
+    claim = Claim(ends, setting.delta, setting.alpha)
+    return judge(screened, confirmation, claim).outcome
+
+
+def row(setting: Setting, studies: int, case: tuple[int, int]) -> Row:
+    """Simulate the studies of one noise and one truth, by their numbers."""
+    noise = NOISES[case[0]]
+    truth = truths(setting.interior, setting.ends, setting.delta)[case[1]]
+    simulated = SimulatedStudies(
+        setting.interior, setting.ends, truth, noise, setting.deviation, LOOKS[-1]
+    )
+    plan, rng = race_plan(setting, simulated.arms), np.random.default_rng(case)
+    race, fixed, spent = Counter[str](), Counter[str](), 0
+    for _ in range(studies):
+        scores, failed = simulated.draw(rng)
+        found = run_race(plan, {arm: values.tolist() for arm, values in scores.items()})
+        race[outcome_of_race(found)] += 1
+        spent += trainings(found)
+        fixed[outcome_of_fixed(setting, scores, failed)] += 1
+    arms, judged = setting.interior + setting.ends, setting.confirmed + setting.ends
+    return Row(
+        noise=noise.name,
+        truth=truth.name,
+        studies=studies,
+        may_support=not truth.is_wrong("supported", setting.delta),
+        may_refute=not truth.is_wrong("refuted", setting.delta),
+        race_supported=race["supported"] / studies,
+        race_refuted=race["refuted"] / studies,
+        race_trainings=spent / studies,
+        fixed_supported=fixed["supported"] / studies,
+        fixed_refuted=fixed["refuted"] / studies,
+        fixed_void=fixed["void"] / studies,
+        fixed_trainings=arms * setting.screening + judged * setting.confirmation,
     )
 
 
-def simulate(design: Design, truth: Truth, claim: Claim, studies: int, seed: int) -> dict[str, int]:
-    """Outcomes of many studies, counted."""
-    rng = np.random.default_rng(seed)
-    counts = {"supported": 0, "refuted": 0, "inconclusive": 0}
-    for _ in range(studies):
-        screening = _runs(design, design.screening, truth.effects, rng)
-        best = sorted(design.interior_names, key=lambda name: -screening[name].mean())
-        confirmed = {*design.end_names, *best[: design.confirmed]}
-        confirmation = _runs(design, design.confirmation, truth.effects, rng)
-        if truth.collapsing is not None:
-            collapses = rng.random(design.confirmation) < COLLAPSE_RATE
-            confirmation[truth.collapsing] += COLLAPSE * (COLLAPSE_RATE - collapses)
-        judged = {name: trainings for name, trainings in confirmation.items() if name in confirmed}
-        counts[judge(screening, judged, claim).outcome] += 1
-    return counts
+def rows(setting: Setting, studies: int) -> Iterator[Row]:
+    """All cases, one process for each core."""
+    cases = [
+        (noise, truth)
+        for noise in range(len(NOISES))
+        for truth in range(len(truths(setting.interior, setting.ends, setting.delta)))
+    ]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(functools.partial(row, setting, studies), cases)
 
 
-def _runs(
-    design: Design, seeds: int, effects: Mapping[str, float], rng: np.random.Generator
-) -> dict[str, NDArray[np.float64]]:
-    """Accuracies of each arm on the same seeds."""
-    common = rng.normal(0, design.shared, seeds)
-    return {
-        arm: LEVEL + effects.get(arm, 0.0) + common + rng.normal(0, design.noise, seeds)
-        for arm in (*design.end_names, *design.interior_names)
-    }
+def rates_table(setting: Setting, found: list[Row]) -> Table:
+    """Shares of both methods' verdicts, those that would be wrong with what they must not pass."""
+    table = Table(
+        title=f"{found[0].studies:,} studies a row: {setting.ends} ends, {setting.interior} "
+        f"interior arms, noise {setting.deviation:.2%}, delta {setting.delta:.2%}, alpha "
+        f"{setting.alpha:.0%}; 95% intervals; wrong verdicts in brackets, ! where they miss alpha"
+    )
+    for heading in ("noise", "truth"):
+        table.add_column(heading)
+    for method in ("race", "fixed"):
+        for heading in ("supported", "refuted", "trainings"):
+            table.add_column(f"{method}: {heading}", justify="right")
+    table.add_column("fixed: void", justify="right")
+    for one in found:
+        cells = []
+        for method, spent in (("race", one.race_trainings), ("fixed", one.fixed_trainings)):
+            for outcome, is_right in (
+                ("supported", one.may_support),
+                ("refuted", one.may_refute),
+            ):
+                share = getattr(one, f"{method}_{outcome}")
+                cells.append(_rate(share, one.studies, is_right, setting.alpha))
+            cells.append(f"{spent:.0f}")
+        table.add_row(one.noise, one.truth, *cells, f"{one.fixed_void:.0%}")
+    return table
 
 
-def design_of(folder: Path) -> tuple[Design, Claim]:
+def _rate(share: float, studies: int, is_right: bool, alpha: float) -> str:
+    """A share with its exact interval (Clopper and Pearson 1934)."""
+    interval = stats.binomtest(round(share * studies), studies).proportion_ci(0.95)
+    text = f"{share:.1%} ({interval.low:.1%} to {interval.high:.1%})"
+    if is_right:
+        return text
+    return f"[{text}]{' !' if interval.low > alpha else ''}"
+
+
+def worst_table(setting: Setting, found: list[Row]) -> Table:
+    """The largest share of wrong verdicts over all truths, for each noise."""
+    table = Table(title="wrong verdicts of the worst truth")
+    for heading in ("noise", "race", "fixed"):
+        table.add_column(heading, justify="left" if heading == "noise" else "right")
+    for noise in dict.fromkeys(one.noise for one in found):
+        cells = []
+        for method in ("race", "fixed"):
+            worst = max(one.wrong(method) for one in found if one.noise == noise)
+            cells.append(_rate(worst, found[0].studies, is_right=False, alpha=setting.alpha))
+        table.add_row(noise, *(cell.replace("[", "").replace("]", "") for cell in cells))
+    return table
+
+
+def setting_of(folder: Path) -> Setting:
     """Arms, seeds, noise and claim of a published study."""
     results = published_results(folder)
     found = answer(results)
     if found.verdict is None:
         raise typer.BadParameter(f"{folder}: {found.reason}")
     judged = sorted(found.verdict.against_best_end)
-    trainings = results.of_stage("confirmation").of(judged)
-    noise, shared = noise_components(list(trainings.accuracies().values()))
+    confirmation = results.of_stage("confirmation").of(judged)
+    deviation, _ = noise_components(list(confirmation.accuracies().values()))
     ends = len(found.verdict.claim.ends)
-    design = Design(
+    return Setting(
+        interior=sum(one.role == "interior" for one in found.rows),
         ends=ends,
-        interior=sum(row.role == "interior" for row in found.rows),
+        deviation=deviation,
+        delta=found.verdict.claim.delta,
+        alpha=found.verdict.claim.alpha,
         confirmed=len(judged) - ends,
-        noise=noise,
-        shared=shared,
         screening=results.plans[-1].plan.screening_seeds,
-        confirmation=len(trainings.common_seeds),
+        confirmation=len(confirmation.common_seeds),
     )
-    return design, found.verdict.claim
 
 
 def main(
-    studies: Annotated[int, typer.Option(min=1, help="Simulated studies for each row.")] = 4000,
+    studies: Annotated[int, typer.Option(min=1, help="Simulated studies for each row.")] = 1000,
     noise: Annotated[
-        float, typer.Option(min=0, help="Standard deviation of one training.")
-    ] = 0.006,
-    shared: Annotated[
-        float, typer.Option(min=0, help="Standard deviation of a seed, the same in all arms.")
-    ] = 0.006,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds that judge.")] = 8,
-    screening: Annotated[int, typer.Option(min=1, help="Seeds that choose.")] = 3,
+        float, typer.Option(min=0, help="Standard deviation of one training, in points.")
+    ] = 0.67,
     delta: Annotated[
         float, typer.Option(min=0, max=20, help="Delta of the claim, in percentage points.")
     ] = 0.5,
@@ -192,42 +253,22 @@ def main(
     published: Annotated[
         Path | None, typer.Option(help="A study whose arms, seeds, noise and claim are taken.")
     ] = None,
+    table: Annotated[Path | None, typer.Option(help="CSV file for all rows.")] = None,
 ) -> None:
     """Print the rates of all verdicts with their intervals."""
-    design = Design(noise=noise, shared=shared, screening=screening, confirmation=seeds)
-    claim = Claim(design.end_names, delta / 100, alpha)
+    setting = Setting(deviation=noise / 100, delta=delta / 100, alpha=alpha)
     if published is not None:
         with cli_errors():
-            design, of_study = design_of(published)
-        claim = replace(of_study, ends=design.end_names)
-    Console(width=140).print(rates_table(design, claim, studies))
-
-
-def rates_table(design: Design, claim: Claim, studies: int) -> Table:
-    """Rates of the verdicts of so many studies, a row for each truth."""
-    table = Table(
-        title=f"{studies:,} studies a row: {design.ends} ends, {design.interior} interior points "
-        f"({design.confirmed} confirmed), {design.screening} + {design.confirmation} seeds, noise "
-        f"{design.noise:.2%} of a training and {design.shared:.2%} of a seed, "
-        f"delta {claim.delta:.2%}"
-    )
-    for heading in ("truth", "supported", "refuted", "wrong at most"):
-        table.add_column(heading, justify="left" if heading == "truth" else "right")
-    for index, truth in enumerate(truths(design, claim.delta)):
-        counts = simulate(design, truth, claim, studies, index)
-        table.add_row(
-            truth.name,
-            _rate(counts["supported"], studies),
-            _rate(counts["refuted"], studies),
-            f"{truth.wrong}: {claim.alpha:.0%}" if truth.wrong else "",
-        )
-    return table
-
-
-def _rate(count: int, studies: int) -> str:
-    """A share with its exact interval (Clopper and Pearson 1934)."""
-    interval = stats.binomtest(count, studies).proportion_ci(0.95)
-    return f"{count / studies:.1%} ({interval.low:.1%} to {interval.high:.1%})"
+            setting = setting_of(published)
+    found = list(rows(setting, studies))
+    console = Console(width=200)
+    console.print(rates_table(setting, found), markup=False)
+    console.print(worst_table(setting, found))
+    if table is not None:
+        with table.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(asdict(found[0]))
+            writer.writerows(map(astuple, found))
 
 
 if __name__ == "__main__":

@@ -220,13 +220,13 @@ def support(race: Race, looks: Sequence[Look], shift: float) -> NDArray[np.float
     hypothesis is true no arm beats the best end, and the least statistic over the ends is at most
     that of the best one: not knowing which one that is costs no correction (Berger 1982).
     """
-    ends = looks[-1].ends
-    stages = []
-    for number, look in enumerate(looks):
-        leaders = look.interior[:1] if number else look.interior
-        best = race.samples.z(number, leaders, ends, shift).max(axis=0)
-        stages.append(best if number else sidak(best, len(leaders)))
-    least: NDArray[np.float64] = combined(race.plan.stages, stages).min(axis=1)
+    z, statistics = race.samples.z, []
+    for end in looks[-1].ends:
+        highest = max(z(0, arm, end, shift) for arm in race.plan.interior)
+        stages = [sidak(highest, len(race.plan.interior))]
+        stages += [z(k, look.interior[0], end, shift) for k, look in enumerate(looks) if k]
+        statistics.append(combined(race.plan.stages, stages))
+    least: NDArray[np.float64] = np.min(statistics, axis=0)
     return least
 
 
@@ -235,11 +235,10 @@ def refutation(race: Race, looks: Sequence[Look], arm: str, shift: float) -> NDA
 
     The end that it does not beat is the best one of the looks before; at the first each may be.
     """
-    stages = []
-    for number, look in enumerate(looks):
-        ends = look.ends[:1] if number else look.ends
-        worst = float((-race.samples.z(number, [arm], ends, shift)).max())
-        stages.append(worst if number else float(sidak(worst, len(ends))))
+    z = race.samples.z
+    highest = max(z(0, end, arm, -shift) for end in race.plan.ends)
+    stages = [sidak(highest, len(race.plan.ends))]
+    stages += [z(k, look.ends[0], arm, -shift) for k, look in enumerate(looks) if k]
     return combined(race.plan.stages, stages)
 
 

@@ -144,7 +144,7 @@ def _against(race: Race, arm: str, end: str) -> Interval:
     bound = boundaries(plan.looks, plan.alpha / 2)[number]
 
     def excess(first: str, second: str, shift: float) -> float:
-        z = [samples.z(k, [first], [second], shift)[0, 0] for k in range(number + 1)]
+        z = [samples.z(k, first, second, shift) for k in range(number + 1)]
         return float(combined(plan.stages, z)[-1]) - bound
 
     return Interval(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import special
 
 MOST = 8.0
@@ -30,6 +30,7 @@ class Samples:
     looks: tuple[int, ...]
     means: NDArray[np.float64]
     variances: NDArray[np.float64]
+    _known: dict[tuple[int, float], NDArray[np.float64]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(
@@ -59,22 +60,22 @@ class Samples:
         """Of an arm's first seeds."""
         return float(self.values[self.rows[arm], :seeds].mean())
 
-    def z(
-        self, look: int, first: Sequence[str], second: Sequence[str], shift: float
-    ) -> NDArray[np.float64]:
-        """How far arms are above others by more than a shift, by the fresh seeds of a look.
+    def z(self, look: int, first: str, second: str, shift: float) -> float:
+        """How far an arm is above another one by more than a shift, by a look's fresh seeds.
 
         Welch's t (1947), as the standard normal number that is as improbable.
-
-        Returns:
-            (first, second); infinite numbers are cut at `MOST`.
         """
-        a, b = [self.rows[arm] for arm in first], [self.rows[arm] for arm in second]
-        above = self.means[look, a][:, None] - self.means[look, b] - shift
-        seeds = self.looks[look]
-        fresh = seeds - (self.looks[look - 1] if look else 0)
-        own, other = self.variances[look, a][:, None], self.variances[look, b]
-        return welch_z(above, own, other, fresh, seeds)
+        return float(self._pairs(look, shift)[self.rows[first], self.rows[second]])
+
+    def _pairs(self, look: int, shift: float) -> NDArray[np.float64]:
+        """Of all arms, each against each (arms, arms): as fast as of two, and asked for often."""
+        if (look, shift) not in self._known:
+            seeds = self.looks[look]
+            fresh = seeds - (self.looks[look - 1] if look else 0)
+            means, variances = self.means[look], self.variances[look]
+            above = means[:, None] - means - shift
+            self._known[look, shift] = welch_z(above, variances[:, None], variances, fresh, seeds)
+        return self._known[look, shift]
 
 
 def welch_z(
@@ -103,8 +104,7 @@ def welch_z(
     return z
 
 
-def sidak(z: ArrayLike, count: int) -> NDArray[np.float64]:
+def sidak(z: float, count: int) -> float:
     """The largest of so many statistics, as one that was not chosen (Sidak 1967)."""
-    p = special.ndtr(-np.asarray(z, dtype=np.float64))
-    corrected: NDArray[np.float64] = -special.ndtri(-np.expm1(count * np.log1p(-p)))
-    return np.clip(corrected, -MOST, MOST)
+    p = -np.expm1(count * special.log_ndtr(z))
+    return float(np.clip(-special.ndtri(p), -MOST, MOST))
