@@ -61,6 +61,24 @@ def parse_number(value: object) -> float:
     return number
 
 
+def parse_multiple(value: object) -> float:
+    """A positive multiple of something: ``"0.5x"``, ``"4x"``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)x", str(value).strip())
+    multiple = float(match[1]) if match else 0.0
+    if not multiple:
+        raise ValueError(f"expected a multiple of the recipe's value such as 0.5x; got {value!r}")
+    return multiple
+
+
+def in_multiples(multiple: float) -> str:
+    """``0.5x``, ``4x``."""
+    return f"{multiple:.12g}x"
+
+
 MOST_EXACT = 10**18
 """Above it a count is given by its power of ten: combinations may be more than a float holds."""
 

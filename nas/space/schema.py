@@ -19,13 +19,14 @@ from pydantic import (
     model_validator,
 )
 
-from nas.architecture.specification import MAX_BLOCKS, Downsample, Order
+from nas.architecture.specification import MAX_BLOCKS, Activation, Downsample, Order
 from nas.space.axes import AXES
 from nas.space.block_frame import BlockFrame
 from nas.space.data_section import DataSection
 from nas.space.fidelity_section import Epochs, FidelitySection
 from nas.space.objectives import COUNTED, MAXIMIZED, MINIMIZED, MOST_MINIMIZED, OBJECTIVES
 from nas.space.section import Section
+from nas.space.tune_section import TuneSection
 from nas.space.value_types import (
     Count,
     Fraction,
@@ -42,9 +43,10 @@ from trials.recipe import RECIPES, Precision, Recipe
 if TYPE_CHECKING:
 
     class Axes(Section):
-        """For the type checker: the one axis that is read as an attribute; the model has all."""
+        """For the type checker: the axes that are read as attributes; the model has all."""
 
         order: tuple[Order, ...] | None = None
+        activation: tuple[Activation, ...] | None = None
 else:
     Axes = create_model(
         "Axes",
@@ -292,6 +294,7 @@ class SpaceFile(Section):
     match: MatchSection | None = None
     study: StudySection = StudySection()
     design: DesignSection | None = None
+    tune: TuneSection | None = None
     confirm: ConfirmSection | None = None
     claim: ClaimSection = ClaimSection()
     resources: ResourcesSection = ResourcesSection()

@@ -13,6 +13,7 @@ from nas.space.objectives import COUNTED, OBJECTIVES, OF_MANY_LABELS
 from nas.space.quantities import format_count
 from nas.space.schema import SpaceFile
 from nas.space.search_space import Infeasible, SearchSpace
+from nas.space.tune_section import TuneSection
 from nas.space.yaml_document import Document
 
 GRID_LIMIT = 1_000_000
@@ -174,6 +175,8 @@ def check_plan(document: Document, file: SpaceFile) -> None:
             "leave it out: the front and both ends are confirmed",
         )
     _check_objectives(document, file)
+    if file.tune is not None:
+        _check_tuning(document, file, file.tune)
     if file.design is not None:
         if file.latency_ms is not None:
             document.add_problem(
@@ -190,6 +193,40 @@ def check_plan(document: Document, file: SpaceFile) -> None:
                     "leave it out; design.seeds is the number of seeds",
                     of_key=True,
                 )
+
+
+def _check_tuning(document: Document, file: SpaceFile, tune: TuneSection) -> None:
+    """What is tuned is an arm's own, and nothing else says what it is."""
+    if file.design is None:
+        document.add_problem(
+            ("tune",),
+            "the arms of a design are tuned, and there is no design",
+            "add design: {seeds: 5}, or leave it out",
+            of_key=True,
+        )
+    if tune.weight_decay and not file.training.full_recipe.weight_decay:
+        document.add_problem(
+            ("tune", "weight_decay"),
+            "the recipe has no weight decay, of which any multiple is none",
+            "give it one: training: {weight_decay: 5e-4}",
+        )
+    if not tune.activation:
+        return
+    blocks = enumerate(file.network.blocks)
+    own: list[Path] = [("network", "blocks", i, "activation") for i, b in blocks if b.activation]
+    for place in ([("search", "activation")] if file.search.activation else []) + own:
+        document.add_problem(
+            place,
+            "tune.activation chooses it for each arm, so the space cannot say what it is",
+            "leave it out here, or there",
+            of_key=True,
+        )
+    if file.matched is not None and file.matched.cost not in COUNTED:
+        document.add_problem(
+            ("tune", "activation"),
+            "an activation takes time, and latencies would no longer be equal",
+            "match macs or params, or leave it out",
+        )
 
 
 def _check_objectives(document: Document, file: SpaceFile) -> None:
