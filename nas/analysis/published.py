@@ -22,6 +22,7 @@ from nas.space.load import space_file
 from nas.space.yaml_document import read_yaml
 from nas.study.design import Role, Stage
 from nas.study.plan import registrations_from_json, registrations_to_json
+from nas.study.setting import setting_from_json, setting_to_json
 from trials.atomic_file import atomic_write_text
 from trials.bounded_json import parse_json, read_json
 from trials.measurement import Measurement
@@ -34,7 +35,8 @@ _MEASUREMENT = TypeAdapter(Measurement)
 
 def write_results(results: StudyResults, folder: Path) -> None:
     """Write the files that are published."""
-    atomic_write_text(folder / MEASUREMENTS, measurements_csv(results.trainings))
+    trainings = (*results.tuning, *results.trainings)
+    atomic_write_text(folder / MEASUREMENTS, measurements_csv(trainings))
     atomic_write_text(folder / PLAN, registrations_to_json(results.plans) + "\n")
 
 
@@ -43,12 +45,11 @@ def measurements_csv(trainings: tuple[ArmRun, ...]) -> str:
     out = io.StringIO()
     columns = [field.name for field in fields(Measurement)]
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["stage", "arm", "role", "of", *columns])
+    writer.writerow(["stage", "arm", "role", "of", "setting", *columns])
     for training in trainings:
+        run = (training.stage, training.arm, training.role, training.control_of)
         values = (getattr(training.measurement, column) for column in columns)
-        writer.writerow(
-            [training.stage, training.arm, training.role, training.control_of, *map(_cell, values)]
-        )
+        writer.writerow([*run, setting_to_json(training.setting), *map(_cell, values)])
     return out.getvalue()
 
 
@@ -89,7 +90,9 @@ def published_results(folder: Path) -> StudyResults:
         raise _unreadable(
             folder / MEASUREMENTS, error, f", training {len(trainings) + 1}"
         ) from None
-    return StudyResults(space.name, space, plans, tuple(trainings))
+    tuning = tuple(run for run in trainings if run.stage == "tuning")
+    judged = tuple(run for run in trainings if run.stage != "tuning")
+    return StudyResults(space.name, space, plans, judged, tuning)
 
 
 def _unreadable(file: Path, error: Exception, where: str = "") -> InputError:
@@ -113,4 +116,5 @@ def _training(row: dict[str, str]) -> ArmRun:
     if min(measurement.macs, measurement.params, measurement.epochs) < 1:
         raise ValueError("MACs, parameters and epochs are at least 1")
     Architecture.from_json(measurement.architecture)  # raises where it is none
-    return ArmRun(cast("Stage", stage), arm, cast("Role", role), of, measurement)
+    setting = setting_from_json(row.get("setting", ""))
+    return ArmRun(cast("Stage", stage), arm, cast("Role", role), of, measurement, setting)

@@ -14,9 +14,10 @@ from sqlalchemy.engine import URL
 from nas.architecture.specification import Architecture
 from nas.space.objectives import score_of_data
 from nas.space.schema import SpaceFile
-from nas.study.design import Role, Stage, recipe_of_role, role_of
+from nas.study.design import Role, Stage, recipe_of_arm, role_of
 from nas.study.plan import Registration
-from nas.study.records import Records, confirmation_name, read_records
+from nas.study.records import Records, confirmation_name, read_records, tuning_name
+from nas.study.setting import NOT_TUNED, Setting
 from nas.study.storage import reading
 from nas.study.trial_record import TrialRecord
 from trials.measurement import Measurement, TrainingKey
@@ -60,7 +61,9 @@ class ArmRun:
 
     Attributes:
         arm: its name: of the design, or ``trial 12`` of a search.
-        control_of: the arm that a control repeats; empty where it is none.
+        control_of: the arm that a control repeats, or that a variant of the tuning is one of; empty
+            where it is neither.
+        setting: of the arm, where it was tuned.
     """
 
     stage: Stage
@@ -68,6 +71,7 @@ class ArmRun:
     role: Role
     control_of: str
     measurement: Measurement
+    setting: Setting = NOT_TUNED
 
     @cached_property
     def architecture(self) -> Architecture:
@@ -87,12 +91,15 @@ class StudyResults:
     Attributes:
         file: the search space as searched.
         plans: oldest first; the first one was written before the first training.
+        trainings: of all arms.
+        tuning: trainings that the settings of the arms were chosen by; nothing is judged by them.
     """
 
     name: str
     file: SpaceFile
     plans: tuple[Registration, ...]
     trainings: tuple[ArmRun, ...]
+    tuning: tuple[ArmRun, ...] = ()
 
     @property
     def score(self) -> str:
@@ -141,7 +148,8 @@ def read_results(url: URL, name: str, records: Records | None = None) -> StudyRe
     """
     records = records or read_records(url, name)
     with reading(url), closing(Store(url, create=False)) as store:
-        return results_of(records, store.all(name, confirmation_name(name)))
+        names = (name, tuning_name(name), confirmation_name(name))
+        return results_of(records, store.all(*names))
 
 
 def results_of(records: Records, measurements: Iterable[Measurement]) -> StudyResults:
@@ -150,7 +158,8 @@ def results_of(records: Records, measurements: Iterable[Measurement]) -> StudyRe
     trainings = list(_trainings(records, "screening", measured))
     if records.confirmation is not None:
         trainings += _trainings(records.confirmation, "confirmation", measured)
-    return StudyResults(records.name, records.file, records.plans, tuple(trainings))
+    tuning = _trainings(records.tuning, "tuning", measured) if records.tuning is not None else ()
+    return StudyResults(records.name, records.file, records.plans, tuple(trainings), tuple(tuning))
 
 
 def _trainings(
@@ -161,7 +170,7 @@ def _trainings(
             continue
         role = cast("Role", trial.role or role_of(trial.architecture))
         arm = trial.arm or f"trial {trial.number}"
-        recipe = recipe_of_role(role, records.file.training.full_recipe)
+        recipe = recipe_of_arm(role, trial.setting, records.file.training.full_recipe)
         fidelity = records.file.study.fidelity
         if fidelity is not None and trial.state == "failed" and not trial.arm:
             recipe = replace(recipe, epochs=fidelity.rungs[len(trial.rungs)])
@@ -172,7 +181,7 @@ def _trainings(
             if measurement is None and trial.state == "failed":  # its workers died
                 measurement = _lost(trial, training)
             if measurement is not None:
-                yield ArmRun(stage, arm, role, trial.control_of, measurement)
+                yield ArmRun(stage, arm, role, trial.control_of, measurement, trial.setting)
 
 
 def _lost(trial: TrialRecord, training: TrainingKey) -> Measurement:

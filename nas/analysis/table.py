@@ -13,6 +13,7 @@ from nas.statistics.decision import Verdict
 from nas.statistics.front_bootstrap import Label
 from nas.statistics.paired import Interval
 from nas.study.design import Role
+from nas.study.setting import NOT_TUNED, Setting
 from trials.measurement import Measurement
 
 
@@ -35,6 +36,7 @@ class ArmRow:
         images_per_second: of training, median of the trainings.
         steps_per_second: of training, median of the trainings.
         peak_memory_bytes: of the GPU, the largest.
+        setting: what was best for it, where it was tuned.
     """
 
     name: str
@@ -53,6 +55,7 @@ class ArmRow:
     images_per_second: float | None
     steps_per_second: float | None
     peak_memory_bytes: int | None
+    setting: Setting = NOT_TUNED
 
 
 def arm_rows(
@@ -90,6 +93,7 @@ def arm_rows(
             images_per_second=median(rates) if rates else None,
             steps_per_second=median(rates) / batch if rates else None,
             peak_memory_bytes=max(peaks, default=None),
+            setting=first.setting,
         )
 
 

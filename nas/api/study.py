@@ -136,11 +136,13 @@ class Study:
         import pandas as pd
 
         climbed = self.records.file.study.fidelity is not None
+        is_tuned = self.records.file.tune is not None
         rows = [
             {
                 "trial": trial.number,
                 "state": trial.state,
                 "arm": trial.arm,
+                **({"tuned": str(trial.setting)} if is_tuned else {}),
                 **dict(trial.choices),
                 self.records.score: getattr(trial, self.records.score),
                 "macs": trial.macs,

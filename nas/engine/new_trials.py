@@ -14,6 +14,7 @@ from nas.engine.optuna_storage import StudyTrials
 from nas.engine.proposal import Proposal, Proposer
 from nas.engine.trial_spec import TrialSpec, names_architecture, trial_seed, unique_key_of
 from nas.space import SearchSpace
+from nas.study.setting import setting_to_json
 from trials.failpoint import failpoint
 
 REJECTIONS = 20
@@ -126,4 +127,6 @@ def _attributes(proposal: Proposal, cost: Cost, seeds: tuple[int, ...]) -> dict[
     }
     if arm is None:
         return attributes
-    return attributes | {"arm": arm.name, "role": arm.role, "of": arm.control_of}
+    attributes |= {"arm": arm.name, "role": arm.role, "of": arm.control_of}
+    setting = setting_to_json(arm.setting)
+    return attributes | ({"setting": setting} if setting else {})

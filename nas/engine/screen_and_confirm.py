@@ -14,6 +14,7 @@ from nas.engine.driver import Driver
 from nas.engine.environment import describe_environment
 from nas.engine.optuna_storage import StudyTrials
 from nas.engine.stage import StageRunner
+from nas.engine.tuning import tune
 from nas.network.build import build_network
 from nas.space import SearchSpace
 from nas.space.errors import InputError
@@ -21,8 +22,9 @@ from nas.space.shown_text import shown_line
 from nas.space.yaml_document import dump_yaml
 from nas.study.design import Arm, Design, Stage, arms_of, design_seeds
 from nas.study.plan import Plan, register
-from nas.study.records import confirmation_name, read_arms, read_records
+from nas.study.records import confirmation_name, read_arms, read_records, tuning_name
 from nas.study.storage_url import shown_url
+from nas.study.tuning import is_tuned
 from trials.atomic_file import atomic_write_text
 from trials.data import ImageData
 from trials.failpoint import failpoint
@@ -60,6 +62,24 @@ def _latency_ms(space: SearchSpace, architecture: Architecture) -> float:
     return measure_latency(network, architecture.input_shape, device).median_ms
 
 
+def arms_to_train(runner: StageRunner, data: ImageData) -> tuple[tuple[Arm, ...], str]:
+    """The arms of a design as they are compared: each with what suits it, where they are tuned.
+
+    What is claimed is written down before the first training, which is one of the tuning. What was
+    chosen is written down by whoever opens the study with these arms, and stays.
+
+    Returns:
+        The arms, untuned where time was up; and why the tuning failed.
+    """
+    arms = _arms_of_design(runner)
+    if runner.space.file.tune is None or is_tuned(arms):
+        return arms, ""
+    with runner.driving(runner.place.name, data, _design(runner, "screening", arms)) as driver:
+        _write_inputs(runner, data)
+        _register_plan(runner, driver, arms)
+    return tune(runner, data, arms)
+
+
 def _design(runner: StageRunner, stage: Stage, arms: tuple[Arm, ...]) -> Design | None:
     file = runner.space.file
     section = file.design if stage == "screening" else file.confirm
@@ -70,11 +90,13 @@ def _design(runner: StageRunner, stage: Stage, arms: tuple[Arm, ...]) -> Design 
 
 def _register_plan(runner: StageRunner, driver: Driver, arms: tuple[Arm, ...]) -> None:
     """Write down what is claimed, before the first trial."""
-    confirmation = StudyTrials(driver.trials.storage, confirmation_name(runner.place.name))
+    name, storage = runner.place.name, driver.trials.storage
     results: dict[Stage, int] = {
         "screening": driver.trials.count_ended(),
-        "confirmation": confirmation.count_ended(),
+        "confirmation": StudyTrials(storage, confirmation_name(name)).count_ended(),
     }
+    if runner.space.file.tune is not None:
+        results["tuning"] = StudyTrials(storage, tuning_name(name)).count_ended()
     plan = Plan.of(runner.space, arms, as_many_as_fit=isinf(driver.wanted))
     register(driver.study, plan, results, driver.trials.keep)
     if not driver.finished:
@@ -88,7 +110,9 @@ def screen(
     show_arms: Callable[[StageRunner, Sequence[Arm]], None],
 ) -> tuple[str, int]:
     """Run the search or the design; returns why that failed, and how many trials are complete."""
-    arms = _arms_of_design(runner)
+    arms, failure = arms_to_train(runner, data)
+    if failure or runner.time_is_up:
+        return failure, 0
     with runner.driving(runner.place.name, data, _design(runner, "screening", arms)) as driver:
         _write_inputs(runner, data)
         _register_plan(runner, driver, arms)

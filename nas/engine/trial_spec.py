@@ -24,7 +24,7 @@ class TrialSpec:
 
     Attributes:
         seeds: of its trainings, one each.
-        recipe: of the study, or of the arm where that is a control.
+        recipe: of the study, or of the arm where that has one of its own.
         arm: its name in a design; empty in a search.
         role: of the arm.
         rung: at which it is trained now, where the search has some: see `nas.engine.halving`.
@@ -76,7 +76,8 @@ def spec_of(trial: FrozenTrial, recipe: Recipe) -> TrialSpec:
     Args:
         recipe: of the study.
     """
-    from nas.study.design import recipe_of_role
+    from nas.study.design import recipe_of_arm
+    from nas.study.setting import setting_from_json
     from nas.study.storage import understanding
 
     attrs = trial.user_attrs
@@ -88,7 +89,7 @@ def spec_of(trial: FrozenTrial, recipe: Recipe) -> TrialSpec:
             architecture,
             count_cost(architecture),
             _seeds(attrs["seeds"]),
-            recipe_of_role(role, recipe),
+            recipe_of_arm(role, setting_from_json(attrs.get("setting", "")), recipe),
             _text("arm", attrs.get("arm", "")),
             role,
         )

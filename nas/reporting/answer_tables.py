@@ -11,6 +11,7 @@ from nas.analysis.table import ArmRow
 from nas.reporting.formats import mean_and_deviation, points, points_interval
 from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
+from nas.study.setting import NOT_TUNED
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,15 @@ def answer_tables(answer: Answer) -> Iterator[AnswerTable]:
 
 def arms_table(rows: Sequence[ArmRow], score: str) -> AnswerTable:
     """One row for each arm: cost, score in each stage, and what is left of the choice."""
-    costs = ("arm", "role", "MACs")
+    is_tuned = any(row.setting != NOT_TUNED for row in rows)
+    costs = ("arm", "role", *(["tuned"] if is_tuned else []), "MACs")
     accuracies = ("screening", "confirmed", "shrinkage", "test")
     sureness = ("against the best end, uncorrected", "P(front) screened", "P(front) confirmed", "")
     cells = (
         (
             row.name,
             row.role,
+            *([str(row.setting)] if is_tuned else []),
             f"{row.macs:,}",
             mean_and_deviation(row.screening),
             mean_and_deviation(row.confirmation),

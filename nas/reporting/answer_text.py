@@ -51,7 +51,7 @@ def facts(answer: Answer) -> Iterator[tuple[str, str]]:
         yield "not as planned", change
     if answer.verdict is not None:
         yield from _verdict_facts(answer.verdict, answer)
-    for line in answer.plan.unreachable_verdicts():
+    for line in (*answer.plan.unreachable_verdicts(), *answer.edges):
         yield "note", line
     if answer.failed:
         yield "failed trainings", str(answer.failed)
@@ -131,6 +131,8 @@ def _plan(plan: Plan) -> str:
         text += f"; {len(plan.arms)} arms"
     if plan.trials:
         text += f"; {plan.trials} trials"
+    if plan.tuning:
+        text += f"; tuned for each arm with {plan.tuning_seeds} seeds: {', '.join(plan.tuning)}"
     text += f"; ends: {' / '.join(plan.ends)}; {plan.screening_seeds} screening seeds"
     if plan.confirmation_seeds:
         text += f", {plan.confirmation_seeds} confirmation seeds for {plan.confirmed}"

@@ -12,13 +12,14 @@ from nas.engine.terminal import plain_table
 from nas.space import SearchSpace
 from nas.space.objectives import COUNTED, OBJECTIVES
 from nas.study.design import Arm
+from nas.study.tuning import is_tuned
 
 
 def arm_table(arms: Sequence[Arm], space: SearchSpace) -> Table:
     """Arms of a design with what they cost, and where their widths were solved how well.
 
     That is how far the cost is from what was asked for, and how far the widths are from the
-    declared proportions.
+    declared proportions. Where arms were tuned, what was best for each.
     """
     matched = space.file.matched
     by_latency = matched is not None and matched.cost not in COUNTED
@@ -27,12 +28,14 @@ def arm_table(arms: Sequence[Arm], space: SearchSpace) -> Table:
         numbers.append(OBJECTIVES["latency_ms"].unit)
     if matched is not None:
         numbers += ["off by", "deviation"]
-    table = plain_table(("arm", "role", "widths"), numbers)
+    texts = ("arm", "role", "tuned", "widths") if is_tuned(arms) else ("arm", "role", "widths")
+    table = plain_table(texts, numbers)
     for arm in arms:
         cost = count_cost(arm.architecture)
         cells = [
             arm.name,
             arm.role,
+            *([str(arm.setting)] if "tuned" in texts else []),
             ", ".join(map(str, widths_of(arm.architecture))),
             f"{cost.macs:,}",
             f"{cost.params:,}",

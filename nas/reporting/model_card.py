@@ -18,6 +18,7 @@ from nas.reporting.rendering import render_markdown
 from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
 from nas.space.schema import ResourcesSection
+from nas.study.design import recipe_of_arm
 from nas.study.records import Records
 from nas.study.trial_record import TrialRecord
 from trials.recipe import Recipe
@@ -77,7 +78,7 @@ def model_card(
     architecture = record.architecture
     cost = count_cost(architecture)
     channels, height, width = architecture.input_shape
-    usual = records.file.training.full_recipe
+    usual = recipe_of_arm(record.role, record.setting, records.file.training.full_recipe)
     return render_markdown(
         "model_card.md.j2",
         records=records,

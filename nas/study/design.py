@@ -18,11 +18,12 @@ from nas.architecture.matching import MatchError
 from nas.architecture.position import is_end
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.space import Choice, SearchSpace
+from nas.study.setting import NOT_TUNED, Setting
 from trials.bounded_json import validated
 from trials.recipe import Recipe
 
 Role = Literal["end", "interior", "twin", "handicapped"]
-Stage = Literal["screening", "confirmation"]
+Stage = Literal["tuning", "screening", "confirmation"]
 
 HANDICAP = 30
 """What the learning rate of the handicapped arm is divided by."""
@@ -34,9 +35,11 @@ class Arm:
 
     Attributes:
         role: an end of the spectrum, an interior point of it, or a control.
-        control_of: the arm that a control repeats.
+        control_of: the arm that a control repeats, or that a variant of the tuning is one of.
         choices: what was chosen in the search space, by the parameters' names.
         latency_ms: as it was measured where its widths were solved for it.
+        setting: what was best for it, where it was tuned: see `nas.study.tuning`. The activation of
+            its network is that of the setting.
     """
 
     name: str
@@ -47,14 +50,16 @@ class Arm:
     control_of: Annotated[str, Field(alias="of")] = ""
     choices: Mapping[str, Choice] = field(default_factory=dict)
     latency_ms: float | None = None
+    setting: Setting = NOT_TUNED
 
     def recipe(self, recipe: Recipe) -> Recipe:
         """The study's recipe, as this arm is trained by it."""
-        return recipe_of_role(self.role, recipe)
+        return recipe_of_arm(self.role, self.setting, recipe)
 
 
-def recipe_of_role(role: str, recipe: Recipe) -> Recipe:
-    """A study's recipe, as an arm in a role is trained by it; trials of a search have none."""
+def recipe_of_arm(role: str, setting: Setting, recipe: Recipe) -> Recipe:
+    """A study's recipe, as an arm is trained by it; trials of a search have no role."""
+    recipe = setting.recipe(recipe)
     if role == "twin":
         return replace(recipe, initialisation=1)
     if role == "handicapped":

@@ -37,6 +37,8 @@ class Plan:
         confirmation_seeds: of each confirmed arm, to judge by; 0 without a confirmation.
         confirmed: which arms are: ``front+ends`` or ``all``.
         trials: of a search; 0 in a design, and where as many are tried as fit into a time.
+        tuning: what is tried for each arm before it is screened, a line for each axis.
+        tuning_seeds: of each combination of that.
     """
 
     delta: float
@@ -47,6 +49,8 @@ class Plan:
     confirmation_seeds: int
     confirmed: str
     trials: int = 0
+    tuning: tuple[str, ...] = ()
+    tuning_seeds: int = 0
 
     @classmethod
     def of(cls, space: SearchSpace, arms: tuple[Arm, ...], as_many_as_fit: bool = False) -> Plan:
@@ -68,6 +72,8 @@ class Plan:
             file.confirm.seeds if file.confirm else 0,
             file.confirm.arms if file.confirm else "",
             0 if file.design or as_many_as_fit else file.study.trials,
+            tuple(file.tune.in_words()) if file.tune else (),
+            file.tune.seeds if file.tune else 0,
         )
 
     def unreachable_verdicts(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import optuna
 from numpy.typing import NDArray
+from optuna.storages import RDBStorage
 from pydantic import TypeAdapter
 from sqlalchemy.engine import URL
 
@@ -49,6 +50,7 @@ class Records:
         objectives: their names, accuracy first; `OBJECTIVES` has their directions.
         arms: of a design.
         plans: what the study set out to answer, oldest first.
+        tuning: the trainings that each arm's setting was chosen by, where there are any yet.
         confirmation: the trainings on fresh seeds, where there are any yet.
         timings: of networks in this database by `nas.latency`, of whichever study.
     """
@@ -61,6 +63,7 @@ class Records:
     trials: tuple[TrialRecord, ...]
     arms: tuple[Arm, ...] = ()
     plans: tuple[Registration, ...] = ()
+    tuning: Records | None = None
     confirmation: Records | None = None
     timings: tuple[Timing, ...] = ()
 
@@ -138,17 +141,25 @@ def read_records(url: str | URL, name: str, cache: bool = True) -> Records:
 
     Raises:
         NoSuchStudy: there is none of this name, or it was not made by `nas.search`.
-        NoStudy: it, or its confirmation, cannot be read.
+        NoStudy: it, or another stage of it, cannot be read.
     """
     with opened_storage(url) as storage:
         records = records_of(load_optuna_study(storage, name))
         records = records if cache else _in_memory(records)
         records = replace(records, timings=read_timings(storage.engine))
-        try:
-            confirmation = load_optuna_study(storage, confirmation_name(name))
-        except NoSuchStudy:
-            return records
-        return replace(records, confirmation=records_of(confirmation))
+        return replace(
+            records,
+            tuning=_records_beside(storage, tuning_name(name)),
+            confirmation=_records_beside(storage, confirmation_name(name)),
+        )
+
+
+def _records_beside(storage: RDBStorage, name: str) -> Records | None:
+    """Another stage of a study; None where it has not begun."""
+    try:
+        return records_of(load_optuna_study(storage, name))
+    except NoSuchStudy:
+        return None
 
 
 def read_arms(url: str | URL, name: str) -> tuple[Arm, ...]:
@@ -168,6 +179,11 @@ def read_arms(url: str | URL, name: str) -> tuple[Arm, ...]:
 def _in_memory(records: Records) -> Records:
     document = {**records.document, "data": {**records.document["data"], "memory": None}}
     return replace(records, document=document, file=space_file(document))
+
+
+def tuning_name(study: str) -> str:
+    """Name of the Optuna study, beside the study's own, with the tuning's trainings."""
+    return f"{study}:tuning"
 
 
 def confirmation_name(study: str) -> str:

@@ -15,7 +15,7 @@ from nas.kernels.network import accelerate
 from nas.network.build import build_network
 from nas.network.comparison import Samples
 from nas.network.subject import subject_of
-from nas.study.design import recipe_of_role
+from nas.study.design import recipe_of_arm
 from nas.study.records import Records
 from nas.study.trial_record import TrialRecord
 from trials.data import DataError, ImageData, check_batch_size, load
@@ -68,8 +68,8 @@ def load_trained(records: Records, record: TrialRecord, folder: Path) -> nn.Modu
 
 
 def recipe_of(records: Records, record: TrialRecord) -> Recipe:
-    """That a trial was trained by: the study's, unless it is a control."""
-    return recipe_of_role(record.role, records.file.training.full_recipe)
+    """That a trial was trained by: the study's, unless its arm has one of its own."""
+    return recipe_of_arm(record.role, record.setting, records.file.training.full_recipe)
 
 
 def data_of(records: Records) -> ImageData:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from nas.architecture.cost import Cost, count_cost
 from nas.architecture.specification import Architecture
 from nas.space.objectives import score_of_data
+from nas.study.setting import NOT_TUNED, Setting, setting_from_json
 from trials.bounded_json import parse_json
 from trials.measurement import latency_in_words
 
@@ -59,7 +60,8 @@ class TrialRecord:
         reason: why it failed or was rejected.
         arm: of a design; empty in a search.
         role: of the arm: an end, interior or a control.
-        control_of: the arm that a control repeats.
+        control_of: the arm that a control repeats, or that a variant of the tuning is one of.
+        setting: of the arm, where it was tuned.
         test_accuracy: mean over the seeds, where the test split was read.
         balanced_accuracy: mean over the seeds, where it was measured.
         average_precision: mean over the seeds, where it was measured; where images have many labels
@@ -97,6 +99,7 @@ class TrialRecord:
     latency_spread_ms: float | None = None
     kernels: str = ""
     rungs: tuple[RungResult, ...] = ()
+    setting: Setting = NOT_TUNED
 
     @cached_property
     def cost(self) -> Cost:
@@ -175,6 +178,7 @@ def record_of(trial: FrozenTrial, objectives: tuple[str, ...]) -> TrialRecord:
         **{name: values.get(name) for name in MEASURED},
         "choices": tuple(trial.params.items()),
         "control_of": attrs.get("of", ""),
+        "setting": setting_from_json(attrs.get("setting", "")),
     }
     for name in ("curve", "seeds", "rungs"):
         if name in attrs:
