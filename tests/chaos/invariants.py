@@ -13,7 +13,7 @@ from statistics import fmean
 import sqlalchemy as sa
 
 import nas
-from nas.study.records import Records, confirmation_name
+from nas.study.records import Records, confirmation_name, tuning_name
 from tests.chaos.round import Round
 from tests.chaos.training import TRAINED, accuracy_of
 from trials.measurement import Measurement
@@ -70,6 +70,8 @@ def _of_trials(played: Round, connection: sa.Connection) -> Iterator[str]:
     wanted = set(played.names)
     if played.space.has_confirmation:
         wanted |= set(map(confirmation_name, played.names))
+    if played.space.has_tuning:
+        wanted |= set(map(tuning_name, played.names))
     if states.keys() != wanted:
         yield f"there are the studies {sorted(states)}, not {sorted(wanted)}"
     for study, of_trial in states.items():
@@ -119,8 +121,9 @@ def _of_results(played: Round, name: str, measurements: Iterable[Measurement]) -
     accuracies = {m.training: m.accuracy for m in measurements}
     known = {(key.architecture, key.epochs, key.seed): a for key, a in accuracies.items()}
     yield from _of_values(records, known)
-    if records.confirmation is not None:
-        yield from _of_values(records.confirmation, known)
+    for stage in (records.tuning, records.confirmation):
+        if stage is not None:
+            yield from _of_values(stage, known)
     if played.has_results:
         yield from _of_files(played.folder_of(name), records)
 

@@ -22,6 +22,9 @@ training: {epochs: 2, batch_size: 16}
 """
 
 
+_DESIGN = MATCHED.replace("confirm: {seeds: 8}\n", "").replace("planted", "chaos")
+
+
 @dataclass(frozen=True)
 class Space:
     """A space.
@@ -29,11 +32,13 @@ class Space:
     Attributes:
         complete: trials that the study has in the end; None where that depends on what they give.
         has_confirmation: a second study follows.
+        has_tuning: another one comes first.
     """
 
     text: str
     complete: int | None
     has_confirmation: bool = False
+    has_tuning: bool = False
 
 
 SPACES = {
@@ -48,7 +53,12 @@ SPACES = {
     "confirmed": Space(
         _SEARCH + "study: {trials: 8, sampler: random}\nconfirm: {seeds: 3}", 8, True
     ),
-    "design": Space(MATCHED.replace("confirm: {seeds: 8}\n", "").replace("planted", "chaos"), 18),
+    "design": Space(_DESIGN, 18),
+    "tuned": Space(
+        _DESIGN + "tune: {learning_rate: [1x, 2x], activation: [none, relu], seeds: 1}\n",
+        18,
+        has_tuning=True,
+    ),
 }
 
 _LARGE = _SEARCH.replace("search:\n", "    - {channels: 16}\nsearch:\n")
