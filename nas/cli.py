@@ -47,6 +47,9 @@ NoCacheOption = Annotated[
 RayOption = Annotated[
     str | None, typer.Option(help="Address of a running Ray cluster; default: this machine.")
 ]
+StallOption = Annotated[
+    str, typer.Option(help="How long nothing may happen before it ends, such as 30m.")
+]
 
 
 class Style(StrEnum):

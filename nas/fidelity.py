@@ -1,7 +1,7 @@
 """How far a study's budget can be trusted: ``python -m nas.fidelity --study spectrum``.
 
 Some of the study's architectures are trained for longer, with two seeds each, by the same engine:
-the same command again goes on where it was.
+the same command again goes on where it was. Cheaper signals are compared with those trainings, too.
 """
 
 from __future__ import annotations
@@ -15,16 +15,23 @@ if __name__ == "__main__" or sys.argv[0].endswith("nas-fidelity"):
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from nas.analysis.fidelity import compare_with_longer, spread_sample
+from nas.analysis.fidelity import (
+    Comparison,
+    compare_with_longer,
+    signals_before_training,
+    spread_sample,
+)
 from nas.cli import (
     NoCacheOption,
     RayOption,
+    StallOption,
     StorageOption,
     StudyOption,
     cli_errors,
@@ -33,9 +40,11 @@ from nas.cli import (
     tell,
 )
 from nas.engine import terminal
+from nas.engine.leftovers import remove_unfinished
 from nas.engine.outcome import SearchFailed, failing_with_the_machine
 from nas.engine.ray_failures import RayFailed
 from nas.engine.stage import StageRunner
+from nas.engine.stall import patience_of
 from nas.reporting.fidelity_table import print_fidelity
 from nas.space.errors import InputError
 from nas.space.load import build_space
@@ -46,7 +55,9 @@ from nas.study.records import Records, read_records
 from nas.study.storage import quiet_optuna
 from nas.study.trained_network import recipe_of
 from nas.study.trial_record import TrialRecord
+from nas.study.untrained_network import untrained_signals
 from trials.atomic_file import atomic_write_text
+from trials.data import ImageData
 
 LONG_SEEDS = 2
 """Each architecture has one to be compared with, and a second one for the ceiling."""
@@ -69,6 +80,7 @@ def fidelity(
     ] = "4x",
     storage: StorageOption = None,
     ray_address: RayOption = None,
+    stall: StallOption = "10m",
     no_cache: NoCacheOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", help=QUIET)] = False,
 ) -> None:
@@ -81,8 +93,9 @@ def fidelity(
         if len(chosen) < 3:
             raise InputError.of("--study", "rank agreement needs three complete architectures")
         budget = _longer(epochs, records)
+        engine = (ray_address, quiet, patience_of(stall, "--stall"))
         try:
-            long = _train_longer(place, records, chosen, budget, ray_address, quiet)
+            long, data = _train_longer(place, records, chosen, budget, *engine)
         except (RayFailed, SearchFailed) as error:
             raise fail(error, GO_ON, 1) from None
         kept = [
@@ -91,10 +104,25 @@ def fidelity(
         if len(kept) < 3:
             message = "fewer than three architectures have finished their longer trainings"
             raise fail(message, GO_ON, 1)
-        found = compare_with_longer(place.url, records, kept, long)
-        result = asdict(found) | {"epochs": budget, "study_epochs": _epochs(records)}
+        found = _compare(place, records, kept, long, data, terminal.console(quiet))
+        epochs_of = {"epochs": budget, "study_epochs": _epochs(records)}
+        result = asdict(found.fidelity) | {"seconds": found.seconds} | epochs_of
         atomic_write_text(place.folder / "fidelity.json", json.dumps(result, indent=2) + "\n")
         print_fidelity(found, _epochs(records), budget, terminal.console())
+
+
+def _compare(
+    place: StudyPlace,
+    records: Records,
+    sample: Sequence[TrialRecord],
+    long: Mapping[str, Mapping[int, TrialRecord]],
+    data: ImageData,
+    console: Console,
+) -> Comparison:
+    """The study's trainings, and what networks say without one, with the longer trainings."""
+    shown = terminal.counted(sample, len(sample), "untrained networks", console)
+    untrained = signals_before_training(list(untrained_signals(records, shown, data)))
+    return compare_with_longer(place.url, records, sample, long, untrained)
 
 
 def _longer(text: str, records: Records) -> int:
@@ -119,8 +147,9 @@ def _train_longer(
     epochs: int,
     ray_address: str | None,
     quiet: bool,
-) -> dict[str, dict[int, float]]:
-    """Accuracies of the longer trainings, by architecture and seed."""
+    stall_s: float,
+) -> tuple[dict[str, dict[int, TrialRecord]], ImageData]:
+    """The longer trainings, by architecture and seed, and the images of all."""
     document = Document("the study's search space", dict(records.document))
     document.value["training"] = {**document.value.get("training", {}), "epochs": epochs}
     # The longer trainings have no rungs below them.
@@ -132,23 +161,26 @@ def _train_longer(
     )
     design = Design(arms, design_seeds(place.name, space.file.study.seed, "fidelity", LONG_SEEDS))
     name = f"{place.name}:fidelity-{epochs}"
-    runner = StageRunner(space, replace(place, name=name), ray_address, quiet)
-    _run_stage(runner, name, design)
-    found: dict[str, dict[int, float]] = {}
+    runner = StageRunner(space, replace(place, name=name), ray_address, quiet, stall_s=stall_s)
+    data = _run_stage(runner, name, design)
+    found: dict[str, dict[int, TrialRecord]] = {}
     for trial in read_records(place.url, name).trials:
         if trial.state == "complete" and trial.seeds[0] in design.seeds:
-            found.setdefault(trial.architecture.key, {})[trial.seeds[0]] = trial.score
-    return found
+            found.setdefault(trial.architecture.key, {})[trial.seeds[0]] = trial
+    return found, data
 
 
-def _run_stage(runner: StageRunner, name: str, design: Design) -> None:
+def _run_stage(runner: StageRunner, name: str, design: Design) -> ImageData:
     with failing_with_the_machine(), runner.lock:
+        remove_unfinished(runner.place.folder)
         data = runner.study_data.load()
         with runner.ray, runner.driving(name, data, design) as driver:
             if not driver.finished:
                 runner.run(driver, data, keep_weights=False)
             if failure := runner.failure_of(driver):
                 tell(f"error: {failure}")
+        remove_unfinished(runner.place.folder)  # its workers have ended, some within a file
+    return data
 
 
 if __name__ == "__main__":

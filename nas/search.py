@@ -20,7 +20,15 @@ from typing import Annotated
 import typer
 
 from nas.api.run_search import run_search
-from nas.cli import NoCacheOption, RayOption, SetOption, StorageOption, cli_errors, command
+from nas.cli import (
+    NoCacheOption,
+    RayOption,
+    SetOption,
+    StallOption,
+    StorageOption,
+    cli_errors,
+    command,
+)
 from nas.engine.outcome import SearchFailed
 from nas.engine.ray_failures import RayFailed
 from nas.engine.stall import patience_of
@@ -33,7 +41,6 @@ from nas.space.shown_text import shown_command
 STUDY = "Name of the study; default: the file's."
 BUDGET = "Wall time, results and report included, such as 90s, 10m or 2h."
 OUTPUT = "Folder of the results; default: runs/STUDY."
-STALL = "How long nothing may happen before it ends, such as 30m."
 GPUS = "GPUs per trial; may be a fraction."
 SAMPLERS = "Sampler: tpe, nsga2, nsga3, gp, random or grid."
 CONTROLS = "Negative (twin) and positive (handicapped) controls, added to a design."
@@ -64,7 +71,7 @@ def search(
     cpus_per_trial: Annotated[float | None, typer.Option(help="CPU cores per trial.")] = None,
     gpus_per_trial: Annotated[float | None, typer.Option(help=GPUS)] = None,
     ray_address: RayOption = None,
-    stall: Annotated[str, typer.Option(help=STALL)] = "10m",
+    stall: StallOption = "10m",
     seed: Annotated[int | None, typer.Option(help="Seed of the whole study.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of each training.")] = None,
     sampler: Annotated[str | None, typer.Option(help=SAMPLERS)] = None,

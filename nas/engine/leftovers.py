@@ -1,5 +1,5 @@
 """What a driver leaves on its machine where it is killed: processes of Ray, which live on for up to
-a minute, and folders.
+a minute, folders, and files that were not finished.
 
 Each driver notes what it has started; the next one ends and removes what the dead ones noted. A
 process is the one that was noted if its number and its start are: numbers are given again.
@@ -22,7 +22,8 @@ import psutil
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from trials.atomic_file import atomic_write_text
+from trials.atomic_file import atomic_write_text, remove_partial
+from trials.heartbeat import forget
 
 _FOLDERS = ("nas-tune-", "session_")
 """Beginnings of their names: no other folder is ever removed."""
@@ -187,3 +188,12 @@ def _notes_of_the_dead() -> Iterator[tuple[Path, Note]]:
             continue
         if not note.driver.runs:
             yield file, note
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what workers have left in a study's folder that were ended."""
+    outboxes = tuple(folder.glob("outbox/*"))
+    for written in (folder, folder / "weights", *outboxes):
+        remove_partial(written)
+    for outbox in outboxes:
+        forget(outbox)  # that of a worker that lives, as of a comparison, comes again

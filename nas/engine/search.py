@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 
 from nas.engine.claimed_folder import claim_folder, held_folder
 from nas.engine.fence import DriverReplaced
-from nas.engine.leftovers import clean_up
+from nas.engine.leftovers import clean_up, remove_unfinished
 from nas.engine.lock import ANOTHER_STORAGE
 from nas.engine.network_files import network_file_system
 from nas.engine.outcome import SearchFailed, failing_with_the_machine
 from nas.engine.stage import StageRunner
 from nas.space.shown_text import shown_line
-from trials.atomic_file import remove_partial
 from trials.data import ImageData
 from trials.failpoint import failpoint
-from trials.heartbeat import forget
 
 if TYPE_CHECKING:
     from nas.study.design import Arm
@@ -54,24 +52,15 @@ def _search(
     write_results: Callable[[StageRunner, ImageData], None],
 ) -> str:
     """As the driver of the study; returns why it failed."""
-    _remove_unfinished(runner.place.folder)
+    remove_unfinished(runner.place.folder)
     _warn_of_network(runner)
     data = runner.study_data.load()
     with runner.ray:
         if _is_new(runner):  # of another there may be nothing left to run
             runner.ray.start_soon()
         failure = _run_stages(runner, data, show_arms, write_results)
-    _remove_unfinished(runner.place.folder)  # its workers have ended, some in the middle of a file
+    remove_unfinished(runner.place.folder)  # its workers have ended, some in the middle of a file
     return failure
-
-
-def _remove_unfinished(folder: Path) -> None:
-    """Remove what workers have left in a study's folder that were ended."""
-    outboxes = tuple(folder.glob("outbox/*"))
-    for written in (folder, folder / "weights", *outboxes):
-        remove_partial(written)
-    for outbox in outboxes:
-        forget(outbox)  # that of a worker that lives, as of a comparison, comes again
 
 
 def _run_stages(

@@ -72,6 +72,12 @@ def recipe_of(records: Records, record: TrialRecord) -> Recipe:
     return recipe_of_arm(record.role, record.setting, records.file.training.full_recipe)
 
 
+def device_of(records: Records) -> torch.device:
+    """A device of the kind that the study's trials had, or the CPU where this machine has none."""
+    gpu = records.file.resources.gpus_per_trial > 0 and torch.cuda.is_available()
+    return torch.device("cuda" if gpu else "cpu")
+
+
 def data_of(records: Records) -> ImageData:
     """The images of a study.
 
@@ -132,11 +138,9 @@ def train_again(
     data = data_of(records)
     recipe = recipe or recipe_of(records, record)
     check_batch_size(data, recipe.batch_size)
-    resources = records.file.resources
-    prepare_process(resources.threads)
+    prepare_process(records.file.resources.threads)
     seed = record.seeds[0] if seed is None else seed
-    gpu = resources.gpus_per_trial > 0 and torch.cuda.is_available()
-    resident = Resident(data, torch.device("cuda" if gpu else "cpu"))
+    resident = Resident(data, device_of(records))
     seed_weights(recipe, seed)
     subject = subject_of(record.architecture, record.cost)
     # As its trial was: with other kernels the last digits differ.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import socket
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import stats
+import torch
 from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
@@ -19,56 +20,19 @@ from nas.engine.lock import DriverLock
 from nas.engine.ray_failures import RayFailed
 from nas.engine.stage import StageRunner
 from nas.fidelity import app
-from nas.statistics.rank_agreement import measure_fidelity
+from nas.network.build import build_network
+from nas.reporting.fidelity_table import uses
+from nas.statistics.rank_agreement import Agreement, Estimate
 from nas.study.location import locate_study
 from nas.study.records import read_records
+from nas.study.untrained_network import untrained_signals
 from tests.nas.planting import MATCHED, Planted, search
 from tests.nas.records import network, trial
 from trials import failpoint
+from trials.data import load
+from trials.zero_cost import grad_norm
 
 URL = make_url("sqlite:///runs/planted/study.db")
-
-
-def planted_quality(count: int, noise: float, seeds: int = 2):
-    """Architectures of known quality, measured with noise by each long seed."""
-    rng = np.random.default_rng(0)
-    quality = np.linspace(0, 1, count)
-    return quality, quality[:, None] + rng.normal(0, noise, (count, seeds))
-
-
-def test_agreement_is_kendalls_tau_and_the_ceiling_that_of_two_seeds():
-    quality, long = planted_quality(12, 0.2)
-    found = measure_fidelity(long, {"quality": quality})
-    expected = np.mean([stats.kendalltau(quality, long[:, s]).statistic for s in (0, 1)])
-    assert found.signals[0].tau == pytest.approx(expected)
-    assert found.ceiling.tau == pytest.approx(stats.kendalltau(*long.T).statistic)
-    assert found.ceiling.lower < found.ceiling.tau < found.ceiling.upper
-
-
-def test_a_signal_as_good_as_another_seed_reaches_the_ceiling():
-    _, long = planted_quality(40, 0.15, seeds=3)
-    found = measure_fidelity(long[:, :2], {"a third seed": long[:, 2], "noise": noise(40)})
-    third, nothing = found.signals
-    assert third.of_ceiling == pytest.approx(1.0, abs=0.15)
-    assert third.of_ceiling_interval[0] < 1 < third.of_ceiling_interval[1]
-    assert nothing.lower < 0 < nothing.upper
-    assert nothing.of_ceiling < 0.4
-
-
-def noise(count: int):
-    return np.random.default_rng(5).normal(size=count)
-
-
-def test_architectures_that_no_seed_ranks_have_no_ceiling_to_share():
-    long = np.random.default_rng(1).normal(0.7, 0.01, (8, 2))
-    found = measure_fidelity(long, {"any": long[:, 0]})
-    assert found.signals[0].of_ceiling is None
-
-
-@pytest.mark.parametrize("shape", [(2, 2), (5, 1), (5,)])
-def test_too_few_architectures_or_seeds_are_refused(shape):
-    with pytest.raises(ValueError, match="three architectures or more"):
-        measure_fidelity(np.zeros(shape), {})
 
 
 def test_the_sample_spans_the_whole_range_of_accuracies():
@@ -126,7 +90,7 @@ def test_the_command_trains_longer_and_compares(monkeypatch):
     assert len(longer.trainings) == 5 * 2
     assert longer.tested == 0
     assert "5 architectures, 2 epochs against 8" in result.stdout
-    found = json.loads(Path("runs/planted/fidelity.json").read_text())
+    found = written()
     assert found["ceiling"]["tau"] == pytest.approx(1.0)
     by_name = {signal["signal"]: signal for signal in found["signals"]}
     assert by_name["accuracy after all 2 epochs"]["tau"] == pytest.approx(1.0)
@@ -135,8 +99,109 @@ def test_the_command_trains_longer_and_compares(monkeypatch):
     assert len(read_records(URL, "planted").complete) == 6
 
     again = Longer(EFFECTS)
-    assert fidelity(monkeypatch, again, "--sample", "5").stdout == result.stdout
+    assert fidelity(monkeypatch, again, "--sample", "5").exit_code == 0
     assert again.trainings == []
+    assert untimed(written()) == untimed(found)
+
+
+@pytest.mark.usefixtures("planted")
+def test_cheap_signals_are_compared_too_and_their_cost_is_shown(monkeypatch):
+    result = fidelity(monkeypatch, Longer(EFFECTS), "--epochs", "4x")
+    found = written()
+    names = [signal["signal"] for signal in found["signals"]]
+    assert names == [
+        "accuracy after all 2 epochs",
+        "accuracy after the first epoch",
+        "synflow",
+        "jacob_cov",
+        "grad_norm",
+        "MACs",
+        "parameters",
+    ]  # losses are the same for all of them here, and rank nothing
+    seconds = found["seconds"]
+    assert seconds["seed to seed"] == pytest.approx(2 * seconds["accuracy after the first epoch"])
+    assert seconds["accuracy after all 2 epochs"] == seconds["seed to seed"]  # planted, not timed
+    assert seconds["validation loss after the first epoch, least first"] > seconds["synflow"] > 0
+    assert all(signal["top"]["lower"] <= signal["top"]["upper"] for signal in found["signals"])
+    for heading in ("top third", "seconds", "of the ceiling", *names):
+        assert heading in result.stdout
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_network_without_training_is_the_one_that_its_trial_began_with(monkeypatch):
+    """Its minibatch is the same for all, and the first of a fixed order."""
+    assert fidelity(monkeypatch, Longer(EFFECTS)).exit_code == 0
+    records = read_records(URL, "planted")
+    data = load(records.file.data.config)
+    trials = records.complete[:2]
+    found = [signals["grad_norm"].value for signals in untrained_signals(records, trials, data)]
+    chosen = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))[:64]
+    pixels = torch.from_numpy(data.train.images[chosen]).float()
+    images = ((pixels - torch.tensor(data.mean)) / torch.tensor(data.std)).permute(0, 3, 1, 2)
+    for trial_, value in zip(trials, found, strict=True):
+        torch.manual_seed(trial_.seeds[0])
+        network_ = build_network(trial_.architecture)
+        labels = torch.from_numpy(data.train.labels[chosen])
+        assert value == pytest.approx(grad_norm(network_, images, labels), rel=1e-4)
+
+
+def written() -> dict:
+    return json.loads(Path("runs/planted/fidelity.json").read_text())
+
+
+def untimed(found: dict) -> dict:
+    return {name: value for name, value in found.items() if name != "seconds"}
+
+
+def ranked(name: str, tau: tuple[float, float], above: tuple[float, float, float] | None = None):
+    return Agreement(
+        *(name, sum(tau) / 2, *tau, None, None),
+        above_baseline=Estimate(*above) if above else None,
+    )
+
+
+def test_what_is_useless_is_said_in_words():
+    signals = (
+        ranked("noise", (-0.2, 0.3), (-0.5, -0.8, -0.2)),
+        ranked("backwards", (-0.8, -0.4), (-1.2, -1.5, -0.9)),
+        ranked("size", (0.3, 0.6), (-0.1, -0.3, 0.1)),
+        ranked("half", (0.5, 0.8), (0.1, -0.1, 0.3)),
+        ranked("good", (0.8, 0.9), (0.4, 0.2, 0.6)),
+        ranked("MACs", (0.4, 0.7)),
+    )
+    assert list(uses(signals)) == [
+        "Useless here, as tau is not shown to be above zero: noise; backwards.",
+        "Useless here, as MACs themselves rank as well: size.",
+        "Not shown to rank better than MACs themselves: half.",
+        "Better than MACs themselves: good.",
+    ]
+
+
+@pytest.mark.usefixtures("planted")
+def test_what_workers_left_that_were_ended_is_removed(monkeypatch):
+    outbox = Path("runs/planted/outbox/of-another")
+    outbox.mkdir(parents=True)
+    left = [
+        folder / f"3.json.{socket.gethostname()}.999999999.partial"
+        for folder in (outbox, Path("runs/planted"))
+    ]
+    for file in left:
+        file.touch()
+    assert fidelity(monkeypatch, Longer(EFFECTS)).exit_code == 0
+    assert not any(file.exists() for file in left)
+
+
+@pytest.mark.usefixtures("planted")
+def test_how_long_nothing_may_happen_can_be_said(monkeypatch):
+    patience = []
+
+    def run(runner, *given, **more):
+        patience.append(runner.stall_s)
+        return Longer(EFFECTS).run(*given, **more)
+
+    monkeypatch.setattr(StageRunner, "run", run)
+    assert CliRunner().invoke(app, ["--study", "planted", "--stall", "3m"]).exit_code == 0
+    assert patience == [180]
 
 
 @pytest.mark.usefixtures("planted")
@@ -194,6 +259,7 @@ def test_a_disk_that_is_full_while_the_lock_is_taken_is_a_line(monkeypatch):
         (["--epochs", "2"], "the study has 2 epochs already; got 2"),
         (["--epochs", "four"], "expected epochs such as 40, or 4x; got 'four'"),
         (["--sample", "2"], "--sample"),
+        (["--stall", "soon"], "--stall"),
     ],
 )
 def test_wrong_options_are_refused(monkeypatch, options, message):
