@@ -157,7 +157,10 @@ def _train_longer(
     document.value["study"] = whole
     space = build_space(document)
     arms = tuple(
-        Arm(t.arm or f"trial {t.number}", t.architecture, role_of(t.architecture)) for t in chosen
+        Arm(
+            t.arm or f"trial {t.number}", t.architecture, role_of(t.architecture), setting=t.setting
+        )
+        for t in chosen
     )
     design = Design(arms, design_seeds(place.name, space.file.study.seed, "fidelity", LONG_SEEDS))
     name = f"{place.name}:fidelity-{epochs}"

@@ -25,6 +25,7 @@ from nas.reporting.fidelity_table import uses
 from nas.statistics.rank_agreement import Agreement, Estimate
 from nas.study.location import locate_study
 from nas.study.records import read_records
+from nas.study.setting import Setting
 from nas.study.untrained_network import untrained_signals
 from tests.nas.planting import MATCHED, Planted, search
 from tests.nas.records import network, trial
@@ -202,6 +203,17 @@ def test_how_long_nothing_may_happen_can_be_said(monkeypatch):
     monkeypatch.setattr(StageRunner, "run", run)
     assert CliRunner().invoke(app, ["--study", "planted", "--stall", "3m"]).exit_code == 0
     assert patience == [180]
+
+
+def test_an_arm_that_was_tuned_is_trained_longer_with_what_was_best_for_it(monkeypatch):
+    text = MATCHED.replace("confirm:", "#") + "tune: {learning_rate: [1x, 2x], seeds: 1}\n"
+    effects = EFFECTS | {"C/4, spatial first; learning rate 2x": 0.2}
+    assert search(monkeypatch, Longer(effects), text=text).exit_code == 0
+    assert fidelity(monkeypatch, Longer(effects)).exit_code == 0
+    tuned = {arm.architecture.key: arm.setting for arm in read_records(URL, "planted").arms}
+    longer = read_records(URL, "planted:fidelity-8")
+    assert {t.architecture.key: t.setting for t in longer.complete} == tuned
+    assert Setting(2.0) in tuned.values()
 
 
 @pytest.mark.usefixtures("planted")
