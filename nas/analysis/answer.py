@@ -13,11 +13,11 @@ from nas.analysis.fronts import confirmed_front, screened_front
 from nas.analysis.question import NoVerdict, Question
 from nas.analysis.results import StudyResults
 from nas.analysis.table import ArmRow, arm_rows
+from nas.analysis.tuning import TuningRow, edges, tuning_rows
 from nas.analysis.verdict import judge_claim, not_judged
 from nas.statistics.decision import Verdict
 from nas.statistics.paired import Comparison, Interval
 from nas.study.plan import Plan
-from nas.study.tuning import at_the_edge
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Answer:
         volume: interval of the confirmed front's hypervolume, as a share of the rectangle up to the
             most expensive arm; None where cost is equal or the noise is not known.
         score: name of the objective that arms are judged by.
+        tuning: what each setting of each arm gave, where arms were tuned.
         edges: arms for which the highest or lowest was best of what was tried, a line for each.
     """
 
@@ -55,6 +56,7 @@ class Answer:
     set_aside: tuple[str, ...]
     volume: tuple[float, float] | None
     score: str = "accuracy"
+    tuning: tuple[TuningRow, ...] = ()
     edges: tuple[str, ...] = ()
 
 
@@ -93,15 +95,9 @@ def answer(results: StudyResults, delta: float | None = None, alpha: float | Non
         set_aside=not_judged(question),
         volume=costly.volume_interval(question.alpha) if costly else None,
         score=results.score,
-        edges=tuple(_edges(results)),
+        tuning=tuple(tuning_rows(results)),
+        edges=tuple(edges(results)),
     )
-
-
-def _edges(results: StudyResults) -> Iterator[str]:
-    if results.file.tune is not None:
-        for name, first in results.arms.items():
-            if not first.control_of:
-                yield from at_the_edge(name, first.setting, results.file.tune)
 
 
 def answer_of(results: StudyResults) -> Answer | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nas.analysis.answer import Answer
 from nas.analysis.controls import Control
 from nas.analysis.table import ArmRow
+from nas.analysis.tuning import TuningRow
 from nas.reporting.formats import mean_and_deviation, points, points_interval
 from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
@@ -35,6 +36,8 @@ def answer_tables(answer: Answer) -> Iterator[AnswerTable]:
     yield speed_table(answer.rows)
     if answer.controls:
         yield controls_table(answer.controls)
+    if answer.tuning:
+        yield tuning_table(answer.tuning, answer.score)
 
 
 def arms_table(rows: Sequence[ArmRow], score: str) -> AnswerTable:
@@ -102,6 +105,23 @@ def controls_table(controls: Sequence[Control]) -> AnswerTable:
     )
     title = "Negative (twin) and positive (handicapped) controls"
     return AnswerTable(title, heads, tuple(cells))
+
+
+def tuning_table(rows: Sequence[TuningRow], score: str) -> AnswerTable:
+    """What each setting of each arm gave; controls have what their originals have."""
+    heads = ("arm", "setting", OBJECTIVES[score].noun, "failed", "")
+    cells = (
+        (
+            row.arm,
+            str(row.setting),
+            mean_and_deviation(row.scores),
+            str(row.failed or ""),
+            "chosen" if row.is_chosen else "",
+        )
+        for row in rows
+    )
+    note = "On seeds that nothing else has; what follows is judged by others."
+    return AnswerTable("The tuning", heads, tuple(cells), note)
 
 
 def _came_out(control: Control) -> str:

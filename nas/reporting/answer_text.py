@@ -132,7 +132,7 @@ def _plan(plan: Plan) -> str:
     if plan.trials:
         text += f"; {plan.trials} trials"
     if plan.tuning:
-        text += f"; tuned for each arm with {plan.tuning_seeds} seeds: {', '.join(plan.tuning)}"
+        text += f"; tuned for each arm: {', '.join(plan.tuning)}; {plan.tuning_seeds} tuning seeds"
     text += f"; ends: {' / '.join(plan.ends)}; {plan.screening_seeds} screening seeds"
     if plan.confirmation_seeds:
         text += f", {plan.confirmation_seeds} confirmation seeds for {plan.confirmed}"

@@ -14,7 +14,7 @@ import nas
 from nas.analysis.answer import answer
 from nas.analysis.published import published_results, write_results
 from nas.analysis.results import read_results
-from nas.reporting.answer_tables import arms_table
+from nas.reporting.answer_tables import answer_tables, arms_table
 from nas.reporting.answer_text import facts
 from nas.study.design import HANDICAP, design_seeds
 from nas.study.records import read_records
@@ -133,6 +133,12 @@ def test_the_choice_is_shown_with_the_arms_and_its_edges_are_said(monkeypatch):
         "plain": "learning rate 1x",
     }
     assert ("note", edge) in list(facts(found))
+    (tried,) = [table for table in answer_tables(found) if table.title == "The tuning"]
+    assert len(tried.rows) == VARIANTS
+    assert {(row[0], row[1]) for row in tried.rows if row[-1] == "chosen"} == {
+        (name, cells[name]["tuned"]) for name in ARMS
+    }
+    assert all(row[2].endswith("(2)") for row in tried.rows)
     frame = nas.load_study("runs/planted").dataframe()
     assert set(frame[frame.arm == WINNER].tuned) == {"learning rate 2x, relu"}
 
@@ -148,7 +154,8 @@ def test_what_is_tried_is_planned_before_the_first_training(monkeypatch):
     found = answer(read_results(URL, "planted"))
     assert (found.planned_after, found.changes) == (0, ())
     (plan,) = [text for name, text in facts(found) if name == "planned before the first training"]
-    assert "tuned for each arm with 2 seeds: learning rate 0.5x, 1x, 2x, activation none" in plan
+    tried = "learning rate 0.5x, 1x, 2x, activation none, relu"
+    assert f"tuned for each arm: {tried}; 2 tuning seeds" in plan
 
 
 # Whatever ends it.
