@@ -10,11 +10,13 @@ import numpy as np
 
 from nas.analysis.controls import Control, judge_controls
 from nas.analysis.fronts import confirmed_front, screened_front
+from nas.analysis.judged import NewImages, NotKept, for_new_images
 from nas.analysis.question import NoVerdict, Question
 from nas.analysis.results import StudyResults
 from nas.analysis.table import ArmRow, arm_rows
 from nas.analysis.tuning import TuningRow, edges, tuning_rows
 from nas.analysis.verdict import judge_claim, not_judged
+from nas.space.claim_section import JudgedOn
 from nas.statistics.decision import Verdict
 from nas.statistics.paired import Comparison, Interval
 from nas.study.plan import Plan
@@ -26,7 +28,11 @@ class Answer:
 
     Attributes:
         verdict: None where there is none; ``reason`` then says why.
-        test: the chosen point minus the best end on the test split; no part of the verdict.
+        judged_on: the images that judge.
+        new_images: the chosen point minus the best end for images that were not there, or why that
+            is not known.
+        test: the same difference on the test split, where that does not judge.
+        test_new_images: of the test split, for images that were not there, or why not.
         plan: the first one that was written down.
         planned_after: trainings that had ended by then; none, unless an old version made the study.
         changes: what was changed since then, or for this answer.
@@ -45,7 +51,10 @@ class Answer:
     study: str
     verdict: Verdict | None
     reason: str
+    judged_on: JudgedOn
+    new_images: NewImages | str
     test: Interval | None
+    test_new_images: NewImages | str
     plan: Plan
     planned_after: int
     changes: tuple[str, ...]
@@ -84,7 +93,10 @@ def answer(results: StudyResults, delta: float | None = None, alpha: float | Non
         study=results.name,
         verdict=verdict,
         reason=reason,
-        test=_on_test(question, verdict) if verdict else None,
+        judged_on=results.judged_on,
+        new_images=_for_new_images(question, verdict, results.judged_on),
+        test=_on_test(question, verdict),
+        test_new_images=_for_new_images(question, verdict, "test"),
         plan=question.first_plan,
         planned_after=sum(results.plans[0].results.values()),
         changes=(*_changes(question), *_machines(question)),
@@ -110,8 +122,21 @@ def answer_of(results: StudyResults) -> Answer | None:
         return None
 
 
-def _on_test(question: Question, verdict: Verdict) -> Interval | None:
-    """The chosen point minus the best end on the test split; None where it was not read."""
+def _for_new_images(question: Question, verdict: Verdict | None, on: JudgedOn) -> NewImages | str:
+    """The chosen point minus the best end for images like those; or why that is not known."""
+    if verdict is None:
+        return "there is no verdict"
+    chosen, end = (question.confirmation[name] for name in (verdict.chosen, verdict.best_end))
+    try:
+        return for_new_images(chosen, end, on, verdict.claim.alpha)
+    except NotKept as error:
+        return str(error)
+
+
+def _on_test(question: Question, verdict: Verdict | None) -> Interval | None:
+    """The chosen point minus the best end on the test split, if it was read and does not judge."""
+    if verdict is None or question.results.judged_on == "test":
+        return None
     pair = [question.confirmation[name] for name in (verdict.chosen, verdict.best_end)]
     seeds = sorted(pair[0].keys() & pair[1].keys())
     chosen, end = ([trainings[seed].test_score for seed in seeds] for trainings in pair)

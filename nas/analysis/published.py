@@ -15,8 +15,10 @@ from typing import Any, cast, get_args
 
 from pydantic import TypeAdapter
 
+from nas.analysis.judged import judged_score, right_on
 from nas.analysis.results import ArmRun, StudyResults
 from nas.architecture.specification import Architecture
+from nas.space.claim_section import JudgedOn
 from nas.space.errors import InputError
 from nas.space.load import space_file
 from nas.space.yaml_document import read_yaml
@@ -26,6 +28,7 @@ from nas.study.setting import setting_from_json, setting_to_json
 from trials.atomic_file import atomic_write_text
 from trials.bounded_json import parse_json, read_json
 from trials.measurement import Measurement
+from trials.right_answers import unpacked
 
 MEASUREMENTS, PLAN, SPACE = "measurements.csv", "plan.json", "space.yaml"
 
@@ -108,9 +111,14 @@ def _training(row: dict[str, str]) -> ArmRun:
         values[name] = parse_json(values[name])
     measurement = _MEASUREMENT.validate_python(values)
     stage, arm, role, of = (row[name] for name in ("stage", "arm", "role", "of"))
-    numbers = (measurement.score, measurement.test_score, *sum(measurement.curve, ()))
+    scores = measurement.score, measurement.test_score, measurement.half_score
+    numbers = (*scores, *sum(measurement.curve, ()))
     if not all(number is None or isfinite(number) for number in numbers):
         raise ValueError("an accuracy or a loss is not a finite number")
+    for on in get_args(JudgedOn):
+        right = right_on(measurement, on)
+        if right is not None and unpacked(right).mean() != judged_score(measurement, on):
+            raise ValueError(f"the accuracy is not the share of right answers ({on})")
     if stage not in get_args(Stage) or role not in get_args(Role):
         raise ValueError(f"stage {stage!r}, role {role!r}")
     if min(measurement.macs, measurement.params, measurement.epochs) < 1:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from nas.analysis.results import StageTrainings, StudyResults, score_of
+from nas.analysis.results import StageTrainings, StudyResults
 from nas.architecture.cost import count_cost
 from nas.architecture.position import position
 from nas.space.objectives import OBJECTIVES
@@ -82,7 +82,7 @@ class Question:
         """
         arms = self.results.of_stage("screening", controls=False)
         if not self.results.is_design:
-            return {arm: list(map(score_of, trainings.values())) for arm, trainings in arms.items()}
+            return {arm: list(arms.scores(arm)) for arm in arms}
         plans = self.results.plans
         before = [e.plan for e in plans if not e.results.get("confirmation")] or [self.first_plan]
         trained = self.results.trainings

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,7 +10,9 @@ from typing import cast
 
 from sqlalchemy.engine import URL
 
+from nas.analysis.judged import judged_score
 from nas.architecture.specification import Architecture
+from nas.space.claim_section import JudgedOn
 from nas.space.objectives import score_of_data
 from nas.space.schema import SpaceFile
 from nas.study.design import Role, Stage, recipe_of_arm, role_of
@@ -36,11 +37,33 @@ def score_of(measurement: Measurement) -> float:
 
 
 class StageTrainings(dict[str, dict[int, Measurement]]):
-    """Complete trainings of a stage, by arm and seed."""
+    """Complete trainings of a stage, by arm and seed.
+
+    Args:
+        on: the images that their scores are of.
+    """
+
+    def __init__(
+        self,
+        trainings: Mapping[str, dict[int, Measurement]] | None = None,
+        on: JudgedOn = "validation",
+    ) -> None:
+        super().__init__(trainings or {})
+        self.on = on
 
     def of(self, arms: Iterable[str]) -> StageTrainings:
         """The trainings of some arms; of one that has none, none."""
-        return StageTrainings({arm: self.get(arm, {}) for arm in arms})
+        return StageTrainings({arm: self.get(arm, {}) for arm in arms}, self.on)
+
+    def score(self, arm: str, seed: int) -> float:
+        """What a training is judged by."""
+        score = judged_score(self[arm][seed], self.on)
+        assert score is not None, "it would not be among the complete ones"
+        return score
+
+    def scores(self, arm: str) -> tuple[float, ...]:
+        """Of an arm with each of its seeds; none where it has none."""
+        return tuple(self.score(arm, seed) for seed in self.get(arm, {}))
 
     @property
     def common_seeds(self) -> list[int]:
@@ -50,9 +73,7 @@ class StageTrainings(dict[str, dict[int, Measurement]]):
     def accuracies(self, seeds: Sequence[int] | None = None) -> dict[str, list[float]]:
         """Accuracies of each arm, by the common seeds unless others are given."""
         chosen = self.common_seeds if seeds is None else seeds
-        return {
-            arm: [score_of(trainings[seed]) for seed in chosen] for arm, trainings in self.items()
-        }
+        return {arm: [self.score(arm, seed) for seed in chosen] for arm in self}
 
 
 @dataclass(frozen=True)
@@ -112,6 +133,11 @@ class StudyResults:
         """Whether arms were planned; otherwise they were searched for."""
         return self.file.design is not None
 
+    @property
+    def judged_on(self) -> JudgedOn:
+        """The images that the confirmation is judged on."""
+        return self.plans[-1].plan.judged_on if self.plans else "validation"
+
     def of_stage(self, stage: Stage, controls: bool = True) -> StageTrainings:
         """Complete trainings of a stage, those of controls where they are wanted."""
         return self._by_stage.get((stage, controls), StageTrainings())
@@ -119,12 +145,16 @@ class StudyResults:
     @cached_property
     def _by_stage(self) -> dict[tuple[Stage, bool], StageTrainings]:
         """By stage, with controls and without: a figure asks for each point of the front."""
-        found: dict[tuple[Stage, bool], StageTrainings] = defaultdict(StageTrainings)
-        for training in filter(lambda run: run.is_complete, self.trainings):
+        found: dict[tuple[Stage, bool], StageTrainings] = {}
+        for training in self.trainings:
             measurement = training.measurement
+            on = self.judged_on if training.stage == "confirmation" else "validation"
+            if judged_score(measurement, on) is None:
+                continue
             for controls in (True, False):
                 if controls or not training.control_of:
-                    arms = found[training.stage, controls]
+                    key = (training.stage, controls)
+                    arms = found.setdefault(key, StageTrainings(on=on))
                     arms.setdefault(training.arm, {})[measurement.seed] = measurement
         return found
 

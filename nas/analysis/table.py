@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean, median
 
 from nas.analysis.fronts import ArmFront
 from nas.analysis.question import Question
-from nas.analysis.results import score_of
 from nas.statistics.decision import Verdict
 from nas.statistics.front_bootstrap import Label
 from nas.statistics.paired import Interval
 from nas.study.design import Role
 from nas.study.setting import NOT_TUNED, Setting
-from trials.measurement import Measurement
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class ArmRow:
     Attributes:
         position: on the spectrum; see `nas.architecture.position`.
         screening: accuracies by which arms were chosen.
-        confirmation: accuracies by which they are judged; empty where they were not confirmed.
+        confirmation: accuracies on the images that judge; empty where they were not confirmed.
         test: accuracies of the confirmation trainings on the test split.
         shrinkage: by how much screening was too optimistic, the winner's curse; in a design, whose
             stages have seeds that are common to all arms, compared with the ends.
@@ -82,8 +80,8 @@ def arm_rows(
             position=question.position(name),
             macs=first.measurement.macs,
             params=first.measurement.params,
-            screening=_accuracies(screening),
-            confirmation=_accuracies(confirmation),
+            screening=question.screening.scores(name),
+            confirmation=question.confirmation.scores(name),
             test=tuple(r.test_score for r in confirmation if r.test_score is not None),
             shrinkage=_shrinkage(question, name),
             against_best_end=against.get(name),
@@ -107,12 +105,7 @@ def _shrinkage(question: Question, name: str) -> float | None:
 
 
 def _raw_shrinkage(question: Question, name: str) -> float | None:
-    screening = _accuracies(list(question.screening.get(name, {}).values()))
-    confirmation = _accuracies(list(question.confirmation.get(name, {}).values()))
+    screening, confirmation = question.screening.scores(name), question.confirmation.scores(name)
     if not (screening and confirmation):
         return None
     return fmean(screening) - fmean(confirmation)
-
-
-def _accuracies(trainings: Sequence[Measurement]) -> tuple[float, ...]:
-    return tuple(map(score_of, trainings))

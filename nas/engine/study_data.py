@@ -41,11 +41,10 @@ class StudyData:
         Raises:
             InputError: they cannot be used.
         """
-        config = self.space.file.data.config
+        config = self.space.file.data_config
         self._check_precision()
+        self._check_test_split()
         try:
-            if self.space.file.confirm is not None:
-                check_test_split(config)
             data = load(config, self._watch)
             check_batch_size(data, self.space.file.training.full_recipe.batch_size)
             if data.input_shape != self.space.input_shape:
@@ -62,6 +61,22 @@ class StudyData:
             if problems := self.space.document.problems:
                 raise InputError(problems)
         return data
+
+    def _check_test_split(self) -> None:
+        """It is read long after the search has begun."""
+        file = self.space.file
+        try:
+            if file.claim.on == "test":
+                hint = "add a test split, or judge on a part of what is there: claim: {on: half}"
+                check_test_split(file.data_config, hint)
+            elif file.confirm is not None:
+                check_test_split(
+                    file.data_config,
+                    "a confirmation reads it: add a test split, or leave confirm out",
+                )
+        except DataError as error:
+            path = ("claim", "on") if file.claim.on == "test" else ("data", error.field)
+            raise self.space.document.error(path, str(error), error.hint) from None
 
     def _check_precision(self) -> None:
         """Of CPUs: those of a cluster that is elsewhere, and GPUs, are asked by each training."""
@@ -86,7 +101,7 @@ class StudyData:
             InputError: there is none, or it does not fit the training images.
         """
         try:
-            test = load_test(self.space.file.data.config, data, self._watch)
+            test = load_test(self.space.file.data_config, data, self._watch)
         except DataError as error:
             message = f"the test split: {error}"
             raise self.space.document.error(("data", error.field), message, error.hint) from None

@@ -64,8 +64,8 @@ def arms_table(rows: Sequence[ArmRow], score: str) -> AnswerTable:
         for row in rows
     )
     note = (
-        f"{_plural(score)} in percent: mean ± standard deviation (seeds). The test split was read "
-        "by the confirmation alone."
+        f"{_plural(score)} in percent: mean ± standard deviation (seeds); confirmed on the images "
+        "that judge. The test split was read by the confirmation alone."
     )
     return AnswerTable("The arms", costs + accuracies + sureness, tuple(cells), note)
 

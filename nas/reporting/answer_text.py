@@ -7,8 +7,10 @@ from math import isfinite
 
 from nas.analysis.answer import Answer
 from nas.reporting.formats import bounds, points
+from nas.space.claim_section import IN_WORDS
 from nas.space.objectives import OBJECTIVES
 from nas.statistics.decision import Verdict
+from nas.statistics.paired import Interval
 from nas.study.plan import Plan
 
 
@@ -78,8 +80,10 @@ def _verdict_facts(verdict: Verdict, answer: Answer) -> Iterator[tuple[str, str]
     yield (
         "advantage over every end",
         f"{bounds(verdict.lower, verdict.upper)}, each bound with "
-        f"{1 - verdict.claim.alpha:.4g} confidence; for these images",
+        f"{1 - verdict.claim.alpha:.4g} confidence; for new seeds on these images",
     )
+    yield "judged on", IN_WORDS[answer.judged_on]
+    yield "difference for new images", _new_images(answer)
     if answer.looks:
         yield "level", _level(verdict.claim.alpha, answer.looks)
     yield from _p_values(verdict)
@@ -87,10 +91,29 @@ def _verdict_facts(verdict: Verdict, answer: Answer) -> Iterator[tuple[str, str]
     yield "more seeds that would settle it", _more_seeds(verdict)
     if answer.test is not None:
         mean, low, high = answer.test
+        found = answer.test_new_images
+        wider = (
+            "" if isinstance(found, str) else f", for new images as well {_bounds(found.new_seeds)}"
+        )
         yield (
             "the same difference on the test split",
-            f"{points(mean)} percentage points, {bounds(low, high)}; no part of the verdict",
+            f"{points(mean)} percentage points, {bounds(low, high)}{wider}; no part of the verdict",
         )
+
+
+def _new_images(answer: Answer) -> str:
+    """Against the best end alone, beside the line for new seeds."""
+    found = answer.new_images
+    if isinstance(found, str):
+        return f"not known: {found}"
+    text = f"{_bounds(found.these_trainings)} for these trainings"
+    if found.seeds > 1:
+        text += f", {_bounds(found.new_seeds)} for new seeds as well"
+    return f"{text}; of {found.images:,} images, in pairs, each bound with the same confidence"
+
+
+def _bounds(interval: Interval) -> str:
+    return bounds(interval.lower, interval.upper)
 
 
 def _level(alpha: float, looks: int) -> str:
@@ -136,6 +159,8 @@ def _plan(plan: Plan) -> str:
     text += f"; ends: {' / '.join(plan.ends)}; {plan.screening_seeds} screening seeds"
     if plan.confirmation_seeds:
         text += f", {plan.confirmation_seeds} confirmation seeds for {plan.confirmed}"
+    if plan.judged_on != "validation":
+        text += f", judged on {IN_WORDS[plan.judged_on]}"
     return text
 
 

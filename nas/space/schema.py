@@ -22,6 +22,7 @@ from pydantic import (
 from nas.architecture.specification import MAX_BLOCKS, Activation, Downsample, Order
 from nas.space.axes import AXES
 from nas.space.block_frame import BlockFrame
+from nas.space.claim_section import ClaimSection
 from nas.space.data_section import DataSection
 from nas.space.fidelity_section import Epochs, FidelitySection
 from nas.space.objectives import COUNTED, MAXIMIZED, MINIMIZED, MOST_MINIMIZED, OBJECTIVES
@@ -38,6 +39,7 @@ from nas.space.value_types import (
     distinct,
     listed,
 )
+from trials.data import DataConfig
 from trials.recipe import RECIPES, Precision, Recipe
 
 if TYPE_CHECKING:
@@ -260,13 +262,6 @@ class ConfirmSection(Section):
     arms: Literal["front+ends", "all"] = "front+ends"
 
 
-class ClaimSection(Section):
-    """What is claimed: the best interior point beats the best end by more than ``delta``."""
-
-    delta: Annotated[Fraction, Field(le=0.2)] = 0.005
-    alpha: Annotated[Fraction, Field(lt=0.5)] = 0.05
-
-
 class ResourcesSection(Section):
     """What each trial needs of the cluster."""
 
@@ -304,6 +299,12 @@ class SpaceFile(Section):
         """Costs that are counted, and that architectures are rejected above when they are drawn."""
         sections = {"macs": self.macs, "params": self.params}
         return {name: s.at_most for name, s in sections.items() if s and s.at_most is not None}
+
+    @property
+    def data_config(self) -> DataConfig:
+        """The images; where the claim is judged on half of those that validate, that half apart."""
+        half = f"{self.name}/{self.study.seed}" if self.claim.on == "half" else None
+        return replace(self.data.config, half=half)
 
     @property
     def matched(self) -> MatchSection | None:

@@ -168,12 +168,7 @@ def check_plan(document: Document, file: SpaceFile) -> None:
             "latencies can be made equal in a design only, whose arms are measured once",
             "add design: {seeds: 5}, or match macs or params",
         )
-    if file.confirm is not None and file.confirm.arms == "all" and file.design is None:
-        document.add_problem(
-            ("confirm", "arms"),
-            "all arms can be confirmed in a design only; a search has trials",
-            "leave it out: the front and both ends are confirmed",
-        )
+    _check_judging(document, file)
     _check_objectives(document, file)
     if file.tune is not None:
         _check_tuning(document, file, file.tune)
@@ -226,6 +221,22 @@ def _check_tuning(document: Document, file: SpaceFile, tune: TuneSection) -> Non
             ("tune", "activation"),
             "an activation takes time, and latencies would no longer be equal",
             "match macs or params, or leave it out",
+        )
+
+
+def _check_judging(document: Document, file: SpaceFile) -> None:
+    """What is confirmed is there, and images that are left to the confirmation have one."""
+    if file.confirm is not None and file.confirm.arms == "all" and file.design is None:
+        document.add_problem(
+            ("confirm", "arms"),
+            "all arms can be confirmed in a design only; a search has trials",
+            "leave it out: the front and both ends are confirmed",
+        )
+    if file.claim.on != "validation" and file.confirm is None:
+        document.add_problem(
+            ("claim", "on"),
+            f"{file.claim.on} is read by the trainings that judge, and there are none",
+            "add confirm: {seeds: 8}, or leave it out",
         )
 
 

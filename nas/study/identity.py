@@ -14,7 +14,8 @@ them."""
 
 PLAN = frozenset({"design", "confirm", "claim"})
 """Sections of what is asked, not of what a training gives. They may change, and each change is
-kept: see `nas.study.plan`."""
+kept: see `nas.study.plan`. But half of the validation images, left for judging by the claim, is
+missing from what everything else is trained and chosen by."""
 
 
 class SpaceChanged(ValueError):
@@ -36,6 +37,8 @@ def identity(file: SpaceFile) -> dict[str, Any]:
             "device": "cuda" if file.resources.gpus_per_trial else "cpu",
             "threads": file.resources.threads,
         }
+    if file.claim.on == "half":
+        settings["claim"] = {"on": "half"}
     settings["design"] = None if file.design is None else "arms with seeds"
     flat = _flatten(settings, "")
     return {name: value for name, value in flat.items() if name not in MAY_CHANGE}

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from nas.architecture.position import end_names
 from nas.space import SearchSpace
+from nas.space.claim_section import JudgedOn
 from nas.study.design import Arm, Stage
 from nas.study.storage import attribute
 from trials.bounded_json import validated
@@ -39,6 +40,7 @@ class Plan:
         trials: of a search; 0 in a design, and where as many are tried as fit into a time.
         tuning: what is tried for each arm before it is screened, a line for each axis.
         tuning_seeds: of each combination of that.
+        judged_on: the images that the confirmation is judged on.
     """
 
     delta: float
@@ -51,6 +53,7 @@ class Plan:
     trials: int = 0
     tuning: tuple[str, ...] = ()
     tuning_seeds: int = 0
+    judged_on: JudgedOn = "validation"
 
     @classmethod
     def of(cls, space: SearchSpace, arms: tuple[Arm, ...], as_many_as_fit: bool = False) -> Plan:
@@ -74,6 +77,7 @@ class Plan:
             0 if file.design or as_many_as_fit else file.study.trials,
             tuple(file.tune.in_words()) if file.tune else (),
             file.tune.seeds if file.tune else 0,
+            file.claim.on,
         )
 
     def unreachable_verdicts(self) -> tuple[str, ...]:

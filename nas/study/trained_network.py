@@ -84,7 +84,7 @@ def data_of(records: Records) -> ImageData:
     Raises:
         DataError: they cannot be read, or are no longer what the study was searched on.
     """
-    data = load(records.file.data.config)
+    data = load(records.file.data_config)
     if data.summary.fingerprint != records.data.fingerprint:
         raise DataError(
             f"the images are not those of the study: fingerprint {data.summary.fingerprint} "

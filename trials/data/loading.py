@@ -116,15 +116,17 @@ def load_test(config: DataConfig, data: ImageData, watch: Watch = unwatched) -> 
     return test
 
 
-def check_test_split(config: DataConfig) -> None:
+def check_test_split(config: DataConfig, hint: str) -> None:
     """Check that there is a test split, without reading it.
+
+    Args:
+        hint: what to do where there is none.
 
     Raises:
         DataError: there is none.
     """
     source = open_source(config)
     if "test" not in source.splits():
-        hint = "a confirmation reads it: add a test split, or leave confirm out"
         raise no_split(source, "test", hint)
 
 

@@ -15,6 +15,7 @@ from nas.analysis.published import published_results
 from nas.analysis.results import read_results
 from nas.study.design import design_seeds
 from tests.nas.searching import count, searching
+from trials.right_answers import unpacked
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -76,7 +77,36 @@ def test_a_killed_design_goes_on_and_ends_with_its_verdict():
     assert [control.passed for control in handicapped] == [True]
     assert '<div class="verdict' in Path("runs/design/report.html").read_text()
     assert answer(published_results(Path("runs/design"))) == found
+    assert (found.new_images.images, found.new_images.seeds) == (80, 6)
     command = [sys.executable, "-m", "nas.verdict", "--published", "runs/design"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "planned before the first training" in shown
+    assert "difference for new images" in shown
     assert json.loads(Path("runs/design/plan.json").read_text())[0]["results"]["screening"] == 0
+
+
+def test_a_design_is_judged_on_a_half_that_only_its_confirmation_reads():
+    text = DESIGN.replace("epochs: 6", "epochs: 2").replace("{seeds: 6}", "{seeds: 2}")
+    Path("design.yaml").write_text(text)
+    command = [sys.executable, "-m", "nas.search", "--space", "design.yaml"]
+    done = subprocess.run(
+        [*command, "--set", "claim.on=half"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "more validation images are left to judge by" in done.stdout
+    results = read_results(make_url(URL), "design")
+    assert {run.stage for run in results.trainings} == {"screening", "confirmation"}
+    for run in results.trainings:
+        m, judges = run.measurement, run.stage == "confirmation"
+        assert (m.half_score is not None) == judges
+        assert (m.test_accuracy is not None) == judges
+        for right, score in (
+            (m.validation_right, m.accuracy),
+            (m.test_right, m.test_accuracy),
+            (m.half_right, m.half_score),
+        ):
+            assert (right is not None) == judges
+            assert right is None or unpacked(right).mean() == score
+    found = answer(results)
+    assert found.new_images.images == 40
+    assert answer(published_results(Path("runs/design"))) == found
