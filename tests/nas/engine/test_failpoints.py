@@ -25,7 +25,7 @@ class Passed(Counter):
 class ByWorkers(Planted):
     """What a worker does for a trial is done here, without Ray."""
 
-    def run(self, driver, data, test=None, keep_weights=True):
+    def run(self, driver, data, test=None, keep_weights=True, judges=False):
         while (spec := driver.next()) is not None:
             measurements = self.measurements(driver, spec, test)
             worker = TrialActor.__new__(TrialActor)

@@ -214,7 +214,7 @@ def test_what_is_tried_is_part_of_the_study(monkeypatch):
 class OutOfTime(Planted):
     """Time is up in the middle of the first stage."""
 
-    def run(self, driver, data, test=None, keep_weights=True):
+    def run(self, driver, data, test=None, keep_weights=True, judges=False):
         for spec in iter(driver.next, None):
             driver.record(spec.trial, self.measurements(driver, spec, test))
             self.trainings.append((driver.study.study_name, spec.arm, spec.seeds[0]))
