@@ -113,8 +113,8 @@ def answer(results: StudyResults, delta: float | None = None, alpha: float | Non
 
 
 def answer_of(results: StudyResults) -> Answer | None:
-    """The answer of a study that asked the question; None of a plain search."""
-    if not results.is_design and results.file.confirm is None:
+    """The answer of a study that asked the question; None of a search, which has no verdict."""
+    if not results.is_design:
         return None
     try:
         return answer(results)

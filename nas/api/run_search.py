@@ -18,6 +18,7 @@ from nas.engine.stage import StageRunner
 from nas.engine.stall import patience_of
 from nas.engine.time_budget import TimeBudget
 from nas.space import SearchSpace
+from nas.space.confirm_section import ConfirmSection
 from nas.space.errors import InputError
 from nas.space.load import build_space, read_document
 from nas.space.sections import valid_sections
@@ -164,7 +165,7 @@ def _keep_data(document: Document, data: PythonData, output: str | Path | None) 
         arrays = arrays_of(data, DataConfig("python", **columns, resize=own.config.resize))
     except DataError as error:
         raise InputError.of("data", str(error), error.hint) from None
-    if sections["confirm"] is not None and "x_test" not in arrays:
+    if isinstance(sections["confirm"], ConfirmSection) and "x_test" not in arrays:
         message = "has no test split, which confirm reads"
         hint = "leave confirm out, or give {'train': ..., 'test': ...}"
         raise InputError.of("data", message, hint)

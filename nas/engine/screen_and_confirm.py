@@ -21,8 +21,15 @@ from nas.space.errors import InputError
 from nas.space.shown_text import shown_line
 from nas.space.yaml_document import dump_yaml
 from nas.study.design import Arm, Design, Stage, arms_of, design_seeds
+from nas.study.identity import with_confirmation
 from nas.study.plan import Plan, register
-from nas.study.records import confirmation_name, read_arms, read_records, tuning_name
+from nas.study.records import (
+    confirmation_name,
+    read_arms,
+    read_records,
+    read_space,
+    tuning_name,
+)
 from nas.study.storage_url import shown_url
 from nas.study.tuning import is_tuned
 from trials.atomic_file import atomic_write_text
@@ -82,10 +89,11 @@ def arms_to_train(runner: StageRunner, data: ImageData) -> tuple[tuple[Arm, ...]
 
 def _design(runner: StageRunner, stage: Stage, arms: tuple[Arm, ...]) -> Design | None:
     file = runner.space.file
-    section = file.design if stage == "screening" else file.confirm
-    if section is None:
+    screened = file.design.seeds if file.design else 0
+    seeds = screened if stage == "screening" else file.fresh_seeds
+    if not seeds:
         return None
-    return Design(arms, design_seeds(file.name, file.study.seed, stage, section.seeds))
+    return Design(arms, design_seeds(file.name, file.study.seed, stage, seeds))
 
 
 def _register_plan(runner: StageRunner, driver: Driver, arms: tuple[Arm, ...]) -> None:
@@ -110,10 +118,12 @@ def screen(
     show_arms: Callable[[StageRunner, Sequence[Arm]], None],
 ) -> tuple[str, int]:
     """Run the search or the design; returns why that failed, and how many trials are complete."""
+    place = runner.place
+    runner.space = with_confirmation(runner.space, read_space(place.url, place.name))
     arms, failure = arms_to_train(runner, data)
     if failure or runner.time_is_up:
         return failure, 0
-    with runner.driving(runner.place.name, data, _design(runner, "screening", arms)) as driver:
+    with runner.driving(place.name, data, _design(runner, "screening", arms)) as driver:
         _write_inputs(runner, data)
         _register_plan(runner, driver, arms)
         if not driver.finished:
@@ -126,14 +136,16 @@ def screen(
 
 
 def confirm(runner: StageRunner, data: ImageData) -> str:
-    """Train what may be the best, and the ends, with fresh seeds; returns why that failed."""
+    """Train what may be the best with fresh seeds; returns why that failed."""
+    if not runner.space.file.fresh_seeds:
+        return ""
     from nas.study.confirmation import arms_to_confirm  # SciPy loads for half a second
 
     failpoint("confirmation.begin")
     place = runner.place
     records = read_records(place.url, place.name)
     before = records.confirmation.arms if records.confirmation else ()
-    chosen = arms_to_confirm(records, runner.space, records.arms, runner.say)
+    chosen = arms_to_confirm(records, runner.space, records.arms)
     if not chosen:
         return ""
     kept = {arm.name: arm for arm in before}  # with the widths that they were solved for then
@@ -142,10 +154,14 @@ def confirm(runner: StageRunner, data: ImageData) -> str:
     with runner.driving(name, data, design) as driver:
         if not driver.finished:
             # Nothing else reads the test split; nobody needs the weights.
-            test = runner.study_data.load_test(data)
+            reads_test = runner.space.file.reads_test_split
+            test = runner.study_data.load_test(data) if reads_test else None
             runner.run(driver, data, test, keep_weights=False, judges=True)
         driver.requeue_running()
-        return runner.failure_of(driver)
+        failure = runner.failure_of(driver)
+        if not (failure or driver.done or records.arms):
+            runner.say("the confirmation was cut short: the front is not confirmed")
+        return failure
 
 
 def _write_inputs(runner: StageRunner, data: ImageData) -> None:

@@ -75,7 +75,7 @@ def _run_stages(
 
     failure, complete = screen(runner, data, show_arms)
     try:
-        if not failure and runner.space.file.confirm is not None and not runner.time_is_up:
+        if not failure and not runner.time_is_up:
             failure = confirm(runner, data)
     except DriverReplaced:  # whoever replaced it writes the results
         raise

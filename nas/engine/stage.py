@@ -23,10 +23,11 @@ from nas.engine.ray_failures import LESS_MEMORY, OUT_OF_MEMORY, RayFailed, in_a_
 from nas.engine.signals import stop_requests
 from nas.engine.stall import PATIENCE_S, StallWatch
 from nas.engine.study_data import StudyData
-from nas.engine.time_budget import TimeBudget, TimeUp
+from nas.engine.time_budget import TimeBudget, TimeUp, no_epochs
 from nas.engine.watchdog import Watchdog, Watched
 from nas.kernels.library import best_level
 from nas.space import SearchSpace
+from nas.space.confirm_section import most_confirmed
 from nas.space.errors import InputError
 from nas.space.objectives import measured_fields
 from nas.space.quantities import duration, format_count
@@ -118,9 +119,9 @@ class StageRunner:
         )
         driver.budget = self.budget
         self.budget.count_earlier(driver.trials.count_ended())
-        planned = design is not None or self.space.file.confirm is not None
-        if self.budget.as_many_as_fit and not planned:
+        if self.budget.as_many_as_fit and design is None:
             driver.wanted = inf
+        self.budget.epochs_after = no_epochs if design else self._epochs_to_confirm
         interrupted = False
         with closing(driver), self._watchdog(driver) as self.watchdog:
             try:
@@ -137,6 +138,11 @@ class StageRunner:
                 failpoint("release.done")
                 if interrupted:
                     print(f"interrupted: {driver.so_far}", file=sys.stderr)
+
+    def _epochs_to_confirm(self, trials: int) -> float:
+        """Of all trainings that confirm what so many trials found."""
+        file = self.space.file
+        return most_confirmed(trials) * file.fresh_seeds * file.training.full_recipe.epochs
 
     def _watchdog(self, driver: Driver) -> Watchdog:
         fence = driver.trials.fence
@@ -315,11 +321,13 @@ class StageRunner:
 
     def _out_of_time(self, driver: Driver) -> str:
         """Say that a stage ended before it was done; a search without a result has failed."""
-        self.time_is_up = True
-        if not driver.complete and driver.design is None:
+        searched = driver.design is None
+        self.time_is_up = not searched  # of a search time was left to confirm what it found
+        if not driver.complete and searched:
             return f"the budget is too short for a trial: {driver.so_far}"
+        confirmed = "the confirmation and " if searched and self.space.file.fresh_seeds else ""
         self.say(
-            f"the budget of {duration(self.budget.seconds)} is used, but for the results: "
-            f"{driver.so_far}; the same command goes on with a new one"
+            f"the budget of {duration(self.budget.seconds)} is used, but for {confirmed}the "
+            f"results: {driver.so_far}; the same command goes on with a new one"
         )
         return ""

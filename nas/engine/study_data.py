@@ -69,7 +69,7 @@ class StudyData:
             if file.claim.on == "test":
                 hint = "add a test split, or judge on a part of what is there: claim: {on: half}"
                 check_test_split(file.data_config, hint)
-            elif file.confirm is not None:
+            elif file.reads_test_split:
                 check_test_split(
                     file.data_config,
                     "a confirmation reads it: add a test split, or leave confirm out",

@@ -27,6 +27,11 @@ class TimeUp(Exception):
     """No time is left for trainings; those that run are left for the next time."""
 
 
+def no_epochs(_trials: int) -> float:
+    """Nothing is trained after the stage that runs."""
+    return 0.0
+
+
 class _Running(NamedTuple):
     """A training: when it began, for how many epochs, and whether its worker had to start first."""
 
@@ -42,6 +47,10 @@ class TimeBudget:
         seconds: of wall time; without end unless given.
         clock: seconds from any moment on.
         as_many_as_fit: trials of a search, in place of the number that the space has.
+
+    Attributes:
+        epochs_after: how long what is left for the next stage trains, all its trainings together,
+            by the trials that have ended in this one or run.
     """
 
     def __init__(
@@ -57,6 +66,7 @@ class TimeBudget:
         self.paces: deque[float] = deque(maxlen=RECENT)  # seconds an epoch
         self.first_paces: list[float] = []  # of the first training of each worker, with its start
         self.workers = self.ended = 0
+        self.epochs_after: Callable[[int], float] = no_epochs
         self.has_forecast = isinf(seconds)
 
     @classmethod
@@ -96,9 +106,11 @@ class TimeBudget:
 
     @property
     def left(self) -> float:
-        """Seconds for trainings; below zero where it is time for the results."""
+        """Seconds for trainings of this stage; below zero where it is time for what comes after."""
         for_results = self.for_results + self.ended * RESULTS_PER_TRIAL_S
-        return self.seconds - (self.clock() - self.begun) - for_results
+        pace = self._slow_pace / max(1, self.workers)
+        after = for_results + self.epochs_after(self.ended + len(self.running)) * pace
+        return self.seconds - (self.clock() - self.begun) - after
 
     def start(self, trial: int, epochs: int) -> None:
         """A trial is handed out, to be trained for so many epochs, of all seeds together."""
@@ -148,6 +160,8 @@ class TimeBudget:
     @property
     def _slow_pace(self) -> float:
         paces = self.paces or self.first_paces
+        if not paces:
+            return 0.0  # nothing is known
         # Inclusive: no slower than the slowest.
         return quantiles(paces, n=10, method="inclusive")[-1] if len(paces) > 1 else sum(paces)
 

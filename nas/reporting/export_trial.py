@@ -45,7 +45,7 @@ def export_trial(
         DataError: it has to be trained again, and the data is not what it was.
     """
     recipe = recipe_of(records, record)
-    trained = Trained(recipe, record.score, len(record.seeds))
+    trained = Trained(recipe, record.trained.score, len(record.trained.seeds))
     try:
         network = load_trained(records, record, study_folder)
     except MissingWeights as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from nas.analysis.confirmed_front import ConfirmedFront
 from nas.architecture.cost import count_cost
 from nas.architecture.description import describe_block
 from nas.architecture.specification import Architecture
@@ -14,6 +15,7 @@ from nas.network.comparison import ExportedFile
 from nas.network.formats import FORMATS
 from nas.network.ptflops import compare_with_ptflops
 from nas.network.source import Provenance
+from nas.reporting.front_text import noise_in_words, ties_in_words
 from nas.reporting.rendering import render_markdown
 from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
@@ -54,7 +56,7 @@ def provenance_of(records: Records, record: TrialRecord, trained: Trained) -> Pr
         title=f"Trial {record.number} of the architecture search {records.name!r}",
         summary=(
             f"{cost.macs:,} multiply-accumulates, {cost.params:,} parameters.",
-            f"Trained for {epochs} epochs: {title} {trained.shown_score}.",
+            f"Trained for {epochs} epochs: {title} {trained.shown_score}.{_again(record)}",
         ),
         classes=records.data.classes,
         mean=records.data.mean,
@@ -62,6 +64,12 @@ def provenance_of(records: Records, record: TrialRecord, trained: Trained) -> Pr
         resize=records.file.data.resize.mode if records.file.data.resize else None,
         many_labels=records.data.many_labels,
     )
+
+
+def _again(record: TrialRecord) -> str:
+    if record.searched is None:
+        return ""
+    return f" The mean of {len(record.seeds)} fresh seeds: {record.score:.4f}."
 
 
 def model_card(
@@ -79,6 +87,10 @@ def model_card(
     cost = count_cost(architecture)
     channels, height, width = architecture.input_shape
     usual = recipe_of_arm(record.role, record.setting, records.file.training.full_recipe)
+    # Of a network that was trained otherwise the confirmation says nothing.
+    confirmed = records.confirmation_of(record) if trained.recipe == usual else None
+    found = ConfirmedFront.of(records) if confirmed else None
+    point = found.point(record.number) if found else None
     return render_markdown(
         "model_card.md.j2",
         records=records,
@@ -89,8 +101,10 @@ def model_card(
         by_class=list(_by_class(files, records.data.classes)),
         precisions=list(_precisions(files, records.data.classes)),
         score=OBJECTIVES[records.score].noun,
-        # Of a network that was trained otherwise the confirmation says nothing.
-        confirmed=records.confirmation_of(record) if trained.recipe == usual else None,
+        confirmed=confirmed,
+        point=point,
+        ties=ties_in_words(point) if point else "",
+        noise=noise_in_words(found) if found else "",
         architecture=architecture,
         cost=cost,
         flops=format_count(cost.flops),

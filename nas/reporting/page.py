@@ -13,16 +13,17 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from nas.analysis.answer import Answer, answer_of
+from nas.analysis.confirmed_front import ConfirmedFront
 from nas.analysis.published import write_results
 from nas.analysis.results import StudyResults, read_results
 from nas.analysis.rungs import doubts, rungs_of
-from nas.architecture.description import describe_architecture
 from nas.architecture.drawing import draw_architecture
 from nas.network.confusion_file import read_confusion
 from nas.reporting import answer_text
-from nas.reporting.answer_tables import AnswerTable, answer_tables
+from nas.reporting.answer_tables import answer_tables
 from nas.reporting.figures import ConfusionInfo, arm_figures, study_figures
 from nas.reporting.front_csv import front_csv
+from nas.reporting.front_text import front_table, unconfirmed_in_words
 from nas.reporting.rendering import render_html
 from nas.reporting.rungs import rungs_table
 from nas.space.errors import InputError
@@ -145,7 +146,8 @@ def render(
         summary=_summary(records),
         rungs=rungs_table(rungs) if rungs else None,
         doubts=list(doubts(rungs)),
-        front=_front(records),
+        front=front_table(records, ConfirmedFront.of(records)),
+        unconfirmed=unconfirmed_in_words(records),
         figures=[(_plot(name, figure), NOTES.get(name, "")) for name, figure in drawn.items()],
         drawings=[
             (trial.number, _in_short(records, trial), Markup(draw_architecture(trial.architecture)))
@@ -228,21 +230,3 @@ def _in_short(records: Records, trial: TrialRecord) -> str:
         for objective in dict.fromkeys((records.score, "macs", *records.objectives))
     )
     return f"{name}: {accuracy} at {' and '.join(costs)}"
-
-
-def _front(records: Records) -> AnswerTable:
-    columns = {"trial": [str(trial.number) for trial in records.front]}
-    measured = [
-        name
-        for name in ("balanced_accuracy", "map_at_100")
-        if all(getattr(trial, name) is not None for trial in records.front)
-    ]
-    for name in dict.fromkeys((records.score, *measured, "macs", "params", *records.objectives)):
-        objective = OBJECTIVES[name]
-        columns[objective.heading] = [
-            objective.cell(records.value(trial, name)) for trial in records.front
-        ]
-    columns["architecture"] = [
-        "\n".join(describe_architecture(trial.architecture)) for trial in records.front
-    ]
-    return AnswerTable("The front", tuple(columns), tuple(zip(*columns.values(), strict=True)))

@@ -159,6 +159,9 @@ OBJECTIVES = {
 
 MAXIMIZED = tuple(name for name, o in OBJECTIVES.items() if o.direction == "maximize")
 MINIMIZED = tuple(name for name, o in OBJECTIVES.items() if o.direction == "minimize")
+SHARES = ("accuracy", "top5")
+"""Those that are a share of the images, so that their number tells how exact it is."""
+
 OF_MANY_LABELS = ("average_precision", "map_at_100")
 """What can be maximized where images have many labels, or none."""
 COUNTED = tuple(name for name in MINIMIZED if OBJECTIVES[name].counted)

@@ -23,6 +23,7 @@ from nas.architecture.specification import MAX_BLOCKS, Activation, Downsample, O
 from nas.space.axes import AXES
 from nas.space.block_frame import BlockFrame
 from nas.space.claim_section import ClaimSection
+from nas.space.confirm_section import AUTO_SEEDS, Confirm, ConfirmSection
 from nas.space.data_section import DataSection
 from nas.space.fidelity_section import Epochs, FidelitySection
 from nas.space.objectives import COUNTED, MAXIMIZED, MINIMIZED, MOST_MINIMIZED, OBJECTIVES
@@ -251,15 +252,6 @@ class DesignSection(Section):
     duplicates: Literal["merge", "refuse"] = "merge"
 
 
-class ConfirmSection(Section):
-    """Trains again, with seeds that nothing has seen, what the verdict rests on.
-
-    ``front+ends`` takes the arms that may be the best and the ends of the spectrum; ``all``
-    everything.
-    """
-
-    seeds: Annotated[int, Field(ge=1, le=1000)] = 5
-    arms: Literal["front+ends", "all"] = "front+ends"
 
 
 class ResourcesSection(Section):
@@ -290,7 +282,7 @@ class SpaceFile(Section):
     study: StudySection = StudySection()
     design: DesignSection | None = None
     tune: TuneSection | None = None
-    confirm: ConfirmSection | None = None
+    confirm: Confirm = None
     claim: ClaimSection = ClaimSection()
     resources: ResourcesSection = ResourcesSection()
 
@@ -312,6 +304,18 @@ class SpaceFile(Section):
         if self.macs and self.macs.match:
             return MatchSection(macs=self.macs.match, tolerance=self.macs.tolerance)
         return self.match
+
+    @property
+    def fresh_seeds(self) -> int:
+        """Seeds that each confirmed network is trained with; 0 where nothing is confirmed."""
+        if isinstance(self.confirm, ConfirmSection):
+            return self.confirm.seeds
+        return AUTO_SEEDS if self.confirm == "auto" and self.design is None else 0
+
+    @property
+    def reads_test_split(self) -> bool:
+        """Whether confirmed networks are evaluated on the test split, too: where a file says so."""
+        return isinstance(self.confirm, ConfirmSection)
 
     @property
     def times_networks(self) -> bool:

@@ -8,6 +8,7 @@ from nas.architecture.matching import MatchError, cost_range
 from nas.architecture.specification import ArchitectureError
 from nas.space.alike_arms import alike_arms
 from nas.space.axes import Choice
+from nas.space.confirm_section import ConfirmSection
 from nas.space.errors import Path
 from nas.space.objectives import COUNTED, OBJECTIVES, OF_MANY_LABELS
 from nas.space.quantities import format_count
@@ -226,13 +227,15 @@ def _check_tuning(document: Document, file: SpaceFile, tune: TuneSection) -> Non
 
 def _check_judging(document: Document, file: SpaceFile) -> None:
     """What is confirmed is there, and images that are left to the confirmation have one."""
-    if file.confirm is not None and file.confirm.arms == "all" and file.design is None:
+    section = file.confirm if isinstance(file.confirm, ConfirmSection) else None
+    if file.design is None and section is not None and "arms" in section.model_fields_set:
         document.add_problem(
             ("confirm", "arms"),
-            "all arms can be confirmed in a design only; a search has trials",
-            "leave it out: the front and both ends are confirmed",
+            "arms are those of a design; a search has trials",
+            "leave it out: what may be on the front is confirmed",
+            of_key=True,
         )
-    if file.claim.on != "validation" and file.confirm is None:
+    if file.claim.on != "validation" and section is None:
         document.add_problem(
             ("claim", "on"),
             f"{file.claim.on} is read by the trainings that judge, and there are none",

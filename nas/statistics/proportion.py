@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 from scipy import stats
+
+
+def share_deviation(share: float, images: int) -> float:
+    """Standard deviation of a share of so many images.
+
+    About as much as seeds make of it too, where the images are few.
+    """
+    return sqrt(share * (1 - share) / images)
 
 
 def share_interval(share: float, images: int, alpha: float = 0.05) -> tuple[float, float]:

@@ -6,19 +6,17 @@ seeds has to be judged by others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from math import sqrt
 from statistics import fmean
 
 import numpy as np
 
-from nas.architecture.cost import count_cost
-from nas.architecture.matching import MatchError, match_cost
-from nas.architecture.position import ends_of
-from nas.architecture.specification import Architecture
 from nas.space import SearchSpace
-from nas.space.objectives import COUNTED, OBJECTIVES
+from nas.space.confirm_section import ConfirmSection, most_confirmed
 from nas.statistics.front_bootstrap import FrontBootstrap, bootstrap_front
-from nas.statistics.pareto import reference_point
+from nas.statistics.pareto import pareto_front, reference_point
+from nas.statistics.proportion import share_deviation
 from nas.study.design import Arm, role_of
 from nas.study.records import Records
 from nas.study.trial_record import TrialRecord
@@ -28,24 +26,23 @@ def arms_to_confirm(
     records: Records,
     space: SearchSpace,
     arms: Sequence[Arm],
-    say: Callable[[str], None] = lambda _line: None,
 ) -> tuple[Arm, ...]:
-    """The arms that the verdict will rest on, the least decided first.
+    """What is trained again.
 
-    Of a design all that may be on the front, the best interior point, both ends and the controls
-    with their originals; of a search the front, its best interior point, and networks at both ends
-    that cost what that point does.
+    Of a design what the verdict will rest on, the least decided first: all that may be on the
+    front, the best interior point, both ends and the controls with their originals. Of a search the
+    front, and the likeliest of what else may be on it.
 
     Args:
         records: of the study, whose arms have all been trained.
         arms: of the design; empty for a search.
-        say: told of an end that cannot be had.
     """
     if not arms:
-        return _of_search(records, space, say)
+        return _of_search(records)
     by_arm = _complete_trainings(records)
     trained = [arm for arm in arms if arm.name in by_arm]
-    if space.file.confirm is not None and space.file.confirm.arms == "all":
+    section = space.file.confirm
+    if isinstance(section, ConfirmSection) and section.arms == "all":
         return tuple(trained)
     candidates = [arm for arm in trained if not arm.control_of]
     front = screened_front(records, candidates)
@@ -89,33 +86,35 @@ def _complete_trainings(records: Records) -> dict[str, list[TrialRecord]]:
     return trainings
 
 
-def _of_search(records: Records, space: SearchSpace, say: Callable[[str], None]) -> tuple[Arm, ...]:
-    interior = [t for t in records.complete if role_of(t.architecture) == "interior"]
-    if not interior:
-        say("no interior point is complete: there is nothing to compare with the ends")
+def _of_search(records: Records) -> tuple[Arm, ...]:
+    """The front and what else may be on it, the likeliest first."""
+    trials = records.complete
+    if not trials:
         return ()
-    best = max(interior, key=lambda trial: trial.score)
-    front = [trial for trial in records.front if trial is not best]
-    arms = {
-        trial.architecture.key: Arm(
-            f"trial {trial.number}", trial.architecture, role_of(trial.architecture)
-        )
-        for trial in (best, *sorted(front, key=lambda trial: -trial.score))
-    }
-    for name, end in ends_of(best.architecture, space.orders).items():
-        try:
-            matched = _at_equal_cost(end, best.architecture, space)
-        except MatchError as error:
-            say(f"the end {name} is not confirmed: {error}")
-            continue
-        arms[matched.key] = Arm(f"{name} at the cost of trial {best.number}", matched, "end")
-    return tuple(arms.values())
+    costs = [trial.values[1:] or (1.0,) for trial in trials]
+    found = bootstrap_front(
+        [[trial.values[0]] for trial in trials],
+        costs,
+        reference_point(costs),
+        noise=_noise(records),
+    )
+    order = np.argsort(-found.probabilities, kind="stable")
+    front = pareto_front(records.points)
+    most = max(len(front), most_confirmed(len(trials)))
+    likely = [i for i in order if found.labels[i] != "dominated" and i not in front]
+    chosen = [i for i in order if i in front] + likely
+    return tuple(
+        Arm(f"trial {trials[i].number}", trials[i].architecture, role_of(trials[i].architecture))
+        for i in chosen[:most]
+    )
 
 
-def _at_equal_cost(end: Architecture, best: Architecture, space: SearchSpace) -> Architecture:
-    """An end that costs what the best interior point does, by the first cost that is counted."""
-    file = space.file
-    by = file.matched.cost if file.matched else file.counted_costs[0]
-    objective = OBJECTIVES[by if by in COUNTED else "macs"]
-    wanted = objective.count(count_cost(best))
-    return match_cost(end, wanted, objective.count, objective.unit)
+def _noise(records: Records) -> float:
+    """Standard deviation of a trial's accuracy, before any was trained twice.
+
+    That of a share of so many images, which is about as much as seeds give on small images; of the
+    mean of a trial's seeds less.
+    """
+    share = fmean(trial.values[0] for trial in records.complete)
+    deviation = share_deviation(share, records.data.images[1])
+    return deviation / sqrt(records.file.study.seeds_per_trial)

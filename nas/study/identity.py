@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
+from nas.space import SearchSpace
 from nas.space.schema import SpaceFile
 
 MAY_CHANGE = frozenset({"study.trials", "data.source", "data.layout", "data.memory"})
@@ -42,6 +44,23 @@ def identity(file: SpaceFile) -> dict[str, Any]:
     settings["design"] = None if file.design is None else "arms with seeds"
     flat = _flatten(settings, "")
     return {name: value for name, value in flat.items() if name not in MAY_CHANGE}
+
+
+def with_confirmation(space: SearchSpace, kept: Mapping[str, Any] | None) -> SearchSpace:
+    """A space whose file says whether its search is confirmed, where it leaves that to us.
+
+    A new search is. One that an earlier version has begun, when none was unless it said so, goes on
+    as it was.
+
+    Args:
+        kept: the file that the study was begun with; None where there is no study yet.
+    """
+    file = space.file
+    if file.design or file.confirm or (kept is not None and kept.get("confirm") is None):
+        return space
+    document = replace(space.document, value={**space.document.value, "confirm": "auto"})
+    file = file.model_copy(update={"confirm": "auto"})
+    return SearchSpace.of(document, file, space.input_shape, space.classes)
 
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:

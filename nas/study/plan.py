@@ -18,6 +18,8 @@ from pydantic import TypeAdapter
 from nas.architecture.position import end_names
 from nas.space import SearchSpace
 from nas.space.claim_section import JudgedOn
+from nas.space.confirm_section import ConfirmSection
+from nas.space.schema import SpaceFile
 from nas.study.design import Arm, Stage
 from nas.study.storage import attribute
 from trials.bounded_json import validated
@@ -36,7 +38,7 @@ class Plan:
         ends: those of them that are ends of the spectrum.
         screening_seeds: of each arm, to choose by.
         confirmation_seeds: of each confirmed arm, to judge by; 0 without a confirmation.
-        confirmed: which arms are: ``front+ends`` or ``all``.
+        confirmed: which arms are: ``front+ends`` or ``all``; of a search the ``front``.
         trials: of a search; 0 in a design, and where as many are tried as fit into a time.
         tuning: what is tried for each arm before it is screened, a line for each axis.
         tuning_seeds: of each combination of that.
@@ -72,8 +74,8 @@ class Plan:
             tuple(arm.name for arm in arms),
             tuple(ends),
             file.design.seeds if file.design else file.study.seeds_per_trial,
-            file.confirm.seeds if file.confirm else 0,
-            file.confirm.arms if file.confirm else "",
+            file.fresh_seeds,
+            _confirmed(file),
             0 if file.design or as_many_as_fit else file.study.trials,
             tuple(file.tune.in_words()) if file.tune else (),
             file.tune.seeds if file.tune else 0,
@@ -81,9 +83,12 @@ class Plan:
         )
 
     def unreachable_verdicts(self) -> tuple[str, ...]:
-        """Verdicts that no result could lead to, for the seeds are too few; a line for each."""
+        """Verdicts that no result could lead to, for the seeds are too few; a line for each.
+
+        None of a search, which has no verdict.
+        """
         ends, alpha = max(1, len(self.ends)), self.alpha
-        if not self.confirmation_seeds:
+        if not self.confirmation_seeds or not self.arms:
             return ()
         lines = []
         for verdict, level in (("supported", alpha), ("refuted", alpha / ends)):
@@ -110,6 +115,13 @@ class Plan:
         if name == "trials" and not value and not self.arms:
             return "as many as fit"
         return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _confirmed(file: SpaceFile) -> str:
+    """Which arms are."""
+    if file.design is None:
+        return "front" if file.fresh_seeds else ""
+    return file.confirm.arms if isinstance(file.confirm, ConfirmSection) else ""
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from sqlalchemy.engine import URL
 
 from nas.space.load import space_file
-from nas.space.objectives import OBJECTIVES, score_of_data
+from nas.space.objectives import OBJECTIVES, SHARES, score_of_data
 from nas.space.schema import SpaceFile
 from nas.statistics.pareto import pareto_front
 from nas.study.design import Arm, arms_from_json
@@ -38,6 +38,9 @@ from trials.timings import Timing, read_timings
 
 DATA = TypeAdapter(DataSummary)
 """Reads and writes, as JSON, what a study was trained on."""
+
+ROUNDING = 1e-9
+"""What accuracies may differ by that are equal."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,42 @@ class Records:
                 arms[trial.arm or str(trial.number)].append(trial)
         return tuple(map(_mean, arms.values()))
 
+    @cached_property
+    def confirmed(self) -> tuple[TrialRecord, ...]:
+        """Trials of a search that were trained with fresh seeds, each as their mean.
+
+        Under the number and with the choices that it has in the search. None before all planned
+        trainings have ended, and none in a design; a network of which one failed is left out.
+        """
+        again = self.confirmation
+        if self.file.design is not None or again is None:
+            return ()
+        ended = Counter(t.arm for t in again.trials if t.state in ("complete", "failed"))
+        seeds = again.file.fresh_seeds
+        if any(ended[arm.name] < seeds for arm in again.arms):
+            return ()
+        means = {t.architecture.key: t for t in again.complete if len(t.seeds) >= seeds}
+        return tuple(
+            _confirmed(trial, means[trial.architecture.key])
+            for trial in self.complete
+            if trial.architecture.key in means
+        )
+
+    @property
+    def judged(self) -> tuple[TrialRecord, ...]:
+        """What the front and the best are chosen from: what was confirmed, or all without that."""
+        return self.confirmed or self.complete
+
+    @property
+    def tie(self) -> float:
+        """How far apart what is maximized may be and yet tie: one validation image, if a share."""
+        return 1 / self.data.images[1] if self.objectives[0] in SHARES else 0.0
+
+    def is_tie(self, trial: TrialRecord, other: TrialRecord) -> bool:
+        """Whether two different trials tie in what is maximized."""
+        apart = abs(trial.values[0] - other.values[0])
+        return trial.number != other.number and apart <= self.tie + ROUNDING
+
     @property
     def score(self) -> str:
         """The objective that networks are judged by, whatever the study maximizes."""
@@ -83,8 +122,11 @@ class Records:
 
     @cached_property
     def front(self) -> tuple[TrialRecord, ...]:
-        """Trials that no other dominates, cheapest first."""
-        return tuple(self.complete[i] for i in pareto_front(self.points))
+        """Trials that no other dominates, cheapest first.
+
+        Of a confirmed search by the means of the fresh seeds, among the trials that have some.
+        """
+        return tuple(self.judged[i] for i in pareto_front(_points(self.judged, self.objectives)))
 
     def confirmation_of(self, trial: TrialRecord) -> TrialRecord | None:
         """The mean of the confirmation trainings of a trial's architecture, if there are any."""
@@ -111,8 +153,26 @@ class Records:
     @property
     def points(self) -> NDArray[np.float64]:
         """Objectives of the complete trials (n, objectives)."""
-        values = [trial.values for trial in self.complete]
-        return np.array(values, dtype=np.float64).reshape(len(values), len(self.objectives))
+        return _points(self.complete, self.objectives)
+
+
+def _points(trials: Sequence[TrialRecord], objectives: Sequence[str]) -> NDArray[np.float64]:
+    values = [trial.values for trial in trials]
+    return np.array(values, dtype=np.float64).reshape(len(values), len(objectives))
+
+
+def _confirmed(trial: TrialRecord, again: TrialRecord) -> TrialRecord:
+    """A trial of a search as the mean of its fresh seeds."""
+    return replace(
+        again,
+        number=trial.number,
+        choices=trial.choices,
+        arm="",
+        role="",
+        rungs=trial.rungs,
+        kernels=trial.kernels,
+        searched=trial,
+    )
 
 
 def _mean(trials: list[TrialRecord]) -> TrialRecord:
@@ -174,6 +234,20 @@ def read_arms(url: str | URL, name: str) -> tuple[Arm, ...]:
             return attribute(name, study.user_attrs, "arms", arms_from_json, "[]")
     except NoSuchStudy:
         return ()
+
+
+def read_space(url: str | URL, name: str) -> dict[str, Any] | None:
+    """The search space that a study was begun with; None where there is no study.
+
+    Raises:
+        NoStudy: it cannot be read.
+    """
+    try:
+        with opened_storage(url) as storage:
+            kept = load_optuna_study(storage, name).user_attrs
+    except NoSuchStudy:
+        return None
+    return attribute(name, kept, "space", object_from_json) if "space" in kept else None
 
 
 def _in_memory(records: Records) -> Records:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 from nas.space.objectives import MAXIMIZED, MINIMIZED, OBJECTIVES
 from nas.space.quantities import epochs_in_words
@@ -16,7 +17,7 @@ class NoSuchTrial(LookupError):
 
 
 def choose(records: Records, best: str = "knee", trial: int | None = None) -> TrialRecord:
-    """A complete trial.
+    """A complete trial; of a confirmed search one that was confirmed, with its fresh means.
 
     Args:
         best: ``knee`` (the best compromise of the front), what is maximized, such as ``accuracy``,
@@ -28,7 +29,7 @@ def choose(records: Records, best: str = "knee", trial: int | None = None) -> Tr
         NoSuchTrial: there is none, or the choice is not understood.
     """
     if trial is not None:
-        found = next((t for t in records.trials if t.number == trial), None)
+        found = next((t for t in (*records.confirmed, *records.trials) if t.number == trial), None)
         if found is None:
             raise NoSuchTrial(f"study {records.name} has no trial {trial}")
         if found.state != "complete":
@@ -40,21 +41,47 @@ def choose(records: Records, best: str = "knee", trial: int | None = None) -> Tr
     if not records.complete:
         raise NoSuchTrial(f"study {records.name} has no complete trial")
     if best == "knee":
-        return records.complete[knee(records.points)]
+        return _knee(records)
     if best in MAXIMIZED:
-        return _cheapest_of_the_best(records, records.complete, best)
-    return _cheapest_of_the_best(records, _inside(records, best), records.objectives[0])
+        return _best(records, records.judged, best)
+    return _best(records, _inside(records, best), records.objectives[0])
 
 
-def _cheapest_of_the_best(
-    records: Records, candidates: Sequence[TrialRecord], what: str
-) -> TrialRecord:
-    """Of equally good trials the cheapest, by the study's own costs in their order."""
+def _knee(records: Records) -> TrialRecord:
+    """The knee of the front or, where it is confirmed, what ties with it and costs no more.
+
+    Of those the one with the lowest validation loss, which tells networks apart that are right of
+    the same images.
+    """
+    front = records.front
+    middle = front[knee([trial.values for trial in front])]
+    if not records.confirmed:
+        return middle
+    tied = (t for t in front if records.is_tie(t, middle) and _costs_at_most(t, middle))
+    return min((middle, *tied), key=_loss)
+
+
+def _costs_at_most(trial: TrialRecord, other: TrialRecord) -> bool:
+    return all(a <= b for a, b in zip(trial.values[1:], other.values[1:], strict=True))
+
+
+def _loss(trial: TrialRecord) -> float:
+    return inf if trial.validation_loss is None else trial.validation_loss
+
+
+def _best(records: Records, candidates: Sequence[TrialRecord], what: str) -> TrialRecord:
+    """Of equally good trials the cheapest, by the study's own costs in their order.
+
+    Confirmed ones tie within a validation image, and the one with the lowest loss is the best.
+    """
     try:
         good = {trial.number: records.value(trial, what) for trial in candidates}
     except NotMeasured as error:
         raise NoSuchTrial(f"--best {what}: {error}") from None
-    return min(candidates, key=lambda t: (-good[t.number], *t.values[1:], t.macs))
+    best = min(candidates, key=lambda t: (-good[t.number], *t.values[1:], t.macs))
+    if not records.confirmed or what != records.objectives[0]:
+        return best
+    return min((best, *(t for t in candidates if records.is_tie(t, best))), key=_loss)
 
 
 def _inside(records: Records, budget: str) -> tuple[TrialRecord, ...]:
@@ -66,10 +93,10 @@ def _inside(records: Records, budget: str) -> tuple[TrialRecord, ...]:
     objective = OBJECTIVES[name]
     try:
         most = objective.parse(bound)
-        costs = [records.value(trial, name) for trial in records.complete]
+        costs = [records.value(trial, name) for trial in records.judged]
     except (ValueError, NotMeasured) as error:
         raise NoSuchTrial(f"--best {budget}: {error}") from None
-    candidates = tuple(t for t, cost in zip(records.complete, costs, strict=True) if cost <= most)
+    candidates = tuple(t for t, cost in zip(records.judged, costs, strict=True) if cost <= most)
     if not candidates:
         raise NoSuchTrial(
             f"no trial costs at most {objective.in_words(most)}; "

@@ -52,7 +52,7 @@ def load_trained(records: Records, record: TrialRecord, folder: Path) -> nn.Modu
         records.data.fingerprint,
         recipe.key,
         recipe.epochs,
-        record.seeds[0],
+        record.trained.seeds[0],
     )
     expected = {name: str(part) for name, part in training._asdict().items()}
     try:
@@ -139,7 +139,7 @@ def train_again(
     recipe = recipe or recipe_of(records, record)
     check_batch_size(data, recipe.batch_size)
     prepare_process(records.file.resources.threads)
-    seed = record.seeds[0] if seed is None else seed
+    seed = record.trained.seeds[0] if seed is None else seed
     resident = Resident(data, device_of(records))
     seed_weights(recipe, seed)
     subject = subject_of(record.architecture, record.cost)

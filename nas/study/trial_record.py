@@ -71,6 +71,9 @@ class TrialRecord:
         latency_ms: of one image, where it was measured; ``latency_spread_ms`` is between the
             quartiles. Means over the seeds.
         kernels: that its first seed was trained on, where those were not PyTorch's.
+        validation_loss: mean over the seeds; None where an older version did not keep it.
+        searched: the trial as the search has it, where this is what fresh seeds gave of it: the
+            weights that were kept, and the seeds that they are of, are those.
         rungs: what it gave at each rung so far, the lowest first; none without successive halving.
             One that was not promoted to the last is ``pruned``, and has nothing else.
     """
@@ -100,6 +103,13 @@ class TrialRecord:
     kernels: str = ""
     rungs: tuple[RungResult, ...] = ()
     setting: Setting = NOT_TUNED
+    validation_loss: float | None = None
+    searched: TrialRecord | None = None
+
+    @property
+    def trained(self) -> TrialRecord:
+        """The trial that weights were kept of, where this is what fresh seeds gave of it."""
+        return self.searched or self
 
     @cached_property
     def cost(self) -> Cost:
@@ -143,7 +153,7 @@ class TrialRecord:
 
 MEASURED = (
     *("accuracy", "balanced_accuracy", "test_accuracy", "latency_ms", "latency_spread_ms"),
-    *("average_precision", "map_at_100", "test_average_precision"),
+    *("average_precision", "map_at_100", "test_average_precision", "validation_loss"),
 )
 """Fields that are means over a trial's seeds, or None; the database keeps those that are known."""
 

@@ -235,9 +235,9 @@ def _planted(space: SearchSpace, planted: Planted) -> PlantedStudy:
         arms=arms,
         plans=(register_at(0, Plan.of(space, arms)),),
     )
-    if file.confirm:
+    if file.fresh_seeds:
         chosen = arms_to_confirm(records, space, arms)
-        seeds = design_seeds("planted", file.study.seed, "confirmation", file.confirm.seeds)
+        seeds = design_seeds("planted", file.study.seed, "confirmation", file.fresh_seeds)
         again, more = _trials(space, planted, Design(chosen, seeds).trials(), test=True)
         confirmation = replace(records, name="planted:confirmation", trials=again, arms=chosen)
         records = replace(records, confirmation=confirmation)

@@ -34,10 +34,10 @@ NAMES = (
 
 
 def arm_figures(results: StudyResults) -> dict[str, go.Figure]:
-    """The figures of arms and seeds; none of a plain search."""
-    if not results.is_design and not results.of_stage("confirmation"):
-        return {}
-    drawn = {"spectrum": plot_spectrum(spectrum_info(results))}
+    """The figures of arms and seeds; of a search that of its confirmed front alone."""
+    drawn: dict[str, go.Figure] = {}
+    if results.is_design:
+        drawn["spectrum"] = plot_spectrum(spectrum_info(results))
     attainment = attainment_info(results)
     if attainment is not None:
         drawn["attainment"] = plot_attainment(attainment)

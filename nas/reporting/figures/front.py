@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
+from nas.analysis.confirmed_front import ConfirmedFront, ConfirmedPoint
 from nas.architecture.description import describe_architecture
 from nas.reporting.figures.spread import Spread, images_spread, seeds_spread
 from nas.reporting.figures.style import ACCENT, INK, MUTED, error_bars, log_ticks, styled, thinned
 from nas.space.objectives import OBJECTIVES
-from nas.statistics.pareto import knee
+from nas.study.selection import choose
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
     from nas.analysis.results import StudyResults
@@ -31,7 +32,7 @@ class FrontPoint:
         values: score and costs in words.
         architecture: lines that describe it.
         spread: of the score, for points of the front, where something is known of it.
-        confirmed: by fresh seeds.
+        confirmed: of an arm of a design, by fresh seeds.
     """
 
     trial: int
@@ -52,7 +53,10 @@ class FrontInfo:
         goal: name of the objective that is maximized.
         cost: name of the objective that is minimized; MACs where only the goal counts.
         second_cost: of the other one that is minimized; None where there is none.
-        dominated: those that are drawn, of so many as ``beaten`` says.
+        dominated: those that are drawn, of so many as ``beaten`` says; of a confirmed search what
+            was not trained again.
+        fresh: seeds of each point of the front and of ``others``; 0 without a confirmation.
+        others: trained again, too, and not on the front by that.
     """
 
     goal: str
@@ -62,6 +66,8 @@ class FrontInfo:
     front: tuple[FrontPoint, ...]
     knee: int | None
     beaten: int = 0
+    fresh: int = 0
+    others: tuple[FrontPoint, ...] = ()
 
 
 def front_info(records: Records, results: StudyResults | None = None) -> FrontInfo:
@@ -71,18 +77,34 @@ def front_info(records: Records, results: StudyResults | None = None) -> FrontIn
         results: the single trainings, which tell how much the seeds matter.
     """
     costs = records.objectives[1:] or ("macs",)
-    on_front = {trial.number for trial in records.front}
-    chosen = records.complete[knee(records.points)].number if records.complete else None
-    dominated = [trial for trial in records.complete if trial.number not in on_front]
+    chosen = choose(records).number if records.complete else None
+    found = ConfirmedFront.of(records)
+    shown = {trial.number for trial in (records.confirmed or records.front)}
+    dominated = [trial for trial in records.complete if trial.number not in shown]
+    points = found.points if found else ()
+    measured = [_fresh(records, point) for point in points if point.is_measured]
     return FrontInfo(
         records.objectives[0],
         costs[0],
         costs[1] if len(costs) > 1 else None,
         tuple(_point(records, trial) for trial in thinned(dominated)),
-        tuple(_with_spread(records, results, trial) for trial in records.front),
+        tuple(measured or (_with_spread(records, results, trial) for trial in records.front)),
         chosen,
         len(dominated),
+        found.seeds if found else 0,
+        tuple(_fresh(records, point) for point in points if not point.is_measured),
     )
+
+
+def _fresh(records: Records, point: ConfirmedPoint) -> FrontPoint:
+    """A confirmed trial with the interval of its mean."""
+    value, seeds = point.trial.values[0], len(point.trial.seeds)
+    words = (
+        f"{point.place} (P {point.probability:.2f}): mean of {seeds} fresh seeds, "
+        f"95% interval {point.low:.4f} to {point.high:.4f}"
+    )
+    spread = Spread(value, point.low, point.high, seeds, words)
+    return replace(_point(records, point.trial), spread=spread)
 
 
 def _point(records: Records, trial: TrialRecord) -> FrontPoint:
@@ -115,10 +137,15 @@ def plot_front(info: FrontInfo) -> go.Figure:
     """
     figure = go.Figure()
     joined = "lines+markers" if info.second_cost is None else "markers"
-    for name, points, marker, mode in (
-        ("dominated", info.dominated, {"color": MUTED, "size": 8}, "markers"),
+    rest = "searched, one seed each" if info.fresh else "dominated"
+    diamond = {"symbol": "diamond", "size": 8, "color": INK}
+    drawn = [
+        (rest, info.dominated, {"color": MUTED, "size": 8}, "markers"),
         ("front", info.front, _front_marker(info), joined),
-    ):
+    ]
+    if info.others:
+        drawn.append(("confirmed", info.others, diamond, "markers"))
+    for name, points, marker, mode in drawn:
         figure.add_scatter(
             x=[point.cost for point in points],
             y=[point.score for point in points],
@@ -179,7 +206,10 @@ def _error_bars(points: Sequence[FrontPoint]) -> dict[str, object] | None:
 def _legend(info: FrontInfo) -> Iterator[str]:
     """What the bars are, and what is left out, as lines under the title."""
     seeds = {point.spread.seeds for point in info.front if point.spread}
-    if seeds == {1}:
+    if info.fresh:
+        yield f"<sub>bars: 95% interval of the mean of {info.fresh} fresh seeds;</sub>"
+        yield "<sub>grey: as searched, where the best look better than they are</sub>"
+    elif seeds == {1}:
         yield "<sub>bars: 95% interval by the number of validation images (binomial, Wilson);</sub>"
         yield "<sub>one seed each, others would vary too</sub>"
     elif seeds:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
-from nas.space.objectives import OBJECTIVES
+from nas.space.objectives import OBJECTIVES, SHARES
 from nas.statistics.proportion import share_interval
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
@@ -14,9 +14,6 @@ if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
     from nas.study.design import Stage
     from nas.study.records import Records
     from nas.study.trial_record import TrialRecord
-
-SHARES = ("accuracy", "top5")
-"""Objectives that are a share of the images, so that their number tells how exact it is."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,155 @@
+"""What a search has found by its fresh seeds: which points are on the front, and how surely."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isinf, sqrt
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from nas.statistics.front_probability import front_probabilities
+from nas.statistics.proportion import share_deviation
+from nas.study.records import Records
+from nas.study.trial_record import TrialRecord
+
+CALLED_FRONT = 0.8
+"""P(on the front) from which on a point is called so: then four in five that are called so are."""
+
+POSSIBLE = 0.05
+"""P(on the front) below which a point that is not on the measured front is not shown as one."""
+
+CONFIDENCE = 0.95
+
+Place = Literal["front", "may be on the front", "hardly on the front"]
+
+
+@dataclass(frozen=True)
+class ConfirmedPoint:
+    """A trial of a search by its fresh seeds.
+
+    Attributes:
+        trial: with the means of the fresh seeds.
+        low, high: interval of the mean of what is maximized over seeds.
+        probability: of being on the front of all trials of the search.
+        is_measured: whether no other dominates it by these means.
+        ties: trials whose accuracy is within one validation image of this one's.
+    """
+
+    trial: TrialRecord
+    low: float
+    high: float
+    probability: float
+    is_measured: bool
+    ties: tuple[int, ...]
+
+    @property
+    def place(self) -> Place:
+        """What it is called."""
+        if self.probability >= CALLED_FRONT:
+            return "front"
+        possible = self.is_measured or self.probability >= POSSIBLE
+        return "may be on the front" if possible else "hardly on the front"
+
+
+@dataclass(frozen=True)
+class ConfirmedFront:
+    """All confirmed trials of a search, cheapest first.
+
+    Attributes:
+        seeds: fresh ones of each.
+        noise: standard deviation of one training.
+        freedom: degrees of freedom that the noise was found with; infinite where it is that of a
+            share of so many images, for one seed tells nothing of it.
+        images: that they were judged on.
+        searched: trials of the search.
+        lacking: trials that failed with a fresh seed.
+    """
+
+    points: tuple[ConfirmedPoint, ...]
+    seeds: int
+    noise: float
+    freedom: float
+    images: int
+    searched: int
+    lacking: tuple[str, ...]
+
+    @classmethod
+    def of(cls, records: Records) -> ConfirmedFront | None:
+        """What fresh seeds say of a search; None where it is not confirmed."""
+        trials, again = records.confirmed, records.confirmation
+        if not trials or again is None:
+            return None
+        images, seeds = records.data.images[1], again.file.fresh_seeds
+        noise, freedom = _noise(records, [trial.architecture.key for trial in trials])
+        factor = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * noise
+        probability = _probabilities(records, noise)
+        measured = {trial.number for trial in records.front}
+        points = [
+            ConfirmedPoint(
+                trial,
+                trial.values[0] - factor / sqrt(len(trial.seeds)),
+                trial.values[0] + factor / sqrt(len(trial.seeds)),
+                probability[trial.number],
+                trial.number in measured,
+                tuple(other.number for other in trials if records.is_tie(trial, other)),
+            )
+            for trial in trials
+        ]
+        kept = {f"trial {trial.number}" for trial in trials}
+        lacking = tuple(arm.name for arm in again.arms if arm.name not in kept)
+        in_order = sorted(points, key=lambda p: (p.trial.values[1:], -p.trial.values[0]))
+        count = len(records.complete)
+        return cls(tuple(in_order), seeds, noise, freedom, images, count, lacking)
+
+    @property
+    def difference(self) -> float:
+        """Least significant difference of two means: equal networks differ by less, in 95%."""
+        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, self.freedom)
+        return float(quantile * self.noise * sqrt(2 / self.seeds))
+
+    @property
+    def is_of_images(self) -> bool:
+        """Whether the noise is not that of the seeds, which are too few."""
+        return isinf(self.freedom)
+
+    def of_place(self, place: Place) -> tuple[ConfirmedPoint, ...]:
+        """The points that are called so."""
+        return tuple(point for point in self.points if point.place == place)
+
+    def point(self, trial: int) -> ConfirmedPoint | None:
+        """That of a trial; None where it was not confirmed."""
+        return next((point for point in self.points if point.trial.number == trial), None)
+
+
+def _noise(records: Records, keys: Sequence[str]) -> tuple[float, float]:
+    """Standard deviation of one training, pooled over the networks, and its degrees of freedom."""
+    values: dict[str, list[float]] = {key: [] for key in keys}
+    assert records.confirmation is not None
+    for trial in records.confirmation.trials:
+        if trial.state == "complete" and trial.architecture.key in values:
+            values[trial.architecture.key].append(trial.values[0])
+    freedom = sum(len(v) - 1 for v in values.values())
+    if freedom:
+        squares = sum(float(np.var(v)) * len(v) for v in values.values())
+        return sqrt(squares / freedom), freedom
+    share = float(np.mean([v for some in values.values() for v in some]))
+    return share_deviation(share, records.data.images[1]), float("inf")
+
+
+def _probabilities(records: Records, noise: float) -> dict[int, float]:
+    """P(on the front) by trial, of all trainings of all trials: the search's and the fresh ones."""
+    confirmed = {trial.number: trial for trial in records.confirmed}
+    means, errors, costs = [], [], []
+    for trial in records.complete:
+        count, total = len(trial.seeds), trial.values[0] * len(trial.seeds)
+        again = confirmed.get(trial.number)
+        if again is not None:
+            count, total = count + len(again.seeds), total + again.values[0] * len(again.seeds)
+        means.append(total / count)
+        errors.append(noise / sqrt(count))
+        costs.append(trial.values[1:] or (1.0,))
+    found = front_probabilities(means, errors, costs)
+    return {trial.number: float(p) for trial, p in zip(records.complete, found, strict=True)}
