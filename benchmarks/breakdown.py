@@ -26,7 +26,7 @@ SPACE = Path(__file__).parent.parent / "search_spaces" / "spectrum.yaml"
 PHASES = (
     "start: imports, data and study, beside Ray's start",
     "Ray's start, workers, the first trial",
-    "all other trials",
+    "all other trials and the confirmation",
     "results: export, report, dashboard",
     "exit",
 )

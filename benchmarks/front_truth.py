@@ -83,7 +83,8 @@ def train(network: Network, seed: int, recipe: Recipe, config: DataConfig) -> Tr
     architecture = Architecture.from_json(network.architecture)
     subject = subject_of(architecture, count_cost(architecture))
     (found,) = run_trial(subject, images, fingerprint, recipe, (seed,))
-    assert found.accuracy is not None and found.validation_loss is not None, found.reason
+    assert found.accuracy is not None, found.reason
+    assert found.validation_loss is not None
     assert found.test_accuracy is not None
     return Training(network.trial, seed, found.accuracy, found.validation_loss, found.test_accuracy)
 

@@ -68,6 +68,7 @@ search:
   order: [spatial_first, pointwise_first]
 training: {{recipe: proxy, epochs: {epochs}, batch_size: 64, crop: 4, flip: true}}
 study: {{trials: {trials}, sampler: random}}
+confirm: none
 """
 
 

@@ -90,8 +90,8 @@ class ConfirmedFront:
         points = [
             ConfirmedPoint(
                 trial,
-                trial.values[0] - factor / sqrt(len(trial.seeds)),
-                trial.values[0] + factor / sqrt(len(trial.seeds)),
+                max(0.0, trial.values[0] - factor / sqrt(len(trial.seeds))),
+                min(1.0, trial.values[0] + factor / sqrt(len(trial.seeds))),
                 probability[trial.number],
                 trial.number in measured,
                 tuple(other.number for other in trials if records.is_tie(trial, other)),

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import exp, log
 from statistics import fmean
-from typing import cast
 
-from nas.architecture.specification import PLAIN_VALUES, Architecture, Block, Order
+from nas.architecture.specification import Architecture, Block
 
 PLAIN_POSITION = -1.0
 """Before the regular end: a plain convolution has no 1x1 step that could be decoupled."""
@@ -49,22 +47,3 @@ def is_end(architecture: Architecture) -> bool:
 def end_names(orders: Sequence[str]) -> tuple[str, ...]:
     """Names of the ends: regular convolutions, and one segment per channel in each order."""
     return ("plain", *(f"C, {order.replace('_', ' ')}" for order in orders))
-
-
-def ends_of(architecture: Architecture, orders: Sequence[str]) -> dict[str, Architecture]:
-    """The same network at both ends of the spectrum, by name; everything else stays as it is."""
-    regular = [
-        # Only what a plain convolution has no choice in is replaced, so that axes that act on it
-        # are the same in both ends and in the network, whichever axes there are.
-        replace(block, point=replace(block.point, order="plain", **PLAIN_VALUES))
-        for block in architecture.blocks
-    ]
-    plain, *separable = end_names(orders)
-    ends = {plain: replace(architecture, blocks=tuple(regular))}
-    for name, order in zip(separable, orders, strict=True):
-        blocks = [
-            replace(block, point=replace(block.point, segments="C", order=cast("Order", order)))
-            for block in architecture.blocks
-        ]
-        ends[name] = replace(architecture, blocks=tuple(blocks))
-    return ends

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from nas.analysis.confirmed_front import CALLED_FRONT, ConfirmedFront, ConfirmedPoint
 from nas.architecture.description import describe_architecture
@@ -49,6 +49,16 @@ def unconfirmed_in_words(records: Records) -> str:
         f"This front is not confirmed by fresh seeds{cut}: the best of {len(records.complete)} "
         "look better than they are."
     )
+
+
+def sureness_in_words(records: Records) -> Iterator[str]:
+    """What a search says of its front in its last lines."""
+    found = ConfirmedFront.of(records)
+    if found is not None:
+        yield front_in_words(found)
+        yield noise_in_words(found)
+    elif unconfirmed := unconfirmed_in_words(records):
+        yield f"note: {unconfirmed}"
 
 
 def ties_in_words(point: ConfirmedPoint) -> str:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 
-from nas.analysis.confirmed_front import ConfirmedFront
 from nas.analysis.rungs import rungs_of
 from nas.engine.fence import Fence
 from nas.reporting.answer_text import headline
 from nas.reporting.dashboard import publish
 from nas.reporting.export_trial import export_trial
 from nas.reporting.figures.files import NO_RENDERER, write_study_images
-from nas.reporting.front_text import front_in_words, noise_in_words, unconfirmed_in_words
+from nas.reporting.front_text import sureness_in_words
 from nas.reporting.page import report_study
 from nas.reporting.rungs import rungs_in_words
 from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
 from nas.study.location import StudyPlace
-from nas.study.records import read_records
+from nas.study.records import Records, read_records
 from nas.study.selection import choose
 from nas.study.storage_url import shown_url
 from nas.study.trained_network import samples_of
@@ -53,17 +52,14 @@ def write_study_files(
         raise failure
     score = OBJECTIVES[records.score].in_words(best.score)
     latency = f" and {best.latency_in_words}" if best.latency_ms is not None else ""
-    found = ConfirmedFront.of(records)
     say(
-        f"front of {len(records.front)}{_seeds(found)}; its knee, trial {best.number} with {score} "
-        f"at {format_count(best.macs)} MACs{latency}, is in\n{folder}\n"
+        f"{_front(records)}; its knee, trial {best.number} with {score} at "
+        f"{format_count(best.macs)} MACs{latency}, is in\n{folder}\n"
         f"report:\n{place.folder / 'report.html'}\n"
         f"dashboard:\n{shlex.join(['optuna-dashboard', shown_url(place.url)])}"
     )
-    if found is not None:
-        say(f"{front_in_words(found)}\n{noise_in_words(found)}")
-    elif unconfirmed := unconfirmed_in_words(records):
-        say(f"note: {unconfirmed}")
+    for line in sureness_in_words(records):
+        say(line)
     for line in rungs_in_words(rungs_of(records)):
         say(line)
     if report.answer is not None:
@@ -72,5 +68,7 @@ def write_study_files(
             say(NO_RENDERER)
 
 
-def _seeds(found: ConfirmedFront | None) -> str:
-    return f" by the means of fresh seeds ({found.seeds} each)" if found else ""
+def _front(records: Records) -> str:
+    seeds = {len(trial.seeds) for trial in records.front} if records.confirmed else ()
+    fresh = "".join(f" by the means of {count} fresh seeds" for count in seeds)
+    return f"front of {len(records.front)}{fresh}"

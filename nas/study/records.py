@@ -91,7 +91,7 @@ class Records:
             return ()
         ended = Counter(t.arm for t in again.trials if t.state in ("complete", "failed"))
         seeds = again.file.fresh_seeds
-        if any(ended[arm.name] < seeds for arm in again.arms):
+        if not seeds or any(ended[arm.name] < seeds for arm in again.arms):
             return ()
         means = {t.architecture.key: t for t in again.complete if len(t.seeds) >= seeds}
         return tuple(

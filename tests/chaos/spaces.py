@@ -19,6 +19,7 @@ search:
   activation: [none, relu]
   order: [spatial_first, pointwise_first]
 training: {epochs: 2, batch_size: 16}
+confirm: none
 """
 
 
@@ -51,7 +52,10 @@ SPACES = {
         None,
     ),
     "confirmed": Space(
-        _SEARCH + "study: {trials: 8, sampler: random}\nconfirm: {seeds: 3}", 8, True
+        _SEARCH.replace("confirm: none", "confirm: {seeds: 3}")
+        + "study: {trials: 8, sampler: random}",
+        8,
+        True,
     ),
     "design": Space(_DESIGN, 18),
     "tuned": Space(

@@ -24,7 +24,7 @@ from tests.nas.planting import SEARCH, Planted, search
 from tests.nas.records import network, trial
 from tests.trials.data_sets import encoded, numbered, pixels, write
 
-SHORT = SEARCH.replace("trials: 10", "trials: 3").replace("confirm:", "#")
+SHORT = SEARCH.replace("trials: 10", "trials: 3").replace("{seeds: 6}", "none")
 HOSTILE = "\x1b[2J\u202ereal\x9b1m"
 
 

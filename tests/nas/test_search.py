@@ -22,7 +22,7 @@ from tests.nas.planting import MATCHED, SEARCH, URL, Planted, search
 from tests.trials.data_sets import encoded, numbered, pixels, write
 from trials.store import Store
 
-SHORT = SEARCH.replace("trials: 10", "trials: 3").replace("confirm:", "#")
+SHORT = SEARCH.replace("trials: 10", "trials: 3").replace("{seeds: 6}", "none")
 
 
 def test_a_finished_search_started_again_trains_nothing(monkeypatch):

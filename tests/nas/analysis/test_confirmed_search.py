@@ -1,59 +1,144 @@
-"""Searches whose front is confirmed: by ends of the same cost and of the same kind."""
+"""Searches whose front is confirmed: what is trained again, and what then counts."""
 
 from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
 
 import pytest
 
 from nas.analysis.answer import answer
+from nas.reporting.front_csv import front_csv
+from nas.reporting.front_text import unconfirmed_in_words
+from nas.statistics.pareto import pareto_front
 from nas.study.records import read_records
+from nas.study.selection import choose
 from tests.nas.planting import (
     SEARCH,
     URL,
     Planted,
     planted_results,
     planted_study,
-    results_by_command,
     search,
 )
-from tests.nas.study.test_design import solved_otherwise
 
 
-def test_the_front_of_a_search_is_confirmed_with_ends_of_its_best_ones_cost():
+def test_the_front_of_a_search_and_what_else_may_be_on_it_are_confirmed():
     planted = planted_study({'"segments":"C/4"': 0.05}, text=SEARCH)
-    results, records = planted.results, planted.records
-    found = answer(results)
-    ends = [row for row in found.rows if row.role == "end" and not row.name.startswith("trial")]
-    kinds = {row.name.partition(" at ")[0] for row in ends}
-    assert kinds == {"plain", "C, spatial first", "C, pointwise first"}
-    best = max(records.front, key=lambda trial: trial.accuracy)
-    assert all(row.macs == pytest.approx(best.macs, rel=0.01) for row in ends)
-    confirmed = {row.name for row in found.rows if row.confirmation}
-    assert {f"trial {trial.number}" for trial in records.front} <= confirmed
+    records = planted.records
+    screened = [records.complete[i].number for i in pareto_front(records.points)]
+    confirmed = [trial.number for trial in records.confirmed]
+    assert set(screened) <= set(confirmed)
+    assert len(confirmed) == max(len(screened), len(records.complete) // 3)
+    for trial in records.confirmed:
+        values = [
+            again.accuracy
+            for again in records.confirmation.trials
+            if again.architecture.key == trial.architecture.key
+        ]
+        assert len(values) == 6
+        assert trial.accuracy == trial.values[0] == pytest.approx(fmean(values))
+        assert trial.searched == records.trials[trial.number]
+    found = answer(planted.results)
     assert all(len(row.test) == 6 for row in found.rows if row.confirmation)
 
 
-def test_a_search_that_goes_on_after_its_confirmation_gets_ends_of_its_new_cost(monkeypatch):
-    results_by_command(monkeypatch, {}, text=SEARCH)
-    results = results_by_command(
-        monkeypatch, {'"segments":"C/4"': 0.2}, "--trials", "30", text=SEARCH
+def test_front_knee_and_best_come_from_the_fresh_seeds_alone():
+    """A network that was lucky once is chosen neither by itself nor by what it had then."""
+    records = planted_study({}, text=SEARCH).records
+    unlucky = replace(
+        records.confirmation,
+        trials=tuple(
+            replace(t, accuracy=t.accuracy - 0.1, values=(t.values[0] - 0.1, *t.values[1:]))
+            for t in records.confirmation.trials
+        ),
     )
-    found = answer(results)
-    assert found.changes[0].startswith("trials: 10, then 30 (")
-    best = max(read_records(URL, "planted").front, key=lambda trial: trial.accuracy)
-    near = [r for r in found.rows if " at " in r.name and abs(r.macs / best.macs - 1) <= 0.02]
-    assert len(near) >= 2
+    lower = replace(records, confirmation=unlucky)
+    for which in ("knee", "accuracy", "macs<=10M"):
+        assert choose(lower, which).number == choose(records, which).number
+        assert choose(lower, which).accuracy == pytest.approx(choose(records, which).accuracy - 0.1)
+    assert {t.number for t in records.front} <= {t.number for t in records.confirmed}
+    (row,) = [
+        r
+        for r in csv.DictReader(io.StringIO(front_csv(lower)))
+        if int(r["trial"]) == choose(lower).number
+    ]
+    assert float(row["accuracy"]) == choose(lower).accuracy
+    assert (row["seeds"], 0 <= float(row["p_on_front"]) <= 1) == ("6", True)
+    assert float(row["low"]) < float(row["accuracy"]) < float(row["high"])
 
 
-def test_a_confirmation_goes_on_with_the_widths_that_its_ends_were_given(monkeypatch):
-    with monkeypatch.context() as earlier:
-        solved_otherwise(earlier, "nas.study.confirmation")
-        assert search(earlier, Planted(stop_after=10 + 9), text=SEARCH).exit_code == 130
-    begun = {arm.name: arm for arm in read_records(URL, "planted").confirmation.arms}
+def test_a_confirmation_that_is_not_complete_confirms_nothing(monkeypatch):
+    assert search(monkeypatch, Planted(stop_after=10 + 9), text=SEARCH).exit_code == 130
+    cut = read_records(URL, "planted")
+    assert cut.confirmation.complete
+    assert cut.confirmed == ()
+    assert choose(cut).seeds == cut.trials[choose(cut).number].seeds
+    assert "not confirmed by fresh seeds, for only 9 of " in unconfirmed_in_words(cut)
+    again = Planted()
+    result = search(monkeypatch, again, text=SEARCH)
+    assert result.exit_code == 0
+    whole = read_records(URL, "planted")
+    assert len(whole.confirmed) == len(whole.confirmation.arms)
+    assert 9 + len(again.trainings) == 6 * len(whole.confirmed)
+    assert unconfirmed_in_words(whole) == ""
+
+
+def test_a_search_that_goes_on_after_its_confirmation_confirms_its_new_front(monkeypatch):
     assert search(monkeypatch, Planted(), text=SEARCH).exit_code == 0
-    confirmation = read_records(URL, "planted").confirmation
-    assert {arm.name: arm for arm in confirmation.arms} == begun
-    trained = {(trial.arm, trial.architecture) for trial in confirmation.trials}
-    assert trained == {(arm.name, arm.architecture) for arm in begun.values()}
+    first = {trial.number for trial in read_records(URL, "planted").confirmed}
+    better = Planted({'"segments":"C/4"': 0.2})
+    assert search(monkeypatch, better, "--trials", "30", text=SEARCH).exit_code == 0
+    records = read_records(URL, "planted")
+    now = {trial.number for trial in records.confirmed}
+    assert first < now
+    assert {trial.number for trial in records.front} & (now - first)
+
+
+def test_a_search_is_confirmed_unless_it_says_otherwise(monkeypatch):
+    plain = SEARCH.replace("confirm: {seeds: 6}", "")
+    usual = Planted()
+    assert search(monkeypatch, usual, text=plain).exit_code == 0
+    records = read_records(URL, "planted")
+    assert {len(trial.seeds) for trial in records.confirmed} == {3}
+    assert usual.tested == 0  # which a search reads only where it is told to
+    assert "confirm: auto" in Path("runs/planted/space.yaml").read_text()
+    none = Planted()
+    options = ("--study", "other", "--set", "confirm=none")
+    assert search(monkeypatch, none, *options, text=plain).exit_code == 0
+    assert len(none.trainings) == 10
+    assert read_records("sqlite:///runs/other/study.db", "other").confirmation is None
+
+
+def test_a_search_of_an_earlier_version_goes_on_as_it_was(monkeypatch):
+    """It has no word of a confirmation: then there was none."""
+    plain = SEARCH.replace("confirm: {seeds: 6}", "")
+    with monkeypatch.context() as earlier:
+        earlier.setattr("nas.engine.screen_and_confirm.with_confirmation", lambda space, _: space)
+        assert search(earlier, Planted(), text=plain).exit_code == 0
+    more = Planted()
+    assert search(monkeypatch, more, "--trials", "12", text=plain).exit_code == 0
+    assert len(more.trainings) == 2
+    assert read_records(URL, "planted").confirmation is None
+    asked = Planted()
+    text = plain + "confirm: auto\n"
+    assert search(monkeypatch, asked, "--trials", "12", text=text).exit_code == 0
+    assert read_records(URL, "planted").confirmed
+
+
+@pytest.mark.parametrize("value", ["5", "yes", "[auto]", "{seeds: 0}"])
+def test_a_confirmation_that_is_none_is_refused(monkeypatch, value):
+    text = SEARCH.replace("{seeds: 6}", value)
+    result = search(monkeypatch, Planted(), text=text)
+    assert result.exit_code == 2
+    place = f"planted.yaml:{text[: text.index('confirm')].count(chr(10)) + 1}:"
+    assert place in result.stderr
+    assert (
+        "auto, none or a mapping" in result.stderr or "greater than or equal to 1" in result.stderr
+    )
 
 
 def test_a_search_has_no_verdict_whatever_it_found():
@@ -65,40 +150,18 @@ def test_a_search_has_no_verdict_whatever_it_found():
     assert found.set_aside == ()
 
 
-def test_a_search_with_equal_parameters_is_confirmed_at_equal_parameters():
-    text = SEARCH.replace("training:", "match: {params: 9K, tolerance: 6%}\ntraining:")
-    results = planted_results({'"segments":"C/4"': 0.05}, text=text)
-    params = [t.measurement.params for t in results.arms.values() if " at " in t.arm]
-    assert len(params) == 3
-    assert max(params) / min(params) - 1 <= 0.02
-
-
-def test_the_ends_of_a_search_have_what_else_its_best_one_has():
-    text = SEARCH.replace("training:", "  kernel: [5]\n  residual: [false]\ntraining:")
-    text = text.replace("  order:", "  activation: [relu]\n  order:")
-    results = planted_results({}, text=text)
-    ends = [training for training in results.arms.values() if " at " in training.arm]
-    assert len(ends) == 3
-    for training in ends:
-        for block in training.architecture.blocks:
-            assert (block.point.kernel, block.residual) == (5, False)
-            assert block.point.activation == (
-                "none" if training.arm.startswith("plain") else "relu"
-            )
-
-
 def test_a_study_of_another_name_is_no_stage_of_this_one(monkeypatch):
-    plain = SEARCH.replace("confirm:", "#")
+    plain = SEARCH.replace("{seeds: 6}", "none")
     result = search(monkeypatch, Planted(), "--study", "planted:confirmation", text=plain)
     assert result.exit_code == 2
     assert "a name has at most 64 letters" in result.stderr
 
 
-def test_all_arms_of_a_search_cannot_be_confirmed(monkeypatch):
+def test_a_search_has_no_arms_that_could_be_chosen(monkeypatch):
     text = SEARCH.replace("confirm: {seeds: 6}", "confirm: {seeds: 6, arms: all}")
     result = search(monkeypatch, Planted(), text=text)
     assert result.exit_code == 2
-    assert "confirm.arms: all arms can be confirmed in a design only" in result.stderr
+    assert "confirm.arms: arms are those of a design; a search has trials" in result.stderr
 
 
 def test_trials_with_one_seed_have_the_noise_of_the_confirmation():

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import pytest
 
-from nas.architecture.position import ends_of, is_end, position, segment_width
+from nas.architecture.position import is_end, position, segment_width
 from nas.architecture.specification import (
-    PLAIN_VALUES,
     Architecture,
     Block,
     SpectrumPoint,
@@ -28,28 +25,6 @@ CHOSEN = SpectrumPoint(
 """A point with another value than the default in every field."""
 
 NETWORK = Architecture((3, 16, 16), 4, Stem((8,)), (Block((8, 16), CHOSEN), Block((16,), CHOSEN)))
-
-
-def test_the_point_of_these_tests_has_a_choice_in_every_field():
-    """A new axis has to be added to it."""
-    unchosen = [f.name for f in fields(CHOSEN) if getattr(CHOSEN, f.name) == f.default]
-    assert unchosen == []
-
-
-def test_an_end_is_the_network_in_all_that_the_end_does_not_fix():
-    ends = ends_of(NETWORK, ("spatial_first", "pointwise_first"))
-    fixed = {
-        "plain": {**PLAIN_VALUES, "order": "plain"},
-        "C, spatial first": {"segments": "C", "order": "spatial_first"},
-        "C, pointwise first": {"segments": "C", "order": "pointwise_first"},
-    }
-    assert set(ends) == set(fixed)
-    for name, end in ends.items():
-        assert is_end(end)
-        for block in end.blocks:
-            for field in fields(CHOSEN):
-                expected = fixed[name].get(field.name, getattr(CHOSEN, field.name))
-                assert getattr(block.point, field.name) == expected, (name, field.name)
 
 
 def test_the_width_of_a_segment_is_the_geometric_mean_over_the_convolutions():

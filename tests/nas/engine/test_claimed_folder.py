@@ -92,7 +92,7 @@ def other_search(monkeypatch, *options: str):
         return search(of_its_own, Planted(), *into, text=SHORT)
 
 
-SHORT = SEARCH.partition("confirm:")[0]
+SHORT = SEARCH.replace("{seeds: 6}", "none")
 OTHER = ("--study", "other")
 ELSEWHERE = ("--storage", "sqlite:///elsewhere.db")
 

@@ -54,7 +54,7 @@ def test_an_ordinary_search_passes_all_of_them(monkeypatch):
 
 
 def test_a_result_that_has_no_place_in_the_outbox_still_reaches_the_driver(monkeypatch):
-    text = SEARCH.partition("confirm:")[0]
+    text = SEARCH.replace("{seeds: 6}", "none")
     monkeypatch.setattr(failpoint, "_fault", failpoint._fault_of("outbox.put:ENOSPC"))
     result = search(monkeypatch, ByWorkers(), text=text)
     assert result.exit_code == 0, result.stderr
@@ -75,7 +75,7 @@ def says(result, line: str) -> bool:
     ],
 )
 def test_a_search_whose_disk_fails_says_so_and_how_to_go_on(monkeypatch, place):
-    text = SEARCH.partition("confirm:")[0]
+    text = SEARCH.replace("{seeds: 6}", "none")
     with monkeypatch.context() as failing:
         failing.setattr(failpoint, "_fault", failpoint._fault_of(f"{place}:EIO"))
         result = search(failing, Planted(), text=text)

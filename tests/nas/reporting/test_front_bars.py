@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from statistics import fmean, stdev
+from statistics import fmean, variance
 
 import pytest
+from scipy import stats
 
 from nas.analysis.results import ArmRun
 from nas.reporting.figures import front_info, plot_front
@@ -52,18 +53,27 @@ def test_several_seeds_have_their_standard_deviation():
     assert front_info(study(record)).front[0].spread is None
 
 
-def test_a_confirmed_front_shows_its_fresh_seeds_too():
+def test_a_confirmed_front_has_the_interval_of_its_fresh_seeds():
+    """Student's, of noise that is pooled over all confirmed networks, by hand."""
     planted = planted_study({}, text=SEARCH)
     info = front_info(planted.records, planted.results)
-    confirmed = planted.results.of_stage("confirmation")
-    for point in info.front:
-        values = [m.accuracy for m in confirmed[f"trial {point.trial}"].values()]
-        assert point.confirmed.seeds == len(values) == 6
-        assert point.confirmed.score == pytest.approx(fmean(values))
-        assert point.confirmed.upper - point.confirmed.score == pytest.approx(stdev(values))
-        assert point.spread.seeds == 1
-    assert "standard deviation over 6 fresh seeds" in heading(info)
-    assert plot_front(info).data[-1].name == "confirmed"
+    by_trial = {
+        name: [m.accuracy for m in trainings.values()]
+        for name, trainings in planted.results.of_stage("confirmation").items()
+    }
+    pooled = fmean(variance(values) for values in by_trial.values()) ** 0.5
+    half = stats.t.ppf(0.975, 5 * len(by_trial)) * pooled / 6**0.5
+    points = (*info.front, *info.others)
+    assert {f"trial {point.trial}" for point in points} == set(by_trial)
+    for point in points:
+        mean = fmean(by_trial[f"trial {point.trial}"])
+        assert point.score == point.spread.score == pytest.approx(mean)
+        assert point.spread.upper - mean == mean - point.spread.lower == pytest.approx(half)
+    assert "95% interval of the mean of 6 fresh seeds" in heading(info)
+    drawn = {trace.name: len(trace.x) for trace in plot_front(info).data}
+    rest = len(planted.records.complete) - len(points)
+    assert drawn["searched, one seed each"] == rest
+    assert drawn["front"] == len(info.front)
 
 
 def _measurement(record, seed: int, accuracy: float) -> Measurement:

@@ -107,7 +107,8 @@ def test_a_confirmed_network_has_its_confirmed_and_its_test_accuracy():
     confirmed = replace(study(RECORD), confirmation=study(other, again))
     card = model_card(confirmed, RECORD, Trained(PROXY, 0.75))
     said = "0.7000 on the validation split, 0.6900 on the test split"
-    assert rows(card)["trained again with 3 fresh seeds, mean"] == said
+    assert rows(card)["accuracy, mean of 3 fresh seeds"] == said
+    assert rows(card)["accuracy of these weights, by which they were chosen"] == "0.7500"
     assert "The test split was used for nothing but the accuracy above." in card
     unconfirmed = model_card(study(RECORD), RECORD, Trained(PROXY, 0.75))
     assert "The test split has not been used." in unconfirmed

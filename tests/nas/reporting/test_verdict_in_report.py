@@ -31,7 +31,7 @@ def test_the_report_has_the_box_the_arms_and_the_controls(monkeypatch):
 
 
 def test_a_plain_search_has_no_box():
-    plain = planted_study({}, text=SEARCH.replace("confirm:", "#"))
+    plain = planted_study({}, text=SEARCH.replace("{seeds: 6}", "none"))
     assert answer_of(plain.results) is None
     page = render(plain.records, {}, {}, answer_of(plain.results))
     assert '<div class="verdict' not in page

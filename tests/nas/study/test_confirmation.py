@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.architecture.position import ends_of
 from nas.study.confirmation import arms_to_confirm, screened_front
-from nas.study.design import arms_of, design_seeds
+from nas.study.design import design_seeds
 from nas.study.records import confirmation_name, read_records
 from tests.nas.planting import ARMS, ENDS, MATCHED, URL, WINNER, Planted, search
 from tests.nas.study.test_design import TWO_FRESH_SEEDS, UNCONFIRMED, build_space
@@ -67,13 +66,6 @@ def test_controls_are_confirmed_with_their_originals(monkeypatch):
     controls = {arm.name for arm in records.arms if arm.control_of}
     originals = {arm.control_of for arm in records.arms if arm.control_of}
     assert controls | originals <= names
-
-
-def test_both_ends_of_a_network_are_the_network_but_for_their_points():
-    space = build_space(MATCHED.replace("match:", "#").replace("design:", "#"))
-    by_name = {arm.name: arm.architecture for arm in arms_of(space)}
-    ends = ends_of(by_name[WINNER], space.orders)
-    assert ends == {name: by_name[name] for name in ("plain", "C, spatial first")}
 
 
 # The test split.
