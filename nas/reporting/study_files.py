@@ -21,6 +21,7 @@ from nas.study.records import Records, read_records
 from nas.study.selection import choose
 from nas.study.storage_url import shown_url
 from nas.study.trained_network import samples_of
+from nas.study.trial_record import TrialRecord
 from trials.data import ImageData
 from trials.failpoint import failpoint
 
@@ -50,11 +51,8 @@ def write_study_files(
         raise
     if failure is not None:
         raise failure
-    score = OBJECTIVES[records.score].in_words(best.score)
-    latency = f" and {best.latency_in_words}" if best.latency_ms is not None else ""
     say(
-        f"{_front(records)}; its knee, trial {best.number} with {score} at "
-        f"{format_count(best.macs)} MACs{latency}, is in\n{folder}\n"
+        f"{_found(records, best)}, is in\n{folder}\n"
         f"report:\n{place.folder / 'report.html'}\n"
         f"dashboard:\n{shlex.join(['optuna-dashboard', shown_url(place.url)])}"
     )
@@ -68,7 +66,13 @@ def write_study_files(
             say(NO_RENDERER)
 
 
-def _front(records: Records) -> str:
+def _found(records: Records, best: TrialRecord) -> str:
+    """How large the front is, and its knee."""
+    score = OBJECTIVES[records.score].in_words(best.score)
+    latency = f" and {best.latency_in_words}" if best.latency_ms is not None else ""
     seeds = {len(trial.seeds) for trial in records.front} if records.confirmed else ()
     fresh = "".join(f" by the means of {count} fresh seeds" for count in seeds)
-    return f"front of {len(records.front)}{fresh}"
+    return (
+        f"front of {len(records.front)}{fresh}; its knee, trial {best.number} with {score} at "
+        f"{format_count(best.macs)} MACs{latency}"
+    )
