@@ -252,8 +252,6 @@ class DesignSection(Section):
     duplicates: Literal["merge", "refuse"] = "merge"
 
 
-
-
 class ResourcesSection(Section):
     """What each trial needs of the cluster."""
 
