@@ -64,8 +64,7 @@ def run_search(
         output, storage: folder in place of ``runs/NAME``; URL of a database in place of SQLite.
         data: in place of the space's source, which need not be there; kept in the folder.
         sampler: any of Optuna's in place of the one that the space names.
-        callbacks: called with every trial that ends here, those of the confirmation too, which have
-            an `arm`; what one raises ends the search.
+        callbacks: called with every trial that ends here; one of the confirmation has an `arm`.
         ray_address, stall: of a running Ray cluster; how long nothing may happen, or it ends.
         quiet, command: print nothing but that it was interrupted; how to resume it.
 

@@ -66,6 +66,21 @@ def provenance_of(records: Records, record: TrialRecord, trained: Trained) -> Pr
     )
 
 
+def _sureness(records: Records, record: TrialRecord) -> tuple[tuple[str, str], ...]:
+    """What a confirmed search says of its point; nothing of an arm of a design."""
+    found = ConfirmedFront.of(records)
+    point = found.point(record.number) if found else None
+    if found is None or point is None:
+        return ()
+    tie = f"; {ties_in_words(point)} within one image" if point.ties else ""
+    interval = f"95% interval {point.low:.4f} to {point.high:.4f} over seeds"
+    place = f"{point.place}, where it is with a probability of {point.probability:.2f}"
+    return (
+        ("how sure that is", f"{interval}; {place}{tie}"),
+        ("differences that are noise", noise_in_words(found)),
+    )
+
+
 def _again(record: TrialRecord) -> str:
     if record.searched is None:
         return ""
@@ -89,8 +104,6 @@ def model_card(
     usual = recipe_of_arm(record.role, record.setting, records.file.training.full_recipe)
     # Of a network that was trained otherwise the confirmation says nothing.
     confirmed = records.confirmation_of(record) if trained.recipe == usual else None
-    found = ConfirmedFront.of(records) if confirmed else None
-    point = found.point(record.number) if found else None
     return render_markdown(
         "model_card.md.j2",
         records=records,
@@ -102,9 +115,7 @@ def model_card(
         precisions=list(_precisions(files, records.data.classes)),
         score=OBJECTIVES[records.score].noun,
         confirmed=confirmed,
-        point=point,
-        ties=ties_in_words(point) if point else "",
-        noise=noise_in_words(found) if found else "",
+        sure=_sureness(records, record) if confirmed else (),
         architecture=architecture,
         cost=cost,
         flops=format_count(cost.flops),

@@ -136,16 +136,7 @@ def plot_front(info: FrontInfo) -> go.Figure:
     both.
     """
     figure = go.Figure()
-    joined = "lines+markers" if info.second_cost is None else "markers"
-    rest = "searched, one seed each" if info.fresh else "dominated"
-    diamond = {"symbol": "diamond", "size": 8, "color": INK}
-    drawn = [
-        (rest, info.dominated, {"color": MUTED, "size": 8}, "markers"),
-        ("front", info.front, _front_marker(info), joined),
-    ]
-    if info.others:
-        drawn.append(("confirmed", info.others, diamond, "markers"))
-    for name, points, marker, mode in drawn:
+    for name, points, marker, mode in _groups(info):
         figure.add_scatter(
             x=[point.cost for point in points],
             y=[point.score for point in points],
@@ -173,6 +164,19 @@ def plot_front(info: FrontInfo) -> go.Figure:
     styled(figure, heading, OBJECTIVES[info.cost].title, goal.title)
     figure.update_xaxes(type="log", tickangle=0, **_cost_ticks(info))
     return figure
+
+
+def _groups(
+    info: FrontInfo,
+) -> Iterator[tuple[str, tuple[FrontPoint, ...], dict[str, Any], str]]:
+    """Name, points, marker and mode of each group of points."""
+    rest = "searched, one seed each" if info.fresh else "dominated"
+    yield rest, info.dominated, {"color": MUTED, "size": 8}, "markers"
+    joined = "lines+markers" if info.second_cost is None else "markers"
+    yield "front", info.front, _front_marker(info), joined
+    if info.others:
+        diamond = {"symbol": "diamond", "size": 8, "color": INK}
+        yield "confirmed", info.others, diamond, "markers"
 
 
 def _cost_ticks(info: FrontInfo) -> dict[str, object]:
