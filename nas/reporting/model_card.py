@@ -66,6 +66,12 @@ def provenance_of(records: Records, record: TrialRecord, trained: Trained) -> Pr
     )
 
 
+def _confirmed(records: Records, record: TrialRecord, trained: Trained) -> TrialRecord | None:
+    """What fresh seeds gave; of a network that was trained otherwise they say nothing."""
+    usual = recipe_of_arm(record.role, record.setting, records.file.training.full_recipe)
+    return records.confirmation_of(record) if trained.recipe == usual else None
+
+
 def _sureness(records: Records, record: TrialRecord) -> tuple[tuple[str, str], ...]:
     """What a confirmed search says of its point; nothing of an arm of a design."""
     found = ConfirmedFront.of(records)
@@ -101,9 +107,7 @@ def model_card(
     architecture = record.architecture
     cost = count_cost(architecture)
     channels, height, width = architecture.input_shape
-    usual = recipe_of_arm(record.role, record.setting, records.file.training.full_recipe)
-    # Of a network that was trained otherwise the confirmation says nothing.
-    confirmed = records.confirmation_of(record) if trained.recipe == usual else None
+    confirmed = _confirmed(records, record, trained)
     return render_markdown(
         "model_card.md.j2",
         records=records,
