@@ -68,7 +68,7 @@ def load() -> None:
         import_module(module)
 
 
-def _run(runner, driver, data, test=None, keep_weights=True):  # noqa: ARG001
+def _run(runner, driver, data, test=None, keep_weights=True, judges=False):  # noqa: ARG001
     """In place of `StageRunner.run`."""
     runner._announce(driver, data)
     driver.listener = progress = runner._progress(driver)

@@ -89,7 +89,7 @@ def test_results_that_come_while_time_runs_out_are_in_the_report(monkeypatch, cl
     monkeypatch.setattr(TimeBudget, "of", lambda *_: budget)
 
     class Late(Planted):
-        def run(self, driver, data, test=None, keep_weights=True):
+        def run(self, driver, data, test=None, keep_weights=True, judges=False):
             for spec in (driver.next(), driver.next()):
                 if not self.trainings:
                     driver.outbox.put(spec.trial, self.measurements(driver, spec, test))
