@@ -81,11 +81,7 @@ def answer(results: StudyResults, delta: float | None = None, alpha: float | Non
         ValueError: delta or alpha is out of range.
     """
     question = Question.of(results, delta, alpha)
-    verdict, reason = None, ""
-    try:
-        verdict = judge_claim(question)
-    except NoVerdict as error:
-        reason = str(error)
+    verdict, reason = _judged(question)
     confirmed = confirmed_front(question)
     screened = screened_front(question, confirmed)
     costly = confirmed if results.file.matched is None else None
@@ -110,6 +106,14 @@ def answer(results: StudyResults, delta: float | None = None, alpha: float | Non
         tuning=tuple(tuning_rows(results)),
         edges=tuple(edges(results)),
     )
+
+
+def _judged(question: Question) -> tuple[Verdict | None, str]:
+    """The verdict, or why there is none."""
+    try:
+        return judge_claim(question), ""
+    except NoVerdict as error:
+        return None, str(error)
 
 
 def answer_of(results: StudyResults) -> Answer | None:

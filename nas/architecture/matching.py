@@ -15,9 +15,19 @@ from nas.architecture.width_costs import WidthCosts
 from nas.architecture.width_search import WidthSearch
 from nas.architecture.widths import at_widths, rounded, same_at_widths, widths_of
 
+MAX_TILT = 2.0
+"""How much more the last stage may be scaled than the first, or the first than the last."""
+
+TILTS = 14
+"""Steps to it."""
+
 
 class MatchError(ArchitectureError):
     """No widths near a uniform scaling cost what was asked for."""
+
+
+class ParamsError(ArchitectureError):
+    """No widths near proportion have the cost and the number of parameters that were asked for."""
 
 
 def match_macs(architecture: Architecture, macs: int, tolerance: float = 0.01) -> Architecture:
@@ -36,6 +46,55 @@ def match_params(architecture: Architecture, params: int, tolerance: float = 0.0
         MatchError: no such widths; the message gives the nearest number that was found.
     """
     return match_cost(architecture, params, lambda cost: cost.params, "parameters", tolerance)
+
+
+def match_macs_and_params(
+    architecture: Architecture,
+    macs: int,
+    params: tuple[float, float],
+    tolerance: float = 0.01,
+) -> Architecture:
+    """Scale the widths so that the network costs ``macs``, with parameters in a range.
+
+    A late stage has few positions, so that its channels cost many parameters and few MACs. The
+    widths are therefore tilted, with the factor of each stage a power of its place, as little as
+    brings the parameters into the range: late stages wider for more, early ones for fewer.
+
+    Args:
+        params: least and most parameters.
+
+    Raises:
+        ParamsError: no such widths; the message gives the nearest number of parameters.
+    """
+    found: list[int] = []
+    for step in sorted(range(-TILTS, TILTS + 1), key=abs):
+        tilted = _tilted(architecture, MAX_TILT ** (step / TILTS))
+        if tilted is None:
+            continue
+        try:
+            matched = match_macs(tilted, macs, tolerance)
+        except MatchError:
+            continue
+        found.append(count_cost(matched).params)
+        if params[0] <= found[-1] <= params[1]:
+            return matched
+    nearest = min(found, key=lambda count: abs(count - sum(params) / 2), default=None)
+    closest = "no widths cost that" if nearest is None else f"the nearest has {nearest:,}"
+    raise ParamsError(
+        f"no widths cost {macs:,} MACs with {params[0]:,.0f} to {params[1]:,.0f} parameters, "
+        f"where stages are scaled by up to {MAX_TILT:g} times as much as others; {closest}"
+    )
+
+
+def _tilted(architecture: Architecture, tilt: float) -> Architecture | None:
+    """The same network, its last stage scaled by ``tilt`` times as much as its first."""
+    declared = widths_of(architecture)
+    places = [place / max(1, len(declared) - 1) for place in range(len(declared))]
+    fine = min(8.0, MAX_CHANNELS / (MAX_TILT * max(declared)))  # whole channels are coarse
+    return same_at_widths(
+        architecture,
+        rounded([fine * w * tilt**place for w, place in zip(declared, places, strict=True)]),
+    )
 
 
 def match_cost(

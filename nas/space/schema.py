@@ -6,7 +6,7 @@ The models are strict: no value is converted to another type, and lists arrive a
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +26,7 @@ from nas.space.claim_section import ClaimSection
 from nas.space.confirm_section import AUTO_SEEDS, Confirm, ConfirmSection
 from nas.space.data_section import DataSection
 from nas.space.fidelity_section import Epochs, FidelitySection
+from nas.space.match_section import MatchSection
 from nas.space.objectives import COUNTED, MAXIMIZED, MINIMIZED, MOST_MINIMIZED, OBJECTIVES
 from nas.space.section import Section
 from nas.space.tune_section import TuneSection
@@ -155,33 +156,6 @@ class LatencySection(Section):
     """A bound that architectures are rejected above: measured before they would be trained."""
 
     at_most: Milliseconds
-
-
-class MatchSection(Section):
-    """A cost that the widths of every architecture are solved for: exactly one of the three."""
-
-    COSTS: ClassVar = ("macs", "params", "latency_ms")
-    macs: Count | None = None
-    params: Count | None = None
-    latency_ms: Milliseconds | None = None
-    tolerance: Fraction = 0.01
-
-    @model_validator(mode="after")
-    def _one_cost(self) -> MatchSection:
-        if sum(getattr(self, cost) is not None for cost in self.COSTS) != 1:
-            raise ValueError(f"expected one of {', '.join(self.COSTS)}")
-        return self
-
-    @property
-    def cost(self) -> str:
-        """Which cost is equal: ``macs``, ``params`` or ``latency_ms``."""
-        return next(cost for cost in self.COSTS if getattr(self, cost) is not None)
-
-    @property
-    def wanted(self) -> float:
-        """How much of it."""
-        wanted: float = getattr(self, self.cost)
-        return wanted
 
 
 class TrainingSection(Section):

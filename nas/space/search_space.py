@@ -20,6 +20,7 @@ from nas.architecture.specification import (
 )
 from nas.space.axes import AXES, Choice
 from nas.space.block_frame import BlockFrame
+from nas.space.equal_params import with_equal_params
 from nas.space.objectives import COUNTED, OBJECTIVES
 from nas.space.point_space import Draw, Parameter, Point, PointSpace
 from nas.space.quantities import format_count
@@ -212,7 +213,8 @@ class SearchSpace:
                 found.append((combination, self._chosen(combination)))
             except ArchitectureError as error:
                 found.append((combination, error))
-        return tuple(found)
+        matched = self.file.matched
+        return tuple(with_equal_params(found, matched, self.unmatched) if matched else found)
 
     def unmatched(self, combination: Mapping[str, Choice]) -> Architecture:
         """A combination at the declared widths, whatever it costs.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nas.architecture.matching import MatchError, cost_range
+from nas.architecture.matching import MatchError, ParamsError, cost_range
 from nas.architecture.specification import ArchitectureError
 from nas.space.alike_arms import alike_arms
 from nas.space.axes import Choice
@@ -100,6 +100,9 @@ def _check_arms(document: Document, space: SearchSpace) -> None:
             document.add_problem((found.limit, "at_most"), message, hint)
         elif isinstance(found, MatchError):
             unmatched.append(combination)
+        elif isinstance(found, ParamsError):
+            message = f"the arm {space.name_of(combination)}: {found}"
+            document.add_problem(("match", "params"), message, "a larger part, or leave it out")
         elif isinstance(found, ArchitectureError):
             message = f"the arm {space.name_of(combination)}: {found}"
             document.add_problem(_matched(space), message, _OTHER_COST)
@@ -156,19 +159,7 @@ def check_labels(document: Document, file: SpaceFile) -> None:
 
 def check_plan(document: Document, file: SpaceFile) -> None:
     """Sections that do not go together."""
-    if file.match is not None and file.macs is not None:
-        document.add_problem(
-            ("match",),
-            "macs bounds or matches the MACs, and match makes a cost equal: one of the two",
-            "leave one out",
-            of_key=True,
-        )
-    if file.match is not None and file.match.cost not in COUNTED and file.design is None:
-        document.add_problem(
-            ("match", file.match.cost),
-            "latencies can be made equal in a design only, whose arms are measured once",
-            "add design: {seeds: 5}, or match macs or params",
-        )
+    _check_match(document, file)
     _check_judging(document, file)
     _check_objectives(document, file)
     if file.tune is not None:
@@ -222,6 +213,31 @@ def _check_tuning(document: Document, file: SpaceFile, tune: TuneSection) -> Non
             ("tune", "activation"),
             "an activation takes time, and latencies would no longer be equal",
             "match macs or params, or leave it out",
+        )
+
+
+def _check_match(document: Document, file: SpaceFile) -> None:
+    """One cost is equal, and what is compared among arms, or measured once, has a design."""
+    if file.match is None:
+        return
+    if file.macs is not None:
+        document.add_problem(
+            ("match",),
+            "macs bounds or matches the MACs, and match makes a cost equal: one of the two",
+            "leave one out",
+            of_key=True,
+        )
+    if file.match.params_within is not None and file.design is None:
+        document.add_problem(
+            ("match", "params"),
+            "parameters are compared with those of the other arms, and there is no design",
+            "add design: {seeds: 5}, or leave it out",
+        )
+    if file.match.cost not in COUNTED and file.design is None:
+        document.add_problem(
+            ("match", file.match.cost),
+            "latencies can be made equal in a design only, whose arms are measured once",
+            "add design: {seeds: 5}, or match macs or params",
         )
 
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nas.architecture.cost import count_cost
-from nas.architecture.matching import MatchError, match_macs
+from nas.architecture.matching import MatchError, ParamsError, match_macs, match_macs_and_params
 from nas.architecture.presets import preset
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
+from nas.architecture.widths import deviation_from, widths_of
 from nas.network.build import build_network
 
 
@@ -42,6 +43,39 @@ def test_the_plain_control_can_be_matched():
     point = SpectrumPoint(1, order="plain")
     architecture = replace(proxy(1), blocks=tuple(replace(b, point=point) for b in proxy(1).blocks))
     assert abs(count_cost(match_macs(architecture, 1_500_000)).macs - 1_500_000) <= 15_000
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.sampled_from(SPECTRUM),
+    st.sampled_from(["spatial_first", "pointwise_first"]),
+    st.integers(1_000_000, 10_000_000),
+    st.floats(0.85, 1.15),
+)
+def test_parameters_are_brought_into_a_range_at_the_same_macs(segments, order, macs, factor):
+    try:
+        usual = match_macs(proxy(segments, order), macs)
+    except MatchError:
+        reject()
+    middle = factor * count_cost(usual).params
+    matched = match_macs_and_params(proxy(segments, order), macs, (0.93 * middle, 1.07 * middle))
+    assert abs(count_cost(matched).macs - macs) <= 0.01 * macs
+    assert 0.93 * middle <= count_cost(matched).params <= 1.07 * middle
+    assert [b.point for b in matched.blocks] == [b.point for b in usual.blocks]
+    assert deviation_from(proxy(segments, order), matched) < 0.3
+
+
+def test_more_parameters_at_the_same_macs_are_in_late_stages():
+    few, many = (
+        widths_of(match_macs_and_params(proxy("C"), 1_500_000, of))
+        for of in ((0, 30_000), (45_000, 60_000))
+    )
+    assert few[0] / few[-1] > 16 / 64 > many[0] / many[-1]
+
+
+def test_a_number_of_parameters_that_no_proportions_give_is_said_with_the_nearest():
+    with pytest.raises(ParamsError, match=r"no widths cost 1,500,000 MACs with 1 to 2 parameters"):
+        match_macs_and_params(proxy("C"), 1_500_000, (1, 2))
 
 
 @settings(max_examples=40, deadline=None)
