@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
-from nas.analysis.answer import answer
+from nas.analysis.answer import Answer, answer
 from nas.analysis.published import published_results
 from nas.cli import cli_errors
 from nas.statistics.decision import Claim, judge
@@ -223,8 +223,8 @@ def setting_of(folder: Path) -> Setting:
     """Arms, seeds, noise and claim of a published study."""
     results = published_results(folder)
     found = answer(results)
-    if found.verdict is None:
-        raise typer.BadParameter(f"{folder}: {found.reason}")
+    if not isinstance(found, Answer) or found.verdict is None:
+        raise typer.BadParameter(f"{folder}: no verdict of a fixed design")
     judged = sorted(found.verdict.against_best_end)
     confirmation = results.of_stage("confirmation").of(judged)
     deviation, _ = noise_components(list(confirmation.accuracies().values()))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 
 import numpy as np
 
 from nas.analysis.controls import Control, judge_controls
 from nas.analysis.fronts import confirmed_front, screened_front
 from nas.analysis.judged import NewImages, NotKept, for_new_images
+from nas.analysis.plan_changes import changes, machines
 from nas.analysis.question import NoVerdict, Question
+from nas.analysis.race_answer import RaceAnswer, answer_race
 from nas.analysis.results import StudyResults
 from nas.analysis.table import ArmRow, arm_rows
 from nas.analysis.tuning import TuningRow, edges, tuning_rows
@@ -68,8 +68,18 @@ class Answer:
     tuning: tuple[TuningRow, ...] = ()
     edges: tuple[str, ...] = ()
 
+    @property
+    def outcome(self) -> str:
+        """``supported``, ``refuted`` or ``inconclusive``; ``none`` without a verdict."""
+        return self.verdict.outcome if self.verdict else "none"
 
-def answer(results: StudyResults, delta: float | None = None, alpha: float | None = None) -> Answer:
+
+AnyAnswer = Answer | RaceAnswer
+
+
+def answer(
+    results: StudyResults, delta: float | None = None, alpha: float | None = None
+) -> AnyAnswer:
     """Answer the question of a study by its trainings.
 
     Args:
@@ -81,6 +91,11 @@ def answer(results: StudyResults, delta: float | None = None, alpha: float | Non
         ValueError: delta or alpha is out of range.
     """
     question = Question.of(results, delta, alpha)
+    return answer_race(question) if results.is_race else _answer_fixed(question)
+
+
+def _answer_fixed(question: Question) -> Answer:
+    results = question.results
     verdict, reason = _judged(question)
     confirmed = confirmed_front(question)
     screened = screened_front(question, confirmed)
@@ -95,7 +110,7 @@ def answer(results: StudyResults, delta: float | None = None, alpha: float | Non
         test_new_images=_for_new_images(question, verdict, "test"),
         plan=question.first_plan,
         planned_after=sum(results.plans[0].results.values()),
-        changes=(*_changes(question), *_machines(question)),
+        changes=(*changes(question), *machines(question.confirmation)),
         looks=question.looks,
         rows=tuple(arm_rows(question, verdict, screened, confirmed)),
         controls=tuple(judge_controls(question)),
@@ -116,7 +131,7 @@ def _judged(question: Question) -> tuple[Verdict | None, str]:
         return None, str(error)
 
 
-def answer_of(results: StudyResults) -> Answer | None:
+def answer_of(results: StudyResults) -> AnyAnswer | None:
     """The answer of a study that asked the question; None of a search, which has no verdict."""
     if not results.is_design:
         return None
@@ -148,24 +163,3 @@ def _on_test(question: Question, verdict: Verdict | None) -> Interval | None:
         return None
     comparison = Comparison.of(np.array(chosen, float), np.array(end, float))
     return comparison.interval(verdict.claim.alpha)
-
-
-def _changes(question: Question) -> Iterator[str]:
-    """What is not as it was planned, and how many results were there by then."""
-    for before, after in pairwise(question.results.plans):
-        when = f"{after.at}, after {sum(after.results.values())} trainings"
-        yield from (f"{change} ({when})" for change in before.plan.changes(after.plan))
-    asked = replace(question.plan, delta=question.delta, alpha=question.alpha)
-    yield from (f"{change} (for this answer alone)" for change in question.plan.changes(asked))
-
-
-def _machines(question: Question) -> Iterator[str]:
-    """A line where the trainings that judge are not all of one kind of machine."""
-    machines = {
-        f"{m.device}, {m.threads} {'thread' if m.threads == 1 else 'threads'}, torch "
-        f"{m.versions.get('torch', '?')}, kernels {m.versions.get('kernels', 'of PyTorch')}"
-        for trainings in question.confirmation.values()
-        for m in trainings.values()
-    }
-    if len(machines) > 1:
-        yield f"confirmed on different machines: {'; '.join(sorted(machines))}"

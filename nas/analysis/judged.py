@@ -17,17 +17,6 @@ from trials.measurement import Measurement
 from trials.right_answers import unpacked
 
 
-def judged_score(measurement: Measurement, on: JudgedOn) -> float | None:
-    """The score on the images that judge; None where it failed, or was not read there."""
-    match on:
-        case "validation":
-            return measurement.score
-        case "test":
-            return measurement.test_score
-        case "half":
-            return measurement.half_score
-
-
 def right_on(measurement: Measurement, on: JudgedOn) -> str | None:
     """Which of the images that judge a network was right on; None where that was not kept."""
     match on:

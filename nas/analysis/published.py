@@ -15,7 +15,7 @@ from typing import Any, cast, get_args
 
 from pydantic import TypeAdapter
 
-from nas.analysis.judged import judged_score, right_on
+from nas.analysis.judged import right_on
 from nas.analysis.results import ArmRun, StudyResults
 from nas.architecture.specification import Architecture
 from nas.space.claim_section import JudgedOn
@@ -23,6 +23,7 @@ from nas.space.errors import InputError
 from nas.space.load import space_file
 from nas.space.yaml_document import read_yaml
 from nas.study.design import Role, Stage
+from nas.study.judged import judged_score
 from nas.study.plan import registrations_from_json, registrations_to_json
 from nas.study.setting import setting_from_json, setting_to_json
 from trials.atomic_file import atomic_write_text

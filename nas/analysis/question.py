@@ -64,8 +64,8 @@ class Question:
 
     @cached_property
     def screening(self) -> StageTrainings:
-        """Complete trainings of the seeds that choose."""
-        return self.results.of_stage("screening")
+        """Complete trainings of the seeds that choose; of a race all."""
+        return self.results.of_stage(self.results.first_stage)
 
     @cached_property
     def confirmation(self) -> StageTrainings:

@@ -10,12 +10,12 @@ from typing import cast
 
 from sqlalchemy.engine import URL
 
-from nas.analysis.judged import judged_score
 from nas.architecture.specification import Architecture
 from nas.space.claim_section import JudgedOn
 from nas.space.objectives import score_of_data
 from nas.space.schema import SpaceFile
 from nas.study.design import Role, Stage, recipe_of_arm, role_of
+from nas.study.judged import judged_score
 from nas.study.plan import Registration
 from nas.study.records import Records, confirmation_name, read_records, tuning_name
 from nas.study.setting import NOT_TUNED, Setting
@@ -134,8 +134,18 @@ class StudyResults:
         return self.file.design is not None
 
     @property
+    def is_race(self) -> bool:
+        """Whether arms are trained on until the claim is decided."""
+        return self.file.design is not None and self.file.design.is_race
+
+    @property
+    def first_stage(self) -> Stage:
+        """The stage that all arms are in."""
+        return "race" if self.is_race else "screening"
+
+    @property
     def judged_on(self) -> JudgedOn:
-        """The images that the confirmation is judged on."""
+        """The images that the confirmation, or a race, is judged on."""
         return self.plans[-1].plan.judged_on if self.plans else "validation"
 
     def of_stage(self, stage: Stage, controls: bool = True) -> StageTrainings:
@@ -148,7 +158,8 @@ class StudyResults:
         found: dict[tuple[Stage, bool], StageTrainings] = {}
         for training in self.trainings:
             measurement = training.measurement
-            on = self.judged_on if training.stage == "confirmation" else "validation"
+            judges = training.stage in ("confirmation", "race")
+            on = self.judged_on if judges else "validation"
             if judged_score(measurement, on) is None:
                 continue
             for controls in (True, False):
@@ -185,7 +196,8 @@ def read_results(url: URL, name: str, records: Records | None = None) -> StudyRe
 def results_of(records: Records, measurements: Iterable[Measurement]) -> StudyResults:
     """The results of a study as it was read, by what was measured."""
     measured = {measurement.training: measurement for measurement in measurements}
-    trainings = list(_trainings(records, "screening", measured))
+    is_race = records.file.design is not None and records.file.design.is_race
+    trainings = list(_trainings(records, "race" if is_race else "screening", measured))
     if records.confirmation is not None:
         trainings += _trainings(records.confirmation, "confirmation", measured)
     tuning = _trainings(records.tuning, "tuning", measured) if records.tuning is not None else ()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # each loads for a second, and is needed for some of this alo
     import plotly.graph_objects as go
     from torch import nn
 
-    from nas.analysis.answer import Answer
+    from nas.analysis.answer import AnyAnswer
     from nas.analysis.results import StudyResults
     from nas.reporting.figures.ablation import Axis
 
@@ -160,7 +160,7 @@ class Study:
         ]
         return pd.DataFrame(rows).set_index("trial") if rows else pd.DataFrame()
 
-    def answer(self, delta: float | None = None, alpha: float | None = None) -> Answer:
+    def answer(self, delta: float | None = None, alpha: float | None = None) -> AnyAnswer:
         """The verdict on the study's claim, its arms and controls.
 
         Args:

@@ -23,6 +23,7 @@ from nas.space.yaml_document import dump_yaml
 from nas.study.design import Arm, Design, Stage, arms_of, design_seeds
 from nas.study.identity import with_confirmation
 from nas.study.plan import Plan, register
+from nas.study.race_terms import terms_of
 from nas.study.records import (
     confirmation_name,
     read_arms,
@@ -82,8 +83,8 @@ def arms_to_train(runner: StageRunner, data: ImageData) -> tuple[tuple[Arm, ...]
     if runner.space.file.tune is None or is_tuned(arms):
         return arms, ""
     with runner.driving(runner.place.name, data, _design(runner, "screening", arms)) as driver:
-        _write_inputs(runner, data)
-        _register_plan(runner, driver, arms)
+        write_inputs(runner, data)
+        register_plan(runner, driver, arms, data)
     return tune(runner, data, arms)
 
 
@@ -96,7 +97,9 @@ def _design(runner: StageRunner, stage: Stage, arms: tuple[Arm, ...]) -> Design 
     return Design(arms, design_seeds(file.name, file.study.seed, stage, seeds))
 
 
-def _register_plan(runner: StageRunner, driver: Driver, arms: tuple[Arm, ...]) -> None:
+def register_plan(
+    runner: StageRunner, driver: Driver, arms: tuple[Arm, ...], data: ImageData
+) -> None:
     """Write down what is claimed, before the first trial."""
     name, storage = runner.place.name, driver.trials.storage
     results: dict[Stage, int] = {
@@ -105,7 +108,8 @@ def _register_plan(runner: StageRunner, driver: Driver, arms: tuple[Arm, ...]) -
     }
     if runner.space.file.tune is not None:
         results["tuning"] = StudyTrials(storage, tuning_name(name)).count_ended()
-    plan = Plan.of(runner.space, arms, as_many_as_fit=isinf(driver.wanted))
+    race = terms_of(runner.space.file, arms, data.summary)
+    plan = Plan.of(runner.space, arms, isinf(driver.wanted), race)
     register(driver.study, plan, results, driver.trials.keep)
     if not driver.finished:
         for line in plan.unreachable_verdicts():
@@ -124,8 +128,8 @@ def screen(
     if failure or runner.time_is_up:
         return failure, 0
     with runner.driving(place.name, data, _design(runner, "screening", arms)) as driver:
-        _write_inputs(runner, data)
-        _register_plan(runner, driver, arms)
+        write_inputs(runner, data)
+        register_plan(runner, driver, arms, data)
         if not driver.finished:
             if arms:
                 show_arms(runner, arms)
@@ -164,7 +168,7 @@ def confirm(runner: StageRunner, data: ImageData) -> str:
         return failure
 
 
-def _write_inputs(runner: StageRunner, data: ImageData) -> None:
+def write_inputs(runner: StageRunner, data: ImageData) -> None:
     """What was searched and where, so that the folder explains itself."""
     document, place = runner.space.document, runner.place
     note = f"# As searched: {shown_line(document.source)} with all options applied.\n"

@@ -1,4 +1,4 @@
-"""A search from its data to its results: screening, then the confirmation on fresh seeds."""
+"""A search from its data to its results: screening and confirmation on fresh seeds, or a race."""
 
 from __future__ import annotations
 
@@ -71,9 +71,12 @@ def _run_stages(
 ) -> str:
     """Run them and write their results; returns why one failed."""
     # PyTorch and Optuna load for seconds, while Ray starts.
+    from nas.engine.race import race
     from nas.engine.screen_and_confirm import confirm, screen
 
-    failure, complete = screen(runner, data, show_arms)
+    design = runner.space.file.design
+    first = race if design is not None and design.is_race else screen
+    failure, complete = first(runner, data, show_arms)
     try:
         if not failure and not runner.time_is_up:
             failure = confirm(runner, data)

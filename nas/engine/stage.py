@@ -294,7 +294,7 @@ class StageRunner:
     def _size(self, driver: Driver) -> str:
         if driver.design is None:
             return f"{format_count(self.space.size)} architectures"
-        return f"{len(driver.design.arms)} arms with {len(driver.design.seeds)} seeds"
+        return driver.design.in_words
 
     def failure_of(self, driver: Driver) -> str:
         """Why a stage failed; nothing where it did not."""

@@ -7,13 +7,14 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from nas.analysis.answer import Answer
+from nas.analysis.answer import AnyAnswer
 from nas.engine.terminal import facts_table, plain_cell, plain_table, print_table
 from nas.reporting import answer_text
-from nas.reporting.answer_tables import AnswerTable, answer_tables
+from nas.reporting.answer_table import AnswerTable
+from nas.reporting.answer_tables import answer_tables
 
 
-def print_answer(found: Answer, console: Console) -> None:
+def print_answer(found: AnyAnswer, console: Console) -> None:
     """Print the verdict in a box, what it rests on, and the tables."""
     console.print(
         Panel(

@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from nas.analysis.answer import Answer
+from nas.analysis.answer import AnyAnswer
 from nas.analysis.controls import Control
+from nas.analysis.race_answer import RaceAnswer
 from nas.analysis.table import ArmRow
 from nas.analysis.tuning import TuningRow
+from nas.reporting.answer_table import AnswerTable
 from nas.reporting.formats import mean_and_deviation, points, points_interval
+from nas.reporting.race_text import race_tables
 from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
 from nas.study.setting import NOT_TUNED
 
 
-@dataclass(frozen=True)
-class AnswerTable:
-    """Cells as text.
-
-    Attributes:
-        title: shown where the table is one of several sections.
-        note: what a reader of the cells has to know.
-    """
-
-    title: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
-
-
-def answer_tables(answer: Answer) -> Iterator[AnswerTable]:
+def answer_tables(answer: AnyAnswer) -> Iterator[AnswerTable]:
     """All tables that an answer has."""
-    yield arms_table(answer.rows, answer.score)
+    if isinstance(answer, RaceAnswer):
+        yield from race_tables(answer)
+    else:
+        yield arms_table(answer.rows, answer.score)
     yield speed_table(answer.rows)
     if answer.controls:
         yield controls_table(answer.controls)

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import isfinite
 
-from nas.analysis.answer import Answer
+from nas.analysis.answer import Answer, AnyAnswer
+from nas.analysis.race_answer import RaceAnswer
+from nas.reporting import race_text
 from nas.reporting.formats import bounds, points
+from nas.reporting.new_images_text import for_new_images
 from nas.space.claim_section import IN_WORDS
 from nas.space.objectives import OBJECTIVES
 from nas.statistics.decision import Verdict
-from nas.statistics.paired import Interval
 from nas.study.plan import Plan
 
 
-def headline(answer: Answer) -> str:
+def headline(answer: AnyAnswer) -> str:
     """The verdict in a sentence, and what takes from it."""
+    if isinstance(answer, RaceAnswer):
+        return race_text.headline(answer)
     if answer.verdict is None:
         return f"No verdict: {answer.reason}."
     sentences = [_outcome(answer.verdict)]
@@ -41,8 +45,11 @@ def _outcome(verdict: Verdict) -> str:
             return f"Inconclusive: whether {verdict.chosen} beats every end {by} is open ({gap})."
 
 
-def facts(answer: Answer) -> Iterator[tuple[str, str]]:
+def facts(answer: AnyAnswer) -> Iterator[tuple[str, str]]:
     """What the verdict rests on."""
+    if isinstance(answer, RaceAnswer):
+        yield from race_text.facts(answer)
+        return
     after = (
         f"after {answer.planned_after} trainings"
         if answer.planned_after
@@ -83,7 +90,7 @@ def _verdict_facts(verdict: Verdict, answer: Answer) -> Iterator[tuple[str, str]
         f"{1 - verdict.claim.alpha:.4g} confidence; for new seeds on these images",
     )
     yield "judged on", IN_WORDS[answer.judged_on]
-    yield "difference for new images", _new_images(answer)
+    yield "difference for new images", for_new_images(answer.new_images)
     if answer.looks:
         yield "level", _level(verdict.claim.alpha, answer.looks)
     yield from _p_values(verdict)
@@ -93,27 +100,14 @@ def _verdict_facts(verdict: Verdict, answer: Answer) -> Iterator[tuple[str, str]
         mean, low, high = answer.test
         found = answer.test_new_images
         wider = (
-            "" if isinstance(found, str) else f", for new images as well {_bounds(found.new_seeds)}"
+            ""
+            if isinstance(found, str)
+            else f", for new images as well {bounds(*found.new_seeds[1:])}"
         )
         yield (
             "the same difference on the test split",
             f"{points(mean)} percentage points, {bounds(low, high)}{wider}; no part of the verdict",
         )
-
-
-def _new_images(answer: Answer) -> str:
-    """Against the best end alone, beside the line for new seeds."""
-    found = answer.new_images
-    if isinstance(found, str):
-        return f"not known: {found}"
-    text = f"{_bounds(found.these_trainings)} for these trainings"
-    if found.seeds > 1:
-        text += f", {_bounds(found.new_seeds)} for new seeds as well"
-    return f"{text}; of {found.images:,} images, in pairs, each bound with the same confidence"
-
-
-def _bounds(interval: Interval) -> str:
-    return bounds(interval.lower, interval.upper)
 
 
 def _level(alpha: float, looks: int) -> str:

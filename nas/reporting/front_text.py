@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from nas.analysis.confirmed_front import CALLED_FRONT, ConfirmedFront, ConfirmedPoint
 from nas.architecture.description import describe_architecture
-from nas.reporting.answer_tables import AnswerTable
+from nas.reporting.answer_table import AnswerTable
 from nas.space.objectives import OBJECTIVES
 from nas.study.records import Records
 from nas.study.trial_record import TrialRecord

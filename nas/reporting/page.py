@@ -12,7 +12,7 @@ import plotly.io
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from nas.analysis.answer import Answer, answer_of
+from nas.analysis.answer import AnyAnswer, answer_of
 from nas.analysis.confirmed_front import ConfirmedFront
 from nas.analysis.published import write_results
 from nas.analysis.results import StudyResults, read_results
@@ -78,7 +78,7 @@ class Report:
     """
 
     records: Records
-    answer: Answer | None
+    answer: AnyAnswer | None
     figures: dict[str, go.Figure]
 
 
@@ -130,17 +130,16 @@ def render(
     records: Records,
     drawn: Mapping[str, go.Figure],
     environment: Mapping[str, object],
-    found: Answer | None = None,
+    found: AnyAnswer | None = None,
 ) -> str:
     """The page."""
-    verdict = found.verdict if found else None
     rungs = rungs_of(records)
     return render_html(
         "report.html.j2",
         name=records.name,
         plotly_js=Markup(get_plotlyjs()),
         headline=answer_text.headline(found) if found else "",
-        outcome=verdict.outcome if verdict else "none",
+        outcome=found.outcome if found else "none",
         facts=answer_text.facts(found) if found else (),
         tables=answer_tables(found) if found else (),
         summary=_summary(records),

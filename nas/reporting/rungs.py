@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nas.analysis.rungs import LEAST_COMPARED, Rung, doubts
-from nas.reporting.answer_tables import AnswerTable
+from nas.reporting.answer_table import AnswerTable
 from nas.space.quantities import duration, epochs_in_words
 
 _NOTE = (

@@ -25,6 +25,7 @@ from nas.space.block_frame import BlockFrame
 from nas.space.claim_section import ClaimSection
 from nas.space.confirm_section import AUTO_SEEDS, Confirm, ConfirmSection
 from nas.space.data_section import DataSection
+from nas.space.design_section import DesignSection
 from nas.space.fidelity_section import Epochs, FidelitySection
 from nas.space.match_section import MatchSection
 from nas.space.objectives import COUNTED, MAXIMIZED, MINIMIZED, MOST_MINIMIZED, OBJECTIVES
@@ -211,19 +212,6 @@ class StudySection(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     seeds_per_trial: Annotated[int, Field(ge=1, le=1000)] = 1
     fidelity: FidelitySection | None = None
-
-
-class DesignSection(Section):
-    """A planned experiment in place of a search: every architecture of the space is an arm.
-
-    Each arm is trained with the same seeds. With ``controls`` two twins (negative controls) and a
-    handicapped arm (positive control) are added. Arms that are alike are named; with
-    ``duplicates: refuse`` they are an error.
-    """
-
-    seeds: Annotated[int, Field(ge=1, le=1000)]
-    controls: bool = False
-    duplicates: Literal["merge", "refuse"] = "merge"
 
 
 class ResourcesSection(Section):

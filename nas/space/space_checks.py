@@ -12,6 +12,7 @@ from nas.space.confirm_section import ConfirmSection
 from nas.space.errors import Path
 from nas.space.objectives import COUNTED, OBJECTIVES, OF_MANY_LABELS
 from nas.space.quantities import format_count
+from nas.space.race_checks import check_arms_of_race, check_race
 from nas.space.schema import SpaceFile
 from nas.space.search_space import Infeasible, SearchSpace
 from nas.space.tune_section import TuneSection
@@ -111,6 +112,7 @@ def _check_arms(document: Document, space: SearchSpace) -> None:
             document.add_problem(("design", "duplicates"), line, "leave one of them out")
     if unmatched:
         _say_what_can_be_matched(document, space, unmatched)
+    check_arms_of_race(document, space)
 
 
 def _say_what_can_be_matched(
@@ -162,6 +164,7 @@ def check_plan(document: Document, file: SpaceFile) -> None:
     _check_match(document, file)
     _check_judging(document, file)
     _check_objectives(document, file)
+    check_race(document, file)
     if file.tune is not None:
         _check_tuning(document, file, file.tune)
     if file.design is not None:
@@ -177,7 +180,7 @@ def check_plan(document: Document, file: SpaceFile) -> None:
                 document.add_problem(
                     ("study", key),
                     "a design trains every arm with every seed, so there is nothing to say here",
-                    "leave it out; design.seeds is the number of seeds",
+                    "leave it out; the design says how many seeds",
                     of_key=True,
                 )
 

@@ -10,18 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nas.statistics.paired import (
-    POWER,
-    Comparison,
-    Interval,
-    seeds_needed,
-    smallest_detectable_effect,
-)
+from nas.statistics.paired import Comparison, Interval
+from nas.statistics.sensitivity import seeds_that_settle, smallest_detectable
 
 Outcome = Literal["supported", "refuted", "inconclusive"]
 
@@ -72,10 +68,7 @@ class Verdict:
         upper: what it is below, with the same confidence.
         p_value: of the hypothesis that the difference is at most delta.
         p_refuted: of the hypothesis that it is more, for some interior point.
-        detectable: the smallest advantage over all ends that this study would have found with a
-            probability of at least 80%.
-        more_seeds: that would settle it with 80% if the estimate were right; None if it would take
-            more than 10,000, 0 where it is settled.
+        accuracies: of each judged arm, seed by seed.
         against_best_end: of each judged arm, uncorrected; None of the best end itself.
     """
 
@@ -89,14 +82,44 @@ class Verdict:
     upper: float
     p_value: float
     p_refuted: float
-    detectable: float
-    more_seeds: int | None
+    accuracies: Mapping[str, tuple[float, ...]]
     against_best_end: Mapping[str, Interval | None]
 
     @property
     def interior(self) -> tuple[str, ...]:
         """The judged arms that are no ends."""
         return tuple(name for name in self.against_best_end if name not in self.claim.ends)
+
+    @cached_property
+    def detectable(self) -> float:
+        """The smallest advantage over all ends that would have been found in 4 of 5 such studies.
+
+        By simulated studies, as `more_seeds`: it takes tenths of a second.
+        """
+        own = np.array(self.accuracies[self.chosen])
+        differences = [own - self.accuracies[end] for end in self.claim.ends]
+        return smallest_detectable(differences, self.claim.alpha, self.claim.delta)
+
+    @cached_property
+    def more_seeds(self) -> int | None:
+        """Seeds that would settle it with 80% if the estimates were right.
+
+        None if it would take more than 10,000, or they cannot be told by a single seed; 0 where it
+        is settled.
+        """
+        seeds = len(self.differences)
+        if self.outcome != "inconclusive":
+            return 0
+        if seeds < 2:
+            return None
+        needed = seeds_that_settle(
+            [self.accuracies[name] for name in self.interior],
+            [self.accuracies[name] for name in self.claim.ends],
+            self.interior.index(self.chosen),
+            self.claim.alpha,
+            self.claim.delta,
+        )
+        return None if needed is None else max(1, needed - seeds)
 
 
 def judge(
@@ -123,7 +146,6 @@ def judge(
         outcome = "supported"
     elif p_refuted <= claim.alpha:
         outcome = "refuted"
-    detectable, more = _sensitivity(against, best_end, claim)
     return Verdict(
         claim=claim,
         outcome=outcome,
@@ -135,8 +157,7 @@ def judge(
         upper=min(end.upper(claim.alpha / len(claim.ends)) for end in against.values()),
         p_value=p_value,
         p_refuted=p_refuted,
-        detectable=detectable,
-        more_seeds=more if outcome == "inconclusive" else 0,
+        accuracies={name: tuple(values.tolist()) for name, values in fresh.items()},
         against_best_end=_intervals(fresh, best_end, claim.alpha),
     )
 
@@ -154,23 +175,6 @@ def _best_interior(
     if unscreened:
         raise ValueError(f"not screened: {', '.join(unscreened)}")
     return max(interior, key=screened.__getitem__)
-
-
-def _sensitivity(
-    against: Mapping[str, Comparison], best_end: str, claim: Claim
-) -> tuple[float, int | None]:
-    """The smallest detectable advantage, and how many more seeds would settle the claim."""
-    seeds = against[best_end].seeds
-    deviation = max(comparison.deviation for comparison in against.values())
-    estimate = against[best_end].mean
-    level = claim.alpha if estimate > claim.delta else claim.alpha / len(claim.ends)
-    # To beat all ends with 80%, each of them may be missed with its part of the other 20%.
-    each = 1 - (1 - POWER) / len(claim.ends)
-    detectable = claim.delta + smallest_detectable_effect(deviation, seeds, claim.alpha, each)
-    if seeds < 2:
-        return detectable, None
-    needed = seeds_needed(abs(estimate - claim.delta), deviation, level, each)
-    return detectable, None if needed is None else max(1, needed - seeds)
 
 
 def _p_not_better(fresh: Mapping[str, NDArray[np.float64]], name: str, claim: Claim) -> float:

@@ -15,24 +15,16 @@ subset means. Test and interval can therefore never contradict each other.
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
+from scipy import stats
 
 MAX_EXACT = 14
 """Differences up to which all subsets are counted; of more, as many random ones are drawn."""
-
-MAX_SIMULATED = 10
-"""Seeds up to which the power is that of this very test; with more, Student's is close to it."""
-
-SIMULATIONS = 4000
-
-POWER = 0.8
-"""Probability with which the smallest detectable effect would have been detected."""
 
 TIE = 1e-9
 """Accuracies are fractions of the images: what differs by less is equal but for rounding."""
@@ -77,7 +69,7 @@ class Comparison:
         differences = a - b
         if not np.isfinite(differences).all():
             raise ValueError("accuracies are finite numbers")
-        return cls(differences, np.sort(_subset_means(differences)))
+        return cls(differences, np.sort(subset_means(differences)))
 
     @property
     def seeds(self) -> int:
@@ -165,82 +157,27 @@ def paired_intervals(
     return means - half, means + half
 
 
-def _subset_means(differences: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means of all subsets but the empty one; of random ones where there are too many."""
-    n = len(differences)
+def mean_interval(accuracies: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """Student's interval of a mean; of a single seed the accuracy itself."""
+    values = np.asarray(accuracies, dtype=np.float64)
+    if len(values) < 2:
+        return float(values[0]), float(values[0])
+    error = values.std(ddof=1) / len(values) ** 0.5
+    half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * error
+    return float(values.mean() - half), float(values.mean() + half)
+
+
+def subset_means(differences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means of all subsets of (..., n) but the empty one (..., 2**n - 1).
+
+    Of as many random ones as `MAX_EXACT` would give where there are too many.
+    """
+    n = differences.shape[-1]
     if n <= MAX_EXACT:
         subsets = (np.arange(1, 2**n)[:, None] >> np.arange(n)) & 1  # (2**n - 1, n)
     else:
         rng = np.random.default_rng(0)
         subsets = rng.integers(0, 2, (2**MAX_EXACT - 1, n))
         subsets[~subsets.any(axis=1)] = 1
-    means: NDArray[np.float64] = subsets @ differences / subsets.sum(axis=1)
+    means: NDArray[np.float64] = differences @ (subsets / subsets.sum(axis=1, keepdims=True)).T
     return means
-
-
-def power(effect: float, deviation: float, seeds: int, alpha: float) -> float:
-    """Probability of detecting an effect, one-sided, where the differences are normal.
-
-    Args:
-        effect: true mean of the differences above the hypothesis.
-        deviation: standard deviation of a single difference.
-    """
-    if seeds < 2 or 2.0**-seeds > alpha:  # no outcome is unlikely enough
-        return 0.0
-    if deviation == 0:
-        return float(effect > 0)
-    if seeds <= MAX_SIMULATED:
-        return float(np.mean(_detected_from(seeds, alpha) <= effect / deviation))
-    critical = stats.t.ppf(1 - alpha, seeds - 1)
-    return float(stats.nct.sf(critical, seeds - 1, effect / deviation * np.sqrt(seeds)))
-
-
-@functools.cache
-def _detected_from(seeds: int, alpha: float) -> NDArray[np.float64]:
-    """Effects, in deviations, from which on each of many simulated samples is significant.
-
-    The lower bound of a sample moves with its mean, so one simulation serves all effects.
-    """
-    noise = np.random.default_rng(0).normal(size=(SIMULATIONS, seeds))
-    return np.array([-Comparison.of(sample, np.zeros(seeds)).lower(alpha) for sample in noise])
-
-
-def smallest_detectable_effect(
-    deviation: float, seeds: int, alpha: float, probability: float = POWER
-) -> float:
-    """The true effect that would have been detected with a probability.
-
-    Infinite where no effect could have been: too few seeds for the level.
-    """
-    if seeds < 2 or 2.0**-seeds > alpha:
-        return float("inf")
-    if deviation == 0:
-        return 0.0
-    if seeds <= MAX_SIMULATED:
-        return deviation * float(np.quantile(_detected_from(seeds, alpha), probability))
-    highest = deviation
-    while power(highest, deviation, seeds, alpha) < probability:
-        highest *= 2
-    return float(
-        optimize.brentq(lambda e: power(e, deviation, seeds, alpha) - probability, 0.0, highest)
-    )
-
-
-def seeds_needed(
-    effect: float, deviation: float, alpha: float, probability: float = POWER, most: int = 10_000
-) -> int | None:
-    """Seeds with which an effect is detected with a probability; None if over ``most``."""
-    if effect <= 0:
-        return None
-    few, many = 1, 2
-    while power(effect, deviation, many, alpha) < probability:
-        few, many = many, 2 * many
-        if few > most:
-            return None
-    while many - few > 1:
-        middle = (few + many) // 2
-        if power(effect, deviation, middle, alpha) < probability:
-            few = middle
-        else:
-            many = middle
-    return many if many <= most else None

@@ -12,7 +12,7 @@ Each arm has a variance of its own (Welch 1947): a pooled one is wrong where one
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -100,15 +100,18 @@ class Race:
     """A race as far as its trainings go.
 
     Attributes:
+        samples: scores that arms are compared by.
+        choosing: scores that leaders and ends are chosen by.
         looks: those whose trainings are all there.
         missing: seeds that arms have still to be trained up to for the next look; none where the
             race is over.
     """
 
     plan: RacePlan
-    samples: Samples
+    samples: Samples = field(compare=False)
+    choosing: Samples = field(compare=False)
     looks: tuple[Look, ...] = ()
-    missing: Mapping[str, int] | None = None
+    missing: dict[str, int] | None = None
 
     @property
     def is_over(self) -> bool:
@@ -131,7 +134,7 @@ class Race:
         return len(self.refuted) == len(self.plan.interior)
 
     @property
-    def trained(self) -> Mapping[str, int]:
+    def trained(self) -> dict[str, int]:
         """Seeds that arms have been trained with, by the last of these looks that each was in."""
         return {arm: look.seeds for look in self.looks for arm in (*look.interior, *look.ends)}
 
@@ -143,7 +146,7 @@ class Race:
         if not self.looks:
             return tuple(left)
         seeds = self.looks[-1].seeds
-        return tuple(sorted(left, key=lambda arm: -self.samples.mean(arm, seeds)))
+        return tuple(sorted(left, key=lambda arm: -self.choosing.mean(arm, seeds)))
 
     @property
     def ranking(self) -> tuple[str, ...]:
@@ -156,7 +159,7 @@ class Race:
         left = [arm for arm in self.plan.interior if arm not in refuted]
         if not self.looks:
             return tuple(left)
-        samples = self.samples
+        samples = self.choosing
         level = samples.values[[samples.rows[end] for end in self.ends]].mean(axis=0)
 
         def above(arm: str) -> float:
@@ -166,7 +169,11 @@ class Race:
         return tuple(sorted(left, key=lambda arm: -above(arm)))
 
 
-def run_race(plan: RacePlan, scores: Mapping[str, Sequence[float]]) -> Race:
+def run_race(
+    plan: RacePlan,
+    scores: Mapping[str, Sequence[float]],
+    choosing: Mapping[str, Sequence[float]] | None = None,
+) -> Race:
     """Go through the looks of a race by the scores that are there.
 
     Everything follows from plan and scores, so that a race that was interrupted goes on as if it
@@ -174,11 +181,15 @@ def run_race(plan: RacePlan, scores: Mapping[str, Sequence[float]]) -> Race:
 
     Args:
         scores: of each arm, in the order of the race's seeds, without a gap.
+        choosing: of the same trainings, on the images that leaders are chosen by; the same unless
+            given.
 
     Raises:
         ValueError: a score is not finite.
     """
-    race = Race(plan, Samples.of(plan.arms, plan.looks, scores))
+    samples = Samples.of(plan.arms, plan.looks, scores)
+    chosen_by = samples if choosing is None else Samples.of(plan.arms, plan.looks, choosing)
+    race = Race(plan, samples, chosen_by)
     for number, seeds in enumerate(plan.looks):
         look = Look(seeds, race.ranking[:LEADERS] if number else plan.interior, race.ends)
         while True:
@@ -209,7 +220,7 @@ def _decided(race: Race, look: Look) -> Look:
             for arm in look.interior
             if (refutation(race, looks, arm, plan.delta) >= bounds).any()
         ),
-        dropped=_behind(race.samples, look, len(plan.ends)),
+        dropped=_behind(race.choosing, look, len(plan.ends)),
     )
 
 

@@ -23,7 +23,7 @@ from trials.bounded_json import validated
 from trials.recipe import Recipe
 
 Role = Literal["end", "interior", "twin", "handicapped"]
-Stage = Literal["tuning", "screening", "confirmation"]
+Stage = Literal["tuning", "screening", "confirmation", "race"]
 
 HANDICAP = 30
 """What the learning rate of the handicapped arm is divided by."""
@@ -69,21 +69,40 @@ def recipe_of_arm(role: str, setting: Setting, recipe: Recipe) -> Recipe:
 
 @dataclass(frozen=True)
 class Design:
-    """Arms and seeds."""
+    """Arms and seeds.
+
+    Attributes:
+        up_to: seeds that an arm is trained with, by its name, the first ones; all where it is None.
+            Of a race, in which some arms are trained on.
+    """
 
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
+    up_to: Mapping[str, int] | None = None
 
     def trials(self) -> Iterator[tuple[Arm, int]]:
         """All arms for each seed in turn, so that an interrupted study is balanced."""
-        return ((arm, seed) for seed in self.seeds for arm in self.arms)
+        return (
+            (arm, seed)
+            for number, seed in enumerate(self.seeds)
+            for arm in self.arms
+            if self.up_to is None or number < self.up_to.get(arm.name, 0)
+        )
 
     def unique_keys(self) -> set[str]:
         """What is tried only once in a study, of all trials."""
         return {unique_key(arm.architecture.key, arm.name, (seed,)) for arm, seed in self.trials()}
 
     def __len__(self) -> int:
-        return len(self.arms) * len(self.seeds)
+        return sum(1 for _ in self.trials())
+
+    @property
+    def in_words(self) -> str:
+        """``9 arms with 4 seeds``."""
+        if self.up_to is None:
+            return f"{len(self.arms)} arms with {len(self.seeds)} seeds"
+        most = max(self.up_to.values())
+        return f"{len(self)} trainings of {len(self.arms)} arms, up to {most} seeds"
 
 
 def unique_key(architecture_key: str, arm: str = "", seeds: Sequence[int] = ()) -> str:
@@ -125,8 +144,10 @@ def arms_of(
         arm = known.get(name) or _arm(space, name, combination, architecture, measure)
         arms.setdefault(arm.architecture.key, arm)
     found = tuple(arms.values())
-    controlled = space.file.design is not None and space.file.design.controls
-    return found + (controls_of(found) if controlled else ())
+    design = space.file.design
+    if design is None or not design.controls:
+        return found
+    return found + (controls_of(found)[:1] if design.is_race else controls_of(found))
 
 
 def _arm(

@@ -41,7 +41,7 @@ def identity(file: SpaceFile) -> dict[str, Any]:
         }
     if file.claim.on == "half":
         settings["claim"] = {"on": "half"}
-    settings["design"] = None if file.design is None else "arms with seeds"
+    settings["design"] = _kind_of_design(file)
     flat = _flatten(settings, "")
     return {name: value for name, value in flat.items() if name not in MAY_CHANGE}
 
@@ -61,6 +61,12 @@ def with_confirmation(space: SearchSpace, kept: Mapping[str, Any] | None) -> Sea
     document = replace(space.document, value={**space.document.value, "confirm": "auto"})
     file = file.model_copy(update={"confirm": "auto"})
     return SearchSpace.of(document, file, space.input_shape, space.classes)
+
+
+def _kind_of_design(file: SpaceFile) -> str | None:
+    if file.design is None:
+        return None
+    return "a race" if file.design.is_race else "arms with seeds"
 
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:

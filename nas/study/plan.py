@@ -21,6 +21,7 @@ from nas.space.claim_section import JudgedOn
 from nas.space.confirm_section import ConfirmSection
 from nas.space.schema import SpaceFile
 from nas.study.design import Arm, Stage
+from nas.study.race_terms import RaceTerms
 from nas.study.storage import attribute
 from trials.bounded_json import validated
 
@@ -43,6 +44,7 @@ class Plan:
         tuning: what is tried for each arm before it is screened, a line for each axis.
         tuning_seeds: of each combination of that.
         judged_on: the images that the confirmation is judged on.
+        race: how arms are trained on until the claim is decided; None of a fixed design.
     """
 
     delta: float
@@ -56,14 +58,22 @@ class Plan:
     tuning: tuple[str, ...] = ()
     tuning_seeds: int = 0
     judged_on: JudgedOn = "validation"
+    race: RaceTerms | None = None
 
     @classmethod
-    def of(cls, space: SearchSpace, arms: tuple[Arm, ...], as_many_as_fit: bool = False) -> Plan:
+    def of(
+        cls,
+        space: SearchSpace,
+        arms: tuple[Arm, ...],
+        as_many_as_fit: bool = False,
+        race: RaceTerms | None = None,
+    ) -> Plan:
         """The plan of a file.
 
         Args:
             arms: of a design; of a search the ends are known, and the arms are what it finds.
             as_many_as_fit: trials, in place of the number that the file has.
+            race: of a design that is one.
         """
         file = space.file
         of_arms = [arm.name for arm in arms if arm.role == "end"]
@@ -73,13 +83,14 @@ class Plan:
             file.claim.alpha,
             tuple(arm.name for arm in arms),
             tuple(ends),
-            file.design.seeds if file.design else file.study.seeds_per_trial,
+            _screening_seeds(file),
             file.fresh_seeds,
             _confirmed(file),
             0 if file.design or as_many_as_fit else file.study.trials,
             tuple(file.tune.in_words()) if file.tune else (),
             file.tune.seeds if file.tune else 0,
             file.claim.on,
+            race,
         )
 
     def unreachable_verdicts(self) -> tuple[str, ...]:
@@ -122,6 +133,11 @@ def _confirmed(file: SpaceFile) -> str:
     if file.design is None:
         return "front" if file.fresh_seeds else ""
     return file.confirm.arms if isinstance(file.confirm, ConfirmSection) else ""
+
+
+def _screening_seeds(file: SpaceFile) -> int:
+    """Those of a race are in its looks."""
+    return (file.design.seeds or 0) if file.design else file.study.seeds_per_trial
 
 
 @dataclass(frozen=True)

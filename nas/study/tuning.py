@@ -70,7 +70,8 @@ def tuned(arms: Sequence[Arm], tune: TuneSection, trials: Sequence[TrialRecord])
         tried[trial.control_of].append(trial)
     originals = [arm for arm in arms if not arm.control_of]
     chosen = tuple(_with(arm, _best(settings_of(arm, tune), tried[arm.name])) for arm in originals)
-    return chosen if len(originals) == len(arms) else (*chosen, *controls_of(chosen))
+    controls = {arm.name for arm in arms if arm.control_of}
+    return chosen + tuple(control for control in controls_of(chosen) if control.name in controls)
 
 
 def _best(settings: Sequence[Setting], trials: Sequence[TrialRecord]) -> Setting:

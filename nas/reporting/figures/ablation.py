@@ -70,7 +70,9 @@ def ablation_info(results: StudyResults, axis: Axis) -> AblationInfo | None:
     full = [group for group in groups.values() if len(group) == len(levels)]
     if len(levels) < 2 or not full:
         return None
-    trainings = results.of_stage("screening").of(name for group in full for name in group.values())
+    trainings = results.of_stage(results.first_stage).of(
+        name for group in full for name in group.values()
+    )
     seeds = trainings.common_seeds
     if not seeds:
         return None
@@ -99,7 +101,7 @@ def _levels(names: Iterable[str], curves: NDArray[np.float64]) -> Iterator[Level
 
 def uniform_arms(results: StudyResults) -> Iterator[tuple[str, ArmRun]]:
     """Arms with a result whose blocks are all at the same point; no controls."""
-    screening = results.of_stage("screening")
+    screening = results.of_stage(results.first_stage)
     for name, training in results.arms.items():
         points = {(block.point, block.residual) for block in training.architecture.blocks}
         if len(points) == 1 and not training.control_of and name in screening:

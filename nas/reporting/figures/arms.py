@@ -40,7 +40,7 @@ class ArmCurve:
 
 @dataclass(frozen=True)
 class ArmCurvesInfo:
-    """A curve for each arm by the screening seeds, controls left out, the most accurate first."""
+    """A curve for each arm of the first stage, controls left out, the most accurate first."""
 
     curves: tuple[ArmCurve, ...]
     score: str = "accuracy"
@@ -50,7 +50,11 @@ def arm_curves_info(results: StudyResults) -> ArmCurvesInfo:
     """What the figure shows."""
     curves: dict[str, list[tuple[float, ...]]] = {}
     for training in results.trainings:
-        if training.stage == "screening" and training.is_complete and not training.control_of:
+        if (
+            training.stage == results.first_stage
+            and training.is_complete
+            and not training.control_of
+        ):
             curve = tuple(score for _, _, score in training.measurement.curve)
             curves.setdefault(training.arm, []).append(curve)
     arms = [
@@ -97,7 +101,7 @@ def plot_arm_curves(info: ArmCurvesInfo) -> go.Figure:
             **place,
         )
     most = f"the {len(shown)} best of {len(info.curves)} arms, " if info.curves[MAX_ARMS:] else ""
-    title = f"{most}mean and deviation over the screening seeds; grey: the other arms"
+    title = f"{most}mean and deviation over the seeds; grey: the other arms"
     styled(figure, f"Learning curves of the arms<br><sub>{title}</sub>", "", "")
     figure.update_annotations(font={"size": 12})
     figure.update_layout(height=130 + 170 * rows, showlegend=False)

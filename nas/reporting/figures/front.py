@@ -124,7 +124,7 @@ def _with_spread(records: Records, results: StudyResults | None, trial: TrialRec
     goal = records.objectives[0]
     return replace(
         _point(records, trial),
-        spread=seeds_spread(results, trial, "screening", goal) or images_spread(records, trial),
+        spread=seeds_spread(results, trial, None, goal) or images_spread(records, trial),
         confirmed=seeds_spread(results, trial, "confirmation", goal),
     )
 

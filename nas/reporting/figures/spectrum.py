@@ -13,7 +13,7 @@ from nas.architecture.position import PLAIN_POSITION, position
 from nas.reporting.figures.style import INK, SERIES, error_bars, styled
 from nas.space.axes import AXES, AxisSpec
 from nas.space.objectives import OBJECTIVES
-from nas.statistics.paired import paired_intervals
+from nas.statistics.paired import mean_interval, paired_intervals
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
     from nas.analysis.results import StudyResults
@@ -74,7 +74,7 @@ class SpectrumInfo:
 
 def spectrum_info(results: StudyResults) -> SpectrumInfo:
     """What the figure shows: of a search the confirmed arms, of a design all."""
-    stages: tuple[Stage, ...] = ("screening", "confirmation")
+    stages: tuple[Stage, ...] = (results.first_stage, "confirmation")
     matched = results.file.matched
     return SpectrumInfo(
         f"equal {OBJECTIVES[matched.cost].noun}" if matched else "",
@@ -89,11 +89,14 @@ def spectrum_info(results: StudyResults) -> SpectrumInfo:
 
 def _series(results: StudyResults, stage: Stage) -> Iterator[SpectrumSeries]:
     trainings = results.of_stage(stage, controls=False)
-    seeds = trainings.common_seeds
-    if not seeds:
+    if not trainings.common_seeds:
         return
-    table = list(trainings.accuracies().values())
-    lower, upper = paired_intervals(table)
+    if stage == "race":  # some arms have more seeds than others
+        table = [list(trainings.scores(arm)) for arm in trainings]
+        lower, upper = zip(*map(mean_interval, table), strict=True)
+    else:
+        table = list(trainings.accuracies().values())
+        lower, upper = map(tuple, paired_intervals(table))
     networks = {name: results.arms[name].architecture for name in trainings}
     varying = [p for p in _IN_WORDS if _varies(networks.values(), p)]
     families: dict[str, list[SpectrumPlace]] = {}
@@ -107,7 +110,7 @@ def _series(results: StudyResults, stage: Stage) -> Iterator[SpectrumSeries]:
                 fmean(table[index]),
                 float(lower[index]),
                 float(upper[index]),
-                len(seeds),
+                len(table[index]),
                 results.arms[name].role == "end",
             )
         )
@@ -151,27 +154,35 @@ def _label(architecture: Architecture) -> str:
     return segments.pop() if len(segments) == 1 else ""
 
 
+_DONE = {"screening": "screening", "confirmation": "confirmed"}
+_OF_STAGES = (
+    "mean and 95% interval, what a seed does to all arms taken out; squares: ends; hollow: "
+    "screening seeds, filled: fresh seeds"
+)
+_OF_RACE = "mean and 95% interval (Student) of the seeds that each arm has; squares: ends"
+
+
 def plot_spectrum(info: SpectrumInfo) -> go.Figure:
     """Draw it: a line for each family by the screening seeds, filled where it was confirmed."""
     figure = go.Figure()
     families = list(dict.fromkeys(series.family for series in info.series))
     for series in info.series:
         color = SERIES[families.index(series.family) % len(SERIES)]
-        confirmed = series.stage == "confirmation"
+        confirmed, raced = series.stage == "confirmation", series.stage == "race"
         places = series.places
         figure.add_scatter(
             x=[place.x for place in places],
             y=[place.score for place in places],
             error_y=error_bars(places),
             mode="markers" if confirmed else "lines+markers+text",
-            name=f"{series.family}, {'confirmed' if confirmed else 'screening'}",
+            name=series.family if raced else f"{series.family}, {_DONE[series.stage]}",
             text=[place.label for place in places],
             textposition="top right",
             textfont={"size": 11, "color": INK},
             line={"color": color, "width": 1.2, "dash": "dot"},
             marker={
                 "size": 11,
-                "color": color if confirmed else "white",
+                "color": color if confirmed or raced else "white",
                 "symbol": ["square" if place.is_end else "circle" for place in places],
                 "line": {"color": color, "width": 2},
             },
@@ -179,11 +190,10 @@ def plot_spectrum(info: SpectrumInfo) -> go.Figure:
             hovertemplate="%{customdata[0]}: %{y:.4f}, %{customdata[1]} seeds<extra></extra>",
         )
     at = f" at {info.cost}" if info.cost else " (costs differ)"
+    intervals = _OF_RACE if any(s.stage == "race" for s in info.series) else _OF_STAGES
     styled(
         figure,
-        f"{OBJECTIVES[info.score].headline}{at} along the spectrum<br><sub>mean and 95% interval, "
-        "what a seed does to all arms taken out; squares: ends; hollow: screening seeds, filled: "
-        "fresh seeds</sub>",
+        f"{OBJECTIVES[info.score].headline}{at} along the spectrum<br><sub>{intervals}</sub>",
         "log(segments) / log(channels): 0 regular, 1 depthwise separable; plain: no 1x1 step",
         OBJECTIVES[info.score].title,
     )

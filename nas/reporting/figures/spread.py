@@ -35,12 +35,18 @@ class Spread:
 
 
 def seeds_spread(
-    results: StudyResults | None, trial: TrialRecord, stage: Stage, goal: str
+    results: StudyResults | None, trial: TrialRecord, stage: Stage | None, goal: str
 ) -> Spread | None:
-    """Mean and standard deviation over the seeds of a stage; None where they are not several."""
+    """Mean and standard deviation over the seeds of a stage; None where they are not several.
+
+    Args:
+        stage: the first one where it is None.
+    """
     if results is None:
         return None
-    trainings = results.of_stage(stage).get(trial.arm or f"trial {trial.number}", {})
+    trainings = results.of_stage(stage or results.first_stage).get(
+        trial.arm or f"trial {trial.number}", {}
+    )
     measured = [getattr(training, OBJECTIVES[goal].measured) for training in trainings.values()]
     if len(measured) < 2 or None in measured:
         return None

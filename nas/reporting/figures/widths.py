@@ -50,7 +50,9 @@ def widths_info(results: StudyResults) -> WidthsInfo | None:
         return None
     if len({len(names) for names in cells.values()}) > 1:
         return None  # some combination is missing: cells would be means of different things
-    trainings = results.of_stage("screening").of(name for names in cells.values() for name in names)
+    trainings = results.of_stage(results.first_stage).of(
+        name for names in cells.values() for name in names
+    )
     if not trainings.common_seeds:
         return None
     accuracies = trainings.accuracies()

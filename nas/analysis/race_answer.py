@@ -1,0 +1,118 @@
+"""The answer of a study that is a race: who won, by how much, and what was not as planned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from nas.analysis.controls import Control, judge_controls
+from nas.analysis.judged import NewImages, NotKept, for_new_images
+from nas.analysis.plan_changes import changes, machines
+from nas.analysis.question import NoVerdict, Question
+from nas.analysis.table import ArmRow, arm_rows
+from nas.analysis.tuning import TuningRow, edges, tuning_rows
+from nas.space.claim_section import JudgedOn
+from nas.statistics.race import Race, RacePlan
+from nas.statistics.race_outcome import RaceDecision, decide
+from nas.study.judged import judged_score
+from nas.study.plan import Plan
+from nas.study.race import race_of
+from nas.study.race_terms import RaceTerms, race_seeds
+
+
+@dataclass(frozen=True)
+class RaceAnswer:
+    """What a race's trainings say of its claim.
+
+    Attributes:
+        race: as far as its trainings go.
+        judged_on: the images that arms are compared on; leaders are chosen on the validation
+            images.
+        new_images: the leader minus the best end for images that were not there, or why that is
+            not known.
+        plan: the first one that was written down.
+        planned_after: trainings that had ended by then.
+        changes: what was changed since then, or for this answer.
+        failed: trainings without a result, which score what guessing would.
+        score: name of the objective that arms are judged by.
+        edges: arms for which the highest or lowest was best of what was tried, a line for each.
+    """
+
+    study: str
+    race: Race
+    judged_on: JudgedOn
+    new_images: NewImages | str
+    plan: Plan
+    planned_after: int
+    changes: tuple[str, ...]
+    rows: tuple[ArmRow, ...]
+    controls: tuple[Control, ...]
+    failed: int
+    score: str
+    tuning: tuple[TuningRow, ...]
+    edges: tuple[str, ...]
+
+    @property
+    def outcome(self) -> str:
+        """``supported``, ``refuted`` or ``inconclusive``, as the claim of a fixed design is."""
+        if self.race.supported:
+            return "supported"
+        return "refuted" if self.race.is_refuted else "inconclusive"
+
+    @cached_property
+    def decision(self) -> RaceDecision | None:
+        """The outcome so far; None before the first look."""
+        return decide(self.race) if self.race.looks else None
+
+
+def answer_race(question: Question) -> RaceAnswer:
+    """Answer the question of a race.
+
+    Raises:
+        NoVerdict: it was not written down what the race is decided by.
+    """
+    results, terms = question.results, question.plan.race
+    if terms is None:
+        raise NoVerdict(f"study {results.name} is a race, and its plan has no looks")
+    race = _race(question, terms)
+    return RaceAnswer(
+        study=results.name,
+        race=race,
+        judged_on=results.judged_on,
+        new_images=_for_new_images(question, race),
+        plan=question.first_plan,
+        planned_after=sum(results.plans[0].results.values()),
+        changes=(*changes(question), *machines(results.of_stage("race"))),
+        rows=tuple(arm_rows(question, None, None, None)),
+        controls=tuple(judge_controls(question)),
+        failed=sum(training.measurement.state == "failed" for training in results.trainings),
+        score=results.score,
+        tuning=tuple(tuning_rows(results)),
+        edges=tuple(edges(results)),
+    )
+
+
+def _race(question: Question, terms: RaceTerms) -> Race:
+    results = question.results
+    judging: dict[str, dict[int, float | None]] = {}
+    choosing: dict[str, dict[int, float | None]] = {}
+    for run in results.trainings:
+        measurement = run.measurement
+        judged = judged_score(measurement, results.judged_on)
+        judging.setdefault(run.arm, {})[measurement.seed] = judged
+        choosing.setdefault(run.arm, {})[measurement.seed] = measurement.score
+    ends = question.plan.ends
+    plan = RacePlan(terms.interior, ends, terms.looks, question.delta, question.alpha)
+    seeds = race_seeds(results.file, terms)
+    return race_of(plan, seeds, terms.failed_score, judging, choosing)
+
+
+def _for_new_images(question: Question, race: Race) -> NewImages | str:
+    if not race.looks:
+        return "the first look is not complete"
+    decision, trainings = decide(race), question.results.of_stage("race")
+    pair = (trainings.get(decision.leader, {}), trainings.get(decision.best_end, {}))
+    try:
+        return for_new_images(*pair, question.results.judged_on, question.alpha)
+    except NotKept as error:
+        return str(error)

@@ -1,0 +1,63 @@
+"""How far the race of a study is, by its trainings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
+
+from nas.statistics.race import Race, RacePlan, run_race
+from nas.study.design import recipe_of_arm
+from nas.study.judged import judged_score
+from nas.study.race_terms import RaceTerms, race_seeds
+from nas.study.records import Records
+from trials.measurement import Measurement
+
+Scores = Mapping[str, Mapping[int, float | None]]
+"""Of each arm's ended trainings, by seed; None of one that has failed."""
+
+
+def race_of(
+    plan: RacePlan,
+    seeds: Sequence[int],
+    failed_score: float,
+    judging: Scores,
+    choosing: Scores,
+) -> Race:
+    """How far a race is.
+
+    Args:
+        seeds: of all arms, in their order.
+        judging: scores that arms are compared by.
+        choosing: scores that leaders are chosen by.
+    """
+
+    def in_order(known: Mapping[int, float | None]) -> list[float]:
+        ended = (known[seed] for seed in takewhile(known.__contains__, seeds))
+        return [failed_score if score is None else score for score in ended]
+
+    def of_all(scores: Scores) -> dict[str, list[float]]:
+        return {arm: in_order(scores.get(arm, {})) for arm in plan.arms}
+
+    return run_race(plan, of_all(judging), of_all(choosing))
+
+
+def race_of_records(
+    records: Records, measurements: Iterable[Measurement], terms: RaceTerms
+) -> Race:
+    """How far the race of a study is, by its trials and what was measured of them."""
+    file, recipe = records.file, records.file.training.full_recipe
+    measured = {(m.architecture_key, m.recipe, m.seed): m for m in measurements}
+    judging: dict[str, dict[int, float | None]] = defaultdict(dict)
+    choosing: dict[str, dict[int, float | None]] = defaultdict(dict)
+    for trial in records.trials:
+        if trial.state not in ("complete", "failed"):
+            continue
+        (seed,) = trial.seeds
+        key = recipe_of_arm(trial.role, trial.setting, recipe).key
+        found = measured.get((trial.architecture.key, key, seed))  # none of one that was lost
+        choosing[trial.arm][seed] = found.score if found else None
+        judging[trial.arm][seed] = judged_score(found, file.claim.on) if found else None
+    ends = tuple(arm.name for arm in records.arms if arm.role == "end")
+    plan = RacePlan(terms.interior, ends, terms.looks, file.claim.delta, file.claim.alpha)
+    return race_of(plan, race_seeds(file, terms), terms.failed_score, judging, choosing)

@@ -1,0 +1,114 @@
+"""A race as the engine runs it: who is trained at each look, whatever ends it in between."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from nas.analysis.answer import answer
+from nas.analysis.published import published_results, write_results
+from nas.analysis.results import read_results
+from nas.study.design import design_seeds
+from nas.study.records import read_records
+from tests.nas.planting import ARMS, ENDS, MATCHED, URL, WINNER, Planted, search
+
+RACE = MATCHED.replace(
+    "design: {seeds: 3}", "design: {method: race, looks: [4, 8, 12, 16]}"
+).replace("confirm: {seeds: 8}\n", "")
+WINS = {WINNER: 0.06}
+ENDS_WIN = dict.fromkeys(ENDS, 0.06)
+EQUAL = {}
+OUTCOMES = {
+    "wins by more than delta": WINS,
+    "ends win": ENDS_WIN,
+}
+
+
+def run(monkeypatch, planted: Planted, *options: str, text: str = RACE, **results):
+    found = search(monkeypatch, planted, *options, text=text, **results)
+    assert found.exit_code == 0, found.stderr + found.stdout
+    return found
+
+
+def seeds_of_arms(planted: Planted) -> dict[str, int]:
+    assert len(set(planted.trainings)) == len(planted.trainings)  # nothing twice
+    return dict(Counter(arm for _, arm, _ in planted.trainings))
+
+
+def test_arms_are_trained_look_after_look(monkeypatch):
+    planted = Planted(WINS)
+    run(monkeypatch, planted)
+    seeds = design_seeds("planted", 0, "race", 16)
+    trained = seeds_of_arms(planted)
+    assert set(trained) == set(ARMS)
+    assert min(trained.values()) == 4
+    for arm, count in trained.items():
+        assert [s for _, a, s in planted.trainings if a == arm] == list(seeds[:count])
+    found = answer(read_results(URL, "planted"))
+    assert found.race.trained == trained
+    assert found.decision.outcome == "wins by more than delta"
+    assert found.decision.leader == WINNER
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_it_says_who_wins(monkeypatch, outcome):
+    run(monkeypatch, Planted(OUTCOMES[outcome]))
+    assert answer(read_results(URL, "planted")).decision.outcome == outcome
+
+
+@pytest.mark.parametrize("stop_after", [0, 3, 23, 24, 25, 30])
+def test_a_race_that_was_stopped_ends_as_if_it_had_not_been(monkeypatch, stop_after):
+    whole = Planted(EQUAL)
+    run(monkeypatch, whole, "--output", "runs/whole")
+    stopped = Planted(EQUAL, stop_after=stop_after)
+    assert search(monkeypatch, stopped, text=RACE).exit_code == 130
+    stopped.stop_after = None
+    run(monkeypatch, stopped)
+    assert [(arm, seed) for _, arm, seed in stopped.trainings] == [
+        (arm, seed) for _, arm, seed in whole.trainings
+    ]
+
+
+def test_a_race_that_is_over_trains_nothing_more(monkeypatch):
+    planted = Planted(WINS)
+    run(monkeypatch, planted)
+    trained = len(planted.trainings)
+    run(monkeypatch, planted)
+    assert len(planted.trainings) == trained
+
+
+def test_what_it_is_decided_by_is_written_down_before(monkeypatch):
+    planted = Planted(WINS, stop_after=0)
+    search(monkeypatch, planted, text=RACE)
+    (registration,) = read_records(URL, "planted").plans
+    assert sum(registration.results.values()) == 0
+    terms = registration.plan.race
+    assert terms.looks == (4, 8, 12, 16)
+    assert sum(weight**2 for weight in terms.weights) == pytest.approx(1)
+    assert len(terms.boundaries) == 4
+    assert terms.failed_score == 0.25  # four classes
+    assert set(terms.interior) == set(ARMS) - set(ENDS)
+
+
+def test_a_change_of_the_looks_is_shown(monkeypatch):
+    planted = Planted(EQUAL, stop_after=30)
+    search(monkeypatch, planted, text=RACE)
+    planted.stop_after = None
+    run(monkeypatch, planted, text=RACE.replace("12, 16]", "12, 16, 24]"))
+    (change,) = answer(read_results(URL, "planted")).changes
+    assert "looks at 4, 8, 12, 16 seeds" in change
+    assert "then looks at 4, 8, 12, 16, 24 seeds" in change
+    assert "after 30 trainings" in change
+
+
+def test_what_is_published_gives_the_same_answer(monkeypatch, tmp_path):
+    run(monkeypatch, Planted(WINS), "--controls", results=True)
+    results = read_results(URL, "planted")
+    found = answer(results)
+    (twin,) = found.controls
+    assert twin.kind == "twin"
+    write_results(results, tmp_path)
+    (tmp_path / "space.yaml").write_text(RACE.replace("looks:", "controls: true, looks:"))
+    published = published_results(tmp_path)
+    assert answer(published) == found
