@@ -90,11 +90,15 @@ class Study:
 
     @property
     def front(self) -> tuple[TrialRecord, ...]:
-        """Trials that no other dominates, cheapest first."""
+        """Trials that no other dominates, cheapest first.
+
+        Of a confirmed search by the means of the fresh seeds, among the trials that have some;
+        `searched` is what the search had of each.
+        """
         return self.records.front
 
     def best(self, which: str | int = "knee") -> TrialRecord:
-        """One complete trial.
+        """One complete trial; of a confirmed search one that was confirmed, with its fresh means.
 
         Raises:
             NoSuchTrial: there is none like that.

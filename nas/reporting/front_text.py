@@ -94,8 +94,9 @@ def _note(found: ConfirmedFront) -> str:
         f"{front_in_words(found)} {noise_in_words(found)} Values are means of "
         f"{_seeds(found.seeds)}, the intervals those of such a mean over seeds; "
         f"{len(found.points)} of {found.searched} trials were trained again, the likeliest to be "
-        "on the front. P(on the front) is among all trials, by all their trainings (hierarchical "
-        "normal model)."
+        "on the front. P(on the front) is the probability that no trial of at most its cost is "
+        "better by more than one validation image, for what is within one is a tie (hierarchical "
+        "normal model of all trainings)."
     )
     failed = f" Failed with a fresh seed: {', '.join(found.lacking)}." if found.lacking else ""
     return note + failed

@@ -95,7 +95,7 @@ def bootstrap_front(
     rng = np.random.default_rng(seed)
     draws = np.stack([errors.draw(rng) for _ in range(DRAWS)])
     drawn = np.round(means + draws, 9)  # (draws, n); ties stay ties
-    probabilities = on_front(drawn, prices).mean(axis=0)
+    probabilities = _on_front(drawn, prices).mean(axis=0)
     rivals = pareto_front(np.column_stack([means, prices]))
     surest = np.max([_dominated(drawn, prices, rival).mean(axis=0) for rival in rivals], axis=0)
     volume, *volumes = _volumes(np.vstack([means, drawn]), prices, reference)
@@ -118,7 +118,7 @@ def _known(
     return known
 
 
-def on_front(drawn: NDArray[np.float64], prices: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _on_front(drawn: NDArray[np.float64], prices: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which architectures none dominates in each draw (draws, n); equal ones do not each other."""
     on_front = np.empty(drawn.shape, dtype=bool)
     for index, price in enumerate(prices):

@@ -13,8 +13,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nas.statistics.front_bootstrap import on_front
-
 DRAWS = 4000
 STEPS = 80
 """Values of the standard deviation between networks that are tried."""
@@ -24,28 +22,31 @@ LEAST = 1e-6
 
 
 def front_probabilities(
-    means: ArrayLike, errors: ArrayLike, costs: ArrayLike, seed: int = 0
+    means: ArrayLike, errors: ArrayLike, costs: ArrayLike, tie: float = 0.0, seed: int = 0
 ) -> NDArray[np.float64]:
-    """P(on the front) of each network (n,).
+    """P(on the front) of each network (n,): that none of at most its costs is better by more.
 
     Args:
         means: (n,) mean accuracies.
         errors: (n,) their standard errors.
         costs: (n,) or (n, m), exact.
+        tie: by how much another has to be better at least, such as one validation image.
         seed: of the draws.
     """
     values = np.asarray(means, dtype=np.float64)
     prices = np.asarray(costs, dtype=np.float64).reshape(len(values), -1)
     variances = np.maximum(np.asarray(errors, dtype=np.float64), LEAST) ** 2
-    drawn = _posterior(values, variances, np.random.default_rng(seed))
-    probabilities: NDArray[np.float64] = on_front(np.round(drawn, 9), prices).mean(axis=0)
+    drawn = likely_means(values, variances, np.random.default_rng(seed))
+    rivals = [(prices <= price).all(axis=1) for price in prices]
+    best = np.stack([drawn[:, as_cheap].max(axis=1) for as_cheap in rivals], axis=1)  # (draws, n)
+    probabilities: NDArray[np.float64] = (drawn >= best - tie).mean(axis=0)
     return probabilities
 
 
-def _posterior(
+def likely_means(
     values: NDArray[np.float64], variances: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Accuracies (draws, n) that the networks may have in truth."""
+    """Accuracies (draws, n) that networks may have in truth, given means and their variances."""
     widest = 2 * max(float(values.std()), float(variances.min()) ** 0.5)
     between = np.linspace(0.0, widest, STEPS) ** 2  # (steps,)
     weights = 1 / (variances + between[:, None])  # (steps, n)

@@ -11,6 +11,7 @@ from math import sqrt
 from statistics import fmean
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from nas.space import SearchSpace
 from nas.space.confirm_section import ConfirmSection, most_confirmed
@@ -92,21 +93,28 @@ def _of_search(records: Records) -> tuple[Arm, ...]:
     if not trials:
         return ()
     costs = [trial.values[1:] or (1.0,) for trial in trials]
-    found = bootstrap_front(
-        [[trial.values[0]] for trial in trials],
-        costs,
-        reference_point(costs),
-        noise=_noise(records),
-    )
-    order = np.argsort(-found.probabilities, kind="stable")
-    front = pareto_front(records.points)
-    most = max(len(front), most_confirmed(len(trials)))
-    likely = [i for i in order if found.labels[i] != "dominated" and i not in front]
-    chosen = [i for i in order if i in front] + likely
+    scores = [trial.values[0] for trial in trials]
     return tuple(
         Arm(f"trial {trials[i].number}", trials[i].architecture, role_of(trials[i].architecture))
-        for i in chosen[:most]
+        for i in likely_rows(scores, costs, _noise(records))
     )
+
+
+def likely_rows(scores: ArrayLike, costs: ArrayLike, noise: float) -> NDArray[np.intp]:
+    """Which networks of a search are confirmed: the front, then what else may be on it.
+
+    Args:
+        scores: (n,) of one training each, or of as many.
+        costs: (n,) or (n, m).
+        noise: standard deviation of a score.
+    """
+    values, prices = np.asarray(scores), np.asarray(costs).reshape(np.size(scores), -1)
+    found = bootstrap_front(values[:, None], prices, reference_point(prices), noise=noise)
+    front = set(pareto_front(np.column_stack([values, prices])))
+    order = np.argsort(-found.probabilities, kind="stable")
+    first = [i for i in order if i in front]
+    likely = [i for i in order if found.labels[i] != "dominated" and i not in front]
+    return np.array([*first, *likely][: max(len(front), most_confirmed(len(values)))])
 
 
 def _noise(records: Records) -> float:
