@@ -267,3 +267,24 @@ def test_a_wrong_budget_is_refused(monkeypatch, budget):
 def test_durations_as_people_write_them(text, seconds, shown):
     assert parse_duration(text) == seconds
     assert duration(seconds) == shown
+
+
+def test_a_search_leaves_time_to_confirm_what_it_found(monkeypatch, clock):
+    """Half of its trainings, where a third of its trials are trained with three seeds."""
+    budget = TimeBudget(LEAST_FOR_RESULTS_S + 60.5, clock, as_many_as_fit=True)
+    monkeypatch.setattr(TimeBudget, "of", lambda *_: budget)
+
+    class Slow(Planted):
+        def measurements(self, driver, spec, test):
+            clock.now += 2.0
+            return super().measurements(driver, spec, test)
+
+    slow = Slow()
+    text = SHORT.replace("confirm: none", "confirm: auto")
+    result = search(monkeypatch, slow, "--budget", "65s", text=text)
+    assert result.exit_code == 0
+    assert "is used, but for the confirmation and the results" in result.output
+    records = read_records(URL, "planted")
+    assert records.confirmed
+    assert len(slow.trainings) == len(records.complete) + 3 * len(records.confirmed)
+    assert 24 <= len(slow.trainings) <= 30
