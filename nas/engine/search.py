@@ -71,12 +71,15 @@ def _run_stages(
 ) -> str:
     """Run them and write their results; returns why one failed."""
     # PyTorch and Optuna load for seconds, while Ray starts.
-    from nas.engine.race import race
     from nas.engine.screen_and_confirm import confirm, screen
 
     design = runner.space.file.design
-    first = race if design is not None and design.is_race else screen
-    failure, complete = first(runner, data, show_arms)
+    if design is not None and design.is_race:
+        from nas.engine.race import race  # SciPy loads for half a second
+
+        failure, complete = race(runner, data, show_arms)
+    else:
+        failure, complete = screen(runner, data, show_arms)
     try:
         if not failure and not runner.time_is_up:
             failure = confirm(runner, data)

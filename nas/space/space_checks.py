@@ -254,7 +254,8 @@ def _check_judging(document: Document, file: SpaceFile) -> None:
             "leave it out: what may be on the front is confirmed",
             of_key=True,
         )
-    if file.claim.on != "validation" and section is None:
+    judges = section is not None or (file.design is not None and file.design.is_race)
+    if file.claim.on != "validation" and not judges:
         document.add_problem(
             ("claim", "on"),
             f"{file.claim.on} is read by the trainings that judge, and there are none",

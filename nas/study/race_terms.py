@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas.space.schema import SpaceFile
-from nas.statistics.race import RacePlan
 from nas.study.design import Arm, design_seeds
 from trials.data import DataSummary
 
@@ -41,6 +40,8 @@ def terms_of(file: SpaceFile, arms: Sequence[Arm], data: DataSummary) -> RaceTer
     """What is written down of a design that is a race; None of another one."""
     if file.design is None or not file.design.is_race:
         return None
+    from nas.statistics.race import RacePlan  # SciPy loads for half a second
+
     interior = tuple(arm.name for arm in arms if arm.role == "interior")
     ends = tuple(arm.name for arm in arms if arm.role == "end")
     looks = file.design.seeds_of_looks

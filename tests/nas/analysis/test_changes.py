@@ -125,4 +125,4 @@ def test_runs_on_different_machines_are_said_to_be():
         for training in results.trainings
     )
     (change,) = answer(replace(results, trainings=moved)).changes
-    assert change.startswith("confirmed on different machines: ")
+    assert change.startswith("trained on different machines: ")

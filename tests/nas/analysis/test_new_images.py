@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from nas.analysis.answer import answer
-from nas.analysis.judged import NotKept, for_new_images, judged_score
+from nas.analysis.judged import NotKept, for_new_images
 from nas.analysis.published import published_results
 from nas.analysis.results import StudyResults
 from nas.reporting.answer_text import facts
 from nas.space import load_space
 from nas.space.errors import InputError
 from nas.study.identity import identity
+from nas.study.judged import judged_score
 from nas.study.plan import registrations_from_json, registrations_to_json
 from nas.study.records import read_records
 from nas.study.trained_network import data_of
