@@ -58,6 +58,7 @@ SPACES = {
         True,
     ),
     "design": Space(_DESIGN, 18),
+    "race": Space(_DESIGN.replace("{seeds: 3}", "{method: race, looks: [2, 4, 5]}"), None),
     "tuned": Space(
         _DESIGN + "tune: {learning_rate: [1x, 2x], activation: [none, relu], seeds: 1}\n",
         18,
