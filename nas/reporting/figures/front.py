@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from nas.analysis.confirmed_front import ConfirmedFront, ConfirmedPoint
 from nas.architecture.description import describe_architecture
 from nas.reporting.figures.spread import Spread, images_spread, seeds_spread
 from nas.reporting.figures.style import ACCENT, INK, MUTED, error_bars, log_ticks, styled, thinned
 from nas.space.objectives import OBJECTIVES
-from nas.study.selection import choose
 
 if TYPE_CHECKING:  # a figure needs the data of a study, not what reads it
+    from nas.analysis.confirmed_front import ConfirmedPoint
     from nas.analysis.results import StudyResults
     from nas.study.records import Records
     from nas.study.trial_record import TrialRecord
@@ -76,6 +75,9 @@ def front_info(records: Records, results: StudyResults | None = None) -> FrontIn
     Args:
         results: the single trainings, which tell how much the seeds matter.
     """
+    from nas.analysis.confirmed_front import ConfirmedFront  # and Optuna, which drawing needs not
+    from nas.study.selection import choose
+
     costs = records.objectives[1:] or ("macs",)
     chosen = choose(records).number if records.complete else None
     found = ConfirmedFront.of(records)

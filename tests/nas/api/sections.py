@@ -9,4 +9,5 @@ SECTIONS = {
     "search": {"segments": [1, 2, 3, "C"], "activation": ["none", "relu", "elu"]},
     "training": {"epochs": 1, "batch_size": 16},
     "study": {"trials": 4},
+    "confirm": "none",
 }
