@@ -2,7 +2,6 @@
 
     python benchmarks/calibration.py [--studies 1000] [--noise 0.67] [--table calibration.csv]
     python benchmarks/calibration.py --published studies/2026-11-22-cifar10-cpu
-    python benchmarks/calibration.py --power --figure power.png
 
 No network is trained: the race and the fixed design see accuracies exactly as they do those of a
 real study. What misses its level is marked.
