@@ -101,7 +101,7 @@ class Race:
 
     Attributes:
         samples: scores that arms are compared by.
-        choosing: scores that leaders and ends are chosen by.
+        choosing: scores that leaders and the best end are chosen by.
         looks: those whose trainings are all there.
         missing: seeds that arms have still to be trained up to for the next look; none where the
             race is over.
@@ -220,7 +220,7 @@ def _decided(race: Race, look: Look) -> Look:
             for arm in look.interior
             if (refutation(race, looks, arm, plan.delta) >= bounds).any()
         ),
-        dropped=_behind(race.choosing, look, len(plan.ends)),
+        dropped=_behind(race.samples, look, len(plan.ends)),
     )
 
 
@@ -254,7 +254,10 @@ def refutation(race: Race, looks: Sequence[Look], arm: str, shift: float) -> NDA
 
 
 def _behind(samples: Samples, look: Look, count: int) -> tuple[str, ...]:
-    """Ends that are behind another one of so many, by all seeds so far."""
+    """Ends that are behind another one of so many, by all seeds so far.
+
+    On the images that judge: what is dropped has no part in the claim any more.
+    """
     rows = [samples.rows[end] for end in look.ends]
     values = samples.values[rows, : look.seeds]
     means, variances = values.mean(axis=1), values.var(axis=1, ddof=1)

@@ -53,7 +53,7 @@ class RaceDecision:
     """The outcome of a race, and what it rests on.
 
     Attributes:
-        leader: the interior arm that is ahead of the others.
+        leader: the interior arm that is ahead of the others of the last look.
         best_end: of those that were not found to be behind another one.
         estimate: accuracy of the leader minus that of the best end, by the seeds of both.
         lower: what the best interior arm's advantage over the best end is above, with confidence
@@ -107,12 +107,14 @@ def _outcome(lower: float, upper: float, race: Race) -> RaceOutcome:
 
 
 def _leader(race: Race) -> str:
-    """Of the arms that are not refuted; where all are, of those that came furthest."""
-    if race.ranking:
-        return race.ranking[0]
-    most = max(race.trained[arm] for arm in race.plan.interior)
-    furthest = [arm for arm in race.plan.interior if race.trained[arm] == most]
-    return max(furthest, key=lambda arm: race.samples.mean(arm, most))
+    """Of the arms of the last look, those that are not refuted before the others.
+
+    One that was left behind may be ahead of them by now, but by the luck of its few seeds.
+    """
+    last = race.looks[-1]
+    if left := [arm for arm in race.ranking if arm in last.interior]:
+        return left[0]
+    return max(last.interior, key=lambda arm: race.samples.mean(arm, last.seeds))
 
 
 def _difference(race: Race, arm: str, end: str) -> float:

@@ -228,6 +228,25 @@ def test_a_seed_that_is_easy_for_all_is_no_merit():
     assert easier.ranking == plain.ranking
 
 
+def test_an_arm_that_was_left_behind_does_not_lead():
+    plan = _plan(interior=3, ends=1, looks=(4, 8))
+    noise = np.array([0.01, -0.01, 0.01, -0.01])
+    fell = np.concatenate([0.71 + noise, 0.69 + noise]).tolist()
+    scores = {"point 0": fell, "point 1": fell, "end 0": (0.7 + np.tile(noise, 2)).tolist()}
+    race = run_race(plan, scores | {"point 2": (0.709 + noise).tolist()})
+    assert race.is_over
+    assert race.ranking[0] == "point 2"  # by four seeds, before the others fell
+    assert decide(race).leader == "point 0"
+
+
+def test_an_end_is_dropped_by_the_images_that_judge():
+    plan = _plan(interior=1, ends=2)
+    judging = _scores(plan, {"point 0": 0.006})
+    elsewhere = {**judging, "end 0": [score - 0.1 for score in judging["end 0"]]}
+    assert not any(look.dropped for look in run_race(plan, judging, elsewhere).looks)
+    assert run_race(plan, elsewhere, judging).looks[0].dropped == ("end 0",)
+
+
 def test_arms_without_noise_are_compared_by_what_they_are():
     plan = _plan()
     scores = {arm: [0.7] * 16 for arm in plan.arms} | {"point 1": [0.72] * 16}
