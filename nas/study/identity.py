@@ -17,7 +17,8 @@ them."""
 PLAN = frozenset({"design", "confirm", "claim"})
 """Sections of what is asked, not of what a training gives. They may change, and each change is
 kept: see `nas.study.plan`. But half of the validation images, left for judging by the claim, is
-missing from what everything else is trained and chosen by."""
+missing from what everything else is trained and chosen by; and a race has read no other images than
+those that it is judged on."""
 
 
 class SpaceChanged(ValueError):
@@ -39,8 +40,8 @@ def identity(file: SpaceFile) -> dict[str, Any]:
             "device": "cuda" if file.resources.gpus_per_trial else "cpu",
             "threads": file.resources.threads,
         }
-    if file.claim.on == "half":
-        settings["claim"] = {"on": "half"}
+    if file.claim.on == "half" or (file.design is not None and file.design.is_race):
+        settings["claim"] = {"on": file.claim.on}
     settings["design"] = _kind_of_design(file)
     flat = _flatten(settings, "")
     return {name: value for name, value in flat.items() if name not in MAY_CHANGE}

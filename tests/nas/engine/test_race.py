@@ -102,6 +102,17 @@ def test_a_change_of_the_looks_is_shown(monkeypatch):
     assert "after 30 trainings" in change
 
 
+def test_a_race_goes_on_on_the_images_that_it_was_judged_on(monkeypatch):
+    # Its trainings have read no others, and would count as failed.
+    planted = Planted(EQUAL, stop_after=30)
+    search(monkeypatch, planted, text=RACE)
+    planted.stop_after = None
+    changed = search(monkeypatch, planted, text=RACE.replace("claim: {", "claim: {on: test, "))
+    assert changed.exit_code == 2
+    assert "claim.on: was validation, is now test" in changed.stderr
+    assert len(planted.trainings) == 30
+
+
 def test_what_is_published_gives_the_same_answer(monkeypatch, tmp_path):
     run(monkeypatch, Planted(WINS), "--controls", results=True)
     results = read_results(URL, "planted")
