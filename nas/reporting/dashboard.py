@@ -18,7 +18,7 @@ from nas.engine.optuna_storage import StudyTrials
 from nas.reporting.figures.catalogue import NAMES
 from nas.space.objectives import OBJECTIVES
 from nas.study.records import Records
-from nas.study.selection import choose
+from nas.study.selection import choose, knee_in_words
 from nas.study.storage import load_optuna_study, opened_storage
 from nas.study.trial_record import TrialRecord
 from nas.study.trial_rows import trial_ids
@@ -98,7 +98,7 @@ def note(records: Records) -> str:
         knee = choose(records)
         latency = f", {knee.latency_in_words}" if knee.latency_ms is not None else ""
         lines.append(
-            f"Knee of the front: trial {knee.number}, "
+            f"{knee_in_words(records).capitalize()}: trial {knee.number}, "
             f"{OBJECTIVES[records.score].in_words(knee.score)}, "
             f"{knee.macs:,} MACs{latency}."
         )

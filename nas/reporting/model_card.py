@@ -119,6 +119,7 @@ def model_card(
         precisions=list(_precisions(files, records.data.classes)),
         score=OBJECTIVES[records.score].noun,
         confirmed=confirmed,
+        raced_on_test=record.test_score if records.raced else None,
         sure=_sureness(records, record) if confirmed else (),
         architecture=architecture,
         cost=cost,

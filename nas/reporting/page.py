@@ -33,7 +33,7 @@ from nas.space.yaml_document import dump_yaml
 from nas.study.importances import Importance, parameter_importances
 from nas.study.location import StudyPlace
 from nas.study.records import Records, read_records
-from nas.study.selection import choose
+from nas.study.selection import choose, knee_in_words
 from nas.study.trial_record import State, TrialRecord
 from trials.atomic_file import atomic_write_text
 from trials.bounded_json import JsonError, read_json, shortened
@@ -213,7 +213,7 @@ def _summary(records: Records) -> Iterator[tuple[str, str]]:
         yield best, _in_short(records, choose(records, records.score))
         if (goal := records.objectives[0]) != records.score:
             yield f"best {_noun(goal)}", _in_short(records, choose(records, goal))
-        yield "knee of the front", _in_short(records, choose(records, "knee"))
+        yield knee_in_words(records), _in_short(records, choose(records, "knee"))
     failed = [trial for trial in records.trials if trial.state == "failed"]
     yield from (("failed", f"trial {trial.number}: {trial.reason}") for trial in failed[:5])
 

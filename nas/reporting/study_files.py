@@ -18,7 +18,7 @@ from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
 from nas.study.location import StudyPlace
 from nas.study.records import Records, read_records
-from nas.study.selection import choose
+from nas.study.selection import choose, knee_in_words
 from nas.study.storage_url import shown_url
 from nas.study.trained_network import samples_of
 from nas.study.trial_record import TrialRecord
@@ -67,12 +67,13 @@ def write_study_files(
 
 
 def _found(records: Records, best: TrialRecord) -> str:
-    """How large the front is, and its knee."""
+    """How large the front is, and its knee; of a race the best arm."""
     score = OBJECTIVES[records.score].in_words(best.score)
     latency = f" and {best.latency_in_words}" if best.latency_ms is not None else ""
     seeds = {len(trial.seeds) for trial in records.front} if records.confirmed else ()
     fresh = "".join(f" by the means of {count} fresh seeds" for count in seeds)
-    return (
-        f"front of {len(records.front)}{fresh}; its knee, trial {best.number} with {score} at "
-        f"{format_count(best.macs)} MACs{latency}"
-    )
+    cost = f"{score} at {format_count(best.macs)} MACs{latency}"
+    if records.raced:
+        seeds_of_arm = f"{best.arm} with {cost} by {len(best.seeds)} seeds"
+        return f"{knee_in_words(records)}, {seeds_of_arm}; the first of them, trial {best.number}"
+    return f"front of {len(records.front)}{fresh}; its knee, trial {best.number} with {cost}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nas.space.schema import SpaceFile
@@ -27,6 +27,20 @@ class RaceTerms:
     weights: tuple[float, ...]
     boundaries: tuple[float, ...]
     failed_score: float
+
+    def last_look(self, trained: Mapping[str, int]) -> int:
+        """Seeds at the last look that is complete; 0 before the first one is.
+
+        Args:
+            trained: seeds that each arm has been trained with, the failed ones too.
+        """
+        last = 0
+        for before, seeds in zip((0, *self.looks), self.looks, strict=False):
+            further = [count for count in trained.values() if count > before]
+            if not further or min(further) < seeds:
+                break
+            last = seeds
+        return last
 
     def __str__(self) -> str:
         looks = ", ".join(map(str, self.looks))

@@ -100,10 +100,30 @@ class Records:
             if trial.architecture.key in means
         )
 
+    @cached_property
+    def raced(self) -> tuple[TrialRecord, ...]:
+        """Arms of a race that were trained up to its last look, the best one first.
+
+        An arm that was left behind has a mean of few seeds, which may be the highest by luck. A
+        training that has failed counts as the race scores it. None before the first look, and none
+        of another study.
+        """
+        terms = self.plans[-1].plan.race if self.plans else None
+        if terms is None:
+            return ()
+        scores: dict[str, list[float]] = defaultdict(list)
+        for trial in self.trials:
+            if trial.state in ("complete", "failed") and not trial.is_control:
+                failed = trial.state == "failed"
+                scores[trial.arm].append(terms.failed_score if failed else trial.score)
+        last = terms.last_look({arm: len(of_arm) for arm, of_arm in scores.items()})
+        left = (arm for arm in self.complete if last and len(scores[arm.arm]) >= last)
+        return tuple(sorted(left, key=lambda arm: -fmean(scores[arm.arm])))
+
     @property
     def judged(self) -> tuple[TrialRecord, ...]:
-        """What the front and the best are chosen from: what was confirmed, or all without that."""
-        return self.confirmed or self.complete
+        """What the front and the best are chosen from: what was confirmed or raced, or else all."""
+        return self.confirmed or self.raced or self.complete
 
     @property
     def tie(self) -> float:
@@ -124,7 +144,8 @@ class Records:
     def front(self) -> tuple[TrialRecord, ...]:
         """Trials that no other dominates, cheapest first.
 
-        Of a confirmed search by the means of the fresh seeds, among the trials that have some.
+        Of a confirmed search by the means of the fresh seeds, among the trials that have some; of a
+        race among the arms that were trained up to its last look.
         """
         return tuple(self.judged[i] for i in pareto_front(_points(self.judged, self.objectives)))
 

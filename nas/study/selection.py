@@ -19,6 +19,9 @@ class NoSuchTrial(LookupError):
 def choose(records: Records, best: str = "knee", trial: int | None = None) -> TrialRecord:
     """A complete trial; of a confirmed search one that was confirmed, with its fresh means.
 
+    Of a race one of the arms that were trained up to its last look. Their costs are equal, so that
+    its knee is the best one of them.
+
     Args:
         best: ``knee`` (the best compromise of the front), what is maximized, such as ``accuracy``,
             or the best one inside a budget such as ``macs<=300K``, ``params<=20K`` or
@@ -40,6 +43,8 @@ def choose(records: Records, best: str = "knee", trial: int | None = None) -> Tr
         return found
     if not records.complete:
         raise NoSuchTrial(f"study {records.name} has no complete trial")
+    if records.raced and best in ("knee", records.score):
+        return records.raced[0]
     if best == "knee":
         return _knee(records)
     if best in MAXIMIZED:
@@ -59,6 +64,11 @@ def _knee(records: Records) -> TrialRecord:
         return middle
     tied = (t for t in front if records.is_tie(t, middle) and _costs_at_most(t, middle))
     return min((middle, *tied), key=_loss)
+
+
+def knee_in_words(records: Records) -> str:
+    """What the knee of a study is."""
+    return "best arm of the last look" if records.raced else "knee of the front"
 
 
 def _costs_at_most(trial: TrialRecord, other: TrialRecord) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from nas.analysis.published import published_results, write_results
 from nas.analysis.results import read_results
 from nas.study.design import design_seeds
 from nas.study.records import read_records
+from nas.study.selection import choose
 from tests.nas.planting import ARMS, ENDS, MATCHED, URL, WINNER, Planted, search
 
 RACE = MATCHED.replace(
@@ -111,6 +113,45 @@ def test_a_race_goes_on_on_the_images_that_it_was_judged_on(monkeypatch):
     assert changed.exit_code == 2
     assert "claim.on: was validation, is now test" in changed.stderr
     assert len(planted.trainings) == 30
+
+
+def test_the_best_of_a_race_is_an_arm_of_its_last_look(monkeypatch):
+    run(monkeypatch, Planted({"2, spatial first": -0.006, WINNER: 0.004}))
+    records = read_records(URL, "planted")
+    seeds = Counter(trial.arm for trial in records.trials)
+    most = max(seeds.values())
+    behind = [arm for arm, count in seeds.items() if count < most]
+    assert behind
+    lucky = changed(records, behind[0], accuracy=0.9)  # with the few seeds that it has
+    for best in ("knee", "accuracy", "macs<=300K"):
+        assert seeds[choose(lucky, best).arm] == most
+    assert {seeds[trial.arm] for trial in lucky.front} == {most}
+    leader = choose(records).arm
+    failed = changed(records, leader, first=1, state="failed", values=(), accuracy=None)
+    assert choose(failed).arm != leader  # as the race scores it
+
+
+def changed(records, arm: str, first: int | None = None, **fields):
+    """Records of which the first trials of an arm, or all, are something else."""
+    of_arm = [trial.number for trial in records.trials if trial.arm == arm][:first]
+    return replace(
+        records,
+        trials=tuple(replace(t, **fields) if t.number in of_arm else t for t in records.trials),
+    )
+
+
+@pytest.mark.parametrize("stop_after", [23, 30])
+def test_the_best_of_a_race_that_is_not_over_is_of_its_last_complete_look(monkeypatch, stop_after):
+    search(monkeypatch, Planted(EQUAL, stop_after=stop_after), text=RACE)
+    records = read_records(URL, "planted")
+    assert len(records.raced) == (len(ARMS) if stop_after == 30 else 0)
+    best = max(records.raced or records.complete, key=lambda trial: trial.accuracy)
+    assert stop_after == 23 or choose(records) == best
+
+
+def test_where_the_ends_win_the_best_is_an_end(monkeypatch):
+    run(monkeypatch, Planted(ENDS_WIN))
+    assert choose(read_records(URL, "planted")).arm in ENDS
 
 
 def test_what_is_published_gives_the_same_answer(monkeypatch, tmp_path):
