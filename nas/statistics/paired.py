@@ -146,15 +146,27 @@ def paired_intervals(
     Returns:
         Lower and upper bounds (arms,); of a single seed the accuracies themselves.
     """
-    values = np.asarray(accuracies, dtype=np.float64)
-    arms, seeds = values.shape
-    means = values.mean(axis=1)
+    values = without_seed_effects(accuracies)
+    seeds, means = values.shape[1], values.mean(axis=1)
     if seeds < 2:
         return means, means
-    centred = values - (values.mean(axis=0) - values.mean() if arms > 1 else 0.0)
-    deviation = centred.std(axis=1, ddof=1) * (arms / max(1, arms - 1)) ** 0.5
-    half = stats.t.ppf((1 + confidence) / 2, seeds - 1) * deviation / seeds**0.5
+    half = stats.t.ppf((1 + confidence) / 2, seeds - 1) * values.std(axis=1, ddof=1) / seeds**0.5
     return means - half, means + half
+
+
+def without_seed_effects(accuracies: ArrayLike) -> NDArray[np.float64]:
+    """Paired arms (arms, seeds) without what a seed does to all of them; their means stay.
+
+    What is left of each arm is stretched to the variance that it has by itself (Morey 2008).
+    """
+    values = np.asarray(accuracies, dtype=np.float64)
+    arms = len(values)
+    if arms < 2:
+        return values
+    means = values.mean(axis=1, keepdims=True)
+    own = values - means - (values.mean(axis=0) - values.mean())
+    found: NDArray[np.float64] = means + own * (arms / (arms - 1)) ** 0.5
+    return found
 
 
 def mean_interval(accuracies: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
