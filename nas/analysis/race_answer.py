@@ -16,7 +16,7 @@ from nas.statistics.race import Race, RacePlan
 from nas.statistics.race_outcome import RaceDecision, decide
 from nas.study.judged import judged_score
 from nas.study.plan import Plan
-from nas.study.race import race_of
+from nas.study.race import extensions, race_of
 from nas.study.race_terms import RaceTerms, race_seeds
 
 
@@ -33,6 +33,7 @@ class RaceAnswer:
         plan: the first one that was written down.
         planned_after: trainings that had ended by then.
         changes: what was changed since then, or for this answer.
+        extensions: how often the looks were changed after trainings had ended.
         failed: trainings without a result, which score what guessing would.
         score: name of the objective that arms are judged by.
         edges: arms for which the highest or lowest was best of what was tried, a line for each.
@@ -45,6 +46,7 @@ class RaceAnswer:
     plan: Plan
     planned_after: int
     changes: tuple[str, ...]
+    extensions: int
     rows: tuple[ArmRow, ...]
     controls: tuple[Control, ...]
     failed: int
@@ -83,6 +85,7 @@ def answer_race(question: Question) -> RaceAnswer:
         plan=question.first_plan,
         planned_after=sum(results.plans[0].results.values()),
         changes=(*changes(question), *machines(results.of_stage("race"))),
+        extensions=extensions(results.plans),
         rows=tuple(arm_rows(question, None, None, None)),
         controls=tuple(judge_controls(question)),
         failed=sum(training.measurement.state == "failed" for training in results.trainings),
@@ -102,7 +105,8 @@ def _race(question: Question, terms: RaceTerms) -> Race:
         judging.setdefault(run.arm, {})[measurement.seed] = judged
         choosing.setdefault(run.arm, {})[measurement.seed] = measurement.score
     ends = question.plan.ends
-    plan = RacePlan(terms.interior, ends, terms.looks, question.delta, question.alpha)
+    alpha = question.alpha / 2 ** extensions(results.plans)
+    plan = RacePlan(terms.interior, ends, terms.looks, question.delta, alpha)
     seeds = race_seeds(results.file, terms)
     return race_of(plan, seeds, terms.failed_score, judging, choosing)
 

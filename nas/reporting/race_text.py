@@ -64,6 +64,13 @@ def facts(answer: RaceAnswer) -> Iterator[tuple[str, str]]:
     yield f"planned {after}", _plan(answer.plan)
     for change in answer.changes:
         yield "not as planned", change
+    if answer.extensions:
+        alpha, count = answer.race.plan.alpha, answer.extensions
+        yield (
+            "level",
+            f"{alpha:g}: halved for each of {count} changes of the looks with results in view; all "
+            f"looks together are wrong with less than {2 * alpha * 2**count:g}",
+        )
     if answer.decision is not None:
         yield from _decision_facts(answer, answer.decision)
     if answer.failed:
@@ -81,8 +88,8 @@ def _decision_facts(answer: RaceAnswer, decision: RaceDecision) -> Iterator[tupl
     yield (
         "leader against the best end",
         f"{decision.leader} {points(decision.estimate)} percentage points against "
-        f"{decision.best_end}, by the seeds of both; chosen by these trainings, so too high rather "
-        "than too low",
+        f"{decision.best_end}, by the seeds of both; both were chosen by these trainings, and the "
+        "race ended by them, so the bounds say more",
     )
     yield (
         "advantage of the best interior point over every end",

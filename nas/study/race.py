@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
 from nas.statistics.race import Race, RacePlan, run_race
 from nas.study.design import recipe_of_arm
 from nas.study.judged import judged_score
+from nas.study.plan import Registration
 from nas.study.race_terms import RaceTerms, race_seeds
 from nas.study.records import Records
 from trials.measurement import Measurement
@@ -42,6 +43,21 @@ def race_of(
     return run_race(plan, of_all(judging), of_all(choosing))
 
 
+def extensions(plans: Sequence[Registration]) -> int:
+    """How often the looks of a race were changed after some of its trainings had ended.
+
+    Each time the level is halved: looks that are added where all of it was spent would spend it
+    again. All together are wrong with less than twice alpha.
+    """
+    return sum(
+        before.plan.race is not None
+        and after.plan.race is not None
+        and before.plan.race.looks != after.plan.race.looks
+        and after.results.get("screening", 0) > 0
+        for before, after in pairwise(plans)
+    )
+
+
 def race_of_records(
     records: Records, measurements: Iterable[Measurement], terms: RaceTerms
 ) -> Race:
@@ -59,5 +75,6 @@ def race_of_records(
         choosing[trial.arm][seed] = found.score if found else None
         judging[trial.arm][seed] = judged_score(found, file.claim.on) if found else None
     ends = tuple(arm.name for arm in records.arms if arm.role == "end")
-    plan = RacePlan(terms.interior, ends, terms.looks, file.claim.delta, file.claim.alpha)
+    alpha = file.claim.alpha / 2 ** extensions(records.plans)
+    plan = RacePlan(terms.interior, ends, terms.looks, file.claim.delta, alpha)
     return race_of(plan, race_seeds(file, terms), terms.failed_score, judging, choosing)

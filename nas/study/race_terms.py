@@ -9,6 +9,9 @@ from nas.space.schema import SpaceFile
 from nas.study.design import Arm, design_seeds
 from trials.data import DataSummary
 
+DIGITS = 8
+"""Of weights and boundaries as they are written down."""
+
 
 @dataclass(frozen=True)
 class RaceTerms:
@@ -60,10 +63,12 @@ def terms_of(file: SpaceFile, arms: Sequence[Arm], data: DataSummary) -> RaceTer
     ends = tuple(arm.name for arm in arms if arm.role == "end")
     looks = file.design.seeds_of_looks
     plan = RacePlan(interior, ends, looks, file.claim.delta, file.claim.alpha)
-    weights = tuple((stage / looks[-1]) ** 0.5 for stage in plan.stages)
+    # Rounded: what another version of SciPy finds is no other plan.
+    weights = tuple(round((stage / looks[-1]) ** 0.5, DIGITS) for stage in plan.stages)
+    bounds = tuple(round(bound, DIGITS) for bound in plan.boundaries)
     # Of images with many labels a guess has no average precision to speak of.
     guess = 0.0 if data.many_labels else 1 / len(data.classes)
-    return RaceTerms(interior, looks, weights, plan.boundaries, guess)
+    return RaceTerms(interior, looks, weights, bounds, guess)
 
 
 def race_seeds(file: SpaceFile, terms: RaceTerms) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ import pytest
 from nas.analysis.answer import answer
 from nas.analysis.published import published_results, write_results
 from nas.analysis.results import read_results
+from nas.reporting.answer_text import facts
 from nas.study.design import design_seeds
 from nas.study.records import read_records
 from nas.study.selection import choose
@@ -98,10 +99,25 @@ def test_a_change_of_the_looks_is_shown(monkeypatch):
     search(monkeypatch, planted, text=RACE)
     planted.stop_after = None
     run(monkeypatch, planted, text=RACE.replace("12, 16]", "12, 16, 24]"))
-    (change,) = answer(read_results(URL, "planted")).changes
+    found = answer(read_results(URL, "planted"))
+    (change,) = found.changes
     assert "looks at 4, 8, 12, 16 seeds" in change
     assert "then looks at 4, 8, 12, 16, 24 seeds" in change
     assert "after 30 trainings" in change
+    # What is spent of the level by then would be spent again.
+    assert found.race.plan.alpha == 0.025
+    assert "less than 0.1" in dict(facts(found))["level"]
+    assert found.race.is_over  # by the level that the engine goes by, too
+
+
+def test_looks_that_are_changed_before_the_first_training_cost_nothing(monkeypatch):
+    planted = Planted(EQUAL, stop_after=0)
+    search(monkeypatch, planted, text=RACE)
+    planted.stop_after = None
+    run(monkeypatch, planted, text=RACE.replace("12, 16]", "12, 16, 24]"))
+    found = answer(read_results(URL, "planted"))
+    assert found.race.plan.alpha == 0.05
+    assert "level" not in dict(facts(found))
 
 
 def test_a_race_goes_on_on_the_images_that_it_was_judged_on(monkeypatch):
