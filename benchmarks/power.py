@@ -2,9 +2,9 @@
 
     python benchmarks/power.py [--studies 400] [--figure power.png]
 
-By simulated studies with normal noise: of a race what it has decided at each look, of a fixed design
-what it decides with more and more confirmation seeds, each number of them a design of its own. What a
-fixed design refutes it refutes of its confirmed arms alone, a race of all.
+By simulated studies with normal noise: of a race what it has decided at each look, of a fixed
+design what it decides with more and more confirmation seeds, each number of them a design of its
+own. What a fixed design refutes it refutes of its confirmed arms alone, a race of all.
 """
 
 from __future__ import annotations
