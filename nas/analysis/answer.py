@@ -13,6 +13,7 @@ from nas.analysis.plan_changes import changes, machines
 from nas.analysis.question import NoVerdict, Question
 from nas.analysis.race_answer import RaceAnswer, answer_race
 from nas.analysis.results import StudyResults
+from nas.analysis.spectrum_curves import SpectrumCurve, spectrum_curves
 from nas.analysis.table import ArmRow, arm_rows
 from nas.analysis.tuning import TuningRow, edges, tuning_rows
 from nas.analysis.verdict import judge_claim, not_judged
@@ -46,6 +47,7 @@ class Answer:
         score: name of the objective that arms are judged by.
         tuning: what each setting of each arm gave, where arms were tuned.
         edges: arms for which the highest or lowest was best of what was tried, a line for each.
+        curves: accuracy along the spectrum; descriptive.
     """
 
     study: str
@@ -67,6 +69,7 @@ class Answer:
     score: str = "accuracy"
     tuning: tuple[TuningRow, ...] = ()
     edges: tuple[str, ...] = ()
+    curves: tuple[SpectrumCurve, ...] = ()
 
     @property
     def outcome(self) -> str:
@@ -120,6 +123,7 @@ def _answer_fixed(question: Question) -> Answer:
         score=results.score,
         tuning=tuple(tuning_rows(results)),
         edges=tuple(edges(results)),
+        curves=tuple(spectrum_curves(results)),
     )
 
 

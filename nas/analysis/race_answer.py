@@ -9,6 +9,7 @@ from nas.analysis.controls import Control, judge_controls
 from nas.analysis.judged import NewImages, NotKept, for_new_images
 from nas.analysis.plan_changes import changes, machines
 from nas.analysis.question import NoVerdict, Question
+from nas.analysis.spectrum_curves import SpectrumCurve, spectrum_curves
 from nas.analysis.table import ArmRow, arm_rows
 from nas.analysis.tuning import TuningRow, edges, tuning_rows
 from nas.space.claim_section import JudgedOn
@@ -37,6 +38,7 @@ class RaceAnswer:
         failed: trainings without a result, which score what guessing would.
         score: name of the objective that arms are judged by.
         edges: arms for which the highest or lowest was best of what was tried, a line for each.
+        curves: accuracy along the spectrum; descriptive.
     """
 
     study: str
@@ -53,6 +55,7 @@ class RaceAnswer:
     score: str
     tuning: tuple[TuningRow, ...]
     edges: tuple[str, ...]
+    curves: tuple[SpectrumCurve, ...]
 
     @property
     def outcome(self) -> str:
@@ -92,6 +95,7 @@ def answer_race(question: Question) -> RaceAnswer:
         score=results.score,
         tuning=tuple(tuning_rows(results)),
         edges=tuple(edges(results)),
+        curves=tuple(spectrum_curves(results)),
     )
 
 

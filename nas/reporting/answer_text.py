@@ -10,6 +10,7 @@ from nas.analysis.race_answer import RaceAnswer
 from nas.reporting import race_text
 from nas.reporting.formats import bounds, points
 from nas.reporting.new_images_text import for_new_images
+from nas.reporting.spectrum_text import curve_facts
 from nas.space.claim_section import IN_WORDS
 from nas.space.objectives import OBJECTIVES
 from nas.statistics.decision import Verdict
@@ -60,6 +61,7 @@ def facts(answer: AnyAnswer) -> Iterator[tuple[str, str]]:
         yield "not as planned", change
     if answer.verdict is not None:
         yield from _verdict_facts(answer.verdict, answer)
+    yield from curve_facts(answer.curves)
     for line in (*answer.plan.unreachable_verdicts(), *answer.edges):
         yield "note", line
     if answer.failed:

@@ -8,6 +8,7 @@ from nas.analysis.race_answer import RaceAnswer
 from nas.reporting.answer_table import AnswerTable
 from nas.reporting.formats import bounds, mean_and_deviation, points, points_interval
 from nas.reporting.new_images_text import for_new_images
+from nas.reporting.spectrum_text import curve_facts
 from nas.space.claim_section import IN_WORDS
 from nas.space.objectives import OBJECTIVES
 from nas.statistics.race_outcome import ArmOutcome, RaceDecision
@@ -73,6 +74,7 @@ def facts(answer: RaceAnswer) -> Iterator[tuple[str, str]]:
         )
     if answer.decision is not None:
         yield from _decision_facts(answer, answer.decision)
+    yield from curve_facts(answer.curves)
     if answer.failed:
         yield "failed trainings", f"{answer.failed}, each scored as a guess"
     for line in answer.edges:

@@ -117,7 +117,7 @@ def fit_spectrum(
         return None
     means = np.array([sample.mean() for sample in samples])
     variances = np.array([sample.var(ddof=1) for sample in samples])
-    seeds = np.array([len(sample) for sample in samples])
+    seeds = np.array([len(sample) for sample in samples], dtype=np.float64)
     return _fitted(x, means, variances, seeds, confidence)
 
 
@@ -126,14 +126,15 @@ def _powers(x: Array) -> Array:
 
 
 def _fitted(
-    x: Array, means: Array, variances: Array, seeds: NDArray[np.int_], confidence: float
+    x: Array, means: Array, variances: Array, seeds: Array, confidence: float
 ) -> SpectrumFit:
     design = _powers(x)
     operator = np.linalg.pinv(design * np.sqrt(seeds)[:, None]) * np.sqrt(seeds)  # (3, arms)
     coefficients = operator @ means
     first, last = float(x.min()), float(x.max())
     places, peak = np.linspace(first, last, GRID), _peak(coefficients, first, last)
-    errors: Array = (operator * np.sqrt(variances / seeds)).T  # (arms, 3), what each adds
+    added = (operator * np.sqrt(variances / seeds)).T  # (arms, 3), errors that each arm adds
+    errors = np.asarray(added, dtype=np.float64)
     band = _Region.of(errors, seeds - 1, confidence)
     slopes = _Region.of(errors[:, 1:], seeds - 1, confidence)
     candidates = np.append(places, peak)  # of the peak
@@ -162,7 +163,7 @@ class _Region:
     critical: float
 
     @classmethod
-    def of(cls, errors: Array, freedom: NDArray[np.int_], confidence: float) -> _Region:
+    def of(cls, errors: Array, freedom: Array, confidence: float) -> _Region:
         covariance = errors.T @ errors
         q = int(np.linalg.matrix_rank(covariance, hermitian=True))
         if q == 0:  # without noise
@@ -213,9 +214,7 @@ def _height(places: Array, end: float, coefficients: Array, slopes: _Region) -> 
     return Estimate(*map(float, largest))
 
 
-def _lack_of_fit(
-    design: Array, means: Array, variances: Array, seeds: NDArray[np.int_]
-) -> LackOfFit:
+def _lack_of_fit(design: Array, means: Array, variances: Array, seeds: Array) -> LackOfFit:
     """F test of the distance between means and curve against the variance within arms.
 
     With equal variances it has the statistic of the usual test of lack of fit against pure error.

@@ -13,7 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from nas.reporting.figures.style import SERIES, band, styled
+from nas.reporting.figures.style import SERIES, epoch_band, styled
 from nas.space.objectives import OBJECTIVES
 from nas.statistics.paired import paired_intervals
 
@@ -131,7 +131,7 @@ def plot_ablation(info: AblationInfo) -> go.Figure:
     for index, level in enumerate(info.levels):
         color = SERIES[index % len(SERIES)]
         epochs = list(range(1, len(level.curve) + 1))
-        figure.add_scatter(**band(level.lower, level.upper, color))
+        figure.add_scatter(**epoch_band(level.lower, level.upper, color))
         figure.add_scatter(
             x=epochs,
             y=list(level.curve),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from nas.reporting.figures.style import ACCENT, MUTED, band, styled
+from nas.reporting.figures.style import ACCENT, MUTED, epoch_band, styled
 from nas.space.objectives import OBJECTIVES
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
@@ -91,7 +91,7 @@ def plot_arm_curves(info: ArmCurvesInfo) -> go.Figure:
         figure.add_scatter(**_lines(others), **place)
         upper = [m + d for m, d in zip(curve.mean, curve.deviation, strict=True)]
         lower = [m - d for m, d in zip(curve.mean, curve.deviation, strict=True)]
-        figure.add_scatter(**band(lower, upper, ACCENT), **place)
+        figure.add_scatter(**epoch_band(lower, upper, ACCENT), **place)
         figure.add_scatter(
             x=list(range(1, len(curve.mean) + 1)),
             y=list(curve.mean),

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
+from nas.analysis.families import families
+from nas.analysis.spectrum_curves import SpectrumCurve, spectrum_curves
 from nas.architecture.position import PLAIN_POSITION, position
-from nas.reporting.figures.style import INK, SERIES, error_bars, styled
-from nas.space.axes import AXES, AxisSpec
+from nas.reporting.figures.style import INK, SERIES, band, error_bars, styled
 from nas.space.objectives import OBJECTIVES
 from nas.statistics.paired import mean_interval, paired_intervals
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
     from nas.analysis.results import StudyResults
-    from nas.architecture.specification import Architecture, Block
+    from nas.architecture.specification import Architecture
     from nas.study.design import Stage
 
 PLAIN_SHOWN = -0.12
@@ -65,11 +67,13 @@ class SpectrumInfo:
 
     Attributes:
         cost: what is equal in all of them, in words; empty where nothing is.
+        curves: of families with arms at enough places.
     """
 
     cost: str
     series: tuple[SpectrumSeries, ...]
     score: str = "accuracy"
+    curves: tuple[SpectrumCurve, ...] = ()
 
 
 def spectrum_info(results: StudyResults) -> SpectrumInfo:
@@ -84,6 +88,7 @@ def spectrum_info(results: StudyResults) -> SpectrumInfo:
             for series in _series(results, stage)
         ),
         results.score,
+        tuple(spectrum_curves(results)),
     )
 
 
@@ -98,52 +103,21 @@ def _series(results: StudyResults, stage: Stage) -> Iterator[SpectrumSeries]:
         table = list(trainings.accuracies().values())
         lower, upper = map(tuple, paired_intervals(table))
     networks = {name: results.arms[name].architecture for name in trainings}
-    varying = [p for p in _IN_WORDS if _varies(networks.values(), p)]
-    families: dict[str, list[SpectrumPlace]] = {}
+    places = {}
     for index, (name, network) in enumerate(networks.items()):
         x = position(network)
-        families.setdefault(_family(network, varying), []).append(
-            SpectrumPlace(
-                name,
-                _label(network),
-                PLAIN_SHOWN if x == PLAIN_POSITION else x,
-                fmean(table[index]),
-                float(lower[index]),
-                float(upper[index]),
-                len(table[index]),
-                results.arms[name].role == "end",
-            )
+        places[name] = SpectrumPlace(
+            name,
+            _label(network),
+            PLAIN_SHOWN if x == PLAIN_POSITION else x,
+            fmean(table[index]),
+            float(lower[index]),
+            float(upper[index]),
+            len(table[index]),
+            results.arms[name].role == "end",
         )
-    for family, places in sorted(families.items()):
-        yield SpectrumSeries(stage, family, tuple(sorted(places, key=lambda place: place.x)))
-
-
-def _varies(networks: Iterable[Architecture], property_of: Callable[[Block], str]) -> bool:
-    """Whether networks that have two steps differ in a property of their blocks."""
-    two_steps = (n for n in networks if _of_blocks(n, _order) != "plain")
-    return len({_of_blocks(network, property_of) for network in two_steps}) > 1
-
-
-def _order(block: Block) -> str:
-    return block.point.order.replace("_", " ")
-
-
-def _family(network: Architecture, varying: Sequence[Callable[[Block], str]]) -> str:
-    order = _of_blocks(network, _order)
-    return ", ".join((order, *(_of_blocks(network, property_of) for property_of in varying)))
-
-
-def _of_blocks(architecture: Architecture, property_of: Callable[[Block], str]) -> str:
-    words = {property_of(block) for block in architecture.blocks}
-    return words.pop() if len(words) == 1 else "mixed"
-
-
-def _in_words(axis: AxisSpec) -> Callable[[Block], str]:
-    return lambda block: axis.in_words(axis.of(block))
-
-
-_IN_WORDS = [_in_words(axis) for name, axis in AXES.items() if name not in ("order", "segments")]
-"""What else may vary."""
+    for family, arms in families(networks).items():
+        yield SpectrumSeries(stage, family, tuple(places[arm] for arm in arms))
 
 
 def _label(architecture: Architecture) -> str:
@@ -160,41 +134,68 @@ _OF_STAGES = (
     "screening seeds, filled: fresh seeds"
 )
 _OF_RACE = "mean and 95% interval (Student) of the seeds that each arm has; squares: ends"
+_CURVES = "; curves: quadratics with their simultaneous 95% bands"
 
 
 def plot_spectrum(info: SpectrumInfo) -> go.Figure:
-    """Draw it: a line for each family by the screening seeds, filled where it was confirmed."""
+    """Draw it: a curve or a line for each family by the screening seeds, filled if confirmed."""
     figure = go.Figure()
-    families = list(dict.fromkeys(series.family for series in info.series))
+    names = dict.fromkeys(series.family for series in info.series)
+    colors = {name: SERIES[index % len(SERIES)] for index, name in enumerate(names)}
+    for curve in info.curves:
+        _draw_curve(figure, curve, colors[curve.family])
+    curved = {curve.family for curve in info.curves}
     for series in info.series:
-        color = SERIES[families.index(series.family) % len(SERIES)]
-        confirmed, raced = series.stage == "confirmation", series.stage == "race"
-        places = series.places
-        figure.add_scatter(
-            x=[place.x for place in places],
-            y=[place.score for place in places],
-            error_y=error_bars(places),
-            mode="markers" if confirmed else "lines+markers+text",
-            name=series.family if raced else f"{series.family}, {_DONE[series.stage]}",
-            text=[place.label for place in places],
-            textposition="top right",
-            textfont={"size": 11, "color": INK},
-            line={"color": color, "width": 1.2, "dash": "dot"},
-            marker={
-                "size": 11,
-                "color": color if confirmed or raced else "white",
-                "symbol": ["square" if place.is_end else "circle" for place in places],
-                "line": {"color": color, "width": 2},
-            },
-            customdata=[(place.arm, place.seeds) for place in places],
-            hovertemplate="%{customdata[0]}: %{y:.4f}, %{customdata[1]} seeds<extra></extra>",
-        )
+        _draw_arms(figure, series, colors[series.family], joined=series.family not in curved)
     at = f" at {info.cost}" if info.cost else " (costs differ)"
-    intervals = _OF_RACE if any(s.stage == "race" for s in info.series) else _OF_STAGES
+    words = _OF_RACE if any(s.stage == "race" for s in info.series) else _OF_STAGES
+    words += _CURVES if info.curves else ""
     styled(
         figure,
-        f"{OBJECTIVES[info.score].headline}{at} along the spectrum<br><sub>{intervals}</sub>",
+        f"{OBJECTIVES[info.score].headline}{at} along the spectrum<br><sub>{words}</sub>",
         "log(segments) / log(channels): 0 regular, 1 depthwise separable; plain: no 1x1 step",
         OBJECTIVES[info.score].title,
     )
     return figure
+
+
+def _draw_arms(figure: go.Figure, series: SpectrumSeries, color: str, joined: bool) -> None:
+    """Means with their intervals; joined by a dotted line where no curve is drawn."""
+    confirmed, raced = series.stage == "confirmation", series.stage == "race"
+    places = series.places
+    named = "lines+markers+text" if joined else "markers+text"
+    figure.add_scatter(
+        x=[place.x for place in places],
+        y=[place.score for place in places],
+        error_y=error_bars(places) | {"color": color},
+        mode="markers" if confirmed else named,
+        name=series.family if raced else f"{series.family}, {_DONE[series.stage]}",
+        text=[place.label for place in places],
+        textposition="top right",
+        textfont={"size": 11, "color": INK},
+        line={"color": color, "width": 1.2, "dash": "dot"},
+        marker={
+            "size": 11,
+            "color": color if confirmed or raced else "white",
+            "symbol": ["square" if place.is_end else "circle" for place in places],
+            "line": {"color": color, "width": 2},
+        },
+        customdata=[(place.arm, place.seeds) for place in places],
+        hovertemplate="%{customdata[0]}: %{y:.4f}, %{customdata[1]} seeds<extra></extra>",
+    )
+
+
+def _draw_curve(figure: go.Figure, curve: SpectrumCurve, color: str) -> None:
+    """A thin line in its band; no band where the seeds are too few for one."""
+    fit = curve.fit
+    middle, lower, upper = (list(numbers) for numbers in zip(*fit.curve, strict=True))
+    if all(map(isfinite, upper)):
+        figure.add_scatter(**band(fit.places, lower, upper, color))
+    figure.add_scatter(
+        x=list(fit.places),
+        y=middle,
+        mode="lines",
+        line={"color": color, "width": 1.2, "simplify": False},
+        hoverinfo="skip",
+        showlegend=False,
+    )

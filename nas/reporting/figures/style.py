@@ -71,12 +71,18 @@ def as_text(name: str) -> str:
     return html.escape(name, quote=False)
 
 
-def band(lower: Sequence[float], upper: Sequence[float], color: str) -> dict[str, Any]:
+def epoch_band(lower: Sequence[float], upper: Sequence[float], color: str) -> dict[str, Any]:
     """Plotly's arguments for a band between two curves over epochs, behind a line of its colour."""
-    epochs = list(range(1, len(lower) + 1))
+    return band(range(1, len(lower) + 1), lower, upper, color)
+
+
+def band(
+    x: Sequence[float], lower: Sequence[float], upper: Sequence[float], color: str
+) -> dict[str, Any]:
+    """Plotly's arguments for a band between two curves, behind a line of its colour."""
     red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
     return {
-        "x": epochs + epochs[::-1],
+        "x": [*x, *x[::-1]],
         "y": [*upper, *lower[::-1]],
         "mode": "lines",
         "fill": "toself",
