@@ -90,7 +90,7 @@ def arms_to_train(runner: StageRunner, data: ImageData) -> tuple[tuple[Arm, ...]
 
 def _design(runner: StageRunner, stage: Stage, arms: tuple[Arm, ...]) -> Design | None:
     file = runner.space.file
-    screened = file.design.seeds if file.design else 0
+    screened = file.design.seeds_of_looks[-1] if file.design else 0
     seeds = screened if stage == "screening" else file.fresh_seeds
     if not seeds:
         return None

@@ -149,6 +149,8 @@ def _arms(answer: RaceAnswer, decision: RaceDecision) -> AnswerTable:
         "In percent: mean ± standard deviation (seeds). Differences from each end with the bounds "
         "of the race, for each arm by itself: not corrected for how many arms there are."
     )
+    if answer.failed:
+        note += " Trainings that have failed are in the differences, as a guess, not in the means."
     against = tuple(f"against {end}" for end in ends)
     return AnswerTable("The arms of the race", (*heads, *against, ""), tuple(cells), note)
 

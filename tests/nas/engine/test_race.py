@@ -12,7 +12,7 @@ from nas.analysis.published import published_results, write_results
 from nas.analysis.results import read_results
 from nas.reporting.answer_text import facts
 from nas.study.design import design_seeds
-from nas.study.records import read_records
+from nas.study.records import read_arms, read_records
 from nas.study.selection import choose
 from tests.nas.planting import ARMS, ENDS, MATCHED, URL, WINNER, Planted, search
 
@@ -118,6 +118,13 @@ def test_looks_that_are_changed_before_the_first_training_cost_nothing(monkeypat
     found = answer(read_results(URL, "planted"))
     assert found.race.plan.alpha == 0.05
     assert "level" not in dict(facts(found))
+
+
+def test_the_arms_of_a_race_are_kept_while_they_are_tuned(monkeypatch):
+    # Latencies that are measured again would give them other widths.
+    tuned = RACE + "tune: {learning_rate: [1x, 2x], seeds: 2}\n"
+    search(monkeypatch, Planted(EQUAL, stop_after=3), text=tuned)
+    assert [arm.name for arm in read_arms(URL, "planted")] == list(ARMS)
 
 
 def test_a_race_goes_on_on_the_images_that_it_was_judged_on(monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from nas.analysis.answer import answer
@@ -52,6 +54,13 @@ def test_each_arm_has_its_line_against_each_end(found):
     assert "out" in rows["C/8, spatial first"][""]
     assert rows["plain"][""] == "end"
     assert "an interior arm beats every end" in looks.rows[-1][-1]
+
+
+def test_the_means_of_arms_say_what_they_leave_out(found):
+    answered = found(EFFECTS)
+    said = "Trainings that have failed are in the differences"
+    assert said not in next(answer_tables(answered)).note
+    assert said in next(answer_tables(replace(answered, failed=1))).note
 
 
 def test_the_facts_name_plan_looks_and_images(found):
