@@ -25,8 +25,7 @@ def draw(minutes: NDArray[np.float64], shares: Mapping[str, NDArray[np.float64]]
     figure = go.Figure()
     for color, (name, values) in zip(SERIES, shares.items(), strict=False):
         low, middle, high = np.quantile(values, [BAND[0], 0.5, BAND[1]], axis=0)
-        x = [*minutes, *minutes[::-1]]
-        figure.add_scatter(**band(list(low), list(high), color) | {"x": x})
+        figure.add_scatter(**band(list(minutes), list(low), list(high), color))
         figure.add_scatter(x=minutes, y=middle, name=name, line={"color": color, "width": 2})
     title = "Hypervolume over training time, median and 80% of the searches"
     styled(figure, title, "minutes of training, all workers together", "share of the best front's")
