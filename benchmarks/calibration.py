@@ -173,7 +173,7 @@ def rates_table(setting: Setting, found: list[Row]) -> Table:
     table = Table(
         title=f"{found[0].studies:,} studies a row: {setting.ends} ends, {setting.interior} "
         f"interior arms, noise {setting.deviation:.2%}, delta {setting.delta:.2%}, alpha "
-        f"{setting.alpha:.0%}; 95% intervals; wrong verdicts in brackets, ! where they miss alpha"
+        f"{setting.alpha:.0%}; 95% intervals; wrong verdicts in brackets, ! where they miss alpha, ? where perhaps"
     )
     for heading in ("noise", "truth"):
         table.add_column(heading)
@@ -201,7 +201,8 @@ def _rate(share: float, studies: int, is_right: bool, alpha: float) -> str:
     text = f"{share:.1%} ({interval.low:.1%} to {interval.high:.1%})"
     if is_right:
         return text
-    return f"[{text}]{' !' if interval.low > alpha else ''}"
+    mark = " !" if interval.low > alpha else " ?" if share > alpha else ""
+    return f"[{text}]{mark}"
 
 
 def worst_table(setting: Setting, found: list[Row]) -> Table:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 from nas.analysis.controls import Control, judge_controls
 from nas.analysis.judged import NewImages, NotKept, for_new_images
@@ -27,6 +26,8 @@ class RaceAnswer:
 
     Attributes:
         race: as far as its trainings go.
+        decision: the outcome so far; None before the first look.
+        alpha: of all looks together, halved for each change of them with results in view.
         judged_on: the images that arms are compared on; leaders are chosen on the validation
             images.
         new_images: the leader minus the best end for images that were not there, or why that is
@@ -43,6 +44,8 @@ class RaceAnswer:
 
     study: str
     race: Race
+    decision: RaceDecision | None
+    alpha: float
     judged_on: JudgedOn
     new_images: NewImages | str
     plan: Plan
@@ -60,14 +63,7 @@ class RaceAnswer:
     @property
     def outcome(self) -> str:
         """``supported``, ``refuted`` or ``inconclusive``, as the claim of a fixed design is."""
-        if self.race.supported:
-            return "supported"
-        return "refuted" if self.race.is_refuted else "inconclusive"
-
-    @cached_property
-    def decision(self) -> RaceDecision | None:
-        """The outcome so far; None before the first look."""
-        return decide(self.race) if self.race.looks else None
+        return self.decision.claim if self.decision else "none"
 
 
 def answer_race(question: Question) -> RaceAnswer:
@@ -79,12 +75,15 @@ def answer_race(question: Question) -> RaceAnswer:
     results, terms = question.results, question.plan.race
     if terms is None:
         raise NoVerdict(f"study {results.name} is a race, and its plan has no looks")
-    race = _race(question, terms)
+    race, level = _race(question, terms), question.alpha / 2 ** extensions(results.plans)
+    decision = decide(race, question.delta, level) if race.looks else None
     return RaceAnswer(
         study=results.name,
         race=race,
+        decision=decision,
+        alpha=level,
         judged_on=results.judged_on,
-        new_images=_for_new_images(question, race),
+        new_images=_for_new_images(question, decision),
         plan=question.first_plan,
         planned_after=sum(results.plans[0].results.values()),
         changes=(*changes(question), *machines(results.of_stage("race"))),
@@ -108,17 +107,18 @@ def _race(question: Question, terms: RaceTerms) -> Race:
         judged = judged_score(measurement, results.judged_on)
         judging.setdefault(run.arm, {})[measurement.seed] = judged
         choosing.setdefault(run.arm, {})[measurement.seed] = measurement.score
-    ends = question.plan.ends
-    alpha = question.alpha / 2 ** extensions(results.plans)
-    plan = RacePlan(terms.interior, ends, terms.looks, question.delta, alpha)
+    # Of another claim than the planned one the race is not another one.
+    planned = question.plan
+    alpha = planned.alpha / 2 ** extensions(results.plans)
+    plan = RacePlan(terms.interior, planned.ends, terms.looks, planned.delta, alpha)
     seeds = race_seeds(results.file, terms)
     return race_of(plan, seeds, terms.failed_score, judging, choosing)
 
 
-def _for_new_images(question: Question, race: Race) -> NewImages | str:
-    if not race.looks:
+def _for_new_images(question: Question, decision: RaceDecision | None) -> NewImages | str:
+    if decision is None:
         return "the first look is not complete"
-    decision, trainings = decide(race), question.results.of_stage("race")
+    trainings = question.results.of_stage("race")
     pair = (trainings.get(decision.leader, {}), trainings.get(decision.best_end, {}))
     try:
         return for_new_images(*pair, question.results.judged_on, question.alpha)

@@ -32,15 +32,20 @@ def headline(answer: RaceAnswer) -> str:
 
 
 def _outcome(answer: RaceAnswer, decision: RaceDecision) -> str:
-    delta = f"{100 * answer.race.plan.delta:g} percentage points"
+    delta = f"{100 * decision.delta:g} percentage points"
     gap = f"{points(decision.estimate)} against {decision.best_end}"
     between = f"its advantage over every end is {bounds(decision.lower, decision.upper)}"
     match decision.outcome:
         case "wins by more than delta":
-            return f"{decision.leader} wins: it beats every end by more than {delta} ({gap})."
-        case "wins":
             return (
-                f"{decision.leader} wins: it beats every end, by more than {delta} or less ({gap})."
+                f"An interior point wins: it beats every end by more than {delta}. "
+                f"{decision.leader} leads ({gap})."
+            )
+        case "wins":
+            by = "by less than" if decision.claim == "refuted" else "by more or less than"
+            return (
+                f"An interior point wins: it beats every end, {by} {delta}. "
+                f"{decision.leader} leads ({gap})."
             )
         case "ends win":
             return f"The ends win: {decision.best_end} beats every interior point ({gap})."
@@ -66,7 +71,7 @@ def facts(answer: RaceAnswer) -> Iterator[tuple[str, str]]:
     for change in answer.changes:
         yield "not as planned", change
     if answer.extensions:
-        alpha, count = answer.race.plan.alpha, answer.extensions
+        alpha, count = answer.alpha, answer.extensions
         yield (
             "level",
             f"{alpha:g}: halved for each of {count} changes of the looks with results in view; all "
@@ -82,7 +87,7 @@ def facts(answer: RaceAnswer) -> Iterator[tuple[str, str]]:
 
 
 def _decision_facts(answer: RaceAnswer, decision: RaceDecision) -> Iterator[tuple[str, str]]:
-    race, confidence = answer.race, f"{1 - answer.race.plan.alpha:.4g} confidence"
+    race, confidence = answer.race, f"{1 - answer.alpha:.4g} confidence"
     yield (
         "looks",
         f"{len(race.looks)} of {len(race.plan.looks)}, {sum(race.trained.values())} trainings",

@@ -27,7 +27,7 @@ LEADERS = 2
 """Interior arms that are trained at a look, the first excepted, which trains all."""
 
 BEHIND = 0.001
-"""Level, over all ends, at which an end that is behind another one is dropped."""
+"""Level, over all ends, at which an end that is behind another one is dropped at a look."""
 
 
 @dataclass(frozen=True)

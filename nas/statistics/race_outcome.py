@@ -8,15 +8,16 @@ contradict each other, whenever the race ended and for whatever reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from scipy import optimize
 
 from nas.statistics.boundaries import boundaries, combined
+from nas.statistics.decision import Outcome
 from nas.statistics.paired import Interval
-from nas.statistics.race import Race, refutation, support
+from nas.statistics.race import Race, RacePlan, refutation, support
 
 RaceOutcome = Literal[
     "wins by more than delta",
@@ -53,6 +54,8 @@ class RaceDecision:
     """The outcome of a race, and what it rests on.
 
     Attributes:
+        claim: whether an interior arm beats every end by more than delta.
+        delta: of the claim.
         leader: the interior arm that is ahead of the others of the last look.
         best_end: of those that were not found to be behind another one.
         estimate: accuracy of the leader minus that of the best end, by the seeds of both.
@@ -63,6 +66,8 @@ class RaceDecision:
     """
 
     outcome: RaceOutcome
+    claim: Outcome
+    delta: float
     leader: str
     best_end: str
     estimate: float
@@ -71,19 +76,33 @@ class RaceDecision:
     arms: Mapping[str, ArmOutcome]
 
 
-def decide(race: Race) -> RaceDecision:
+def decide(race: Race, delta: float | None = None, alpha: float | None = None) -> RaceDecision:
     """The outcome of a race as far as it has gone.
+
+    Args:
+        delta, alpha: of another claim than the one that the race was run for: who was trained at
+            each look stays as it was, and the bounds hold for whatever is asked of them.
 
     Raises:
         ValueError: its first look is not complete.
     """
     if not race.looks:
         raise ValueError("the first look of this race is not complete")
-    arms = {arm: _arm_outcome(race, arm) for arm in race.plan.interior}
-    lower, upper = _lower(race), max(arm.upper for arm in arms.values())
+    delta = race.plan.delta if delta is None else delta
+    alpha = race.plan.alpha if alpha is None else alpha
+    plan = replace(race.plan, delta=delta, alpha=alpha)
+    arms = {arm: _arm_outcome(race, plan, arm) for arm in plan.interior}
+    lower, upper = _lower(race, plan), max(arm.upper for arm in arms.values())
+    claim: Outcome = "inconclusive"
+    if _support(race, plan, delta) >= 0:
+        claim = "supported"
+    elif all(arm.refuted for arm in arms.values()):
+        claim = "refuted"
     leader, best_end = _leader(race), race.ends[0]
     return RaceDecision(
-        outcome=_outcome(lower, upper, race),
+        outcome=_outcome(lower, upper, claim, delta),
+        claim=claim,
+        delta=delta,
         leader=leader,
         best_end=best_end,
         estimate=_difference(race, leader, best_end),
@@ -93,15 +112,14 @@ def decide(race: Race) -> RaceDecision:
     )
 
 
-def _outcome(lower: float, upper: float, race: Race) -> RaceOutcome:
-    delta = race.plan.delta
-    if race.supported:
+def _outcome(lower: float, upper: float, claim: Outcome, delta: float) -> RaceOutcome:
+    if claim == "supported":
         return "wins by more than delta"
     if lower > 0:
         return "wins"
     if upper < 0:
         return "ends win"
-    if race.is_refuted:
+    if claim == "refuted":
         return "equivalent within delta" if lower > -delta else "no win by delta"
     return "open"
 
@@ -122,25 +140,29 @@ def _difference(race: Race, arm: str, end: str) -> float:
     return race.samples.mean(arm, seeds) - race.samples.mean(end, seeds)
 
 
-def _arm_outcome(race: Race, arm: str) -> ArmOutcome:
+def _arm_outcome(race: Race, plan: RacePlan, arm: str) -> ArmOutcome:
     looks = [look for look in race.looks if look.seeds <= race.trained[arm]]
-    bounds = np.array(race.plan.boundaries[: len(looks)])
+    bounds = np.array(plan.boundaries[: len(looks)])
 
     def excess(shift: float) -> float:
         return float((refutation(race, looks, arm, -shift) - bounds).max())
 
-    against = {end: _against(race, arm, end) for end in race.plan.ends}
-    return ArmOutcome(-_furthest(excess), arm in race.refuted, against)
+    against = {end: _against(race, plan, arm, end) for end in plan.ends}
+    return ArmOutcome(-_furthest(excess), excess(-plan.delta) >= 0, against)
 
 
-def _lower(race: Race) -> float:
-    looks, bound = race.looks, race.plan.boundaries[len(race.looks) - 1]
-    return _furthest(lambda shift: float(support(race, looks, shift)[-1]) - bound)
+def _support(race: Race, plan: RacePlan, shift: float) -> float:
+    """The statistic's excess over the boundary of the last look."""
+    return float(support(race, race.looks, shift)[-1]) - plan.boundaries[len(race.looks) - 1]
 
 
-def _against(race: Race, arm: str, end: str) -> Interval:
+def _lower(race: Race, plan: RacePlan) -> float:
+    return _furthest(lambda shift: _support(race, plan, shift))
+
+
+def _against(race: Race, plan: RacePlan, arm: str, end: str) -> Interval:
     """By the last look that both were trained up to."""
-    samples, plan = race.samples, race.plan
+    samples = race.samples
     seeds = min(race.trained[arm], race.trained[end])
     number = plan.looks.index(seeds)
     bound = boundaries(plan.looks, plan.alpha / 2)[number]

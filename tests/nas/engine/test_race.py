@@ -187,3 +187,19 @@ def test_what_is_published_gives_the_same_answer(monkeypatch, tmp_path):
     (tmp_path / "space.yaml").write_text(RACE.replace("looks:", "controls: true, looks:"))
     published = published_results(tmp_path)
     assert answer(published) == found
+
+
+def test_another_claim_is_judged_by_the_race_as_it_was_run(monkeypatch):
+    run(monkeypatch, Planted({WINNER: 0.06}))
+    results = read_results(URL, "planted")
+    planned, asked = answer(results), answer(results, delta=0.2)
+    assert planned.outcome == "supported"
+    assert asked.race.trained == planned.race.trained
+    assert asked.outcome == "refuted"
+    assert asked.decision.outcome == "wins"
+    assert (asked.decision.lower, asked.decision.upper) == pytest.approx(
+        (planned.decision.lower, planned.decision.upper)
+    )
+    strict = answer(results, alpha=1e-9)
+    assert strict.outcome == "inconclusive"
+    assert "(for this answer alone)" in strict.changes[0]

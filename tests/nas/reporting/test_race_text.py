@@ -32,8 +32,16 @@ def found(monkeypatch):
 @pytest.mark.parametrize(
     ("effects", "delta", "said"),
     [
-        ({WINNER: 0.06}, "0.5%", f"{WINNER} wins: it beats every end by more than 0.5 percentage"),
-        ({WINNER: 0.06}, "6%", f"{WINNER} wins: it beats every end, by more than 6 percentage"),
+        (
+            {WINNER: 0.06},
+            "0.5%",
+            "An interior point wins: it beats every end by more than 0.5 percentage",
+        ),
+        (
+            {WINNER: 0.06},
+            "6%",
+            "An interior point wins: it beats every end, by more or less than 6 percentage",
+        ),
         (dict.fromkeys(ENDS, 0.06), "0.5%", "The ends win:"),
         ({}, "3%", "Equivalent: the best interior point and the best end are less than 3 perc"),
         ({}, "0.1%", "Open:"),
