@@ -173,7 +173,8 @@ def rates_table(setting: Setting, found: list[Row]) -> Table:
     table = Table(
         title=f"{found[0].studies:,} studies a row: {setting.ends} ends, {setting.interior} "
         f"interior arms, noise {setting.deviation:.2%}, delta {setting.delta:.2%}, alpha "
-        f"{setting.alpha:.0%}; 95% intervals; wrong verdicts in brackets, ! where they miss alpha, ? where perhaps"
+        f"{setting.alpha:.0%}; 95% intervals; wrong verdicts in brackets, ! where they miss alpha, "
+        "? where perhaps"
     )
     for heading in ("noise", "truth"):
         table.add_column(heading)

@@ -21,7 +21,7 @@ def headline(answer: RaceAnswer) -> str:
     decision = answer.decision
     if decision is None:
         return "No verdict: the first look of this race is not complete."
-    sentences = [_outcome(answer, decision)]
+    sentences = [_outcome(decision)]
     if not answer.race.is_over:
         sentences.append("The race is not over.")
     if answer.changes:
@@ -31,7 +31,7 @@ def headline(answer: RaceAnswer) -> str:
     return " ".join(sentences)
 
 
-def _outcome(answer: RaceAnswer, decision: RaceDecision) -> str:
+def _outcome(decision: RaceDecision) -> str:
     delta = f"{100 * decision.delta:g} percentage points"
     gap = f"{points(decision.estimate)} against {decision.best_end}"
     between = f"its advantage over every end is {bounds(decision.lower, decision.upper)}"
