@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nas.analysis.families import families
-from nas.analysis.results import StudyResults
 from nas.architecture.position import PLAIN_POSITION, position
 from nas.statistics.paired import without_seed_effects
 from nas.statistics.spectrum_fit import SpectrumFit, fit_spectrum
-from nas.study.design import Stage
+
+if TYPE_CHECKING:  # figures need the data of a study, not what reads it
+    from nas.analysis.results import StudyResults
+    from nas.study.design import Stage
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from nas.study.design import Arm, Design
 from nas.study.race import race_of_records
 from nas.study.race_terms import RaceTerms, race_seeds, terms_of
 from trials.data import ImageData, Split
-from trials.failpoint import failpoint
 
 
 def race(
@@ -45,7 +44,6 @@ def race(
             if failure or not driver.done:
                 return failure, complete
             found = _race_of(driver, terms)
-        failpoint("race.look")
         if not found.is_over:
             runner.say(_in_a_line(found))
     return "", complete
