@@ -48,9 +48,11 @@ def test_a_search_ends_with_all_its_results():
     assert lines[8].startswith("front of ")
     # Paths and addresses on lines of their own, so that a narrow terminal leaves them whole.
     database = "optuna-dashboard sqlite:///runs/smoke/study.db"
-    assert lines[9:] == [
+    assert lines[9:14] == [
         "runs/smoke/best", "report:", "runs/smoke/report.html", "dashboard:", database,
     ]  # fmt: skip
+    (said,) = lines[14:]
+    assert said.startswith("note: This front is not confirmed by fresh seeds: the best of 6 look")
     assert run.err == ""
 
     folder = Path("runs/smoke")
