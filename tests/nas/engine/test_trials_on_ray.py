@@ -194,7 +194,7 @@ def test_both_stages_of_a_search_run_on_one_ray(monkeypatch):
 
     monkeypatch.setattr(ray_nodes, "cluster", lambda *a: started.append(a) or cluster(*a))
     monkeypatch.setattr(ray_worker, "Job", noted)
-    options = ("confirm.seeds=2", "data.limit=400", "latency_ms.at_most=1000")
+    options = ("confirm={seeds: 2}", "data.limit=400", "latency_ms.at_most=1000")
     search("--trials", "3", *(word for option in options for word in ("--set", option)))
     records = read_records(url_of(), "smoke")
     assert records.confirmation.complete
