@@ -1,6 +1,7 @@
 """How many trainings a right answer takes, as a race and as a fixed design.
 
     python benchmarks/power.py [--studies 400] [--figure power.png]
+    python benchmarks/power.py --published studies/2026-11-22-cifar10-cpu
 
 By simulated studies with normal noise: of a race what it has decided at each look, of a fixed
 design what it decides with more and more confirmation seeds, each number of them a design of its
@@ -11,10 +12,13 @@ from __future__ import annotations
 
 import functools
 import os
+import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated
 
 import numpy as np
@@ -23,7 +27,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from calibration import LOOKS, Setting, outcome_of_fixed, race_plan
+from calibration import (
+    LOOKS,
+    Setting,
+    outcome_of_fixed,
+    outcome_of_race,
+    race_plan,
+    setting_of,
+    trainings,
+)
+from nas.analysis.published import published_results
+from nas.analysis.results import score_of
+from nas.cli import cli_errors
 from nas.reporting.figures.style import SERIES, styled
 from nas.statistics.race import Race, run_race
 from simulated_studies import NOISES, SimulatedStudies, Truth, truths
@@ -58,21 +73,32 @@ def spent_and_decided(race: Race) -> Iterator[tuple[int, str]]:
     for number in range(len(race.plan.looks)):
         if number < len(race.looks):
             so_far = replace(race, looks=race.looks[: number + 1])
-            outcome = (
-                "supported" if so_far.supported else "refuted" if so_far.is_refuted else "open"
-            )
-            last = (sum(so_far.trained.values()), outcome)
+            last = (trainings(so_far), outcome_of_race(so_far))
         yield last
 
 
-def curves(setting: Setting, studies: int, number: int) -> tuple[Curve, Curve]:
-    """Race and fixed design of one truth, by its number."""
-    truth = truths(setting.interior, setting.ends, setting.delta)[number]
+def truth_of(folder: Path) -> Truth:
+    """The means of all trainings of a published study, as if they were true."""
+    results = published_results(folder)
+    found: dict[str, list[float]] = defaultdict(list)
+    for run in results.trainings:
+        if run.is_complete and not run.control_of:
+            found[run.arm].append(score_of(run.measurement))
+    interior, ends = (
+        np.array([fmean(found[arm]) for arm in found if results.arms[arm].role == role])
+        for role in ("interior", "end")
+    )
+    effects = np.concatenate([interior, ends]) - ends.max()
+    return Truth(f"means of {results.name}", float(interior.max() - ends.max()), effects)
+
+
+def curves(setting: Setting, studies: int, truth: Truth) -> tuple[Curve, Curve]:
+    """Race and fixed design of one truth."""
     seeds = setting.screening + CONFIRMATION[-1]
     arms = (setting.interior, setting.ends)
     simulated = SimulatedStudies(*arms, truth, NOISES[0], setting.deviation, seeds)
     plan, right = race_plan(setting, simulated.arms), right_answer(truth, setting.delta)
-    rng = np.random.default_rng(number)
+    rng = np.random.default_rng(zlib.crc32(truth.name.encode()))  # another one for each truth
     spent, raced, fixed = [], [], []
     for _ in range(studies):
         scores, failed = simulated.draw(rng)
@@ -142,18 +168,22 @@ def main(
     noise: Annotated[
         float, typer.Option(min=0, help="Standard deviation of one training, in points.")
     ] = 0.67,
+    published: Annotated[
+        Path | None, typer.Option(help="A study whose arms, noise, claim and means are taken.")
+    ] = None,
     figure: Annotated[
         Path | None, typer.Option(help="File for the curves; needs Chrome or Chromium.")
     ] = None,
 ) -> None:
     """Print how often either method is right, by the trainings that it takes."""
     setting = Setting(deviation=noise / 100)
-    # What is at the border of the claim has no right answer.
-    wanted = [
-        number
-        for number, truth in enumerate(truths(setting.interior, setting.ends, setting.delta))
-        if truth.advantage != setting.delta
-    ]
+    if published is None:
+        known = truths(setting.interior, setting.ends, setting.delta)
+        # What is at the border of the claim has no right answer.
+        wanted = [truth for truth in known if truth.advantage != setting.delta]
+    else:
+        with cli_errors():
+            setting, wanted = setting_of(published), [truth_of(published)]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         pairs = list(pool.map(functools.partial(curves, setting, studies), wanted))
     found = [curve for pair in pairs for curve in pair]
