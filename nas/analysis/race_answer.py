@@ -8,16 +8,16 @@ from nas.analysis.controls import Control, judge_controls
 from nas.analysis.judged import NewImages, NotKept, for_new_images
 from nas.analysis.plan_changes import changes, machines
 from nas.analysis.question import NoVerdict, Question
+from nas.analysis.results import StudyResults
 from nas.analysis.spectrum_curves import SpectrumCurve, spectrum_curves
 from nas.analysis.table import ArmRow, arm_rows
 from nas.analysis.tuning import TuningRow, edges, tuning_rows
 from nas.space.claim_section import JudgedOn
-from nas.statistics.race import Race, RacePlan
+from nas.statistics.race import Race
 from nas.statistics.race_outcome import RaceDecision, decide
 from nas.study.judged import judged_score
 from nas.study.plan import Plan
 from nas.study.race import extensions, race_of
-from nas.study.race_terms import RaceTerms, race_seeds
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class RaceAnswer:
         planned_after: trainings that had ended by then.
         changes: what was changed since then, or for this answer.
         extensions: how often the looks were changed after trainings had ended.
-        failed: trainings without a result, which score what guessing would.
+        failed: trainings of its arms without a result, which score what guessing would.
         score: name of the objective that arms are judged by.
         edges: arms for which the highest or lowest was best of what was tried, a line for each.
         curves: accuracy along the spectrum; descriptive.
@@ -72,10 +72,10 @@ def answer_race(question: Question) -> RaceAnswer:
     Raises:
         NoVerdict: it was not written down what the race is decided by.
     """
-    results, terms = question.results, question.plan.race
-    if terms is None:
+    results = question.results
+    if question.plan.race is None:
         raise NoVerdict(f"study {results.name} is a race, and its plan has no looks")
-    race, level = _race(question, terms), question.alpha / 2 ** extensions(results.plans)
+    race, level = _race(results), question.alpha / 2 ** extensions(results.plans)
     decision = decide(race, question.delta, level) if race.looks else None
     return RaceAnswer(
         study=results.name,
@@ -90,7 +90,9 @@ def answer_race(question: Question) -> RaceAnswer:
         extensions=extensions(results.plans),
         rows=tuple(arm_rows(question, None, None, None)),
         controls=tuple(judge_controls(question)),
-        failed=sum(training.measurement.state == "failed" for training in results.trainings),
+        failed=sum(
+            run.measurement.state == "failed" for run in results.trainings if not run.control_of
+        ),
         score=results.score,
         tuning=tuple(tuning_rows(results)),
         edges=tuple(edges(results)),
@@ -98,8 +100,8 @@ def answer_race(question: Question) -> RaceAnswer:
     )
 
 
-def _race(question: Question, terms: RaceTerms) -> Race:
-    results = question.results
+def _race(results: StudyResults) -> Race:
+    """As it was planned: asked of another claim it is not another race."""
     judging: dict[str, dict[int, float | None]] = {}
     choosing: dict[str, dict[int, float | None]] = {}
     for run in results.trainings:
@@ -107,12 +109,7 @@ def _race(question: Question, terms: RaceTerms) -> Race:
         judged = judged_score(measurement, results.judged_on)
         judging.setdefault(run.arm, {})[measurement.seed] = judged
         choosing.setdefault(run.arm, {})[measurement.seed] = measurement.score
-    # Of another claim than the planned one the race is not another one.
-    planned = question.plan
-    alpha = planned.alpha / 2 ** extensions(results.plans)
-    plan = RacePlan(terms.interior, planned.ends, terms.looks, planned.delta, alpha)
-    seeds = race_seeds(results.file, terms)
-    return race_of(plan, seeds, terms.failed_score, judging, choosing)
+    return race_of(results.file, results.plans, judging, choosing)
 
 
 def _for_new_images(question: Question, decision: RaceDecision | None) -> NewImages | str:

@@ -32,9 +32,10 @@ def race(
     with runner.driving(name, data, Design(arms, seeds)) as driver:
         write_inputs(runner, data)
         register_plan(runner, driver, arms, data)
-        found, complete = _race_of(driver, terms), driver.complete
-    if not found.is_over:
-        show_arms(runner, arms)
+        found, complete = _race_of(driver), driver.complete
+    if found.is_over:
+        return "", complete
+    show_arms(runner, arms)
     test = runner.study_data.load_test(data) if runner.space.file.claim.on == "test" else None
     while found.missing is not None:
         up_to = _of_controls(arms, terms, found.missing) | found.trained | found.missing
@@ -43,7 +44,7 @@ def race(
             failure, complete = runner.failure_of(driver), driver.complete
             if failure or not driver.done:
                 return failure, complete
-            found = _race_of(driver, terms)
+            found = _race_of(driver)
         if not found.is_over:
             runner.say(_in_a_line(found))
     return "", complete
@@ -57,8 +58,8 @@ def _of_controls(
     return {arm.name: seeds for arm in arms if arm.control_of}
 
 
-def _race_of(driver: Driver, terms: RaceTerms) -> Race:
-    return race_of_records(driver.records(), driver.store.all(driver.trials.study), terms)
+def _race_of(driver: Driver) -> Race:
+    return race_of_records(driver.records(), driver.store.all(driver.trials.study))
 
 
 def _train(runner: StageRunner, driver: Driver, data: ImageData, test: Split | None) -> None:

@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise, takewhile
 
+from nas.space.schema import SpaceFile
 from nas.statistics.race import Race, RacePlan, run_race
 from nas.study.design import recipe_of_arm
 from nas.study.judged import judged_score
 from nas.study.plan import Registration
-from nas.study.race_terms import RaceTerms, race_seeds
+from nas.study.race_terms import race_seeds
 from nas.study.records import Records
 from trials.measurement import Measurement
 
@@ -19,19 +20,27 @@ Scores = Mapping[str, Mapping[int, float | None]]
 
 
 def race_of(
-    plan: RacePlan,
-    seeds: Sequence[int],
-    failed_score: float,
+    file: SpaceFile,
+    plans: Sequence[Registration],
     judging: Scores,
     choosing: Scores,
 ) -> Race:
-    """How far a race is.
+    """How far a race is, by the latest of its plans.
 
     Args:
-        seeds: of all arms, in their order.
         judging: scores that arms are compared by.
         choosing: scores that leaders are chosen by.
+
+    Raises:
+        ValueError: that plan is not one of a race.
     """
+    latest = plans[-1].plan
+    terms = latest.race
+    if terms is None:
+        raise ValueError("the plan has no looks")
+    seeds, failed_score = race_seeds(file, terms), terms.failed_score
+    alpha = latest.alpha / 2 ** extensions(plans)
+    plan = RacePlan(terms.interior, latest.ends, terms.looks, latest.delta, alpha)
 
     def in_order(known: Mapping[int, float | None]) -> list[float]:
         ended = (known[seed] for seed in takewhile(known.__contains__, seeds))
@@ -58,9 +67,7 @@ def extensions(plans: Sequence[Registration]) -> int:
     )
 
 
-def race_of_records(
-    records: Records, measurements: Iterable[Measurement], terms: RaceTerms
-) -> Race:
+def race_of_records(records: Records, measurements: Iterable[Measurement]) -> Race:
     """How far the race of a study is, by its trials and what was measured of them."""
     file, recipe = records.file, records.file.training.full_recipe
     measured = {(m.architecture_key, m.recipe, m.seed): m for m in measurements}
@@ -74,7 +81,4 @@ def race_of_records(
         found = measured.get((trial.architecture.key, key, seed))  # none of one that was lost
         choosing[trial.arm][seed] = found.score if found else None
         judging[trial.arm][seed] = judged_score(found, file.claim.on) if found else None
-    ends = tuple(arm.name for arm in records.arms if arm.role == "end")
-    alpha = file.claim.alpha / 2 ** extensions(records.plans)
-    plan = RacePlan(terms.interior, ends, terms.looks, file.claim.delta, alpha)
-    return race_of(plan, race_seeds(file, terms), terms.failed_score, judging, choosing)
+    return race_of(file, records.plans, judging, choosing)
