@@ -8,6 +8,7 @@ from math import isfinite
 from nas.analysis.answer import Answer, AnyAnswer
 from nas.analysis.race_answer import RaceAnswer
 from nas.reporting import race_text
+from nas.reporting.as_planned import planned, with_caveats
 from nas.reporting.formats import bounds, points
 from nas.reporting.new_images_text import for_new_images
 from nas.reporting.spectrum_text import curve_facts
@@ -23,12 +24,7 @@ def headline(answer: AnyAnswer) -> str:
         return race_text.headline(answer)
     if answer.verdict is None:
         return f"No verdict: {answer.reason}."
-    sentences = [_outcome(answer.verdict)]
-    if answer.changes:
-        sentences.append("Not everything is as it was planned: see below.")
-    if any(control.passed is False for control in answer.controls):
-        sentences.append("A control failed.")
-    return " ".join(sentences)
+    return with_caveats(_outcome(answer.verdict), answer.changes, answer.controls)
 
 
 def _outcome(verdict: Verdict) -> str:
@@ -51,14 +47,7 @@ def facts(answer: AnyAnswer) -> Iterator[tuple[str, str]]:
     if isinstance(answer, RaceAnswer):
         yield from race_text.facts(answer)
         return
-    after = (
-        f"after {answer.planned_after} trainings"
-        if answer.planned_after
-        else "before the first training"
-    )
-    yield f"planned {after}", _plan(answer.plan)
-    for change in answer.changes:
-        yield "not as planned", change
+    yield from planned(_plan(answer.plan), answer.planned_after, answer.changes)
     if answer.verdict is not None:
         yield from _verdict_facts(answer.verdict, answer)
     yield from curve_facts(answer.curves)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from nas.analysis.race_answer import RaceAnswer
 from nas.reporting.answer_table import AnswerTable
+from nas.reporting.as_planned import planned, with_caveats
 from nas.reporting.formats import bounds, mean_and_deviation, points, points_interval
 from nas.reporting.new_images_text import for_new_images
 from nas.reporting.spectrum_text import curve_facts
@@ -21,14 +22,8 @@ def headline(answer: RaceAnswer) -> str:
     decision = answer.decision
     if decision is None:
         return "No verdict: the first look of this race is not complete."
-    sentences = [_outcome(decision)]
-    if not answer.race.is_over:
-        sentences.append("The race is not over.")
-    if answer.changes:
-        sentences.append("Not everything is as it was planned: see below.")
-    if any(control.passed is False for control in answer.controls):
-        sentences.append("A control failed.")
-    return " ".join(sentences)
+    over = "" if answer.race.is_over else " The race is not over."
+    return with_caveats(f"{_outcome(decision)}{over}", answer.changes, answer.controls)
 
 
 def _outcome(decision: RaceDecision) -> str:
@@ -62,14 +57,7 @@ def _outcome(decision: RaceDecision) -> str:
 
 def facts(answer: RaceAnswer) -> Iterator[tuple[str, str]]:
     """What the outcome rests on."""
-    after = (
-        f"after {answer.planned_after} trainings"
-        if answer.planned_after
-        else "before the first training"
-    )
-    yield f"planned {after}", _plan(answer.plan)
-    for change in answer.changes:
-        yield "not as planned", change
+    yield from planned(_plan(answer.plan), answer.planned_after, answer.changes)
     if answer.extensions:
         alpha, count = answer.alpha, answer.extensions
         yield (

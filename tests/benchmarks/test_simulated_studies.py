@@ -20,6 +20,7 @@ def test_the_advantage_is_what_is_said():
 def test_the_centre_of_each_arm_is_its_truth(number):
     from simulated_studies import NOISES, SimulatedStudies, truths
 
+    assert len(NOISES) == 16, "each of them is tested"
     noise, truth = NOISES[number], truths(INTERIOR, ENDS, DELTA)[2]
     studies = SimulatedStudies(INTERIOR, ENDS, truth, noise, 0.0067, 40_000)
     scores, failed = studies.draw(np.random.default_rng(0))
