@@ -87,13 +87,15 @@ class Crossed:
         """The mean between its bounds for new seeds and images, each with confidence 1 - alpha.
 
         Student's t with the degrees of freedom of Satterthwaite (1946), of the seeds where these
-        are what varies. Infinite of a single seed.
+        are what varies, and never with more than the images alone have: what is drawn besides
+        makes nothing surer. Infinite of a single seed.
         """
         if self.seeds < 2:
             return Interval(self.mean, -np.inf, np.inf)
         squared = self.of_seeds**2 / (self.seeds - 1) + self.of_images**2 / (self.images - 1)
         freedom = self.of_both**2 / squared if squared else 1.0
-        return self._interval(self.of_both, max(1.0, freedom), alpha)
+        freedom = min(max(1.0, freedom), self.images - 1)
+        return self._interval(self.of_both, freedom, alpha)
 
     def _interval(self, variance: float, freedom: float, alpha: float) -> Interval:
         half = float(stats.t.ppf(1 - alpha, freedom) * np.sqrt(variance))
