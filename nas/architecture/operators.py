@@ -27,7 +27,7 @@ from nas.architecture.modules import (
 )
 
 if TYPE_CHECKING:
-    from nas.architecture.specification import SpectrumPoint
+    from nas.architecture.point import SpectrumPoint
 
 Order = Literal["spatial_first", "pointwise_first", "plain"]
 

@@ -7,20 +7,22 @@ architecture can be hashed, compared, stored as JSON and sent to a worker withou
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Literal
 
 from nas.architecture.modules import Activation as Activation
 from nas.architecture.modules import Padding as Padding
-from nas.architecture.operators import OPERATORS
 from nas.architecture.operators import Order as Order
+from nas.architecture.point import KERNELS, require, require_one_of
+from nas.architecture.point import PLAIN_VALUES as PLAIN_VALUES
+from nas.architecture.point import ArchitectureError as ArchitectureError
+from nas.architecture.point import Segments as Segments
+from nas.architecture.point import SpectrumPoint as SpectrumPoint
+from nas.architecture.point import parse_segments as parse_segments
+from nas.architecture.point import segment_count as segment_count
 from nas.architecture.serialization import MAX_LENGTH, FormatError, dump, from_plain, to_plain
 from trials.bounded_json import JsonError, parse_json
-
-Segments = int | str
-"""A count (``3``), a segment width (``"C/4"``: four channels) or ``"C"`` (one per channel)."""
 
 Downsample = Literal["max_pool", "convolution"]
 Shortcut = Literal["none", "identity", "projection"]
@@ -28,26 +30,11 @@ Shortcut = Literal["none", "identity", "projection"]
 MAX_CHANNELS = 65_536
 MAX_BLOCKS = 1024
 MAX_STRIDE = 8
-KERNELS = (3, 5, 7)
-
-
-class ArchitectureError(ValueError):
-    """An architecture that cannot be built; the message states the rule, then the value."""
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise ArchitectureError(message)
-
-
-def _require_one_of(value: str, words: object, what: str) -> None:
-    known = get_args(words)
-    _require(value in known, f"{what} is one of {', '.join(known)}; got {value!r}")
 
 
 def _require_channels(channels: tuple[int, ...], what: str) -> None:
-    _require(bool(channels), f"a {what} has at least one convolution; got none")
-    _require(
+    require(bool(channels), f"a {what} has at least one convolution; got none")
+    require(
         all(1 <= width <= MAX_CHANNELS for width in channels),
         f"{what} channels are 1 to {MAX_CHANNELS}; got {_first(channels)}",
     )
@@ -60,109 +47,11 @@ def _first(channels: tuple[int, ...]) -> str:
 
 
 def _require_stride(stride: int, what: str) -> None:
-    _require(1 <= stride <= MAX_STRIDE, f"{what} stride is 1 to {MAX_STRIDE}; got {stride}")
+    require(1 <= stride <= MAX_STRIDE, f"{what} stride is 1 to {MAX_STRIDE}; got {stride}")
 
 
 def _chain(in_channels: int, channels: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
     return tuple(zip((in_channels, *channels[:-1]), channels, strict=True))
-
-
-def parse_segments(text: str) -> Segments:
-    """Read ``"3"``, ``"C/4"`` or ``"C"``.
-
-    Raises:
-        ArchitectureError: the text is none of the three forms.
-    """
-    if re.fullmatch(r"[1-9][0-9]{0,5}", text):
-        return int(text)
-    if text == "C" or re.fullmatch(r"C/[1-9][0-9]{0,5}", text):
-        return text
-    raise ArchitectureError(f"segments are a count, C, or a width such as C/4; got {text!r}")
-
-
-def segment_count(segments: Segments, channels: int) -> int:
-    """How many segments a convolution over ``channels`` channels is split into.
-
-    A width ``C/n`` gives the fewest segments of at most ``n`` channels.
-
-    Raises:
-        ArchitectureError: more segments than channels, or a segment wider than all channels.
-    """
-    parsed = parse_segments(str(segments))
-    if parsed == "C":
-        return channels
-    if isinstance(parsed, int):
-        if parsed > channels:
-            raise ArchitectureError(f"{parsed} segments are more than the {channels} channels")
-        return parsed
-    width = int(parsed.removeprefix("C/"))
-    if width > channels:
-        raise ArchitectureError(f"a segment of {width} channels is wider than all {channels}")
-    return -(-channels // width)
-
-
-PLAIN_VALUES: dict[str, Any] = {
-    "segments": 1,
-    "activation": "none",
-    "multiplier": 1,
-    "pointwise_groups": 1,
-    "norm_between": False,
-}
-"""Values of the fields that say something of a 1x1 step, in a convolution that has none."""
-
-
-@dataclass(frozen=True)
-class SpectrumPoint:
-    """One point on the spectrum, and how its two steps are joined (Chollet 2016, section 1.1).
-
-    Attributes:
-        segments: channel segments of the k x k step.
-        activation: between the two steps.
-        order: which step comes first; ``plain`` is a k x k convolution with no 1x1 step.
-        kernel: k of the k x k step.
-        multiplier: channels between the steps, as a multiple (TensorFlow's channel multiplier).
-        dilation: of the k x k step.
-        pointwise_groups: groups of the 1x1 step, with a channel shuffle (ShuffleNet).
-        norm_between: batch norm between the steps (MobileNet), before the activation.
-    """
-
-    segments: Segments = "C"
-    activation: Activation = "none"
-    order: Order = "spatial_first"
-    kernel: int = 3
-    multiplier: int = 1
-    dilation: int = 1
-    pointwise_groups: int = 1
-    norm_between: bool = False
-
-    def __post_init__(self) -> None:
-        parse_segments(str(self.segments))
-        _require_one_of(self.activation, Activation, "activation")
-        _require_one_of(self.order, Order, "order")
-        _require(self.kernel in KERNELS, f"kernel is one of {KERNELS}; got {self.kernel}")
-        _require(1 <= self.multiplier <= 64, f"multiplier is 1 to 64; got {self.multiplier}")
-        _require(1 <= self.dilation <= 64, f"dilation is 1 to 64; got {self.dilation}")
-        _require(
-            self.pointwise_groups >= 1,
-            f"pointwise_groups is 1 or more; got {self.pointwise_groups}",
-        )
-        if not OPERATORS[self.order].separable:
-            for field, only in PLAIN_VALUES.items():
-                value, what = getattr(self, field), f"order {self.order} has no 1x1 step"
-                _require(value == only, f"{what}: {field} is {only}; got {value}")
-
-    def spatial_channels(self, in_channels: int, out_channels: int) -> int:
-        """Channels that the k x k step is segmented over."""
-        over_output = OPERATORS[self.order].segmented == "output"
-        return out_channels if over_output else in_channels
-
-    def segment_count(self, channels: int) -> int:
-        """Segments of a k x k step over this many channels.
-
-        Raises:
-            ArchitectureError: more segments than channels.
-        """
-        return segment_count(self.segments, channels)
 
 
 @dataclass(frozen=True)
@@ -176,7 +65,7 @@ class Stem:
 
     def __post_init__(self) -> None:
         _require_channels(self.channels, "stem")
-        _require(self.kernel in KERNELS, f"stem kernel is one of {KERNELS}; got {self.kernel}")
+        require(self.kernel in KERNELS, f"stem kernel is one of {KERNELS}; got {self.kernel}")
         _require_stride(self.stride, "stem")
 
     def convolution_channels(self, in_channels: int) -> tuple[tuple[int, int], ...]:
@@ -205,7 +94,7 @@ class Block:
     """
 
     channels: tuple[int, ...]
-    point: SpectrumPoint = SpectrumPoint()
+    point: SpectrumPoint = SpectrumPoint()  # noqa: RUF009  # it is frozen
     stride: int = 1
     downsample: Downsample = "max_pool"
     residual: bool = True
@@ -214,8 +103,8 @@ class Block:
     def __post_init__(self) -> None:
         _require_channels(self.channels, "block")
         _require_stride(self.stride, "block")
-        _require_one_of(self.downsample, Downsample, "downsample")
-        _require(
+        require_one_of(self.downsample, Downsample, "downsample")
+        require(
             self.convolution_stride == 1 or self.point.dilation == 1,
             "a convolution has a stride or a dilation above 1, not both (as in TensorFlow); "
             f"got stride {self.stride} and dilation {self.point.dilation}",
@@ -249,7 +138,7 @@ class Block:
             groups = self.point.pointwise_groups
             channels = min(*pair, self.point.multiplier * segmented)
             message = f"{groups} pointwise groups are more than the {channels} channels"
-            _require(groups <= channels, message)
+            require(groups <= channels, message)
 
     def segment_counts(self, in_channels: int) -> tuple[int, ...]:
         """Segments of each convolution once the channels are known.
@@ -286,20 +175,20 @@ class Architecture:
 
     def __post_init__(self) -> None:
         channels, height, width = self.input_shape
-        _require(
+        require(
             min(channels, height, width) >= 1 and max(height, width) <= 4096,
             f"an image has channels and a height and width up to 4096; got {self.input_shape}",
         )
-        _require(
+        require(
             min(self.stem.output_size(height), self.stem.output_size(width)) >= 1,
             f"a valid stem needs a larger image; got {height} x {width}",
         )
-        _require(2 <= self.classes <= 1_000_000, f"classes are 2 or more; got {self.classes}")
-        _require(bool(self.blocks), "an architecture has at least one block; got none")
+        require(2 <= self.classes <= 1_000_000, f"classes are 2 or more; got {self.classes}")
+        require(bool(self.blocks), "an architecture has at least one block; got none")
         count = len(self.blocks)
-        _require(count <= MAX_BLOCKS, f"a network has at most {MAX_BLOCKS} blocks; got {count}")
-        _require_one_of(self.padding, Padding, "padding")
-        _require(0 < self.norm_epsilon < 1, f"norm_epsilon is in (0, 1); got {self.norm_epsilon}")
+        require(count <= MAX_BLOCKS, f"a network has at most {MAX_BLOCKS} blocks; got {count}")
+        require_one_of(self.padding, Padding, "padding")
+        require(0 < self.norm_epsilon < 1, f"norm_epsilon is in (0, 1); got {self.norm_epsilon}")
         checked: set[tuple[Block, int]] = set()  # a network of hundreds has few different ones
         for index, (block, in_channels) in enumerate(self.blocks_with_input()):
             if (block, in_channels) in checked:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from nas.architecture.presets.mobilenet import mobilenet
+from nas.architecture.presets.options import PresetError, checked, from_text, known, split
 from nas.architecture.presets.xception import xception
-from nas.architecture.specification import Architecture, ArchitectureError
+from nas.architecture.specification import Architecture
 
 PRESETS: dict[str, Callable[..., Architecture]] = {"mobilenet": mobilenet, "xception": xception}
 
-__all__ = ["PRESETS", "preset"]
+__all__ = ["PRESETS", "PresetError", "parse", "preset"]
 
 
 def preset(name: str, **options: Any) -> Architecture:  # noqa: ANN401  # each preset names its own
@@ -20,14 +21,23 @@ def preset(name: str, **options: Any) -> Architecture:  # noqa: ANN401  # each p
     Args:
         name: ``xception`` or ``mobilenet``.
         **options: those of `xception` or `mobilenet`, such as ``classes``, ``image_size`` and
-            ``width``.
+            ``alpha``.
 
     Raises:
-        ArchitectureError: no such preset, or an option that the preset does not have.
+        PresetError: no such preset, or an option or a type of one that the preset does not have.
+        ArchitectureError: with these options some layer cannot exist.
     """
-    if name not in PRESETS:
-        raise ArchitectureError(f"preset is one of {', '.join(PRESETS)}; got {name!r}")
-    try:
-        return PRESETS[name](**options)
-    except TypeError as error:
-        raise ArchitectureError(f"preset {name}: {error}") from None
+    maker = known(name, PRESETS, "preset")
+    return maker(**checked(name, maker, options))
+
+
+def parse(text: str) -> Architecture:
+    """A preset by its name and options: ``mobilenet:alpha=.5,image_size=160``.
+
+    Raises:
+        PresetError: no such preset, option or type; it has a hint.
+        ArchitectureError: with these options some layer cannot exist.
+    """
+    name, options = split(text)
+    maker = known(name, PRESETS, "preset")
+    return maker(**from_text(name, maker, options))
