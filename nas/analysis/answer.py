@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nas.analysis.ablation_answer import AblationAnswer, answer_ablation
 from nas.analysis.controls import Control, judge_controls
 from nas.analysis.fronts import confirmed_front, screened_front
 from nas.analysis.judged import NewImages, NotKept, for_new_images
@@ -77,7 +78,7 @@ class Answer:
         return self.verdict.outcome if self.verdict else "none"
 
 
-AnyAnswer = Answer | RaceAnswer
+AnyAnswer = Answer | RaceAnswer | AblationAnswer
 
 
 def answer(
@@ -94,6 +95,8 @@ def answer(
         ValueError: delta or alpha is out of range.
     """
     question = Question.of(results, delta, alpha)
+    if question.plan.ablation is not None:
+        return answer_ablation(question, question.plan.ablation)
     return answer_race(question) if results.is_race else _answer_fixed(question)
 
 

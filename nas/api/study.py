@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # each loads for a second, and is needed for some of this alo
 
     from nas.analysis.answer import AnyAnswer
     from nas.analysis.results import StudyResults
-    from nas.reporting.figures.ablation import Axis
+    from nas.space.claim_section import Ablated
 
 
 def load_study(study: str | Path, storage: str | None = None) -> Study:
@@ -229,7 +229,7 @@ class Study:
         info = figures.attainment_info(self.results)
         return None if info is None else figures.plot_attainment(info)
 
-    def plot_ablation(self, axis: Axis) -> go.Figure | None:
+    def plot_ablation(self, axis: Ablated) -> go.Figure | None:
         """A design's residual, activation or order; None where it does not vary."""
         from nas.reporting import figures
 

@@ -20,6 +20,7 @@ from nas.space import SearchSpace
 from nas.space.errors import InputError
 from nas.space.shown_text import shown_line
 from nas.space.yaml_document import dump_yaml
+from nas.study.ablation_terms import ablation_terms
 from nas.study.design import Arm, Design, Stage, arms_of, design_seeds
 from nas.study.identity import with_confirmation
 from nas.study.plan import Plan, register
@@ -109,7 +110,8 @@ def register_plan(
     if runner.space.file.tune is not None:
         results["tuning"] = StudyTrials(storage, tuning_name(name)).count_ended()
     race = terms_of(runner.space.file, arms, data.summary)
-    plan = Plan.of(runner.space, arms, isinf(driver.wanted), race)
+    ablation = ablation_terms(runner.space.file, arms, data.summary)
+    plan = Plan.of(runner.space, arms, isinf(driver.wanted), race, ablation)
     register(driver.study, plan, results, driver.trials.keep)
     if not driver.finished:
         for line in plan.unreachable_verdicts():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from nas.analysis.ablation_answer import AblationAnswer
 from nas.analysis.answer import AnyAnswer
 from nas.analysis.controls import Control
 from nas.analysis.race_answer import RaceAnswer
 from nas.analysis.table import ArmRow
 from nas.analysis.tuning import TuningRow
+from nas.reporting.ablation_text import ablation_tables
 from nas.reporting.answer_table import AnswerTable
 from nas.reporting.formats import mean_and_deviation, points, points_interval
 from nas.reporting.race_text import race_tables
@@ -19,7 +21,9 @@ from nas.study.setting import NOT_TUNED
 
 def answer_tables(answer: AnyAnswer) -> Iterator[AnswerTable]:
     """All tables that an answer has."""
-    if isinstance(answer, RaceAnswer):
+    if isinstance(answer, AblationAnswer):
+        yield from ablation_tables(answer)
+    elif isinstance(answer, RaceAnswer):
         yield from race_tables(answer)
     else:
         yield arms_table(answer.rows, answer.score)

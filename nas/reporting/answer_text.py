@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import isfinite
 
+from nas.analysis.ablation_answer import AblationAnswer
 from nas.analysis.answer import Answer, AnyAnswer
 from nas.analysis.race_answer import RaceAnswer
-from nas.reporting import race_text
+from nas.reporting import ablation_text, race_text
 from nas.reporting.as_planned import planned, with_caveats
 from nas.reporting.formats import bounds, points
 from nas.reporting.new_images_text import for_new_images
@@ -20,6 +21,8 @@ from nas.study.plan import Plan
 
 def headline(answer: AnyAnswer) -> str:
     """The verdict in a sentence, and what takes from it."""
+    if isinstance(answer, AblationAnswer):
+        return ablation_text.headline(answer)
     if isinstance(answer, RaceAnswer):
         return race_text.headline(answer)
     if answer.verdict is None:
@@ -44,6 +47,9 @@ def _outcome(verdict: Verdict) -> str:
 
 def facts(answer: AnyAnswer) -> Iterator[tuple[str, str]]:
     """What the verdict rests on."""
+    if isinstance(answer, AblationAnswer):
+        yield from ablation_text.facts(answer)
+        return
     if isinstance(answer, RaceAnswer):
         yield from race_text.facts(answer)
         return

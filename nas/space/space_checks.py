@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from nas.architecture.matching import MatchError, ParamsError, cost_range
 from nas.architecture.specification import ArchitectureError
+from nas.space.ablation_checks import check_ablated_arms, check_ablation
 from nas.space.alike_arms import alike_arms
 from nas.space.axes import Choice
 from nas.space.confirm_section import ConfirmSection
@@ -113,6 +114,7 @@ def _check_arms(document: Document, space: SearchSpace) -> None:
     if unmatched:
         _say_what_can_be_matched(document, space, unmatched)
     check_arms_of_race(document, space)
+    check_ablated_arms(document, space)
 
 
 def _say_what_can_be_matched(
@@ -165,6 +167,7 @@ def check_plan(document: Document, file: SpaceFile) -> None:
     _check_judging(document, file)
     _check_objectives(document, file)
     check_race(document, file)
+    check_ablation(document, file)
     if file.tune is not None:
         _check_tuning(document, file, file.tune)
     if file.design is not None:

@@ -20,6 +20,7 @@ from nas.space import SearchSpace
 from nas.space.claim_section import JudgedOn
 from nas.space.confirm_section import ConfirmSection
 from nas.space.schema import SpaceFile
+from nas.study.ablation_terms import AblationTerms
 from nas.study.design import Arm, Stage
 from nas.study.race_terms import RaceTerms
 from nas.study.storage import attribute
@@ -45,6 +46,7 @@ class Plan:
         tuning_seeds: of each combination of that.
         judged_on: the images that the confirmation is judged on.
         race: how arms are trained on until the claim is decided; None of a fixed design.
+        ablation: which choices are compared; None where the claim is of the spectrum.
     """
 
     delta: float
@@ -59,6 +61,7 @@ class Plan:
     tuning_seeds: int = 0
     judged_on: JudgedOn = "validation"
     race: RaceTerms | None = None
+    ablation: AblationTerms | None = None
 
     @classmethod
     def of(
@@ -67,6 +70,7 @@ class Plan:
         arms: tuple[Arm, ...],
         as_many_as_fit: bool = False,
         race: RaceTerms | None = None,
+        ablation: AblationTerms | None = None,
     ) -> Plan:
         """The plan of a file.
 
@@ -74,6 +78,7 @@ class Plan:
             arms: of a design; of a search the ends are known, and the arms are what it finds.
             as_many_as_fit: trials, in place of the number that the file has.
             race: of a design that is one.
+            ablation: of a design that is one.
         """
         file = space.file
         of_arms = [arm.name for arm in arms if arm.role == "end"]
@@ -91,6 +96,7 @@ class Plan:
             file.tune.seeds if file.tune else 0,
             file.claim.on,
             race,
+            ablation,
         )
 
     def unreachable_verdicts(self) -> tuple[str, ...]:
@@ -99,6 +105,12 @@ class Plan:
         None of a search, which has no verdict.
         """
         ends, alpha = max(1, len(self.ends)), self.alpha
+        if self.ablation is not None and self.screening_seeds < self.ablation.fewest_seeds(alpha):
+            needed = self.ablation.fewest_seeds(alpha)
+            return (
+                f"not every ablation can show a difference with {self.screening_seeds} seeds and "
+                f"alpha {alpha:g}: it takes {needed} seeds",
+            )
         if not self.confirmation_seeds or not self.arms:
             return ()
         lines = []

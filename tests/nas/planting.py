@@ -22,6 +22,7 @@ from nas.engine.stage import StageRunner
 from nas.search import app
 from nas.space import SearchSpace
 from nas.space.load import build_space, read_document
+from nas.study.ablation_terms import ablation_terms
 from nas.study.confirmation import arms_to_confirm
 from nas.study.design import Arm, Design, arms_of, design_seeds
 from nas.study.plan import Plan, Registration
@@ -233,7 +234,9 @@ def _planted(space: SearchSpace, planted: Planted) -> PlantedStudy:
         objectives=tuple(file.objective_names),
         trials=trials,
         arms=arms,
-        plans=(register_at(0, Plan.of(space, arms)),),
+        plans=(
+            register_at(0, Plan.of(space, arms, ablation=ablation_terms(file, arms, study().data))),
+        ),
     )
     if file.fresh_seeds:
         chosen = arms_to_confirm(records, space, arms)

@@ -6,24 +6,24 @@ Arms that differ in one choice alone are compared, seed by seed, so that everyth
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from nas.reporting.figures.style import SERIES, epoch_band, styled
+from nas.space.ablation import ablation_groups, in_words
+from nas.space.claim_section import Ablated
 from nas.space.objectives import OBJECTIVES
 from nas.statistics.paired import paired_intervals
 
 if TYPE_CHECKING:  # a figure needs what was measured, not what reads it
     from nas.analysis.results import ArmRun, StudyResults
-    from nas.architecture.specification import Architecture
     from trials.measurement import Measurement
 
-Axis = Literal["residual", "activation", "order"]
-ABLATION_AXES: tuple[Axis, ...] = ("residual", "activation", "order")
+ABLATION_AXES: tuple[Ablated, ...] = get_args(Ablated)
 
 
 @dataclass(frozen=True)
@@ -53,23 +53,20 @@ class AblationInfo:
         score: name of the objective that arms are judged by.
     """
 
-    axis: Axis
+    axis: Ablated
     arms: int
     seeds: int
     levels: tuple[Level, ...]
     score: str = "accuracy"
 
 
-def ablation_info(results: StudyResults, axis: Axis) -> AblationInfo | None:
+def ablation_info(results: StudyResults, axis: Ablated) -> AblationInfo | None:
     """What the figure shows; None where no arms differ in this choice alone."""
-    groups: dict[object, dict[str, str]] = {}
-    for name, training in uniform_arms(results):
-        level, rest = _split(training.architecture, axis)
-        groups.setdefault(rest, {})[level] = name
-    levels = list(dict.fromkeys(level for group in groups.values() for level in group))
-    full = [group for group in groups.values() if len(group) == len(levels)]
-    if len(levels) < 2 or not full:
+    networks = {name: training.architecture for name, training in uniform_arms(results)}
+    full = ablation_groups(networks, axis)
+    if not full:
         return None
+    levels = list(full[0])
     trainings = results.of_stage(results.first_stage).of(
         name for group in full for name in group.values()
     )
@@ -83,7 +80,7 @@ def ablation_info(results: StudyResults, axis: Axis) -> AblationInfo | None:
             for level in levels
         ]
     ).mean(axis=1)
-    found = tuple(_levels(levels, curves))
+    found = tuple(_levels([in_words(axis, level) for level in levels], curves))
     return AblationInfo(axis, len(full), len(seeds), found, results.score)
 
 
@@ -108,19 +105,6 @@ def uniform_arms(results: StudyResults) -> Iterator[tuple[str, ArmRun]]:
             yield name, training
 
 
-def _split(architecture: Architecture, axis: Axis) -> tuple[str, object]:
-    """The choice on an axis, and everything else about the point."""
-    block = architecture.blocks[0]
-    if axis == "residual":
-        return "with residual" if block.residual else "without residual", block.point
-    if axis == "activation":
-        rest = (replace(block.point, activation="none"), block.residual)
-        return block.point.activation, rest
-    # A plain convolution has no order: it is no counterpart of the others.
-    rest_point = replace(block.point, order="spatial_first") if block.point.order != "plain" else 0
-    return block.point.order.replace("_", " "), (rest_point, block.residual)
-
-
 def _curve(measurement: Measurement) -> list[float]:
     return [score for _, _, score in measurement.curve]
 
@@ -136,7 +120,7 @@ def plot_ablation(info: AblationInfo) -> go.Figure:
             x=epochs,
             y=list(level.curve),
             mode="lines+markers",
-            name=level.name if level.name != "none" else "no activation",
+            name=level.name,
             line={"color": color, "width": 1.8},
             marker={"size": 5},
             hovertemplate=f"{level.name}, epoch %{{x}}: %{{y:.4f}}<extra></extra>",

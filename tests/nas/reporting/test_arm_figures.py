@@ -93,7 +93,7 @@ def test_a_choice_is_compared_over_arms_that_differ_in_it_alone():
     assert (residual.arms, residual.seeds) == (4, 3)
     activation = figures.ablation_info(results, "activation")
     none, relu = activation.levels
-    assert {none.name, relu.name} == {"none", "relu"}
+    assert [none.name, relu.name] == ["no activation", "relu"]
     assert none.curve[-1] == pytest.approx(relu.curve[-1], abs=0.005)
     assert all(
         low < mean < high
