@@ -18,18 +18,19 @@ class Average:
 
     Attributes:
         network: has the average.
+        updates: how many there were, as a tensor on the network's device.
     """
 
     def __init__(self, source: nn.Module, decay: float) -> None:
         self.network = copy.deepcopy(source)
         self.decay = decay
         self._pairs = list(zip(_tensors(self.network), _tensors(source), strict=True))
-        self._updates = torch.zeros((), device=self._pairs[0][0].device)
+        self.updates = torch.zeros((), device=self._pairs[0][0].device)
 
     @torch.no_grad()
     def update(self) -> None:
         """Take in the weights as they are now."""
-        count = self._updates
+        count = self.updates
         decay = torch.clamp((1 + count) / (10 + count), max=self.decay) * (count > 0)
         for mean, value in self._pairs:
             mean.copy_(torch.lerp(value, mean, decay) if mean.is_floating_point() else value)

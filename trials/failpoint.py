@@ -39,6 +39,8 @@ NAMES = {
     "file.begun": "a file has its other name, and is empty",
     "file.replace": "it is complete, under the other name",
     "file.replaced": "it is complete",
+    "checkpoint.begin": "a checkpoint is in memory, nothing of it is written",
+    "checkpoint.written": "it is written, and older ones are not removed",
     "confirmation.begin": "the search is over, its confirmation is not there",
     "results.begin": "all trials are over, nothing is said of them",
     "results.exported": "the best network is exported; the report is not written",

@@ -28,6 +28,11 @@ class FusedSGD:
         self.momentum, self.nesterov = momentum, nesterov
         self.velocities: dict[Tensor, Tensor | None] = {}
 
+    @property
+    def state(self) -> dict[Tensor, dict[str, Tensor]]:
+        """What there is of each parameter, as `torch.optim.Optimizer.state` has it."""
+        return {p: {"velocity": v} for p, v in self.velocities.items() if v is not None}
+
     @torch.no_grad()
     def step(self) -> None:
         """Move all parameters that have a gradient."""

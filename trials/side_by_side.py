@@ -35,10 +35,11 @@ MOST = 8
 def worth_joining(device: torch.device, recipe: Recipe, measure: Collection[str]) -> bool:
     """Whether a few seeds at once are faster, and give what they would give alone.
 
-    On a CPU they take 1.03 to 1.8 times as long. The memory of one is not that of several, and
-    dropout draws from one generator for all.
+    On a CPU they take 1.03 to 1.8 times as long. The memory of one is not that of several, dropout
+    draws from one generator for all, and gradients are clipped by the norm of all together.
     """
-    return device.type == "cuda" and not recipe.dropout and "peak_memory_bytes" not in measure
+    alone = recipe.dropout or recipe.clip or "peak_memory_bytes" in measure
+    return device.type == "cuda" and not alone
 
 
 def train_side_by_side(

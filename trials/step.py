@@ -87,6 +87,8 @@ class Step:
         """Move the weights along their gradients, which are forgotten."""
         if self.copies:
             self.copies.hand_over_gradients()
+        if self.recipe.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         self.rate.copy_(self.rates.index_select(0, self.position)[0])
         self.optimizer.step()
         self.optimizer.zero_grad()

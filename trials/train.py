@@ -165,19 +165,22 @@ def train_epoch(step: Step, run: Replayed, data: Resident, epoch: int) -> tuple[
 
     Waits for the device only at the end.
     """
-    recipe, steps = step.recipe, step.count
     started = now(data.device) - data.lock.waited_s
-    step.begin_epoch(
-        [
-            recipe.learning_rate_at(number, steps * recipe.epochs, len(data.train))
-            for number in range(epoch * steps, (epoch + 1) * steps)
-        ]
-    )
-    for _ in range(steps):
+    step.begin_epoch(rates_of(step, epoch))
+    for _ in range(step.count):
         data.train.before_batch()
         run()
-    losses = [loss / steps for loss in step.losses.tolist()]
+    losses = [loss / step.count for loss in step.losses.tolist()]
     return losses, now(data.device) - data.lock.waited_s - started
+
+
+def rates_of(step: Step, epoch: int) -> list[float]:
+    """The learning rate of each step of an epoch."""
+    recipe, steps = step.recipe, step.count
+    return [
+        recipe.learning_rate_at(number, steps * recipe.epochs, len(step.split))
+        for number in range(epoch * steps, (epoch + 1) * steps)
+    ]
 
 
 def divergence(curve: Sequence[Epoch], recipe: Recipe) -> Diverged | None:

@@ -26,7 +26,7 @@ def test_one_cycle_rises_then_falls_to_exactly_zero_at_the_budgets_end(steps, wa
 
 
 def test_the_papers_schedules():
-    """Chollet 2016, section 4.1: x0.94 every 2 epochs; x0.9 every 3,000,000 samples."""
+    """Chollet 2016, sections 4.2 and 4.3: x0.94 every 2 epochs; x0.9 every 3,000,000 samples."""
     imagenet, jft = RECIPES["imagenet"], RECIPES["jft"]
     images, steps = 1_281_167, 5005
     at = [imagenet.learning_rate_at(epoch * steps, 10**9, images) for epoch in range(6)]
@@ -47,7 +47,7 @@ def test_a_recipes_key_is_of_what_changes_results():
 
 def test_the_keys_of_earlier_measurements_are_the_same():
     """Those that databases have had since before there was a precision, or weights of classes."""
-    keys = {name: r.key for name, r in RECIPES.items()}
+    keys = {name: RECIPES[name].key for name in ("proxy", "imagenet", "jft")}
     assert keys == {
         "proxy": "8ece7f3f87a46596",
         "imagenet": "02520e279044fa95",
@@ -55,3 +55,5 @@ def test_the_keys_of_earlier_measurements_are_the_same():
     }
     precisions = (None, "float32", "bfloat16")
     assert len({recipe("proxy", precision=precision).key for precision in precisions}) == 3
+    assert len({recipe("proxy", clip=clip).key for clip in (0.0, 1.0, 2.0)}) == 3
+    assert len({recipe("proxy", resized_crop=share).key for share in (0.0, 0.08, 0.5)}) == 3
