@@ -66,7 +66,8 @@ class Measurement:
         test_accuracy: of the same network on the test split, where a confirmation read it.
         balanced_accuracy: mean over the classes of the accuracy on their images.
         macro_f1: mean over the classes of F1.
-        top5_accuracy: share of images whose class is among the five best guesses.
+        top5_accuracy: share of images whose class is among the five best guesses; measured where
+            there are more than ten classes, or where it was asked for.
         average_precision: mean over the classes of the average precision. Where images have many
             labels it takes the place of the accuracy, which is None there.
         map_at_100: mean over the images of the average precision of their 100 best guesses.

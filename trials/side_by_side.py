@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from trials.graph import Replayed
 from trials.recipe import Recipe
@@ -13,6 +13,7 @@ from trials.step import Step
 from trials.train import (
     Diverged,
     Epoch,
+    Evaluation,
     Resident,
     Training,
     divergence,
@@ -63,7 +64,7 @@ def train_side_by_side(
         prepare(network, data, recipe)
     step = Step(prepare(join(networks), data, recipe), data.train, recipe, seeds)
     curves: list[list[Epoch]] = [[] for _ in seeds]
-    right: list[Tensor | None] = [None for _ in seeds]
+    last: list[Evaluation | None] = [None for _ in seeds]
     seconds = 0.0
     with data.lock.training(), Replayed(step) as run:
         for epoch in range(recipe.epochs):
@@ -74,13 +75,18 @@ def train_side_by_side(
                 if not divergence(curve, recipe):
                     found = evaluate(network, data.validation, recipe.precision)
                     curve.append(Epoch(losses[seed], found.loss, found.score))
-                    right[seed] = found.right
+                    last[seed] = found
             if all(divergence(curve, recipe) for curve in curves):
                 break
     images, share = recipe.epochs * step.count * recipe.batch_size, seconds / len(seeds)
     return [
-        divergence(curve, recipe) or Training(network, tuple(curve), share, images, answers)
-        for network, curve, answers in zip(networks, curves, right, strict=True)
+        divergence(curve, recipe)
+        or Training(
+            *(network, tuple(curve), share, images),
+            right=found.right if found else None,
+            top5=found.top5 if found else None,
+        )
+        for network, curve, found in zip(networks, curves, last, strict=True)
     ]
 
 

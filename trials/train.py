@@ -22,6 +22,10 @@ from trials.precision import autocast, check_convolutions, check_precision
 from trials.recipe import Precision, Recipe
 from trials.step import Step, loss_of
 
+TOP5_ABOVE = 10
+"""Classes above which it is told how often the right one is among the five best guesses: of ten,
+five are half."""
+
 EVALUATION_PIXELS = 2**20
 """Pixels of a batch without gradients to keep: a thousand images of 32 x 32."""
 
@@ -39,11 +43,14 @@ class Evaluation(NamedTuple):
         score: accuracy; of images with many labels the mean average precision.
         right: which images it was right on (N,), on the split's device; None where images have many
             labels. The accuracy is its mean.
+        top5: share of images whose class is among the five best guesses; None of few classes, or
+            where images have many labels.
     """
 
     loss: float
     score: float
     right: Tensor | None
+    top5: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,7 @@ class Training:
         images: seen in that time.
         right: which validation images it was right on at the end; see `Evaluation`.
         kernels: that it was computed by, where those were not PyTorch's.
+        top5: of the last evaluation; see `Evaluation`.
     """
 
     network: nn.Module
@@ -78,6 +86,7 @@ class Training:
     images: int
     right: Tensor | None = None
     kernels: str | None = None
+    top5: float | None = None
 
 
 class Resident:
@@ -144,20 +153,20 @@ def train(
     prepare(network, data, recipe)
     computed = accelerated(network, data.device, recipe, accelerate)
     step = Step(computed, data.train, recipe, (seed,))
-    curve, seconds, right = list[Epoch](), 0.0, None
+    curve, seconds, found = list[Epoch](), 0.0, None
     with data.lock.training(), Replayed(step) as run:
         for epoch in range(recipe.epochs):
             (loss,), taken = train_epoch(step, run, data, epoch)
             seconds += taken
             found = evaluate(step.evaluated, data.validation, recipe.precision)
             curve.append(Epoch(loss, found.loss, found.score))
-            right = found.right
             if diverged := divergence(curve, recipe):
                 raise diverged
             after_epoch(curve[-1])
     images = recipe.epochs * step.count * recipe.batch_size
     kernels = computed.kernels if isinstance(computed, Accelerated) else None
-    return Training(plain(step.evaluated), tuple(curve), seconds, images, right, kernels)
+    right, top5 = (found.right, found.top5) if found is not None else (None, None)
+    return Training(plain(step.evaluated), tuple(curve), seconds, images, right, kernels, top5)
 
 
 def train_epoch(step: Step, run: Replayed, data: Resident, epoch: int) -> tuple[list[float], float]:
@@ -213,12 +222,15 @@ def evaluate(
         return Evaluation(float(entropy), mean_average_precision(logits, targets), None)
     device = split.labels.device
     loss = torch.zeros((), dtype=torch.float64, device=device)
-    right = list[Tensor]()
+    right, in_top5 = list[Tensor](), list[Tensor]()
     for logits, labels in outputs(network, split, precision):
         loss += F.cross_entropy(logits.float(), labels, reduction="sum")
         right.append(logits.argmax(dim=1) == labels)
-    answers = torch.cat(right)
-    return Evaluation(float(loss) / len(split), int(answers.sum()) / len(split), answers)
+        if logits.shape[1] > TOP5_ABOVE:
+            in_top5.append((logits.topk(5, dim=1).indices == labels[:, None]).sum())
+    answers, count = torch.cat(right), len(split)
+    top5 = int(torch.stack(in_top5).sum()) / count if in_top5 else None
+    return Evaluation(float(loss) / count, int(answers.sum()) / count, answers, top5)
 
 
 def outputs(

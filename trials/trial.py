@@ -311,6 +311,7 @@ def _complete(started: Measurement, training: Training, many_labels: bool) -> Me
         accuracy=None if many_labels else last.score,
         average_precision=last.score if many_labels else None,
         validation_loss=last.validation_loss,
+        top5_accuracy=training.top5,
         curve=tuple((e.train_loss, e.validation_loss, e.score) for e in training.curve),
         seconds=training.seconds,
         images_per_second=training.images / training.seconds,

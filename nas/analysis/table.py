@@ -24,6 +24,10 @@ class ArmRow:
         screening: accuracies by which arms were chosen.
         confirmation: accuracies on the images that judge; empty where they were not confirmed.
         test: accuracies of the confirmation trainings on the test split.
+        scores: accuracies by which it is shown beside its speed: of the confirmation, or else of
+            screening, on the images that judge.
+        top5: top-5 accuracies of the same trainings on the validation images, where measured.
+        latency_ms: of one image, median of the trainings, where it was measured.
         shrinkage: by how much screening was too optimistic, the winner's curse; in a design, whose
             stages have seeds that are common to all arms, compared with the ends.
         against_best_end: uncorrected; None of the best end itself and of what is not judged.
@@ -54,6 +58,14 @@ class ArmRow:
     steps_per_second: float | None
     peak_memory_bytes: int | None
     setting: Setting = NOT_TUNED
+    scores: tuple[float, ...] = ()
+    top5: tuple[float, ...] = ()
+    latency_ms: float | None = None
+
+    @property
+    def is_control(self) -> bool:
+        """Whether its outcome is known, and says something of the study."""
+        return self.role in ("twin", "handicapped")
 
 
 def arm_rows(
@@ -70,6 +82,9 @@ def arm_rows(
         confirmation = list(question.confirmation.get(name, {}).values())
         measured = (*screening, *confirmation)
         rates = [m.images_per_second for m in measured if m.images_per_second]
+        shown = question.confirmation if confirmation else question.screening
+        top5 = [m.top5_accuracy for m in confirmation or screening]
+        latencies = [m.latency_ms for m in measured if m.latency_ms is not None]
         peaks = [m.peak_memory_bytes for m in measured if m.peak_memory_bytes]
         by_screening = screened.place(name) if screened else None
         by_confirmation = confirmed.place(name) if confirmed else None
@@ -92,6 +107,9 @@ def arm_rows(
             steps_per_second=median(rates) / batch if rates else None,
             peak_memory_bytes=max(peaks, default=None),
             setting=first.setting,
+            scores=shown.scores(name),
+            top5=tuple(share for share in top5 if share is not None),
+            latency_ms=median(latencies) if latencies else None,
         )
 
 

@@ -27,7 +27,7 @@ def answer_tables(answer: AnyAnswer) -> Iterator[AnswerTable]:
         yield from race_tables(answer)
     else:
         yield arms_table(answer.rows, answer.score)
-    yield speed_table(answer.rows)
+    yield speed_table(answer.rows, answer.score)
     if answer.controls:
         yield controls_table(answer.controls)
     if answer.tuning:
@@ -64,24 +64,37 @@ def arms_table(rows: Sequence[ArmRow], score: str) -> AnswerTable:
     return AnswerTable("The arms", costs + accuracies + sureness, tuple(cells), note)
 
 
-def speed_table(rows: Sequence[ArmRow]) -> AnswerTable:
-    """Size and speed, as in the paper's Table 3; controls left out."""
-    heads = ("arm", "parameters", "MACs", "images/s", "steps/s", "peak memory")
-    cells = (
-        (
-            row.name,
-            f"{row.params:,}",
-            f"{row.macs:,}",
-            "" if row.images_per_second is None else f"{row.images_per_second:,.0f}",
-            "" if row.steps_per_second is None else f"{row.steps_per_second:.1f}",
-            "not measured on CPU"
-            if row.peak_memory_bytes is None
-            else f"{format_count(row.peak_memory_bytes)}B",
-        )
-        for row in rows
-        if row.role in ("end", "interior")
+def speed_table(rows: Sequence[ArmRow], score: str) -> AnswerTable:
+    """Accuracy, size and speed, as in the paper's Tables 1 and 3; controls left out."""
+    shown = [row for row in rows if not row.is_control]
+    optional = {
+        "top-5 accuracy": [mean_and_deviation(row.top5) for row in shown],
+        "ms": ["" if row.latency_ms is None else f"{row.latency_ms:.3g}" for row in shown],
+    }
+    columns = {
+        "arm": [row.name for row in shown],
+        OBJECTIVES[score].noun: [mean_and_deviation(row.scores) for row in shown],
+        **{head: cells for head, cells in optional.items() if any(cells)},
+        "parameters": [f"{row.params:,}" for row in shown],
+        "MACs": [f"{row.macs:,}" for row in shown],
+        "images/s": [_rate(row.images_per_second, ",.0f") for row in shown],
+        "steps/s": [_rate(row.steps_per_second, ".1f") for row in shown],
+        "peak memory": [_memory(row.peak_memory_bytes) for row in shown],
+    }
+    note = (
+        "In percent: mean ± standard deviation (seeds). Images and steps a second are of training; "
+        "ms is the latency of one image."
     )
-    return AnswerTable("Size and speed", heads, tuple(cells))
+    cells = tuple(zip(*columns.values(), strict=True))
+    return AnswerTable("Accuracy, size and speed", tuple(columns), cells, note)
+
+
+def _rate(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _memory(peak_bytes: int | None) -> str:
+    return "not measured on CPU" if peak_bytes is None else f"{format_count(peak_bytes)}B"
 
 
 def controls_table(controls: Sequence[Control]) -> AnswerTable:

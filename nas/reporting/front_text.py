@@ -111,8 +111,8 @@ def _columns(records: Records, trials: Sequence[TrialRecord]) -> dict[str, list[
     columns = {"trial": [str(trial.number) for trial in trials]}
     measured = [
         name
-        for name in ("balanced_accuracy", "map_at_100")
-        if all(getattr(trial, name) is not None for trial in trials)
+        for name in ("top5", "balanced_accuracy", "map_at_100")
+        if all(getattr(trial, OBJECTIVES[name].measured) is not None for trial in trials)
     ]
     for name in dict.fromkeys((records.score, *measured, "macs", "params", *records.objectives)):
         objective = OBJECTIVES[name]

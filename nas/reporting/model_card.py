@@ -68,8 +68,14 @@ def provenance_of(records: Records, record: TrialRecord, trained: Trained) -> Pr
 
 def _confirmed(records: Records, record: TrialRecord, trained: Trained) -> TrialRecord | None:
     """What fresh seeds gave; of a network that was trained otherwise they say nothing."""
-    usual = recipe_of_arm(record.role, record.setting, records.file.training.full_recipe)
-    return records.confirmation_of(record) if trained.recipe == usual else None
+    return records.confirmation_of(record) if _is_usual(records, record, trained) else None
+
+
+def _is_usual(records: Records, record: TrialRecord, trained: Trained) -> bool:
+    """Whether weights were trained as the study trains its networks."""
+    return trained.recipe == recipe_of_arm(
+        record.role, record.setting, records.file.training.full_recipe
+    )
 
 
 def _sureness(records: Records, record: TrialRecord) -> tuple[tuple[str, str], ...]:
@@ -119,6 +125,7 @@ def model_card(
         precisions=list(_precisions(files, records.data.classes)),
         score=OBJECTIVES[records.score].noun,
         confirmed=confirmed,
+        ranked=confirmed or (record if _is_usual(records, record, trained) else None),
         raced_on_test=record.test_score if records.raced else None,
         sure=_sureness(records, record) if confirmed else (),
         architecture=architecture,

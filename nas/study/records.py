@@ -166,7 +166,8 @@ class Records:
             return known.count(trial.cost)
         if objective in self.objectives:
             return trial.values[self.objectives.index(objective)]
-        kept: float | None = getattr(trial, objective, None)  # accuracies are kept in any case
+        # Accuracies are kept in any case.
+        kept: float | None = getattr(trial, known.measured, None)
         if kept is None:
             raise NotMeasured(f"{known.noun} was not measured; it is no objective of {self.name}")
         return kept

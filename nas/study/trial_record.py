@@ -64,6 +64,7 @@ class TrialRecord:
         setting: of the arm, where it was tuned.
         test_accuracy: mean over the seeds, where the test split was read.
         balanced_accuracy: mean over the seeds, where it was measured.
+        top5_accuracy: mean over the seeds, where it was measured.
         average_precision: mean over the seeds, where it was measured; where images have many labels
             it takes the place of the accuracy.
         map_at_100: mean over the seeds, where it was measured.
@@ -104,6 +105,7 @@ class TrialRecord:
     rungs: tuple[RungResult, ...] = ()
     setting: Setting = NOT_TUNED
     validation_loss: float | None = None
+    top5_accuracy: float | None = None
     searched: TrialRecord | None = None
 
     @property
@@ -154,6 +156,7 @@ class TrialRecord:
 MEASURED = (
     *("accuracy", "balanced_accuracy", "test_accuracy", "latency_ms", "latency_spread_ms"),
     *("average_precision", "map_at_100", "test_average_precision", "validation_loss"),
+    "top5_accuracy",
 )
 """Fields that are means over a trial's seeds, or None; the database keeps those that are known."""
 

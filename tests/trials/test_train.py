@@ -114,7 +114,8 @@ def test_evaluation_is_the_plain_mean_over_all_images(data, resident):
     labels = torch.from_numpy(data.validation.labels)
     with torch.no_grad():
         logits = trained(images)
-    loss, accuracy, right = evaluate(trained.float(), resident.validation)
+    loss, accuracy, right, top5 = evaluate(trained.float(), resident.validation)
+    assert top5 is None  # of four classes
     assert torch.equal(right, logits.argmax(1) == labels)
     assert accuracy == pytest.approx((logits.argmax(1) == labels).double().mean().item())
     assert loss == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-4)

@@ -8,6 +8,7 @@ import pytest
 
 from nas.reporting.figures.front import front_info, plot_front
 from nas.reporting.front_csv import front_csv
+from nas.reporting.model_card import Trained, model_card
 from nas.reporting.page import render
 from nas.study.records import read_records
 from nas.study.selection import NoSuchTrial, choose
@@ -89,3 +90,18 @@ def test_an_arms_balanced_accuracy_is_the_mean_over_its_seeds():
     (arm,) = study(one, two).complete
     assert arm.accuracy == pytest.approx(0.7)
     assert arm.balanced_accuracy == pytest.approx(0.5)
+
+
+def test_top5_accuracy_is_shown_where_it_was_measured_and_is_no_objective(sqlite):
+    run(open_driver(sqlite), top5_accuracy=balanced)
+    records = read_records(sqlite, "tiny")
+    assert records.objectives == ("accuracy", "macs")
+    assert "<th>top-5 accuracy</th>" in render(records, {}, {})
+    best = choose(records, "top5")
+    assert best.top5_accuracy == max(trial.top5_accuracy for trial in records.complete)
+    trained = Trained(records.file.training.full_recipe, best.score)
+    row = f"| top-5 accuracy on the validation split | {best.top5_accuracy:.4f} |"
+    assert row in model_card(records, best, trained)
+    longer = replace(trained, recipe=replace(trained.recipe, epochs=99))
+    assert "top-5" not in model_card(records, best, longer)  # it is of other weights
+    assert "top-5" not in model_card(study(), trial(0, 0.5, network()), trained)
