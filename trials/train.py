@@ -254,7 +254,7 @@ def outputs(
 
 
 def prepare(network: nn.Module, data: Resident, recipe: Recipe) -> nn.Module:
-    """The network itself, on the data's device and with the recipe's dropout.
+    """The network itself, on the data's device and with the recipe's dropout, if it has any.
 
     Raises:
         Unsupported: the device has no arithmetic in the recipe's precision.
@@ -262,7 +262,7 @@ def prepare(network: nn.Module, data: Resident, recipe: Recipe) -> nn.Module:
     check_precision(recipe.precision, data.device)
     network.to(device=data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     for module in network.modules():
-        if isinstance(module, nn.Dropout):
+        if isinstance(module, nn.Dropout) and recipe.dropout:
             module.p = recipe.dropout
     if data.device.type == "cpu" and recipe.precision == "bfloat16":
         image, _ = data.train.batch(torch.zeros(1, dtype=torch.int64))

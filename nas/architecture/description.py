@@ -9,14 +9,28 @@ from nas.architecture.specification import Architecture, Block, SpectrumPoint
 
 
 def describe_architecture(architecture: Architecture) -> tuple[str, ...]:
-    """A line for the stem and one for each block."""
+    """A line for the stem, one for each block, and one for a head of more than a linear layer."""
+    rectified = "" if architecture.nonlinearity == "relu" else f", {architecture.nonlinearity}"
+    head = describe_head(architecture)
     return (
-        f"stem: {_channels(architecture.stem.channels)}",
+        f"stem: {_channels(architecture.stem.channels)}{rectified}",
         *(
             f"block {index}: {describe_block(block, in_channels)}"
             for index, (block, in_channels) in enumerate(architecture.blocks_with_input())
         ),
+        *((f"head: {head}",) if head else ()),
     )
+
+
+def describe_head(architecture: Architecture) -> str:
+    """What is before the last linear layer: ``linear layers of 4096, 4096; dropout 0.5``."""
+    parts = []
+    if architecture.hidden:
+        noun = "a linear layer" if len(architecture.hidden) == 1 else "linear layers"
+        parts.append(f"{noun} of {', '.join(map(str, architecture.hidden))}")
+    if architecture.dropout:
+        parts.append(f"dropout {architecture.dropout:g}")
+    return ", ".join(parts)
 
 
 def describe_block(block: Block, in_channels: int) -> str:

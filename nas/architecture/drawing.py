@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
-from nas.architecture.description import describe_block
+from nas.architecture.description import describe_block, describe_head
 from nas.architecture.specification import Architecture, Block
 
 WIDTH = 720
@@ -69,7 +69,7 @@ class Row:
 
 
 def draw_architecture(architecture: Architecture) -> str:
-    """An SVG, from the stem at the top to the last block.
+    """An SVG, from the stem at the top to the last block, and linear layers before the last one.
 
     A bar is a convolution, as wide as it has channels: blue the k x k step, in a stripe for each
     segment; dark a plain convolution; yellow the 1x1 step, before or after it by its order. The
@@ -79,7 +79,7 @@ def draw_architecture(architecture: Architecture) -> str:
     widest = max(channels for row in rows for _, _, channels in row.bars)
     height = rows[-1].start + rows[-1].room + 14
     parts = [part for row in rows for part in _row(row, _STRIP / widest)]
-    title = f"{len(rows) - 1} blocks: {'; '.join(row.text for row in rows)}"
+    title = f"{len(architecture.blocks)} blocks: {'; '.join(row.text for row in rows)}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         f'width="{WIDTH}" height="{height}" role="img" font-family="system-ui, sans-serif" '
@@ -88,7 +88,7 @@ def draw_architecture(architecture: Architecture) -> str:
 
 
 def rows_of(architecture: Architecture) -> Iterator[Row]:
-    """The stem and each block, from top to bottom."""
+    """The stem, each block and the linear layers before the last one, from top to bottom."""
     stem = architecture.stem.channels
     row = Row(14, tuple(("kernel", 0, channels) for channels in stem), "stem", "none")
     yield row
@@ -103,6 +103,10 @@ def rows_of(architecture: Architecture) -> Iterator[Row]:
             block.shortcut(in_channels),
         )
         yield row
+    if architecture.hidden:
+        bars = tuple(("pointwise", 1, width) for width in architecture.hidden)
+        about = f"head: {describe_head(architecture)}"
+        yield Row(row.start + row.room + 16, bars, about, "none")
 
 
 def _bars(block: Block, in_channels: int) -> Iterator[tuple[str, int, int]]:

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-Activation = Literal["none", "relu", "elu", "gelu", "silu"]
-Padding = Literal["symmetric", "tensorflow"]
+Activation = Literal["none", "relu", "elu", "gelu", "silu", "relu6"]
+Nonlinearity = Literal["relu", "relu6"]
+Padding = Literal["symmetric", "tensorflow", "floor"]
 Shape = tuple[int, ...]
 """(channels, height, width), or (channels,) once the positions are averaged."""
 
-_ACTIVATIONS = {"none": "Identity", "relu": "ReLU", "elu": "ELU", "gelu": "GELU", "silu": "SiLU"}
+_ACTIVATIONS = {
+    **{"none": "Identity", "relu": "ReLU", "elu": "ELU", "gelu": "GELU", "silu": "SiLU"},
+    "relu6": "ReLU6",
+}
 
 
 class Row(NamedTuple):
@@ -35,7 +39,7 @@ class Layer(NamedTuple):
         module: its class, of `torch.nn` or `nas.network.exported_layers`.
         input: shape of its input.
         output: shape of its output.
-        arguments: positional ones of the class.
+        arguments: positional ones of the class, numbers or a few of them.
         options: its keyword arguments.
         children: modules inside it, by name and in the order in which they are called.
         params: trainable parameters, those of its children included.
@@ -47,7 +51,7 @@ class Layer(NamedTuple):
     module: str
     input: Shape
     output: Shape
-    arguments: tuple[int, ...] = ()
+    arguments: tuple[Any, ...] = ()
     options: Mapping[str, float] = {}  # never written
     children: Mapping[str, Layer] = {}
     params: int = 0
@@ -158,8 +162,9 @@ def segmented_convolution(
 ) -> Step:
     """A k x k convolution whose channel segments do not see each other, and which keeps the size.
 
-    (C_in, H, W) -> (C_out, ceil(H / stride), ceil(W / stride)). Segments of equal width are one
-    grouped convolution; others are convolved side by side and concatenated.
+    (C_in, H, W) -> (C_out, ceil(H / stride), ceil(W / stride)), the floor with that padding.
+    Segments of equal width are one grouped convolution; others are convolved side by side and
+    concatenated.
     """
     pad, steps = _padding(kernel, stride, dilation, padding)
     parts = [
@@ -193,8 +198,10 @@ def _padding(
     kernel: int, stride: int, dilation: int, padding: Padding, value: float = 0.0
 ) -> tuple[int, dict[str, Step]]:
     """What a convolution or pooling pads by itself, and the step before it that pads."""
-    if padding == "symmetric" or kernel == 1:
+    if padding == "symmetric" or kernel == 1 or (padding == "floor" and stride == 1):
         return dilation * (kernel - 1) // 2, {}
+    if padding == "floor":
+        return 0, _pad_as_if_divided(kernel, stride)
     options = {"stride": stride, "dilation": dilation, "value": value}
     reach = dilation * (kernel - 1) + 1
 
@@ -203,6 +210,22 @@ def _padding(
         return Layer("SamePad", shape, (shape[0], *size), (kernel,), options)
 
     return 0, {"pad": at}
+
+
+def _pad_as_if_divided(kernel: int, stride: int) -> dict[str, Step]:
+    """TensorFlow's padding of a size that the stride divides, whatever the size is.
+
+    Of a 3 x 3 kernel with stride 2 one row below and one column at the right, as in Keras'
+    MobileNet. What is left over at those ends is dropped.
+    """
+    total = max(kernel - stride, 0)
+    before, after = total // 2, total - total // 2
+
+    def at(shape: Shape) -> Layer:
+        size = [n + total for n in shape[1:]]
+        return Layer("ZeroPad2d", shape, (shape[0], *size), ((before, after, before, after),))
+
+    return {"pad": at} if total else {}
 
 
 def _subsample(stride: int) -> Step:
@@ -260,9 +283,9 @@ def global_mean() -> Step:
     return lambda shape: Layer("GlobalMean", shape, shape[:1])
 
 
-def dropout() -> Step:
-    """Dropout, off until a recipe turns it on."""
-    return lambda shape: Layer("Dropout", shape, shape, options={"p": 0.0})
+def dropout(probability: float = 0.0) -> Step:
+    """Dropout; off, or with the network's own probability, until a recipe sets another."""
+    return lambda shape: Layer("Dropout", shape, shape, options={"p": probability})
 
 
 def linear(classes: int) -> Step:

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Literal
 
 from nas.architecture.modules import Activation as Activation
+from nas.architecture.modules import Nonlinearity as Nonlinearity
 from nas.architecture.modules import Padding as Padding
 from nas.architecture.operators import Order as Order
 from nas.architecture.point import KERNELS, require, require_one_of
@@ -24,12 +25,13 @@ from nas.architecture.point import segment_count as segment_count
 from nas.architecture.serialization import MAX_LENGTH, FormatError, dump, from_plain, to_plain
 from trials.bounded_json import JsonError, parse_json
 
-Downsample = Literal["max_pool", "convolution"]
+Downsample = Literal["max_pool", "convolution", "last_convolution"]
 Shortcut = Literal["none", "identity", "projection"]
 
 MAX_CHANNELS = 65_536
 MAX_BLOCKS = 1024
 MAX_STRIDE = 8
+MAX_HIDDEN = 8
 
 
 def _require_channels(channels: tuple[int, ...], what: str) -> None:
@@ -88,7 +90,7 @@ class Block:
         channels: output channels of each convolution.
         point: where all convolutions of the block are on the spectrum.
         stride: of the whole block.
-        downsample: how it strides: 3x3 max pooling at the end, or its first convolution.
+        downsample: how it strides: 3x3 max pooling at the end, its first convolution or its last.
         residual: identity, or 1x1 and batch norm where the shapes differ.
         leading_relu: a ReLU before the first convolution.
     """
@@ -112,8 +114,15 @@ class Block:
 
     @property
     def convolution_stride(self) -> int:
-        """Stride of the block's first convolution."""
-        return self.stride if self.downsample == "convolution" else 1
+        """Stride of the convolution that strides; 1 where pooling does."""
+        return 1 if self.downsample == "max_pool" else self.stride
+
+    def convolution_strides(self) -> tuple[int, ...]:
+        """Stride of each convolution."""
+        place = len(self.channels) - 1 if self.downsample == "last_convolution" else 0
+        return tuple(
+            self.convolution_stride if index == place else 1 for index in range(len(self.channels))
+        )
 
     def convolution_channels(self, in_channels: int) -> tuple[tuple[int, int], ...]:
         """(input, output) channels of each convolution."""
@@ -159,8 +168,13 @@ class Architecture:
     Attributes:
         input_shape: (channels, height, width) of an image.
         classes: outputs of the linear head, which follows a ReLU and global average pooling.
-        padding: PyTorch's symmetric padding, or ``SAME`` as TensorFlow computes it.
+        padding: PyTorch's symmetric padding, or ``SAME`` as TensorFlow computes it; with
+            ``floor`` a strided convolution of a block pads as ``SAME`` does where the stride
+            divides the size, and drops what is left over where it does not (Keras' MobileNet).
         norm_epsilon: of every batch norm (1e-3 in Keras, 1e-5 in PyTorch).
+        nonlinearity: wherever a ReLU is said above; ``relu6`` in Keras' MobileNet.
+        hidden: widths of linear layers before the last one, each with a ReLU (Xception on JFT).
+        dropout: before the last linear layer, where the recipe of a training has none.
 
     Raises:
         ArchitectureError: some layer cannot exist.
@@ -172,8 +186,17 @@ class Architecture:
     blocks: tuple[Block, ...]
     padding: Padding = "symmetric"
     norm_epsilon: float = 1e-5
+    nonlinearity: Nonlinearity = "relu"
+    hidden: tuple[int, ...] = ()
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        self._check_fields()
+        self._check_blocks()
+        if self.padding == "floor":
+            self._check_floor()
+
+    def _check_fields(self) -> None:
         channels, height, width = self.input_shape
         require(
             min(channels, height, width) >= 1 and max(height, width) <= 4096,
@@ -189,6 +212,16 @@ class Architecture:
         require(count <= MAX_BLOCKS, f"a network has at most {MAX_BLOCKS} blocks; got {count}")
         require_one_of(self.padding, Padding, "padding")
         require(0 < self.norm_epsilon < 1, f"norm_epsilon is in (0, 1); got {self.norm_epsilon}")
+        require_one_of(self.nonlinearity, Nonlinearity, "nonlinearity")
+        require(0 <= self.dropout < 1, f"dropout is 0 or more and below 1; got {self.dropout}")
+        most = f"{MAX_HIDDEN} layers of 1 to {MAX_CHANNELS}"
+        allowed = all(1 <= width <= MAX_CHANNELS for width in self.hidden)
+        require(
+            allowed and len(self.hidden) <= MAX_HIDDEN,
+            f"hidden is at most {most}; got {_first(self.hidden)}",
+        )
+
+    def _check_blocks(self) -> None:
         checked: set[tuple[Block, int]] = set()  # a network of hundreds has few different ones
         for index, (block, in_channels) in enumerate(self.blocks_with_input()):
             if (block, in_channels) in checked:
@@ -198,6 +231,19 @@ class Architecture:
                 block.check(in_channels)
             except ArchitectureError as error:
                 raise ArchitectureError(f"blocks[{index}]: {error}") from None
+
+    def _check_floor(self) -> None:
+        """Pooling and shortcuts keep the last row, which such a convolution drops."""
+        sizes = [self.stem.output_size(size) for size in self.input_shape[1:]]
+        for index, block in enumerate(self.blocks):
+            require(
+                block.stride == 1 or not (block.downsample == "max_pool" or block.residual),
+                f"blocks[{index}]: padding floor is of blocks that stride by a convolution, "
+                f"with no shortcut; got downsample {block.downsample}, residual {block.residual}",
+            )
+            sizes = [size // block.stride for size in sizes]
+        _, height, width = self.input_shape
+        require(min(sizes) >= 1, f"padding floor needs a larger image; got {height} x {width}")
 
     def blocks_with_input(self) -> tuple[tuple[Block, int], ...]:
         """Each block with the channels it receives."""

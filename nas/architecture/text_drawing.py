@@ -16,7 +16,7 @@ _STRIPES, _PLAIN, _ONE_BY_ONE = "\u2588\u2592", "\u2588", "\u2500"
 
 
 def draw_as_text(architecture: Architecture) -> str:
-    """Lines from the stem to the last block, as `nas.architecture.drawing` draws them.
+    """Lines from the stem to the head, as `nas.architecture.drawing` draws them.
 
     A line is a convolution, as wide as it has channels: of the k x k step a stripe for each
     segment, thin the 1x1 step. The bracket at the left is the shortcut, dotted where it is a

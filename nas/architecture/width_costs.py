@@ -8,8 +8,8 @@ from dataclasses import replace
 from functools import cache, partial
 
 from nas.architecture.cost import Cost, cost_of
-from nas.architecture.layers import block_layers, network_layers, stem_layers
-from nas.architecture.modules import linear
+from nas.architecture.layers import block_layers, head_layers, network_layers, stem_layers
+from nas.architecture.modules import Padding
 from nas.architecture.specification import Architecture, ArchitectureError, Block, Shortcut
 from nas.architecture.widths import Widths, stages_of
 
@@ -42,8 +42,9 @@ class WidthCosts:
             blocks[of_block, block, block.shortcut(in_channels), size] += 1
             last = of_block[-1]
         for (of_block, block, shortcut, size), repeated in blocks.items():
-            self._add(repeated, of_block, partial(_block_cost, block, shortcut, size), of)
-        self._add(1, (last,), lambda width: cost_of(linear(architecture.classes)(width)), of)
+            count = partial(_block_cost, block, shortcut, size, architecture.padding)
+            self._add(repeated, of_block, count, of)
+        self._add(1, (last,), lambda width: cost_of(head_layers(architecture, *width)), of)
 
     def _add(
         self, repeated: int, stages: Widths, count: _Count, of: Callable[[Cost], float]
@@ -77,7 +78,7 @@ def _stem_cost(architecture: Architecture, channels: Widths) -> Cost | None:
 
 
 def _block_cost(
-    declared: Block, shortcut: Shortcut, size: tuple[int, int], channels: Widths
+    declared: Block, shortcut: Shortcut, size: tuple[int, int], padding: Padding, channels: Widths
 ) -> Cost | None:
     in_channels, *others = channels
     try:
@@ -87,4 +88,4 @@ def _block_cost(
         return None
     if block.shortcut(in_channels) != shortcut:
         return None
-    return cost_of(block_layers(block, in_channels, size))
+    return cost_of(block_layers(block, in_channels, size, padding))

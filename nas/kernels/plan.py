@@ -206,6 +206,9 @@ class _Planner:
                 return reading
             case "Subsample":
                 return replace(reading, step=layer.arguments[0])
+            case "ZeroPad2d":
+                left, _, above, _ = layer.arguments[0]
+                return replace(reading, before=(above, left))
             case "SamePad":
                 return replace(reading, before=_padding_before(layer))
             case "GlobalMean":

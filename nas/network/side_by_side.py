@@ -24,7 +24,7 @@ from nas.network.exported_layers import (
 
 _AS_THEY_ARE = (
     *(nn.Sequential, Residual, nn.Identity, nn.ReLU, nn.ReLU6, nn.ELU, nn.GELU, nn.SiLU),
-    *(nn.MaxPool2d, nn.AvgPool2d, SamePad, Subsample, GlobalMean, nn.Dropout),
+    *(nn.MaxPool2d, nn.AvgPool2d, SamePad, nn.ZeroPad2d, Subsample, GlobalMean, nn.Dropout),
 )
 """Modules that do the same with each channel, however many there are."""
 

@@ -25,6 +25,6 @@ def subject_of(architecture: Architecture, cost: Cost) -> Subject:
         input_shape=architecture.input_shape,
         macs=cost.macs,
         params=cost.params,
-        join=side_by_side,
+        join=None if architecture.dropout else side_by_side,  # dropout draws for all at once
         accelerate=partial(accelerate, architecture),
     )

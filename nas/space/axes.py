@@ -142,7 +142,7 @@ def _group_misfits(choices: Sequence[int], frame: BlockFrame) -> Iterator[Misfit
 
 def _dilation_misfits(choices: Sequence[int], frame: BlockFrame) -> Iterator[Misfit]:
     largest = max(choices)
-    if frame.stride > 1 and frame.downsample == "convolution" and largest > 1:
+    if frame.stride > 1 and frame.downsample != "max_pool" and largest > 1:
         yield Misfit(
             f"dilation {largest} with stride {frame.stride} in the convolutions",
             "dilate blocks that have stride 1 or downsample: max_pool",

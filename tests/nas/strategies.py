@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import prod
 from typing import get_args
 
 from hypothesis import strategies as st
@@ -45,8 +47,8 @@ def points(draw: st.DrawFn, in_channels: int, channels: tuple[int, ...], stride:
 def blocks(draw: st.DrawFn, in_channels: int):
     channels = tuple(draw(st.lists(st.integers(1, 13), min_size=1, max_size=3)))
     stride = draw(st.integers(1, 3))
-    downsample = draw(st.sampled_from(["max_pool", "convolution"]))
-    convolution_stride = stride if downsample == "convolution" else 1
+    downsample = draw(st.sampled_from(["max_pool", "convolution", "last_convolution"]))
+    convolution_stride = 1 if downsample == "max_pool" else stride
     return Block(
         channels,
         draw(points(in_channels, channels, convolution_stride)),
@@ -70,14 +72,27 @@ def architectures(draw: st.DrawFn):
     made: list[Block] = []
     for _ in range(draw(st.integers(1, 3))):
         made.append(draw(blocks(made[-1].channels[-1] if made else stem.channels[-1])))
+    padding = draw(st.sampled_from(["symmetric", "tensorflow", "floor"]))
+    if padding == "floor":  # of strided convolutions without a shortcut, in images large enough
+        made = [_floored(block) for block in made]
+        shape = (shape[0], *(size + 2 * prod(b.stride for b in made) for size in shape[1:]))
     return Architecture(
         shape,
         draw(st.integers(2, 11)),
         stem,
         tuple(made),
-        padding=draw(st.sampled_from(["symmetric", "tensorflow"])),
+        padding=padding,
         norm_epsilon=draw(st.sampled_from([1e-5, 1e-3])),
+        nonlinearity=draw(st.sampled_from(["relu", "relu6"])),
+        hidden=tuple(draw(st.lists(st.integers(1, 9), max_size=2))),
     )
+
+
+def _floored(block: Block) -> Block:
+    if block.stride == 1:
+        return block
+    point = replace(block.point, dilation=1)
+    return replace(block, point=point, downsample="convolution", residual=False)
 
 
 __all__ = ["architectures", "blocks", "points"]

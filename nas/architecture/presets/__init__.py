@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from nas.architecture.presets.aligned_xception import xception41, xception65, xception71
 from nas.architecture.presets.mobilenet import mobilenet
 from nas.architecture.presets.options import PresetError, checked, from_text, known, split
 from nas.architecture.presets.xception import xception
 from nas.architecture.specification import Architecture
 
-PRESETS: dict[str, Callable[..., Architecture]] = {"mobilenet": mobilenet, "xception": xception}
+PRESETS: dict[str, Callable[..., Architecture]] = {
+    maker.__name__: maker for maker in (mobilenet, xception, xception41, xception65, xception71)
+}
 
 __all__ = ["PRESETS", "PresetError", "parse", "preset"]
 
@@ -19,8 +22,9 @@ def preset(name: str, **options: Any) -> Architecture:  # noqa: ANN401  # each p
     """The architecture of a published network.
 
     Args:
-        name: ``xception`` or ``mobilenet``.
-        **options: those of `xception` or `mobilenet`, such as ``classes``, ``image_size`` and
+        name: ``mobilenet``, ``xception``, or the aligned ``xception41``, ``xception65`` and
+            ``xception71``.
+        **options: those of the function of that name, such as ``classes``, ``image_size`` and
             ``alpha``.
 
     Raises:

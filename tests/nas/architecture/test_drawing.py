@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
 
 from nas import preset
+from nas.architecture.description import describe_architecture
 from nas.architecture.drawing import draw_architecture
+from nas.architecture.presets import PRESETS
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 from nas.architecture.text_drawing import draw_as_text
 from tests.nas.strategies import architectures
@@ -86,9 +89,19 @@ def test_any_architecture_is_drawn_inside_its_picture(architecture):
         assert 0 < float(text.attrib["y"]) < height
 
 
-@pytest.mark.parametrize("name", ["xception", "mobilenet"])
+@pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_drawn(name):
-    assert len(draw_architecture(preset(name))) < 200_000
+    assert len(draw_architecture(preset(name))) < 400_000
+
+
+def test_linear_layers_before_the_last_are_drawn_and_described():
+    architecture = replace(ONE_OF_EACH, hidden=(16, 16), dropout=0.5)
+    said = "head: linear layers of 16, 16, dropout 0.5"
+    assert describe_architecture(architecture)[-1] == said
+    assert draw_as_text(architecture).splitlines()[-3] == said
+    picture = drawn(architecture)
+    assert picture.find(f"{SVG}title").text.startswith("3 blocks: ")
+    assert len(bars(picture, {YELLOW})) == len(bars(drawn(ONE_OF_EACH), {YELLOW})) + 2
 
 
 def test_letters_draw_the_same():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from nas.architecture.cost import count_cost
+from nas.architecture.presets import preset
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 from nas.kernels import network as kernel_network
 from nas.kernels.library import best_level, library
@@ -238,8 +240,31 @@ def test_without_kernels_pytorchs_own_are_used(monkeypatch):
     assert accelerate(architecture, build_network(architecture)) is None
 
 
+def test_what_no_kernel_computes_is_left_to_pytorch():
+    for architecture in (
+        replace(network_of("plain"), nonlinearity="relu6"),
+        preset("mobilenet", alpha=0.25, image_size=33, activation="relu6", padding="floor"),
+    ):
+        assert accelerate(architecture, build_network(architecture)) is None
+
+
+def with_kernels(architecture: Architecture) -> Architecture:
+    """ReLU6 has none."""
+    blocks = tuple(
+        replace(block, point=replace(block.point, activation="relu"))
+        if block.point.activation == "relu6"
+        else block
+        for block in architecture.blocks
+    )
+    return replace(architecture, nonlinearity="relu", blocks=blocks)
+
+
 @needs_kernels
-@given(architecture=architectures(), images=st.integers(2, 70), seed=st.integers(0, 2**31))
+@given(
+    architecture=architectures().map(with_kernels),
+    images=st.integers(2, 70),
+    seed=st.integers(0, 2**31),
+)
 @settings(max_examples=25, deadline=None)
 def test_any_network_gives_pytorchs_loss_and_statistics(architecture, images, seed):
     torch.manual_seed(seed)

@@ -12,7 +12,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from safetensors.torch import load_file, save_file
 
-from nas import Architecture, Block, SpectrumPoint, Stem, export_network, preset
+from nas import Architecture, Block, SpectrumPoint, Stem, export_network
+from nas.architecture.presets import parse
 from nas.network import export
 from nas.network.comparison import ExportError, Samples
 from nas.network.source import Provenance
@@ -62,9 +63,11 @@ def test_an_exported_network_computes_the_same_on_every_axis(tmp_path, axis, ord
         torch.testing.assert_close(imported(folder).load()(images), network(images))
 
 
-@pytest.mark.parametrize("name", ["xception", "mobilenet"])
+@pytest.mark.parametrize(
+    "name", ["xception", "mobilenet", "mobilenet:activation=relu6,padding=floor", "xception41"]
+)
 def test_presets_can_be_exported(tmp_path, name):
-    architecture = preset(name, image_size=71, classes=5)
+    architecture = parse(f"{name}{',' if ':' in name else ':'}image_size=71,classes=5,width=.25")
     export_network(architecture, with_statistics(architecture), tmp_path)
 
 

@@ -134,6 +134,7 @@ def test_the_two_steps_come_in_the_named_order_with_the_activation_between(order
         "elu": lambda y: torch.where(y > 0, y, y.exp() - 1),
         "gelu": lambda y: y * torch.special.ndtr(y),
         "silu": lambda y: y / (1 + (-y).exp()),
+        "relu6": lambda y: y.clamp(min=0, max=6),
     }[activation]
     torch.testing.assert_close(conv(x), second(between(first(x))))
     assert first(x).shape[2:] == ((4, 4) if order == "spatial_first" else (7, 7))

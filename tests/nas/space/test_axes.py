@@ -30,7 +30,7 @@ def test_an_axis_sets_a_field_whose_default_is_chosen_where_it_is_not_named(axis
 
 def test_valid_values_are_those_of_the_type():
     values = {name: axis.valid_values for name, axis in AXES.items()}
-    assert values["activation"] == "none, relu, elu, gelu, silu"
+    assert values["activation"] == "none, relu, elu, gelu, silu, relu6"
     assert values["residual"] == "true, false"
     assert values["kernel"] == "3, 5, 7"
     assert values["dilation"] == "1 to 64"
