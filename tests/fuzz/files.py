@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fuzz.ground import IDENTITY
+from tests.fuzz.ground import IDENTITY, KERAS_PRESET
 from tests.fuzz.hostile import NUMBERS, TEXTS, TOKENS
 from tests.fuzz.mutations import any_value, damage, mutated_json
 
@@ -26,6 +26,9 @@ READ_STUDY = (
 READ_PICTURE = (
     ("predict", "--model", "best", "pictures"),
     ("explain", "--model", "best", "--images", "pictures"),
+)
+READ_KERAS = (
+    ("convert", "--from-keras", "small.weights.h5", "--preset", KERAS_PRESET, "--output", "out"),
 )
 READ_PUBLISHED = (("verdict", "--published", "published"),)
 RESUME = (("search", "--space", "waiting.yaml"),)
@@ -144,6 +147,7 @@ TARGETS = (
     Target("architecture.json", (("describe", "architecture.json"), ("latency", "architecture.json")), mutated_json, 8),
     Target("best/architecture.json", (("latency", "best"),), mutated_json, 2),
     Target("best/weights.safetensors", (*READ_PICTURE, ("latency", "best")), _damaged_archive, 6),
+    Target("small.weights.h5", READ_KERAS, _damaged_often, 6),
     Target("pictures/a.png", READ_PICTURE, _damaged_often, 3),
     Target("pictures/b.jpg", READ_PICTURE, _damaged_often, 3),
     Target("published/plan.json", READ_PUBLISHED, mutated_json, 4),

@@ -13,6 +13,9 @@ from sqlalchemy.engine import make_url
 
 from nas.engine.halving_driver import driver_for
 from nas.network.export import export_network
+from nas.network.keras_layers import keras_layers
+from nas.network.keras_presets import keras_architecture
+from nas.network.keras_writing import write_weights
 from nas.space.load import build_space, read_document
 from nas.study.storage import quiet_optuna
 from tests.nas.driving import measured
@@ -38,6 +41,8 @@ ENVIRONMENT = {
     "command": "python -m nas.search --space space.yaml",
 }  # fmt: skip
 
+KERAS_PRESET = "mobilenet:classes=4,image_size=32,width=0.05"
+
 IDENTITY = "0f" * 16
 """Of both studies, in place of random digits: every case has the same bytes whenever it is made."""
 
@@ -53,6 +58,8 @@ def make_ground(folder: Path) -> None:
         _study("waiting.yaml", unfinished=2)
         Path("architecture.json").write_text(SMALL.to_json())
         export_network(SMALL, with_statistics(SMALL), Path("best"))
+        keras = with_statistics(keras_architecture(KERAS_PRESET))
+        write_weights(Path("small.weights.h5"), keras_layers(keras), convolution_head=True)
         Path("pictures").mkdir()
         pixels = np.random.default_rng(0).integers(0, 256, (9, 8, 3), dtype=np.uint8)
         Image.fromarray(pixels).save("pictures/a.png")

@@ -12,7 +12,7 @@ from tests.fuzz.hostile import NUMBERS, TEXTS
 
 COMMANDS = (
     *("search", "describe", "report", "export", "retrain", "verdict", "fidelity"),
-    *("predict", "explain", "latency"),
+    *("predict", "explain", "latency", "convert"),
 )
 
 STUDY = ("small", "waiting", "runs/small", "none", "pictures", "space.yaml")
@@ -29,6 +29,9 @@ FITTING: dict[str, tuple[str, ...]] = {
     "--output": ("out", "a/b", "space.yaml", "best", "runs/small", "out?x=y%41"),
     "--storage": ("sqlite:///runs/small/study.db", "sqlite:///none.db", "sqlite:///space.yaml"),
     "--set": ("training.epochs=3", "study.seed=1", "data.classes=5", "name=other", "network.blocks=[]"),
+    "--from-keras": ("small.weights.h5", "pictures/a.png", "space.yaml", "none.h5", "best", "/dev/zero"),
+    "--preset": ("mobilenet:classes=4,image_size=32,width=0.05", "xception", "mobilenet:classes", "none"),
+    "--to-keras": ("out.weights.h5", "out.h5", "out.keras", "a/b.h5", "best", "/dev/null"),
     "--format": ("pytorch", "pt2", "onnx,int8", "int4", "pytorch,pytorch", ",", "pte"),
     "--runtime": ("eager", "onnx", "pt2", "eager,eager"),
     "--layout": ("channels_last", "channels_first,channels_last"),
