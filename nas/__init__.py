@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # what type checkers and editors see of the names below
     from nas.architecture.presets import preset as preset
     from nas.network.build import build_network as build_network
     from nas.network.export import export_network as export_network
+    from nas.network.reference import reference as reference
     from nas.network.separable import separable_conv2d as separable_conv2d
     from nas.space import SearchSpace as SearchSpace
     from nas.space import load_space as load_space
@@ -51,6 +52,7 @@ _HOME = {
     "match_macs": "nas.architecture.matching",
     "pareto_front": "nas.statistics.pareto",
     "preset": "nas.architecture.presets",
+    "reference": "nas.network.reference",
     "run_search": "nas.api.run_search",
     "separable_conv2d": "nas.network.separable",
 }

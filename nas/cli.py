@@ -13,6 +13,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from nas.architecture.presets import PresetError
+from nas.architecture.reference import Reference
+from nas.architecture.references import PUBLISHED
+from nas.architecture.references import parse as parse_published
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.space.errors import InputError
 from nas.space.shown_text import shown_line, shown_message
@@ -50,6 +54,10 @@ RayOption = Annotated[
 StallOption = Annotated[
     str, typer.Option(help="How long nothing may happen before it ends, such as 30m.")
 ]
+
+
+NAMES = f"{', '.join(PUBLISHED)} [:option=value,...]"
+"""How a published network is named."""
 
 
 class Style(StrEnum):
@@ -112,6 +120,20 @@ def read_architecture(path: Path) -> Architecture:
         raise InputError.of(str(path), f"cannot be read: {error.strerror}") from None
     except (ArchitectureError, JsonError) as error:
         raise InputError.of(str(path), str(error)) from None
+
+
+def published_network(text: str) -> Architecture | Reference:
+    """A preset or a reference by its name and options, as they were typed.
+
+    Raises:
+        InputError: no such network, option or value.
+    """
+    try:
+        return parse_published(text)
+    except PresetError as error:
+        raise InputError.of(text, str(error), error.hint) from None
+    except ArchitectureError as error:
+        raise InputError.of(text, str(error)) from None
 
 
 def pictures_in(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:

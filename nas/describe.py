@@ -12,9 +12,11 @@ from nas.architecture.cost import count_cost
 from nas.architecture.drawing import draw_architecture
 from nas.architecture.layers import network_layers, tabulated
 from nas.architecture.modules import Layer, Row
-from nas.architecture.presets import PRESETS, preset
+from nas.architecture.reference import Reference
+from nas.architecture.references import is_published
+from nas.architecture.references.family import FAMILY
 from nas.architecture.specification import Architecture
-from nas.cli import SetOption, cli_errors, command, read_architecture
+from nas.cli import NAMES, SetOption, cli_errors, command, published_network, read_architecture
 from nas.engine import terminal
 from nas.reporting.arm_table import arm_table
 from nas.space import SearchSpace, load_space
@@ -33,7 +35,8 @@ def describe(
     what: Annotated[
         str,
         typer.Argument(
-            help=f"A search space (.yaml), an architecture (.json) or {' or '.join(PRESETS)}."
+            help="A search space (.yaml), an architecture (.json), family for a table of published "
+            f"networks, or one of them: {NAMES}."
         ),
     ],
     overrides: SetOption = None,
@@ -43,22 +46,54 @@ def describe(
     """Show layers with shapes, segments, parameters and MACs; of a space also size and costs."""
     console = terminal.console()
     with cli_errors():
-        if overrides and (what in PRESETS or what.endswith(".json")):
-            raise InputError.of(
-                "--set", f"{what} is not a search space", "it changes values of a .yaml file"
-            )
-        if what in PRESETS:
-            architecture = preset(what)
-        elif what.endswith(".json"):
-            architecture = read_architecture(Path(what))
+        if what == "family":
+            _describe_family(console)
         else:
-            space = load_space(what, overrides or ())
-            _describe_space(space, console)
-            architecture = space.sample(seed)
-            console.print(f"\nAn architecture of it (--seed {seed}):\n")
-        _describe_architecture(architecture, console)
-        if svg is not None:
-            atomic_write_text(svg, draw_architecture(architecture) + "\n")
+            _describe(what, overrides or [], seed, svg, console)
+
+
+def _describe(
+    what: str, overrides: list[str], seed: int, svg: Path | None, console: Console
+) -> None:
+    published = is_published(what) or _is_name(what)
+    if overrides and (published or what.endswith(".json")):
+        raise InputError.of(
+            "--set", f"{what} is not a search space", "it changes values of a .yaml file"
+        )
+    architecture: Architecture | Reference
+    if published:
+        architecture = published_network(what)
+        if svg is not None and isinstance(architecture, Reference):
+            raise InputError.of("--svg", f"{what} has no blocks to draw", "name a preset")
+    elif what.endswith(".json"):
+        architecture = read_architecture(Path(what))
+    else:
+        space = load_space(what, overrides)
+        _describe_space(space, console)
+        architecture = space.sample(seed)
+        console.print(f"\nAn architecture of it (--seed {seed}):\n")
+    _describe_architecture(architecture, console)
+    if svg is not None and isinstance(architecture, Architecture):
+        atomic_write_text(svg, draw_architecture(architecture) + "\n")
+
+
+def _describe_family(console: Console) -> None:
+    """Published networks, counted in closed form and, as a second opinion, by ptflops."""
+    from nas.network.ptflops import compare_with_ptflops  # loads PyTorch
+
+    table = terminal.plain_table(("network",), ("parameters", "MACs", "as ptflops counts"))
+    for name in FAMILY:
+        network = published_network(name)
+        cost = count_cost(network)
+        said = compare_with_ptflops(network)
+        counted = "the same" if said.endswith(": the same") else said
+        table.add_row(name, f"{cost.params:,}", f"{cost.macs:,}", counted)
+    terminal.print_table(table, console)
+
+
+def _is_name(what: str) -> bool:
+    """Whether it is rather a misspelled name than a file that is not there."""
+    return what.partition(":")[0].isidentifier() and not Path(what).exists()
 
 
 def _combinations(space: SearchSpace) -> str:
@@ -109,7 +144,7 @@ def _budget(space: SearchSpace) -> str:
     return "none"
 
 
-def _describe_architecture(architecture: Architecture, console: Console) -> None:
+def _describe_architecture(architecture: Architecture | Reference, console: Console) -> None:
     headings = ("in", "out", "size", "kernel", "segments", "params", "MACs")
     table = terminal.plain_table(("layer",), headings)
     for name, layer, row in tabulated(network_layers(architecture)):
@@ -128,12 +163,13 @@ def _describe_architecture(architecture: Architecture, console: Console) -> None
 
 def _cells(layer: Layer, row: Row) -> tuple[str, ...]:
     has_kernel = row.kind in ("convolution", "max pool", "average pool")
+    size = row.kernel if isinstance(row.kernel, tuple) else (row.kernel, row.kernel)
     stride = f" / {row.stride}" if row.stride > 1 else ""
     return (
         str(layer.input[0]),
         str(layer.output[0]),
         " x ".join(map(str, layer.output[1:])),
-        f"{row.kernel} x {row.kernel}{stride}" if has_kernel else "",
+        f"{' x '.join(map(str, size))}{stride}" if has_kernel else "",
         str(row.segments) if row.kind == "convolution" else "",
         f"{layer.params:,}" if layer.params else "",
         f"{layer.macs:,}" if layer.macs else "",

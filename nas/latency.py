@@ -12,15 +12,18 @@ from typing import Annotated
 
 import typer
 
-from nas.architecture.presets import PRESETS, preset
+from nas.architecture.reference import Reference
+from nas.architecture.references import is_published
 from nas.architecture.specification import Architecture
 from nas.cli import (
+    NAMES,
     OptionalStudyOption,
     StorageOption,
     Style,
     StyleOption,
     cli_errors,
     command,
+    published_network,
     read_architecture,
 )
 from nas.engine import terminal
@@ -45,7 +48,7 @@ from nas.study.records import read_records
 from trials.interleaved import ROUNDS, Quartiles
 from trials.timings import Timing, add_timings
 
-MODELS = f"Folders of exported networks, architectures (.json) or {', '.join(PRESETS)}."
+MODELS = f"Folders of exported networks, architectures (.json) or networks: {NAMES}."
 FRONT = "Of the study, the trials of its front alone."
 THREADS = "Threads of the runtime, with commas."
 BATCH = "Images at once, with commas."
@@ -120,8 +123,8 @@ def _measure_study(
 
 
 def _network(model: str) -> TimedNetwork:
-    if model in PRESETS:
-        return _built(model, preset(model))
+    if is_published(model):
+        return _built(model, published_network(model))
     path = Path(model)
     if path.suffix == ".json":
         return _built(model, read_architecture(path))
@@ -133,7 +136,7 @@ def _network(model: str) -> TimedNetwork:
     return TimedNetwork(model, architecture.key, network, architecture.input_shape, path)
 
 
-def _built(name: str, architecture: Architecture) -> TimedNetwork:
+def _built(name: str, architecture: Architecture | Reference) -> TimedNetwork:
     network = build_network(architecture).eval()
     return TimedNetwork(name, architecture.key, network, architecture.input_shape)
 

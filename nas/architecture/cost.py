@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from nas.architecture.layers import block_layers, network_layers
 from nas.architecture.modules import Layer
+from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture, Block
 
 
@@ -33,7 +34,7 @@ class Cost:
         return 2 * self.macs
 
 
-def count_cost(architecture: Architecture) -> Cost:
+def count_cost(architecture: Architecture | Reference) -> Cost:
     """Cost in closed form, without building the network."""
     return cost_of(network_layers(architecture))
 

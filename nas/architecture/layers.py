@@ -30,11 +30,14 @@ from nas.architecture.modules import (
     sequential,
 )
 from nas.architecture.operators import Unit, spectrum_convolution
+from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture, Block, Stem
 
 
-def network_layers(architecture: Architecture) -> Layer:
+def network_layers(architecture: Architecture | Reference) -> Layer:
     """Stem, blocks, then ReLU, global average pooling, dropout and a linear layer."""
+    if isinstance(architecture, Reference):
+        return architecture.layers
     blocks = {}
     for index, block in enumerate(architecture.blocks):
         # The stem ends in a ReLU; a second one before the first block would change nothing.

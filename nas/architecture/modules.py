@@ -27,7 +27,7 @@ class Row(NamedTuple):
     """What a layer is in a table; ``segments`` are the independent ones of a convolution."""
 
     kind: Literal["convolution", "batch norm", "max pool", "average pool", "linear"]
-    kernel: int = 1
+    kernel: int | tuple[int, int] = 1
     stride: int = 1
     segments: int = 1
 
@@ -52,7 +52,7 @@ class Layer(NamedTuple):
     input: Shape
     output: Shape
     arguments: tuple[Any, ...] = ()
-    options: Mapping[str, float] = {}  # never written
+    options: Mapping[str, Any] = {}  # never written
     children: Mapping[str, Layer] = {}
     params: int = 0
     macs: int = 0
@@ -94,6 +94,24 @@ def residual(branch: Step, shortcut: Step) -> Step:
     def at(shape: Shape) -> Layer:
         children = {"branch": branch(shape), "shortcut": shortcut(shape)}
         return _holding("Residual", shape, children["branch"].output, children)
+
+    return at
+
+
+def with_auxiliary(trunk: Step, auxiliary: Step, rest: Step) -> Step:
+    """A network with a second head in the middle, in training alone: its MACs are not counted."""
+
+    def at(shape: Shape) -> Layer:
+        early = trunk(shape)
+        children = {
+            "trunk": early,
+            "auxiliary": auxiliary(early.output),
+            "rest": rest(early.output),
+        }
+        whole = _holding("WithAuxiliary", shape, children["rest"].output, children)
+        side = children["auxiliary"]
+        macs, activations = whole.macs - side.macs, whole.activations - side.activations
+        return whole._replace(macs=macs, activations=activations)
 
     return at
 
@@ -247,29 +265,41 @@ def max_pool(stride: int, padding: Padding = "symmetric") -> Step:
     """Max pooling, 3 x 3: (C, H, W) -> (C, ceil(H / stride), ceil(W / stride))."""
     pad, steps = _padding(3, stride, 1, padding, value=float("-inf"))
     row = Row("max pool", 3, stride)
-    return sequential({**steps, "pool": _pool("MaxPool2d", stride, pad)}, row)
+    return sequential({**steps, "pool": _pool("MaxPool2d", 3, stride, pad)}, row)
 
 
-def average_pool() -> Step:
-    """Average pooling, 3 x 3 with stride 1, as in Inception modules; padding counts in the mean."""
-    return sequential({"pool": _pool("AvgPool2d", 1, 1)}, Row("average pool", 3))
+def valid_pool(kind: Literal["max pool", "average pool"], kernel: int, stride: int) -> Step:
+    """Pooling of what there is a whole kernel of."""
+    module = "MaxPool2d" if kind == "max pool" else "AvgPool2d"
+    return sequential({"pool": _pool(module, kernel, stride, 0)}, Row(kind, kernel, stride))
 
 
-def _pool(module: str, stride: int, padding: int) -> Step:
-    options = {"stride": stride, "padding": padding}
+def average_pool(counts_padding: bool = True) -> Step:
+    """Average pooling, 3 x 3 with stride 1, as in Inception modules.
+
+    Args:
+        counts_padding: in the mean, as PyTorch does; TensorFlow leaves it out.
+    """
+    more = {} if counts_padding else {"count_include_pad": False}
+    return sequential({"pool": _pool("AvgPool2d", 3, 1, 1, **more)}, Row("average pool", 3))
+
+
+def _pool(module: str, kernel: int, stride: int, padding: int, **more: bool) -> Step:
+    options = {"stride": stride, "padding": padding, **more}
 
     def at(shape: Shape) -> Layer:
-        size = [(n + 2 * padding - 3) // stride + 1 for n in shape[1:]]
-        return Layer(module, shape, (shape[0], *size), (3,), options)
+        size = [(n + 2 * padding - kernel) // stride + 1 for n in shape[1:]]
+        return Layer(module, shape, (shape[0], *size), (kernel,), options)
 
     return at
 
 
-def batch_norm(epsilon: float = 1e-5) -> Step:
-    """Batch norm: one scale and one shift a channel."""
+def batch_norm(epsilon: float = 1e-5, scale: bool = True) -> Step:
+    """Batch norm: one scale and one shift a channel; or the shift alone, as Keras may have it."""
     options, row = {"eps": epsilon}, Row("batch norm")
+    module, params = ("BatchNorm2d", 2) if scale else ("ShiftNorm2d", 1)
     return lambda shape: Layer(
-        "BatchNorm2d", shape, shape, shape[:1], options, {}, 2 * shape[0], row=row
+        module, shape, shape, shape[:1], options, {}, params * shape[0], row=row
     )
 
 

@@ -267,6 +267,8 @@ class _Planner:
         first = next(iter(parts.values()))
         options = {name: int(value) for name, value in first.options.items()}
         groups = tuple(_group(part) for part in parts.values())
+        if not isinstance(first.arguments[2], int):
+            raise NoKernel("a rectangular kernel")
         if reading.step > 1 and (reading.before or first.arguments[2] > 1):
             raise NoKernel("a convolution of several taps, of a subsampled input")
         return self.add(

@@ -9,6 +9,7 @@ from torch import nn
 
 from nas.architecture.layers import network_layers
 from nas.architecture.modules import Layer
+from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.network import exported_layers
 
@@ -16,8 +17,8 @@ MAX_PARAMETERS = 2**31
 """Eight gigabytes of weights: anybody may have written the architecture that a study names."""
 
 
-def build_network(architecture: Architecture) -> nn.Module:
-    """The network of an architecture, its weights drawn from PyTorch's global generator.
+def build_network(architecture: Architecture | Reference) -> nn.Module:
+    """The network of an architecture or a reference, its weights drawn from PyTorch's generator.
 
     Returns:
         A module from images (N, C, H, W), float, to logits (N, classes). Dropout is off until a

@@ -35,6 +35,30 @@ class Concatenation(nn.ModuleList):
         return torch.cat([tower(x) for tower in self], dim=1)
 
 
+class WithAuxiliary(nn.Module):
+    """A network with a second head in the middle: in training, its logits come with the others."""
+
+    def __init__(self, trunk: nn.Module, auxiliary: nn.Module, rest: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.auxiliary = auxiliary
+        self.rest = rest
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        x = self.trunk(x)
+        logits: Tensor = self.rest(x)
+        return (logits, self.auxiliary(x)) if self.training else logits
+
+
+class ShiftNorm2d(nn.BatchNorm2d):
+    """Batch norm whose scale is 1 and not trained."""
+
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+        super().__init__(channels, eps)
+        del self.weight
+        self.register_buffer("weight", torch.ones(channels))
+
+
 class SegmentedConv2d(nn.ModuleList):
     """Convolutions side by side, each over channels of its own."""
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from nas.architecture.cost import count_cost
 from nas.architecture.layers import network_layers
+from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture
 from nas.network.build import build
 
@@ -47,7 +48,7 @@ def count_macs_with_ptflops(network: nn.Module, input_shape: tuple[int, int, int
     return int(macs)
 
 
-def compare_with_ptflops(architecture: Architecture) -> str:
+def compare_with_ptflops(architecture: Architecture | Reference) -> str:
     """What ptflops counts, in words: ``ptflops counts 8,357,403,496 MACs: the same``.
 
     Where ptflops fails that is said: a second opinion that cannot be had is no reason to stop.

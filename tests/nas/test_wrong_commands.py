@@ -130,6 +130,25 @@ def test_a_study_whose_folder_is_damaged(text, message):
             "--set: error: xception is not a search space",
         ),
         (describe_app, ["a.json", "--set", "a=1"], "--set: error: a.json is not a search space"),
+        (
+            describe_app,
+            ["mobilnet"],
+            "mobilnet: error: a published network is one of mobilenet, xception, xception41, "
+            "xception65, xception71, inception_v3, inception_module; got 'mobilnet' hint: mobilenet",
+        ),
+        (
+            describe_app,
+            ["mobilenet:alhpa=1"],
+            "mobilenet:alhpa=1: error: mobilenet has no option 'alhpa' hint: any of classes",
+        ),
+        (
+            latency_app,
+            ["mobilenet:alpha=half"],
+            "mobilenet:alpha=half: error: mobilenet: alpha is a number; got 'half' hint: such as",
+        ),
+        (describe_app, ["xception:image_size=4"], "xception:image_size=4: error: a valid stem"),
+        (describe_app, ["inception_v3", "--svg", "a.svg"], "--svg: error: inception_v3 has no"),
+        (describe_app, ["inception_v3", "--set", "a=1"], "inception_v3 is not a search space"),
         (describe_app, ["none.yaml"], "none.yaml: error: cannot be read: No such file"),
     ],
     ids=shortened,

@@ -1,0 +1,39 @@
+"""A network that is no point of the spectrum: its name, and the tree of its layers."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from nas.architecture.modules import Layer, Shape
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A published network, or a part of one, to compare with.
+
+    It is counted, built and tabulated as an `Architecture` is.
+
+    Attributes:
+        name: with its options, as it is written: ``inception_v3:aux=true``.
+        layers: the tree of its layers.
+    """
+
+    name: str
+    layers: Layer = field(compare=False, repr=False)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of an image."""
+        channels, height, width = self.layers.input
+        return channels, height, width
+
+    @property
+    def output_shape(self) -> Shape:
+        """(classes,) of a network, (channels, height, width) of a part of one."""
+        return self.layers.output
+
+    @property
+    def key(self) -> str:
+        """Sixteen hexadecimal digits that name the network."""
+        return hashlib.sha256(self.name.encode()).hexdigest()[:16]
