@@ -18,8 +18,9 @@ from nas.architecture.reference import Reference
 from nas.architecture.references import PUBLISHED
 from nas.architecture.references import parse as parse_published
 from nas.architecture.specification import Architecture, ArchitectureError
+from nas.engine.signals import ended_by_requests
 from nas.space.errors import InputError
-from nas.space.shown_text import shown_line, shown_message
+from nas.space.shown_text import shown_command, shown_line, shown_message
 from trials.bounded_json import JsonError, read_json
 from trials.data import DataError
 from trials.data.folders import pictures_below
@@ -151,6 +152,13 @@ def pictures_in(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
             yield path.parent, path
         else:
             raise InputError.of(str(path), "no such file")
+
+
+@contextmanager
+def resumable(module: str) -> Iterator[None]:
+    """Asked to end, the process says its own command, which goes on where it was."""
+    with ended_by_requests(f"resume with:\npython -m {module} {shown_command(sys.argv[1:])}"):
+        yield
 
 
 @contextmanager

@@ -1,14 +1,24 @@
-"""Train a study's network anew: ``python -m nas.retrain --study spectrum --epochs 60``."""
+"""Train a study's network anew: ``python -m nas.retrain --study spectrum --epochs 60``.
+
+It is `nas.train` with what the study says; the same command again goes on where it was ended.
+"""
 
 from __future__ import annotations
 
+import sys
+
+from nas.engine.signals import end_before_begun
+
+if __name__ == "__main__" or sys.argv[0].endswith("nas-retrain"):
+    end_before_begun()  # first: what follows loads for more than a second
+
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nas.api.train_network import EVERY_S, describe_trial, train_and_export
 from nas.cli import (
     BestOption,
     NoCacheOption,
@@ -18,18 +28,17 @@ from nas.cli import (
     cli_errors,
     command,
     fail,
+    resumable,
 )
 from nas.engine import terminal
-from nas.network.export import export_network
-from nas.reporting.model_card import Trained, model_card, provenance_of
+from nas.engine.long_training import job_of_trial
 from nas.space.objectives import OBJECTIVES
 from nas.space.shown_text import shown_line
 from nas.study.location import locate_study
 from nas.study.records import read_records
 from nas.study.selection import choose
-from nas.study.trained_network import recipe_of, train_again
+from nas.study.trained_network import recipe_of
 from trials.recipe import RECIPES
-from trials.train import Diverged
 
 app = command()
 
@@ -50,28 +59,19 @@ def retrain(
     no_cache: NoCacheOption = False,
     storage: StorageOption = None,
 ) -> None:
-    """Train one network of a study from scratch and export it."""
+    """Train one network of a study from scratch and export it; the same command again goes on."""
     if recipe is not None and recipe not in RECIPES:
         raise fail(f"--recipe is one of {', '.join(RECIPES)}; got {recipe}")
-    with cli_errors():
+    with cli_errors(), resumable("nas.retrain"):
         place = locate_study(study, storage)
         records = read_records(place.url, place.name, cache=not no_cache)
         record = choose(records, best, trial)
         chosen = RECIPES[recipe] if recipe else recipe_of(records, record)
         chosen = replace(chosen, epochs=epochs or chosen.epochs)
+        job = job_of_trial(records, record, chosen, seed)
         console = terminal.console(stderr=True)
-        try:
-            with console.status(f"trial {record.number}: {chosen.epochs} epochs"):
-                training = train_again(records, record, chosen, seed)
-        except Diverged as error:
-            raise fail(f"not finite: {error}", "a lower learning rate") from None
-        trained = Trained(chosen, training.curve[-1].score)
-        export_network(
-            record.architecture,
-            training.network,
-            output,
-            provenance_of(records, record, trained),
-            partial(model_card, records, record, trained),
+        trained = train_and_export(
+            job, output, describe_trial(records, record), console, EVERY_S, replaces=True
         )
         shown = f"{OBJECTIVES[records.score].in_words(trained.score)}, in {shown_line(str(output))}"
         print(f"trial {record.number}, {chosen.epochs} epochs: {shown}")

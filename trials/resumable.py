@@ -19,7 +19,16 @@ from trials.graph import Replayed
 from trials.measure import now
 from trials.recipe import Recipe
 from trials.step import Step
-from trials.train import Epoch, Resident, Training, divergence, evaluate, prepare, rates_of
+from trials.train import (
+    Epoch,
+    Evaluation,
+    Resident,
+    Training,
+    divergence,
+    evaluate,
+    prepare,
+    rates_of,
+)
 from trials.training_state import OtherState, put_back, state_of
 
 
@@ -79,8 +88,9 @@ def train_resumably(
     curve = tuple(Epoch(*each) for each in run.progress.curve)
     images = recipe.epochs * step.count * recipe.batch_size
     kernels = computed.kernels if isinstance(computed, Accelerated) else None
+    right, top5 = (run.found.right, run.found.top5) if run.found else (None, None)
     trained = plain(step.evaluated)
-    return Training(trained, curve, run.progress.seconds, images, run.right, kernels)
+    return Training(trained, curve, run.progress.seconds, images, right, kernels, top5)
 
 
 class _Run:
@@ -88,7 +98,7 @@ class _Run:
 
     Attributes:
         progress: as of the last checkpoint.
-        right: which validation images it was right on after the last epoch, if that was computed.
+        found: by the last evaluation, if there was one.
     """
 
     def __init__(
@@ -103,7 +113,7 @@ class _Run:
         self.step, self.data, self.watch = step, data, watch
         self.checkpoints, self.training, self.every_s = checkpoints, training, every_s
         self.progress = Progress()
-        self.right: Tensor | None = None
+        self.found: Evaluation | None = None
         self.orders = list[Tensor]()
         self.started_s = 0.0
         self.written_s = time.monotonic()
@@ -167,7 +177,7 @@ class _Run:
         (loss,) = (loss / step.count for loss in step.losses.tolist())
         seconds = self._seconds()
         found = evaluate(step.evaluated, self.data.validation, step.recipe.precision)
-        self.right = found.right
+        self.found = found
         curve = (*progress.curve, (loss, found.loss, found.score))
         if diverged := divergence([Epoch(*each) for each in curve], step.recipe):
             raise diverged

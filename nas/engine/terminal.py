@@ -66,6 +66,11 @@ def counted(things: Iterable[T], total: int, what: str, console: Console) -> Ite
         bar.stop()
 
 
+def decoding(images: Iterator[T], count: int) -> Iterator[T]:
+    """Pass images on as they are decoded; see `counted`."""
+    return counted(images, count, "decoding images", console(stderr=True))
+
+
 def plain_table(
     left: Iterable[str] = (), right: Iterable[str] = (), whole: Iterable[str] = ()
 ) -> Table:

@@ -15,8 +15,10 @@ from nas.study.identity import SpaceChanged
 from nas.study.selection import NoSuchTrial
 from nas.study.storage import NoStudy
 from trials.bounded_json import JsonError
+from trials.checkpoint import Damaged, NotWritten, OtherTraining
 from trials.device_lock import DeviceBusy
 from trials.precision import Unsupported
+from trials.train import Diverged
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,17 @@ def explained(error: Exception) -> Failure | None:
             return Failure(error)
         case Unsupported():  # a study that was searched on another machine
             return Failure(error, "train on a machine that has it, or with --recipe in float32")
+        case Diverged():
+            return Failure(f"not finite: {error}", "a lower learning rate")
+        case OtherTraining():
+            return Failure(
+                f"the checkpoints in this folder are of another training: {error}",
+                "give the same options as before, or choose another folder with --output",
+            )
+        case Damaged():
+            return Failure(error, "remove that folder to train from the start")
+        case NotWritten():
+            return Failure(error, "make room: the same command goes on from there", 1)
         case SearchFailed() | RayFailed() | DeviceBusy():
             return Failure(error, status=1)
         case TooMuchLost():

@@ -35,11 +35,13 @@ class Trained:
         score: accuracy on the validation split, or mean average precision where images have many
             labels; of several seeds their mean.
         seeds: how many there were; the weights are those of the first.
+        test: the score of these weights on the test split, where it was read once they were final.
     """
 
     recipe: Recipe
     score: float
     seeds: int = 1
+    test: float | None = None
 
     @property
     def shown_score(self) -> str:
@@ -135,14 +137,14 @@ def model_card(
         channels=channels,
         height=height,
         width=width,
-        source=records.file.data.source,
         device=_device(records.file.resources),
-        training=_training(trained.recipe),
-        blocks=list(_blocks(architecture)),
+        training=recipe_in_words(trained.recipe),
+        blocks=list(blocks_in_words(architecture)),
     )
 
 
-def _blocks(architecture: Architecture) -> Iterator[str]:
+def blocks_in_words(architecture: Architecture) -> Iterator[str]:
+    """A line for each."""
     for block, in_channels in architecture.blocks_with_input():
         yield f"{describe_block(block, in_channels)}, stride {block.stride}"
 
@@ -180,7 +182,11 @@ def _precisions(
     yield from sorted(found, key=lambda row: row[2])[:MOST_CLASSES]
 
 
-def _training(recipe: Recipe) -> Iterator[str]:
+_SHOWN = "weight_decay", "label_smoothing", "dropout", "clip", "polyak", "crop", "resized_crop"
+"""Fields of a recipe that are off at 0."""
+
+
+def recipe_in_words(recipe: Recipe) -> Iterator[str]:
     """A recipe in words; what is off is left out."""
     yield f"{recipe.name} recipe"
     yield f"{recipe.epochs} epochs"
@@ -188,7 +194,7 @@ def _training(recipe: Recipe) -> Iterator[str]:
     nesterov = "Nesterov " if recipe.nesterov else ""
     yield f"{recipe.optimizer} with {nesterov}momentum {recipe.momentum:g}"
     yield f"learning rate {recipe.learning_rate:g} {_schedule(recipe)}"
-    for name in ("weight_decay", "label_smoothing", "dropout", "polyak", "crop"):
+    for name in _SHOWN:
         if value := getattr(recipe, name):
             yield f"{name.replace('_', ' ')} {value:g}"
     if recipe.flip:

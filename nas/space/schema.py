@@ -178,9 +178,13 @@ class TrainingSection(Section):
 
     @property
     def full_recipe(self) -> Recipe:
-        """The recipe with the file's changes; without momentum there is no Nesterov momentum."""
+        """The recipe with the file's changes."""
+        return self.changed(RECIPES[self.recipe])
+
+    def changed(self, recipe: Recipe) -> Recipe:
+        """A recipe with the file's changes; without momentum there is no Nesterov momentum."""
         changes = self.model_dump(exclude={"recipe"}, exclude_none=True)
-        recipe = replace(RECIPES[self.recipe], **changes)
+        recipe = replace(recipe, **changes)
         return replace(recipe, nesterov=recipe.nesterov and recipe.momentum > 0)
 
 

@@ -18,15 +18,19 @@ from nas.space.section import Section
 from nas.space.yaml_document import Document
 
 
-def valid_sections(document: Document) -> dict[str, Any]:
-    """The sections that are right by themselves; problems of the others are noted."""
+def valid_sections(document: Document, of: type[Section] = SpaceFile) -> dict[str, Any]:
+    """The sections that are right by themselves; problems of the others are noted.
+
+    Args:
+        of: the whole that they are sections of.
+    """
     value = document.value
     if not isinstance(value, dict):
         what = "is empty" if value is None else "must be a mapping of sections"
         raise InputError(
             [*document.problems, Problem(document.place(()), f"a search space {what}")]
         )
-    fields = SpaceFile.model_fields
+    fields = of.model_fields
     for name in value:
         if name not in fields:
             document.add_problem((name,), "unknown key", _similar(name, list(fields)), of_key=True)
@@ -44,7 +48,7 @@ def valid_sections(document: Document) -> dict[str, Any]:
         except ValidationError as error:
             details = error.errors(include_url=False)
             for detail in _without_repeats(details):
-                _note(document, name, detail)
+                _note(document, name, detail, of)
             if name == "search" and isinstance(value[name], dict):
                 # What is right in it can still be checked against the network.
                 faulty = {detail["loc"][0] for detail in details if detail["loc"]}
@@ -68,14 +72,14 @@ def _without_repeats(details: list[ErrorDetails]) -> list[ErrorDetails]:
     return [d for d in details if d["type"] != "too_short" or inside[d["loc"]] == 1]
 
 
-def _note(document: Document, section: str, detail: ErrorDetails) -> None:
+def _note(document: Document, section: str, detail: ErrorDetails, of: type[Section]) -> None:
     path: Path = (section, *detail["loc"])
     kind, given = detail["type"], detail["input"]
     if isinstance(path[-1], int) and path not in document.values:
         path = path[:-1]  # a single value stands for a list of one
     if kind == "extra_forbidden":
         document.add_problem(
-            path, "unknown key", _similar(str(path[-1]), _keys_at(path[:-1])), True
+            path, "unknown key", _similar(str(path[-1]), _keys_at(path[:-1], of)), True
         )
     elif kind == "missing" and isinstance(given, tuple):
         document.add_problem(path, f"the list is too short; got {len(given)} items")
@@ -110,9 +114,9 @@ def _similar(name: str, known: list[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"one of {', '.join(known)}"
 
 
-def _keys_at(path: Path) -> list[str]:
+def _keys_at(path: Path, of: type[Section]) -> list[str]:
     """Keys that the section at a path may have."""
-    model: Any = SpaceFile
+    model: Any = of
     for part in path:
         if isinstance(part, int):
             continue

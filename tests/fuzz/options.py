@@ -12,7 +12,7 @@ from tests.fuzz.hostile import NUMBERS, TEXTS
 
 COMMANDS = (
     *("search", "describe", "report", "export", "retrain", "verdict", "fidelity"),
-    *("predict", "explain", "latency", "convert"),
+    *("predict", "explain", "latency", "convert", "train"),
 )
 
 STUDY = ("small", "waiting", "runs/small", "none", "pictures", "space.yaml")
@@ -26,6 +26,8 @@ FITTING: dict[str, tuple[str, ...]] = {
     "files": PICTURES,
     "models": ("best", "architecture.json", "xception", "runs", "none.json", "space.yaml"),
     "what": ("space.yaml", "architecture.json", "mobilenet", "none.json", "best", "/dev/null"),
+    "--architecture": ("architecture.json", "none.json", "space.yaml"),
+    "--data": ("digits", "synthetic", "images:pictures", "images:none", "npz:pickled.npz", "space.yaml"),
     "--output": ("out", "a/b", "space.yaml", "best", "runs/small", "out?x=y%41"),
     "--storage": ("sqlite:///runs/small/study.db", "sqlite:///none.db", "sqlite:///space.yaml"),
     "--set": ("training.epochs=3", "study.seed=1", "data.classes=5", "name=other", "network.blocks=[]"),
@@ -39,7 +41,7 @@ FITTING: dict[str, tuple[str, ...]] = {
     "--size": ("900x430", "500x350", "4000x4000"),
     "--as": ("table", "csv", "json"),
     "--budget": ("10m", "90s", "1h30m"),
-    "--recipe": ("proxy", "imagenet"),
+    "--recipe": ("proxy", "imagenet", "final"),
     "--sampler": ("random", "tpe", "grid"),
     "--epochs": ("4x", "3", "1"),
 }  # fmt: skip

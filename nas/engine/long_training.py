@@ -1,0 +1,154 @@
+"""A long training in a folder of its own: its checkpoints, its curve, and whose folder it is."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from nas.architecture.cost import count_cost
+from nas.architecture.specification import Architecture, ArchitectureError
+from nas.kernels.network import accelerate
+from nas.network.export import FILES
+from nas.network.subject import subject_of
+from nas.space.errors import InputError
+from nas.study.records import Records
+from nas.study.trained_network import data_of, device_of
+from nas.study.trial_record import TrialRecord
+from trials.atomic_file import atomic_write_text
+from trials.bounded_json import JsonError, read_json
+from trials.checkpoint import Checkpoints
+from trials.data import DataConfig, ImageData, check_batch_size
+from trials.recipe import Recipe
+from trials.resumable import Watch, train_resumably
+from trials.train import Epoch, Resident, Training, seed_weights
+from trials.trial import prepare_process
+
+CHECKPOINTS = "checkpoints"
+CURVE = "curve.csv"
+
+
+@dataclass(frozen=True)
+class LongTraining:
+    """One network, and all that decides what its training gives.
+
+    Attributes:
+        config: what the data was loaded by.
+        threads: of PyTorch on a CPU; with one the network is computed by the kernels.
+        kernels: level of the kernels, empty for PyTorch's; None is the processor's best.
+    """
+
+    architecture: Architecture
+    recipe: Recipe
+    seed: int
+    data: ImageData
+    config: DataConfig
+    device: torch.device
+    threads: int = 1
+    kernels: str | None = None
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What a checkpoint has to be of, by names that a message shows."""
+        recipe = {name: str(value) for name, value in asdict(self.recipe).items()}
+        del recipe["name"], recipe["graph"]  # change nothing
+        return {
+            "network": self.architecture.key,
+            "data": self.data.summary.fingerprint,
+            "seed": str(self.seed),
+            **recipe,
+        }
+
+
+def job_of_trial(
+    records: Records, record: TrialRecord, recipe: Recipe, seed: int | None = None
+) -> LongTraining:
+    """The training of a study's network on the study's images.
+
+    On the kind of device that its trials had, and with the kernels of this one: with its own recipe
+    and seed, the weights are the same again.
+
+    Args:
+        seed: another one than the trial's first.
+
+    Raises:
+        DataError: the data is no longer what the study was searched on.
+    """
+    return LongTraining(
+        record.architecture,
+        recipe,
+        record.trained.seeds[0] if seed is None else seed,
+        data_of(records),
+        records.file.data_config,
+        device_of(records),
+        records.file.resources.threads,
+        record.kernels.partition(" ")[0],
+    )
+
+
+def check_folder(folder: Path, architecture: Architecture | None) -> None:
+    """Refuse a folder that has an export of no training that could go on there.
+
+    Args:
+        architecture: that may be exported there already; None where any export is replaced.
+
+    Raises:
+        InputError: it is of another network, or of one that was not trained there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError.of("--output", f"{folder} is no folder")
+    there = [name for name in FILES if (folder / name).exists()]
+    if architecture is None or not there:
+        return
+    hint = "choose another folder"
+    if not (folder / CHECKPOINTS).is_dir():
+        rule = f"{folder} has the {there[0]} of a network that was not trained there"
+        raise InputError.of("--output", rule, hint)
+    try:
+        exported = read_json(folder / "architecture.json", Architecture.from_json).key
+    except (OSError, ArchitectureError, JsonError):
+        return  # its checkpoints will tell
+    if exported != architecture.key:
+        rule = f"{folder} has network {exported}, and this is {architecture.key}"
+        raise InputError.of("--output", rule, hint)
+
+
+def checkpoints_of(folder: Path, say: Callable[[str], object]) -> Checkpoints:
+    """Those of the training in a folder."""
+    return Checkpoints(folder / CHECKPOINTS, say)
+
+
+def train_long(
+    job: LongTraining, checkpoints: Checkpoints, every_s: float, watch: Watch
+) -> Training | None:
+    """Train, or go on; None where it was asked to stop before the end.
+
+    Raises:
+        DataError: there are fewer images than a batch has.
+        Diverged, NotWritten, OtherTraining, Damaged, Unsupported: see `trials.resumable`.
+    """
+    check_batch_size(job.data, job.recipe.batch_size)
+    prepare_process(job.threads)
+    resident = Resident(job.data, job.device)
+    seed_weights(job.recipe, job.seed)
+    network = subject_of(job.architecture, count_cost(job.architecture)).build()
+    on_kernels = partial(accelerate, job.architecture, level=job.kernels)
+    return train_resumably(
+        network, resident, job.recipe, job.seed, checkpoints, job.identity, every_s, watch,
+        None if job.kernels == "" else on_kernels,
+    )  # fmt: skip
+
+
+def write_curve(curve: Sequence[Epoch], score: str, folder: Path) -> None:
+    """Write the epochs so far as CSV; complete or as it was before."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["epoch", "train_loss", "validation_loss", score])
+    writer.writerows([n, *asdict(epoch).values()] for n, epoch in enumerate(curve, start=1))
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic_write_text(folder / CURVE, text.getvalue())

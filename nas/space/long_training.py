@@ -1,0 +1,90 @@
+"""What decides a training of one network, said on the command line: its data and its recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from nas.architecture.specification import Architecture
+from nas.space.data_section import DataSection
+from nas.space.errors import InputError, Path
+from nas.space.schema import TrainingSection
+from nas.space.section import Section
+from nas.space.sections import valid_sections
+from nas.space.yaml_document import Document, assign, override
+from trials.data import DataConfig, ImageData, Resize
+
+PICTURES = ("parquet", "hub", "images")
+"""Sources whose images can be resized."""
+
+
+class LongTrainingFile(Section):
+    """What would be said in a file.
+
+    Attributes:
+        data: none where it is that of a study.
+        training: what of a recipe is named; the rest is that of the recipe.
+    """
+
+    data: DataSection | None = None
+    training: TrainingSection = TrainingSection()
+
+
+def long_training(
+    options: Mapping[str, tuple[Path, object]], overrides: Sequence[str] = ()
+) -> LongTrainingFile:
+    """Read what is given on a command line.
+
+    Args:
+        options: the path and the value that an option stands for, by its name; None is not given.
+        overrides: assignments such as ``training.batch_size=64``, as given to ``--set``.
+
+    Raises:
+        InputError: everything that is wrong, each with its option.
+    """
+    document = Document("--set", value={})
+    for option, (path, value) in options.items():
+        if value is not None:
+            assign(document, path, value, option)
+    for assignment in overrides:
+        override(document, assignment)
+    if isinstance(data := document.value.get("data"), dict) and "source" not in data:
+        document.add_problem(("data",), "data.source is missing", "name the images with --data")
+        del document.value["data"]
+    sections = valid_sections(document, LongTrainingFile)
+    if document.problems:
+        raise InputError(document.problems)
+    return LongTrainingFile(**sections)
+
+
+def fitting(config: DataConfig, architecture: Architecture) -> DataConfig:
+    """The data as the network takes it: pictures are resized, and cut, to its size."""
+    _, height, width = architecture.input_shape
+    kind = config.source.partition(":")[0]
+    if kind in PICTURES and config.resize is None:
+        config = replace(config, resize=Resize((height, width)))
+    if kind in (*PICTURES, "synthetic") and config.shape is None:
+        config = replace(config, shape=architecture.input_shape)
+    return config
+
+
+def fitted(architecture: Architecture, data: ImageData, any_classes: bool) -> Architecture:
+    """The network for the classes of the data.
+
+    Args:
+        any_classes: it may be given another number of outputs.
+
+    Raises:
+        InputError: it takes other images, or has other outputs.
+    """
+    classes = len(data.classes)
+    if data.input_shape != architecture.input_shape:
+        shapes = (" x ".join(map(str, s)) for s in (architecture.input_shape, data.input_shape))
+        message = "the network takes images of {}, and these are {} (channels, height, width)"
+        raise InputError.of("--data", message.format(*shapes))
+    if any_classes:
+        return replace(architecture, classes=classes)
+    if architecture.classes != classes:
+        counts = f"the network has {architecture.classes} classes, and the images have {classes}"
+        raise InputError.of("--data", counts)
+    return architecture
