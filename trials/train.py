@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trials.accelerated import Accelerate, Accelerated, accelerated, plain
 from trials.average_precision import mean_average_precision
+from trials.data.folds import Fold
+from trials.data.image_file import ImageFile
 from trials.data.images import ImageData, Split
-from trials.data.resident import ResidentSplit, needs_streaming
+from trials.data.raw_split import Indices
+from trials.data.resident import ResidentSplit, needs_streaming, place
 from trials.device_lock import DeviceLock
 from trials.graph import Replayed
 from trials.measure import now
@@ -111,21 +116,61 @@ class Resident:
         stream = needs_streaming(
             (*data.splits, *([test] if test is not None else [])), device, share
         )
-        self.device = device
+        self.data, self.device, self.before_batch = data, device, before_batch
         self.lock = DeviceLock.of(device)
         self.classes, self.many_labels = len(data.classes), data.many_labels
+        self._folds = dict[Fold, Resident]()
+        # On the device once, however its images are split.
+        self._pool = None if data.pool is None else place(data.pool, device, stream)
+        train, validation = self._parts_of_pool()
+        self.train = self._resident(data.train, "training", stream, placed=train)
+        self.validation = self._resident(data.validation, "validation", stream, placed=validation)
+        self.test = self._resident(test, "test", stream) if test is not None else None
+        half = data.half
+        self.half = self._resident(half, "half", stream) if half is not None else None
 
-        def resident(split: Split, use: str) -> ResidentSplit:
-            def before() -> None:
-                before_batch(use)
-                self.lock.make_way()
+    def _parts_of_pool(self) -> tuple[Tensor | None, Tensor | None]:
+        """Images to train on and to validate; a file's are parts of it already."""
+        if not isinstance(self._pool, Tensor):
+            return None, None
+        count = len(self.data.train)
+        return self._pool[:count], self._pool[count:]
 
-            return ResidentSplit(split, data, device, before, stream)
+    def _resident(
+        self,
+        split: Split,
+        use: str,
+        stream: bool = False,
+        rows: Indices | None = None,
+        placed: Tensor | ImageFile | None = None,
+    ) -> ResidentSplit:
+        def before() -> None:
+            self.before_batch(use)
+            self.lock.make_way()
 
-        self.train = resident(data.train, "training")
-        self.validation = resident(data.validation, "validation")
-        self.test = resident(test, "test") if test is not None else None
-        self.half = resident(data.half, "half") if data.half is not None else None
+        return ResidentSplit(split, self.data, self.device, before, stream, rows, placed)
+
+    def of_fold(self, fold: Fold | None) -> Resident:
+        """The same images, split in another way; as they are where that is None.
+
+        They are normalised as before, and there once.
+        """
+        if fold is None:
+            return self
+        if fold not in self._folds:
+            data, pool = self.data, self._pool
+            assert data.pool is not None, "validation images that were cut off from the training's"
+            assert pool is not None
+            labels = np.concatenate([data.train.labels, data.validation.labels])
+            train, judging = fold.rows(data)
+            found = self._folds[fold] = copy(self)
+            found.train = self._resident(
+                Split(data.pool, labels[train]), "training", rows=train, placed=pool
+            )
+            found.validation = self._resident(
+                Split(data.pool, labels[judging]), "validation", rows=judging, placed=pool
+            )
+        return self._folds[fold]
 
 
 def train(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from math import isinf, sqrt
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
-from nas.statistics.front_probability import front_probabilities
+from nas.statistics.front_probability import OtherImages, front_probabilities
 from nas.statistics.proportion import share_deviation
+from nas.study.fresh_images import FreshImages
 from nas.study.records import Records
 from nas.study.trial_record import TrialRecord
 
@@ -33,11 +35,12 @@ class ConfirmedPoint:
 
     Attributes:
         trial: with the means of the fresh seeds.
-        low, high: interval of the mean of what is maximized over seeds.
+        low, high: interval of the mean of what is maximized over seeds. Where these are judged on
+            different images, without what those do to all networks alike.
         probability: of being on the front of all trials of the search: that none of at most its
-            costs is better by more than one validation image, for what is within one is a tie.
+            costs is better by more than one image that judges, for what is within one is a tie.
         is_measured: whether no other dominates it by these means.
-        ties: trials whose accuracy is within one validation image of this one's.
+        ties: trials whose accuracy is within one image that judges of this one's.
     """
 
     trial: TrialRecord
@@ -66,6 +69,7 @@ class ConfirmedFront:
         freedom: degrees of freedom that the noise was found with; infinite where it is that of a
             share of so many images, for one seed tells nothing of it.
         images: that they were judged on.
+        tie: what one of these images is of an accuracy.
         searched: trials of the search.
         lacking: trials that failed with a fresh seed.
     """
@@ -74,7 +78,8 @@ class ConfirmedFront:
     seeds: int
     noise: float
     freedom: float
-    images: int
+    images: FreshImages
+    tie: float
     searched: int
     lacking: tuple[str, ...]
 
@@ -84,8 +89,8 @@ class ConfirmedFront:
         trials, again = records.confirmed, records.confirmation
         if not trials or again is None:
             return None
-        images, seeds = records.data.images[1], again.file.fresh_seeds
-        noise, freedom = _noise(records, [trial.architecture.key for trial in trials])
+        images, seeds = records.fresh_images, again.file.fresh_seeds
+        noise, freedom = _noise(records, {trial.architecture.key for trial in trials})
         factor = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * noise
         probability = _probabilities(records, noise)
         measured = {trial.number for trial in records.front}
@@ -104,7 +109,8 @@ class ConfirmedFront:
         lacking = tuple(arm.name for arm in again.arms if arm.name not in kept)
         in_order = sorted(points, key=lambda p: (p.trial.values[1:], -p.trial.values[0]))
         count = len(records.complete)
-        return cls(tuple(in_order), seeds, noise, freedom, images, count, lacking)
+        tie = records.tie
+        return cls(tuple(in_order), seeds, noise, freedom, images, tie, count, lacking)
 
     @property
     def difference(self) -> float:
@@ -126,32 +132,54 @@ class ConfirmedFront:
         return next((point for point in self.points if point.trial.number == trial), None)
 
 
-def _noise(records: Records, keys: Sequence[str]) -> tuple[float, float]:
-    """Standard deviation of one training, pooled over the networks, and its degrees of freedom."""
-    values: dict[str, list[float]] = {key: [] for key in keys}
+def _noise(records: Records, keys: Collection[str]) -> tuple[float, float]:
+    """Standard deviation of one training, pooled over the networks, and its degrees of freedom.
+
+    Of what is left of the accuracies by networks or, where seeds are judged on different images, by
+    networks and images, without what images do to all networks alike.
+    """
     assert records.confirmation is not None
-    for trial in records.confirmation.trials:
-        if trial.state == "complete" and trial.architecture.key in values:
-            values[trial.architecture.key].append(trial.values[0])
-    freedom = sum(len(v) - 1 for v in values.values())
+    of_networks = [
+        trial
+        for trial in records.confirmation.trials
+        if trial.state == "complete" and trial.architecture.key in keys
+    ]
+    values = np.array([trial.values[0] for trial in of_networks])
+    alike = _alike([trial.architecture.key for trial in of_networks])
+    if records.fresh_images.folds:
+        alike = np.hstack([alike, _alike([trial.fold for trial in of_networks])])
+    fitted, _, rank, _ = np.linalg.lstsq(alike, values, rcond=None)
+    freedom = len(values) - int(rank)
     if freedom:
-        squares = sum(float(np.var(v)) * len(v) for v in values.values())
-        return sqrt(squares / freedom), freedom
-    share = float(np.mean([v for some in values.values() for v in some]))
-    return share_deviation(share, records.data.images[1]), float("inf")
+        return sqrt(float(((values - alike @ fitted) ** 2).sum()) / freedom), freedom
+    images = records.fresh_images.of_seed[0]
+    return share_deviation(float(values.mean()), images), float("inf")
+
+
+def _alike(groups: Sequence[Hashable]) -> NDArray[np.float64]:
+    """A column for each group: which of the rows are in it."""
+    columns = list(dict.fromkeys(groups))
+    return np.array([[group == column for column in columns] for group in groups], dtype=np.float64)
 
 
 def _probabilities(records: Records, noise: float) -> dict[int, float]:
     """P(on the front) by trial, of all trainings of all trials: the search's and the fresh ones."""
     confirmed = {trial.number: trial for trial in records.confirmed}
-    means, errors, costs = [], [], []
+    means, counts, fresh, costs, differences, errors = [], [], [], [], [], []
     for trial in records.complete:
         count, total = len(trial.seeds), trial.values[0] * len(trial.seeds)
         again = confirmed.get(trial.number)
         if again is not None:
+            differences.append(again.values[0] - trial.values[0])
+            errors.append(noise * sqrt(1 / count + 1 / len(again.seeds)))
             count, total = count + len(again.seeds), total + again.values[0] * len(again.seeds)
         means.append(total / count)
-        errors.append(noise / sqrt(count))
+        counts.append(count)
+        fresh.append(len(again.seeds) if again is not None else 0)
         costs.append(trial.values[1:] or (1.0,))
-    found = front_probabilities(means, errors, costs, records.tie)
+    share = np.array(fresh) / np.array(counts)
+    folds = records.fresh_images.folds
+    other = OtherImages.of(share, differences, errors) if folds else None
+    spread = noise / np.sqrt(counts)
+    found = front_probabilities(means, spread, costs, records.tie, other=other)
     return {trial.number: float(p) for trial, p in zip(records.complete, found, strict=True)}

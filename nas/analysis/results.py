@@ -216,9 +216,11 @@ def _trainings(
         fidelity = records.file.study.fidelity
         if fidelity is not None and trial.state == "failed" and not trial.arm:
             recipe = replace(recipe, epochs=fidelity.rungs[len(trial.rungs)])
+        data = records.data.fingerprint
+        data = trial.fold.fingerprint(data) if trial.fold else data
         for seed in trial.seeds:
-            key = (trial.architecture.key, records.data.fingerprint)
-            training = TrainingKey(*key, recipe.key, recipe.epochs, seed)
+            key = trial.architecture.key
+            training = TrainingKey(key, data, recipe.key, recipe.epochs, seed)
             measurement = measured.get(training)
             if measurement is None and trial.state == "failed":  # its workers died
                 measurement = _lost(trial, training)

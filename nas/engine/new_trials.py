@@ -70,7 +70,8 @@ class NewTrials:
         recipe = self.space.file.training.full_recipe
         if arm is None:
             return TrialSpec(number, architecture, cost, seeds, recipe)
-        return TrialSpec(number, architecture, cost, seeds, arm.recipe(recipe), arm.name, arm.role)
+        recipe, fold = arm.recipe(recipe), proposal.fold
+        return TrialSpec(number, architecture, cost, seeds, recipe, arm.name, arm.role, fold=fold)
 
     def tell(self, number: int, values: tuple[float, ...]) -> None:
         """What came of a trial: its objectives' values, or none where it has failed."""
@@ -128,5 +129,6 @@ def _attributes(proposal: Proposal, cost: Cost, seeds: tuple[int, ...]) -> dict[
     if arm is None:
         return attributes
     attributes |= {"arm": arm.name, "role": arm.role, "of": arm.control_of}
+    attributes |= {"fold": json.dumps(proposal.fold)} if proposal.fold else {}
     setting = setting_to_json(arm.setting)
     return attributes | ({"setting": setting} if setting else {})

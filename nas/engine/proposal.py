@@ -13,6 +13,7 @@ from nas.architecture.specification import Architecture
 from nas.space import Choice, Parameter, SearchSpace
 from nas.space.objectives import OBJECTIVES, Direction
 from nas.study.design import Arm, unique_key
+from trials.data.folds import Fold
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Proposal:
     Attributes:
         ticket: by which the proposer knows it again.
         params: drawn values by the parameters' names.
-        arm: of a design, with the seed that it is to be trained with; a search has neither.
+        arm: of a design, with the seed that it is to be trained with and the fold of the images
+            that judges, if one does; a search has none of them.
     """
 
     ticket: int
@@ -32,11 +34,13 @@ class Proposal:
     system_attrs: dict[str, Any]
     arm: Arm | None = None
     seeds: tuple[int, ...] = ()
+    fold: Fold | None = None
 
     @property
     def unique_key(self) -> str:
         """What is tried only once in a study."""
-        return unique_key(self.architecture.key, self.arm.name if self.arm else "", self.seeds)
+        arm = self.arm.name if self.arm else ""
+        return unique_key(self.architecture.key, arm, self.seeds, self.fold)
 
 
 class Proposer(Protocol):

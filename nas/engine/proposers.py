@@ -109,7 +109,7 @@ class DesignProposer:
 
     def __init__(self, space: SearchSpace, design: Design) -> None:
         self.parameters = {parameter.name: parameter for parameter in space.parameters}
-        self.trials = design.trials()
+        self.design, self.trials = design, design.trials()
         self.tickets = itertools.count()
 
     def propose(self) -> Proposal | None:
@@ -125,6 +125,7 @@ class DesignProposer:
             {},
             arm,
             (seed,),
+            self.design.fold(seed),
         )
 
     def propose_near(self, repeated: Proposal, seen: set[str]) -> Proposal | None:

@@ -81,8 +81,8 @@ class TrialActor(tune.Trainable):
         folder = self.job.weights
         return self.job.run(
             subject_of(spec.architecture, spec.cost),
-            self.data,
-            self.job.fingerprint,
+            self.data.of_fold(spec.fold),
+            spec.data_of(self.job.fingerprint),
             spec.recipe,
             spec.seeds,
             measure=self.job.measure,

@@ -22,8 +22,9 @@ from nas.space.shown_text import shown_line
 from nas.space.yaml_document import dump_yaml
 from nas.study.ablation_terms import ablation_terms
 from nas.study.design import Arm, Design, Stage, arms_of, design_seeds
+from nas.study.fresh_images import folds_for
 from nas.study.identity import with_confirmation
-from nas.study.plan import Plan, register
+from nas.study.plan import Plan, register, registrations
 from nas.study.race_terms import terms_of
 from nas.study.records import (
     confirmation_name,
@@ -89,13 +90,15 @@ def arms_to_train(runner: StageRunner, data: ImageData) -> tuple[tuple[Arm, ...]
     return tune(runner, data, arms)
 
 
-def _design(runner: StageRunner, stage: Stage, arms: tuple[Arm, ...]) -> Design | None:
+def _design(
+    runner: StageRunner, stage: Stage, arms: tuple[Arm, ...], folds: int = 0
+) -> Design | None:
     file = runner.space.file
     screened = file.design.seeds_of_looks[-1] if file.design else 0
     seeds = screened if stage == "screening" else file.fresh_seeds
     if not seeds:
         return None
-    return Design(arms, design_seeds(file.name, file.study.seed, stage, seeds))
+    return Design(arms, design_seeds(file.name, file.study.seed, stage, seeds), folds=folds)
 
 
 def register_plan(
@@ -111,7 +114,9 @@ def register_plan(
         results["tuning"] = StudyTrials(storage, tuning_name(name)).count_ended()
     race = terms_of(runner.space.file, arms, data.summary)
     ablation = ablation_terms(runner.space.file, arms, data.summary)
-    plan = Plan.of(runner.space, arms, isinf(driver.wanted), race, ablation)
+    before = registrations(name, driver.study.user_attrs)
+    folds = folds_for(runner.space.file, data, before[-1].plan if before else None)
+    plan = Plan.of(runner.space, arms, isinf(driver.wanted), race, ablation, folds)
     register(driver.study, plan, results, driver.trials.keep)
     if not driver.finished:
         for line in plan.unreachable_verdicts():
@@ -156,9 +161,12 @@ def confirm(runner: StageRunner, data: ImageData) -> str:
         return ""
     kept = {arm.name: arm for arm in before}  # with the widths that they were solved for then
     arms = tuple({arm.name: kept.get(arm.name, arm) for arm in (*chosen, *before)}.values())
-    name, design = confirmation_name(place.name), _design(runner, "confirmation", arms)
+    folds = records.plans[-1].plan.folds  # written down before the first trial
+    name, design = confirmation_name(place.name), _design(runner, "confirmation", arms, folds)
     with runner.driving(name, data, design) as driver:
         if not driver.finished:
+            if folds:
+                runner.say(records.fresh_images.in_words)
             # Nothing else reads the test split; nobody needs the weights.
             reads_test = runner.space.file.reads_test_split
             test = runner.study_data.load_test(data) if reads_test else None

@@ -79,4 +79,5 @@ def _record(spec: TrialSpec, state: State) -> TrialRecord:
         seeds=spec.seeds,
         arm=spec.arm,
         role=spec.role,
+        fold=spec.fold,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nas.architecture.cost import Cost, count_cost
 from nas.architecture.specification import Architecture
 from trials.bounded_json import parse_json, shortened
+from trials.data.folds import Fold
 from trials.measurement import TrainingKey
 from trials.recipe import Recipe
 
@@ -28,6 +29,7 @@ class TrialSpec:
         arm: its name in a design; empty in a search.
         role: of the arm.
         rung: at which it is trained now, where the search has some: see `nas.engine.halving`.
+        fold: of the images, that judges; None where those do that always validate.
     """
 
     trial: int
@@ -38,13 +40,14 @@ class TrialSpec:
     arm: str = ""
     role: str = ""
     rung: int = 0
+    fold: Fold | None = None
 
     @property
     def unique_key(self) -> str:
         """What is tried only once in a study."""
         from nas.study.design import unique_key
 
-        return unique_key(self.architecture.key, self.arm, self.seeds)
+        return unique_key(self.architecture.key, self.arm, self.seeds, self.fold)
 
     @property
     def epochs(self) -> int:
@@ -53,10 +56,12 @@ class TrialSpec:
 
     def trainings(self, fingerprint: str) -> list[TrainingKey]:
         """The trainings of the trial, on data with this fingerprint."""
-        key, recipe = self.architecture.key, self.recipe
-        return [
-            TrainingKey(key, fingerprint, recipe.key, recipe.epochs, seed) for seed in self.seeds
-        ]
+        key, recipe, data = self.architecture.key, self.recipe, self.data_of(fingerprint)
+        return [TrainingKey(key, data, recipe.key, recipe.epochs, seed) for seed in self.seeds]
+
+    def data_of(self, fingerprint: str) -> str:
+        """Fingerprint of the data as it is split for this trial."""
+        return self.fold.fingerprint(fingerprint) if self.fold else fingerprint
 
 
 def trial_seed(study_seed: int, architecture_key: str, replicate: int) -> int:
@@ -79,6 +84,7 @@ def spec_of(trial: FrozenTrial, recipe: Recipe) -> TrialSpec:
     from nas.study.design import recipe_of_arm
     from nas.study.setting import setting_from_json
     from nas.study.storage import understanding
+    from nas.study.trial_record import fold_from_json
 
     attrs = trial.user_attrs
     with understanding(f"trial {trial.number}"):
@@ -92,6 +98,7 @@ def spec_of(trial: FrozenTrial, recipe: Recipe) -> TrialSpec:
             recipe_of_arm(role, setting_from_json(attrs.get("setting", "")), recipe),
             _text("arm", attrs.get("arm", "")),
             role,
+            fold=fold_from_json(attrs.get("fold", "")),
         )
 
 
@@ -112,8 +119,10 @@ def unique_key_of(trial: FrozenTrial) -> str:
     """What is tried only once in a study, of a trial that an earlier driver wrote."""
     from nas.study.design import unique_key
     from nas.study.storage import understanding
+    from nas.study.trial_record import fold_from_json
 
     attrs = trial.user_attrs
     with understanding(f"trial {trial.number}"):
         key, arm = _text("key", attrs["key"]), _text("arm", attrs.get("arm", ""))
-        return unique_key(key, arm, _seeds(attrs["seeds"]))
+        fold = fold_from_json(attrs.get("fold", ""))
+        return unique_key(key, arm, _seeds(attrs["seeds"]), fold)

@@ -14,9 +14,12 @@ from nas.study.trial_record import TrialRecord
 
 def noise_in_words(found: ConfirmedFront) -> str:
     """Which differences are noise, and how that is known."""
+    few = (
+        "one fresh seed each tells" if found.seeds == 1 else "one network on different images tells"
+    )
     basis = (
-        f"one fresh seed each tells nothing of seeds, so this is what {found.images:,} validation "
-        "images alone make of it"
+        f"{few} nothing of seeds, so this is what {found.images.of_seed[0]:,} images alone make of "
+        "it"
         if found.is_of_images
         else f"a training's standard deviation is {100 * found.noise:.2f} points, pooled over "
         f"{len(found.points)} networks"
@@ -61,6 +64,12 @@ def sureness_in_words(records: Records) -> Iterator[str]:
         yield f"note: {unconfirmed}"
 
 
+def tie_in_words(found: ConfirmedFront) -> str:
+    """``one of the 863 images that judge (0.12 points)``: what is within it ties."""
+    points = f" ({100 * found.tie:.2f} points)" if found.tie else ""
+    return f"one of the {found.images.different:,} images that judge{points}"
+
+
 def ties_in_words(point: ConfirmedPoint) -> str:
     """``tie with trials 3, 12``; nothing where none ties."""
     if not point.ties:
@@ -90,12 +99,15 @@ def front_table(records: Records, found: ConfirmedFront | None) -> AnswerTable:
 
 
 def _note(found: ConfirmedFront) -> str:
+    folds = found.images.folds
+    over = "seeds and images, apart from what these do to all alike" if folds else "seeds"
     note = (
         f"{front_in_words(found)} {noise_in_words(found)} Values are means of "
-        f"{_seeds(found.seeds)}, the intervals those of such a mean over seeds; "
+        f"{_seeds(found.seeds)}, the intervals those of such a mean over {over}; "
+        f"{found.images.in_words}. "
         f"{len(found.points)} of {found.searched} trials were trained again, the likeliest to be "
         "on the front. P(on the front) is the probability that no trial of at most its cost is "
-        "better by more than one validation image, for what is within one is a tie (hierarchical "
+        f"better by more than {tie_in_words(found)}, for what is within one is a tie (hierarchical "
         "normal model of all trainings)."
     )
     failed = f" Failed with a fresh seed: {', '.join(found.lacking)}." if found.lacking else ""

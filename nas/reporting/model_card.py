@@ -15,7 +15,7 @@ from nas.network.comparison import ExportedFile
 from nas.network.formats import FORMATS
 from nas.network.ptflops import compare_with_ptflops
 from nas.network.source import Provenance
-from nas.reporting.front_text import noise_in_words, ties_in_words
+from nas.reporting.front_text import noise_in_words, tie_in_words, ties_in_words
 from nas.reporting.rendering import render_markdown
 from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
@@ -86,12 +86,14 @@ def _sureness(records: Records, record: TrialRecord) -> tuple[tuple[str, str], .
     point = found.point(record.number) if found else None
     if found is None or point is None:
         return ()
-    tie = f"; {ties_in_words(point)} within one image" if point.ties else ""
-    interval = f"95% interval {point.low:.4f} to {point.high:.4f} over seeds"
+    tie = f"; {ties_in_words(point)} within {tie_in_words(found)}" if point.ties else ""
+    over = "seeds and images" if found.images.folds else "seeds"
+    interval = f"95% interval {point.low:.4f} to {point.high:.4f} over {over}"
     place = f"{point.place}, where it is with a probability of {point.probability:.2f}"
     return (
         ("how sure that is", f"{interval}; {place}{tie}"),
         ("differences that are noise", noise_in_words(found)),
+        *([("images of the fresh seeds", found.images.in_words)] if found.images.folds else []),
     )
 
 

@@ -18,11 +18,14 @@ class ConfirmSection(Section):
     """Trains again, with seeds that nothing has seen, what is to be judged.
 
     Of a design ``front+ends`` takes the arms that may be the best and the ends of the spectrum, and
-    ``all`` everything; of a search it is always what may be on the front.
+    ``all`` everything; of a search it is always what may be on the front. Where few images validate
+    a search, each seed is judged on other ones, or all on the ``same``: see
+    `nas.study.fresh_images`.
     """
 
     seeds: Annotated[int, Field(ge=1, le=1000)] = 5
     arms: Literal["front+ends", "all"] = "front+ends"
+    splits: Literal["auto", "same"] = "auto"
 
 
 def most_confirmed(trials: int) -> int:

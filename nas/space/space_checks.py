@@ -257,6 +257,13 @@ def _check_judging(document: Document, file: SpaceFile) -> None:
             "leave it out: what may be on the front is confirmed",
             of_key=True,
         )
+    if file.design is not None and section is not None and "splits" in section.model_fields_set:
+        document.add_problem(
+            ("confirm", "splits"),
+            "all arms of a design are judged on the same images with all seeds",
+            "leave it out: claim: {on: ...} says on which",
+            of_key=True,
+        )
     judges = section is not None or (file.design is not None and file.design.is_race)
     if file.claim.on != "validation" and not judges:
         document.add_problem(

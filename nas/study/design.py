@@ -20,6 +20,7 @@ from nas.architecture.specification import Architecture, ArchitectureError
 from nas.space import Choice, SearchSpace
 from nas.study.setting import NOT_TUNED, Setting
 from trials.bounded_json import validated
+from trials.data.folds import Fold
 from trials.recipe import Recipe
 
 Role = Literal["end", "interior", "twin", "handicapped"]
@@ -74,11 +75,14 @@ class Design:
     Attributes:
         up_to: seeds that an arm is trained with, by its name, the first ones; all where it is None.
             Of a race, in which some arms are trained on.
+        folds: parts of the training images, each of which judges the trainings of another seed; 0
+            where the validation images judge all.
     """
 
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
     up_to: Mapping[str, int] | None = None
+    folds: int = 0
 
     def trials(self) -> Iterator[tuple[Arm, int]]:
         """All arms for each seed in turn, so that an interrupted study is balanced."""
@@ -91,7 +95,14 @@ class Design:
 
     def unique_keys(self) -> set[str]:
         """What is tried only once in a study, of all trials."""
-        return {unique_key(arm.architecture.key, arm.name, (seed,)) for arm, seed in self.trials()}
+        return {
+            unique_key(arm.architecture.key, arm.name, (seed,), self.fold(seed))
+            for arm, seed in self.trials()
+        }
+
+    def fold(self, seed: int) -> Fold | None:
+        """Which images judge the trainings with a seed: those of all arms, so they are paired."""
+        return Fold(self.seeds.index(seed), self.folds) if self.folds else None
 
     def __len__(self) -> int:
         return sum(1 for _ in self.trials())
@@ -105,9 +116,17 @@ class Design:
         return f"{len(self)} trainings of {len(self.arms)} arms, up to {most} seeds"
 
 
-def unique_key(architecture_key: str, arm: str = "", seeds: Sequence[int] = ()) -> str:
-    """What is tried only once in a study: an architecture, or in a design an arm with its seed."""
-    return f"{arm} / {architecture_key} / {seeds[0]}" if arm else architecture_key
+def unique_key(
+    architecture_key: str, arm: str = "", seeds: Sequence[int] = (), fold: Fold | None = None
+) -> str:
+    """What is tried only once in a study: an architecture, or in a design an arm with its seed.
+
+    Judged by other images it is something else.
+    """
+    if not arm:
+        return architecture_key
+    judged = f" / part {fold.number} of {fold.parts}" if fold else ""
+    return f"{arm} / {architecture_key} / {seeds[0]}{judged}"
 
 
 def design_seeds(study: str, study_seed: int, stage: str, count: int) -> tuple[int, ...]:

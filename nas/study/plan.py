@@ -47,6 +47,8 @@ class Plan:
         judged_on: the images that the confirmation is judged on.
         race: how arms are trained on until the claim is decided; None of a fixed design.
         ablation: which choices are compared; None where the claim is of the spectrum.
+        folds: of a search, parts of the training images of which each confirmation seed is judged
+            on another; 0 where the validation images judge all.
     """
 
     delta: float
@@ -62,6 +64,7 @@ class Plan:
     judged_on: JudgedOn = "validation"
     race: RaceTerms | None = None
     ablation: AblationTerms | None = None
+    folds: int = 0
 
     @classmethod
     def of(
@@ -71,6 +74,7 @@ class Plan:
         as_many_as_fit: bool = False,
         race: RaceTerms | None = None,
         ablation: AblationTerms | None = None,
+        folds: int = 0,
     ) -> Plan:
         """The plan of a file.
 
@@ -79,6 +83,7 @@ class Plan:
             as_many_as_fit: trials, in place of the number that the file has.
             race: of a design that is one.
             ablation: of a design that is one.
+            folds: of a search, see `nas.study.fresh_images`.
         """
         file = space.file
         of_arms = [arm.name for arm in arms if arm.role == "end"]
@@ -97,6 +102,7 @@ class Plan:
             file.claim.on,
             race,
             ablation,
+            folds,
         )
 
     def unreachable_verdicts(self) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ from nas.space.objectives import OBJECTIVES, SHARES, score_of_data
 from nas.space.schema import SpaceFile
 from nas.statistics.pareto import pareto_front
 from nas.study.design import Arm, arms_from_json
+from nas.study.fresh_images import FreshImages, judged_as_planned
+from nas.study.mean_record import as_confirmed, mean_record
 from nas.study.plan import Registration, registrations
 from nas.study.storage import (
     NoSuchStudy,
@@ -30,7 +32,7 @@ from nas.study.storage import (
     opened_storage,
     understanding,
 )
-from nas.study.trial_record import MEASURED, NotMeasured, TrialRecord, record_of
+from nas.study.trial_record import NotMeasured, TrialRecord, record_of
 from nas.study.trial_rows import read_trials
 from trials.bounded_json import parse_json, shortened, validated
 from trials.data import DataSummary
@@ -77,7 +79,7 @@ class Records:
         for trial in self.trials:
             if trial.state == "complete" and not trial.is_control:
                 arms[trial.arm or str(trial.number)].append(trial)
-        return tuple(map(_mean, arms.values()))
+        return tuple(map(mean_record, arms.values()))
 
     @cached_property
     def confirmed(self) -> tuple[TrialRecord, ...]:
@@ -95,7 +97,7 @@ class Records:
             return ()
         means = {t.architecture.key: t for t in again.complete if len(t.seeds) >= seeds}
         return tuple(
-            _confirmed(trial, means[trial.architecture.key])
+            as_confirmed(trial, means[trial.architecture.key])
             for trial in self.complete
             if trial.architecture.key in means
         )
@@ -126,9 +128,18 @@ class Records:
         return self.confirmed or self.raced or self.complete
 
     @property
+    def fresh_images(self) -> FreshImages:
+        """Those that the fresh seeds of a confirmed search are judged on."""
+        folds = self.plans[-1].plan.folds if self.plans else 0
+        seeds = self.confirmation.file.fresh_seeds if self.confirmation else self.file.fresh_seeds
+        return FreshImages.of(self.data, seeds, folds)
+
+    @property
     def tie(self) -> float:
-        """How far apart what is maximized may be and yet tie: one validation image, if a share."""
-        return 1 / self.data.images[1] if self.objectives[0] in SHARES else 0.0
+        """How far apart what is maximized may be and yet tie: one image that judges, if a share."""
+        if self.objectives[0] not in SHARES:
+            return 0.0
+        return self.fresh_images.one_more if self.confirmed else 1 / self.data.images[1]
 
     def is_tie(self, trial: TrialRecord, other: TrialRecord) -> bool:
         """Whether two different trials tie in what is maximized."""
@@ -183,38 +194,6 @@ def _points(trials: Sequence[TrialRecord], objectives: Sequence[str]) -> NDArray
     return np.array(values, dtype=np.float64).reshape(len(values), len(objectives))
 
 
-def _confirmed(trial: TrialRecord, again: TrialRecord) -> TrialRecord:
-    """A trial of a search as the mean of its fresh seeds."""
-    return replace(
-        again,
-        number=trial.number,
-        choices=trial.choices,
-        arm="",
-        role="",
-        rungs=trial.rungs,
-        kernels=trial.kernels,
-        searched=trial,
-    )
-
-
-def _mean(trials: list[TrialRecord]) -> TrialRecord:
-    """The mean of one arm's trials, under the number of the first, whose weights are kept."""
-    if len(trials) == 1:
-        return trials[0]
-    means: dict[str, Any] = {}
-    for name in MEASURED:
-        values = [value for t in trials if (value := getattr(t, name)) is not None]
-        means[name] = fmean(values) if values else None
-    return replace(
-        trials[0],
-        values=tuple(fmean(values) for values in zip(*(t.values for t in trials), strict=True)),
-        seconds=fmean(t.seconds for t in trials),
-        curve=tuple(fmean(epoch) for epoch in zip(*(t.curve for t in trials), strict=True)),
-        seeds=tuple(seed for t in trials for seed in t.seeds),
-        **means,
-    )
-
-
 def read_records(url: str | URL, name: str, cache: bool = True) -> Records:
     """Read a study.
 
@@ -228,11 +207,15 @@ def read_records(url: str | URL, name: str, cache: bool = True) -> Records:
     with opened_storage(url) as storage:
         records = records_of(load_optuna_study(storage, name))
         records = records if cache else _in_memory(records)
-        records = replace(records, timings=read_timings(storage.engine))
+        again = _records_beside(storage, confirmation_name(name))
+        if again is not None and records.plans:
+            planned = judged_as_planned(again.trials, records.plans[-1].plan)
+            again = replace(again, trials=planned)
         return replace(
             records,
             tuning=_records_beside(storage, tuning_name(name)),
-            confirmation=_records_beside(storage, confirmation_name(name)),
+            confirmation=again,
+            timings=read_timings(storage.engine),
         )
 
 

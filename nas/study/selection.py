@@ -82,13 +82,14 @@ def _loss(trial: TrialRecord) -> float:
 def _best(records: Records, candidates: Sequence[TrialRecord], what: str) -> TrialRecord:
     """Of equally good trials the cheapest, by the study's own costs in their order.
 
-    Confirmed ones tie within a validation image, and the one with the lowest loss is the best.
+    Of those that cost the same the one with the lowest validation loss. Confirmed ones tie within
+    an image that judges, and the one with the lowest loss is the best.
     """
     try:
         good = {trial.number: records.value(trial, what) for trial in candidates}
     except NotMeasured as error:
         raise NoSuchTrial(f"--best {what}: {error}") from None
-    best = min(candidates, key=lambda t: (-good[t.number], *t.values[1:], t.macs))
+    best = min(candidates, key=lambda t: (-good[t.number], *t.values[1:], _loss(t), t.macs))
     if not records.confirmed or what != records.objectives[0]:
         return best
     return min((best, *(t for t in candidates if records.is_tie(t, best))), key=_loss)

@@ -7,13 +7,14 @@ from functools import cached_property
 from typing import Literal
 
 from optuna.trial import FrozenTrial, TrialState
-from pydantic import TypeAdapter
+from pydantic import NonNegativeInt, PositiveInt, TypeAdapter
 
 from nas.architecture.cost import Cost, count_cost
 from nas.architecture.specification import Architecture
 from nas.space.objectives import score_of_data
 from nas.study.setting import NOT_TUNED, Setting, setting_from_json
-from trials.bounded_json import parse_json
+from trials.bounded_json import parse_json, validated
+from trials.data.folds import Fold
 from trials.measurement import latency_in_words
 
 State = Literal["complete", "failed", "rejected", "pruned", "running", "waiting"]
@@ -75,6 +76,8 @@ class TrialRecord:
         validation_loss: mean over the seeds; None where an older version did not keep it.
         searched: the trial as the search has it, where this is what fresh seeds gave of it: the
             weights that were kept, and the seeds that they are of, are those.
+        fold: part of the training images that it was judged by in place of those that validate: see
+            `trials.data.folds`.
         rungs: what it gave at each rung so far, the lowest first; none without successive halving.
             One that was not promoted to the last is ``pruned``, and has nothing else.
     """
@@ -106,6 +109,7 @@ class TrialRecord:
     setting: Setting = NOT_TUNED
     validation_loss: float | None = None
     top5_accuracy: float | None = None
+    fold: Fold | None = None
     searched: TrialRecord | None = None
 
     @property
@@ -161,6 +165,7 @@ MEASURED = (
 """Fields that are means over a trial's seeds, or None; the database keeps those that are known."""
 
 _TRIAL = TypeAdapter(TrialRecord)
+_FOLD = TypeAdapter(tuple[NonNegativeInt, PositiveInt])
 _ATTRIBUTES = (*MEASURED, "macs", "params", "seconds", "kernels", "reason", "arm", "role")
 """Those that a trial has under the names of the record's fields, and as they are there."""
 
@@ -173,6 +178,15 @@ def is_pruned(trial: FrozenTrial) -> bool:
 
 def _state(trial: FrozenTrial) -> State:
     return "pruned" if is_pruned(trial) else _STATES[trial.state]
+
+
+def fold_from_json(text: str) -> Fold | None:
+    """The fold that a trial's attributes name; none in an empty text.
+
+    Raises:
+        JsonError: it names something else.
+    """
+    return Fold(*validated(_FOLD, text)) if text else None
 
 
 def record_of(trial: FrozenTrial, objectives: tuple[str, ...]) -> TrialRecord:
@@ -192,6 +206,7 @@ def record_of(trial: FrozenTrial, objectives: tuple[str, ...]) -> TrialRecord:
         "choices": tuple(trial.params.items()),
         "control_of": attrs.get("of", ""),
         "setting": setting_from_json(attrs.get("setting", "")),
+        "fold": fold_from_json(attrs.get("fold", "")),
     }
     for name in ("curve", "seeds", "rungs"):
         if name in attrs:

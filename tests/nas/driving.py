@@ -76,7 +76,7 @@ def measured(driver: Driver, spec, **changes) -> tuple[Measurement, ...]:
             Measurement(
                 architecture_key=spec.architecture.key,
                 architecture=spec.architecture.to_json(),
-                data=driver.data.fingerprint,
+                data=spec.data_of(driver.data.fingerprint),
                 recipe=spec.recipe.key,
                 epochs=spec.recipe.epochs,
                 seed=seed,

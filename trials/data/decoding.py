@@ -14,7 +14,7 @@ import numpy as np
 
 from trials.data.cache import cached_images, entry_key
 from trials.data.image_file import ImageFile
-from trials.data.images import DataConfig, DataError, Images
+from trials.data.images import DataConfig, DataError, Images, part_of
 from trials.data.raw_split import Indices, RawSplit
 
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -61,7 +61,7 @@ def decode(
         key = entry_key(raw.files(), settings, indices.astype(np.int64).tobytes())
         decoded = cached_images(key, images.shape, images.write)
     ends = np.cumsum([len(part) for part in parts]).tolist()
-    return [_part(decoded, start, end) for start, end in zip([0, *ends], ends, strict=False)]
+    return [part_of(decoded, start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
 
 class _Placed:
@@ -98,10 +98,6 @@ def _readable(images: Iterator[Images]) -> Iterator[Images]:
         yield from images
     except OSError as error:
         raise DataError(f"the images cannot be read: {error}") from None
-
-
-def _part(images: Images | ImageFile, start: int, end: int) -> Images | ImageFile:
-    return images.part(start, end) if isinstance(images, ImageFile) else images[start:end]
 
 
 def _check_shape(image: Images, name: str, config: DataConfig, of_training: bool) -> None:

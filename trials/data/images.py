@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +106,11 @@ class Split:
         return len(self.labels)
 
 
+def part_of(images: Images | ImageFile, start: int, end: int) -> Images | ImageFile:
+    """Some images after each other, of which nothing is copied or read."""
+    return images[start:end] if isinstance(images, np.ndarray) else images.part(start, end)
+
+
 def chunks(images: Images | ImageFile) -> Iterator[Images]:
     """All images in order, some megabytes at a time."""
     count = max(1, CHUNK // math.prod(images.shape[1:]))
@@ -147,6 +152,8 @@ class ImageData:
         std: standard deviation of each channel, in the same units, at least 1.
         notes: where validation images are from, what was left out, what was resized, in words.
         half: of the validation images, where one is left to judge by; ``validation`` is the other.
+        pool: images of both splits in one piece, those to train on first, where the validation
+            images were cut off from the source's training split; both are views of it.
     """
 
     train: Split
@@ -156,6 +163,24 @@ class ImageData:
     std: tuple[float, ...]
     notes: tuple[str, ...] = ()
     half: Split | None = None
+    pool: Images | ImageFile | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes: images that are in the pool travel once."""
+        if self.pool is None:
+            return self.__dict__
+        labels = {"train": self.train.labels, "validation": self.validation.labels}
+        return self.__dict__ | labels
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        pool = state["pool"]
+        if pool is not None:
+            train, validation, count = state["train"], state["validation"], len(state["train"])
+            state = state | {
+                "train": Split(part_of(pool, 0, count), train),
+                "validation": Split(part_of(pool, count, len(pool)), validation),
+            }
+        self.__dict__.update(state)
 
     @property
     def splits(self) -> tuple[Split, ...]:

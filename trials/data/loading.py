@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from trials.data.images import (
     Split,
     chunks,
     count_images,
+    part_of,
 )
 from trials.data.labels import class_names, numbered
 from trials.data.many_labels import by_name, one_label_each
@@ -73,12 +75,10 @@ def load(config: DataConfig, watch: Watch = unwatched) -> ImageData:
     """
     source = open_source(config)
     raw = one_label_each(source.read("train"))
-    names = class_names(raw, config)
-    many = raw.labels.ndim == 2
+    names, many = class_names(raw, config), raw.labels.ndim == 2
     labels = _labels(raw, names, config, many)
     indices = _limited(raw, labels, config)
-    labels = labels[indices]
-    notes = list(raw.notes)
+    labels, notes, pool = labels[indices], [*raw.notes], None
     if "validation" in source.splits():
         _check_classes(labels, names, config, least=1)
         (images,) = decode(raw, [indices], config, watch=watch)
@@ -89,18 +89,25 @@ def load(config: DataConfig, watch: Watch = unwatched) -> ImageData:
         _check_classes(labels, names, config, least=2)
         held_out = _held_out(labels, names, config)
         parts = [np.flatnonzero(~held_out), *halves(np.flatnonzero(held_out), labels, config)]
-        decoded = decode(raw, [indices[part] for part in parts], config, watch=watch)
-        train, *validation = map(Split, decoded, (labels[part] for part in parts))
+        (images,) = decode(raw, [indices[np.concatenate(parts)]], config, watch=watch)
+        train, *validation = _in_parts(images, [labels[part] for part in parts])
+        pool = part_of(images, 0, len(train) + len(validation[0]))
     if many and not all(split.labels.any() for split in validation):
         raise DataError("no validation image has a label: there is nothing to judge a network by")
     mean, std = _statistics(train.images)
     if config.resize:
-        height, width = config.resize.size
-        notes.append(f"resized to {height} x {width} ({config.resize.mode})")
+        notes.append("resized to {} x {} ({})".format(*config.resize.size, config.resize.mode))
     notes += _cached((train, *validation))
     if len(validation) > 1:
         notes.append(f"{len(validation[1]):,} more validation images are left to judge by")
-    return ImageData(train, validation[0], names, mean, std, tuple(notes), *validation[1:])
+    half = validation[1] if len(validation) > 1 else None
+    return ImageData(train, validation[0], names, mean, std, tuple(notes), half, pool)
+
+
+def _in_parts(images: Images | ImageFile, labels: Sequence[AnyLabels]) -> Iterator[Split]:
+    """Splits of images that are one after the other in one piece."""
+    ends = np.cumsum([len(of_part) for of_part in labels]).tolist()
+    return map(Split, map(part_of, repeat(images), [0, *ends], ends), labels)
 
 
 def load_test(config: DataConfig, data: ImageData, watch: Watch = unwatched) -> Split:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from trials.data.image_file import ImageFile
 from trials.data.images import ImageData, Images, Split, chunks
+from trials.data.raw_split import Indices
 
 
 class ResidentSplit:
@@ -25,6 +26,9 @@ class ResidentSplit:
     Args:
         before_batch: to be called before each batch, and not while a batch is recorded.
         stream: whether images of a file stay there for a GPU, too, for they would not fit.
+        rows: places of the split's images among others that are there with them, (N,); its labels
+            are its own. None where the images are the split's.
+        placed: its images where they are on the device already.
     """
 
     def __init__(
@@ -34,10 +38,13 @@ class ResidentSplit:
         device: torch.device,
         before_batch: Callable[[], None] = lambda: None,
         stream: bool = False,
+        rows: Indices | None = None,
+        placed: Tensor | ImageFile | None = None,
     ) -> None:
         self.before_batch = before_batch
         self.device = device
-        self.images = _placed(split.images, device, stream)
+        self.images = place(split.images, device, stream) if placed is None else placed
+        self.rows = None if rows is None else _shared(rows).to(self.index_device)
         self.labels = _shared(split.labels).to(device)
         std = torch.tensor(data.std, device=device)
         self.scale = 1 / std  # (C,)
@@ -66,7 +73,8 @@ class ResidentSplit:
             flip: random horizontal flips.
             generator: on the device; draws the crops and flips.
         """
-        pixels = self._pixels(indices)
+        rows = indices if self.rows is None else self.rows.index_select(0, indices)
+        pixels = self._pixels(rows)
         if crop or flip:
             pixels = _crop_and_flip(pixels, crop, flip, generator)
         x = pixels.float().mul_(self.scale).add_(self.shift)
@@ -74,13 +82,13 @@ class ResidentSplit:
         # Channels are last in memory already, so this is a view in PyTorch's channels_last.
         return x.permute(0, 3, 1, 2), labels
 
-    def _pixels(self, indices: Tensor) -> Tensor:
+    def _pixels(self, rows: Tensor) -> Tensor:
         """(B, H, W, C), on the device."""
         if isinstance(self.images, Tensor):
-            return self.images.index_select(0, indices)
-        shape = (len(indices), *self.images.shape[1:])
+            return self.images.index_select(0, rows)
+        shape = (len(rows), *self.images.shape[1:])
         pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
-        self.images.read(indices.numpy(), pixels.numpy())
+        self.images.read(rows.numpy(), pixels.numpy())
         return pixels.to(self.device, non_blocking=True)
 
 
@@ -93,7 +101,8 @@ def needs_streaming(splits: Iterable[Split], device: torch.device, share: float)
     return sum(math.prod(file.shape) for file in files) > share * memory / 2
 
 
-def _placed(images: Images | ImageFile, device: torch.device, stream: bool) -> Tensor | ImageFile:
+def place(images: Images | ImageFile, device: torch.device, stream: bool) -> Tensor | ImageFile:
+    """Images on a device, or the file that they are read from."""
     if not isinstance(images, ImageFile):
         return _shared(images).to(device)
     images.open()

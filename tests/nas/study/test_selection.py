@@ -45,3 +45,13 @@ def test_of_equal_first_costs_the_second_decides(records):
     found = with_values(records, rows)
     assert choose(found, "accuracy").number == 1
     assert choose(found, "accuracy") in found.front
+
+
+def test_of_equal_accuracy_and_costs_the_lower_validation_loss_decides(records):
+    """One that an older version kept no loss of comes last."""
+    found = with_values(records, [(0.9, 2.0, 100.0)] * 4)
+    losses = [0.4, None, 0.2, 0.3]
+    trials = (
+        replace(t, validation_loss=loss) for t, loss in zip(found.trials, losses, strict=True)
+    )
+    assert choose(replace(found, trials=tuple(trials)), "accuracy").number == 2
