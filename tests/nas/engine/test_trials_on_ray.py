@@ -15,9 +15,10 @@ from typer.testing import CliRunner
 
 from nas.api.run_search import run_search
 from nas.search import app
-from nas.study.records import read_records
+from nas.study.records import confirmation_name, read_records
 from tests.nas.searching import SMOKE, states, url_of
 from tests.trials.data_sets import numbered, write
+from trials.right_answers import unpacked
 from trials.store import Store
 from trials.trial import run_trial
 
@@ -200,6 +201,23 @@ def test_both_stages_of_a_search_run_on_one_ray(monkeypatch):
     assert records.confirmation.complete
     assert len(started) == 1
     assert limits == [1000.0, None]
+    assert_each_seed_was_judged_on_images_of_its_own(records)
+
+
+def assert_each_seed_was_judged_on_images_of_its_own(records):
+    """By the workers, which hold the images once: as many answers as images of the part."""
+    store = Store(url_of(), create=False)
+    measurements = store.all(confirmation_name("smoke"))
+    found = {(m.architecture_key, m.data, m.seed): m for m in measurements}
+    sizes = {}
+    for trial in records.confirmation.trials:
+        data = trial.fold.fingerprint(records.data.fingerprint)
+        measurement = found[trial.architecture.key, data, trial.seeds[0]]
+        right = unpacked(measurement.validation_right)
+        assert right.mean() == pytest.approx(trial.accuracy)
+        sizes[trial.fold.number] = len(right)
+    assert list(sizes.values()) == list(records.fresh_images.of_seed)
+    store.close()
 
 
 @pytest.mark.parametrize(
