@@ -35,6 +35,9 @@ def identity(file: SpaceFile) -> dict[str, Any]:
     settings["training"] = asdict(file.training.full_recipe)
     del settings["training"]["initialisation"]  # of a control arm, never of a study
     del settings["training"]["graph"]  # how fast, never what
+    for name in ("clip", "resized_crop"):  # earlier versions had none
+        if not settings["training"][name]:
+            del settings["training"][name]
     if file.times_networks:
         settings["resources"] = {
             "device": "cuda" if file.resources.gpus_per_trial else "cpu",
