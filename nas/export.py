@@ -8,16 +8,21 @@ from typing import Annotated
 
 import typer
 
+from nas.architecture.presets import PRESETS
+from nas.architecture.reference import Reference
+from nas.architecture.references import REFERENCES
 from nas.cli import (
     BestOption,
     NoCacheOption,
+    OptionalStudyOption,
     StorageOption,
-    StudyOption,
     TrialOption,
     cli_errors,
     command,
+    published_network,
     tell,
 )
+from nas.network.export_published import export_published
 from nas.network.formats import FORMATS, FormatOptions
 from nas.reporting.export_trial import export_trial
 from nas.space.errors import InputError
@@ -29,6 +34,8 @@ from nas.study.selection import choose
 FORMAT_HELP = (
     "Any of pytorch, pt2, onnx, int8, pte and int4, with commas; default: the first three."
 )
+PRESET_HELP = f"Instead of a study: {', '.join(PRESETS)} [:option=value,...], untrained."
+REFERENCE_HELP = f"Instead of a study: {', '.join(REFERENCES)} [:option=value,...], untrained."
 CALIBRATION_HELP = "Training images that int8 finds the ranges of activations by."
 LOSS_HELP = "Percentage points of accuracy that int8 and int4 may lose."
 FEATURES_HELP = "Feature maps of the stem and each block as further outputs of ONNX."
@@ -39,8 +46,10 @@ app = command()
 
 @app.command()
 def export(
-    study: StudyOption,
     output: Annotated[Path, typer.Option(help="Folder of the exported network.")],
+    study: OptionalStudyOption = None,
+    preset: Annotated[str | None, typer.Option(help=PRESET_HELP)] = None,
+    reference: Annotated[str | None, typer.Option(help=REFERENCE_HELP)] = None,
     trial: TrialOption = None,
     best: BestOption = "knee",
     formats: Annotated[str | None, typer.Option("--format", help=FORMAT_HELP)] = None,
@@ -58,11 +67,33 @@ def export(
     """Write model.py, weights.safetensors, architecture.json, a model card, and other formats."""
     with cli_errors():
         options = _options(_formats(formats), with_preprocess, features, calibration, max_loss)
-        place = locate_study(study, storage)
-        records = read_records(place.url, place.name, cache=not no_cache)
-        record = choose(records, best, trial)
-        export_trial(records, record, place.folder, output, tell, options)
-        print(f"trial {record.number} is in\n{shown_line(str(output))}")
+        match study, preset or reference:
+            case None, str(name) if not (preset and reference):
+                _export_published(name, output, options)
+                print(f"{name} is in\n{shown_line(str(output))}")
+            case str(), None:
+                place = locate_study(study, storage)
+                records = read_records(place.url, place.name, cache=not no_cache)
+                record = choose(records, best, trial)
+                export_trial(records, record, place.folder, output, tell, options)
+                print(f"trial {record.number} is in\n{shown_line(str(output))}")
+            case _:
+                raise InputError.of("--study", "expected one of --study, --preset, --reference")
+
+
+def _export_published(name: str, output: Path, options: FormatOptions) -> None:
+    network = published_network(name)
+    judged = [n for n in options.names if FORMATS[n].tolerance is None]
+    if judged:
+        rule = f"{judged[0]} is judged by labelled images, and {name} has none"
+        raise InputError.of("--format", rule, "--format pytorch,pt2,onnx")
+    if isinstance(network, Reference):
+        if len(network.output_shape) > 1:
+            rule = "a whole network has classes; this is a part of one"
+            raise InputError.of(name, rule, "python -m nas.describe shows it")
+        if options.with_features:
+            raise InputError.of("--features", f"{name} has no blocks", "name a preset")
+    export_published(name, network, output, options)
 
 
 def _options(

@@ -130,10 +130,13 @@ def _network(model: str) -> TimedNetwork:
         return _built(model, read_architecture(path))
     if not (path / "model.py").is_file():
         raise InputError.of(model, "is no folder with a model.py", MODELS)
-    architecture = read_architecture(path / "architecture.json")
+    described = (path / "architecture.json").exists()  # not of a reference
+    architecture = read_architecture(path / "architecture.json") if described else None
     module = load_module(path)
     network = loaded(path / "weights.safetensors", lambda file: module.load(file))
-    return TimedNetwork(model, architecture.key, network, architecture.input_shape, path)
+    key = architecture.key if architecture else module.ARCHITECTURE
+    shape = architecture.input_shape if architecture else (len(module.MEAN), *module.SIZE)
+    return TimedNetwork(model, key, network, shape, path)
 
 
 def _built(name: str, architecture: Architecture | Reference) -> TimedNetwork:

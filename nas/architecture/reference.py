@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from nas.architecture.modules import Layer, Shape
+from nas.architecture.point import ArchitectureError
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,17 @@ class Reference:
     def output_shape(self) -> Shape:
         """(classes,) of a network, (channels, height, width) of a part of one."""
         return self.layers.output
+
+    @property
+    def classes(self) -> int:
+        """Outputs of the linear head.
+
+        Raises:
+            ArchitectureError: it is a part of a network, which has none.
+        """
+        if len(self.output_shape) > 1:
+            raise ArchitectureError(f"a whole network has classes; {self.name} is a part of one")
+        return self.output_shape[0]
 
     @property
     def key(self) -> str:

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from nas.architecture.drawing import draw_architecture
+from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture
 from nas.network.comparison import (
     BATCHES,
@@ -43,12 +44,15 @@ FILES = ("weights.safetensors", "architecture.json", "architecture.svg", "README
 """Files of an export, in the order in which they are replaced: a source comes after the weights it
 loads."""
 
+_OF_ARCHITECTURES = ("architecture.json", "architecture.svg")
+"""Those of `FILES` that a reference, which has no blocks, does not have."""
+
 Card = Callable[[Sequence[ExportedFile]], str]
 """The text of a model card, of the files that were compared."""
 
 
 def export_network(
-    architecture: Architecture,
+    architecture: Architecture | Reference,
     network: nn.Module,
     folder: str | Path,
     provenance: Provenance | None = None,
@@ -59,6 +63,7 @@ def export_network(
     """Write a trained network's source, weights, architecture, drawing and card: `FILES`.
 
     Args:
+        architecture: or a reference, of which there is no architecture and no drawing.
         network: from `nas.build_network`, with trained weights.
         folder: is made where it does not exist; an earlier export in it is replaced.
         provenance: what the source says of classes, normalisation and origin.
@@ -89,7 +94,7 @@ def export_network(
 
 
 def _write_source(
-    draft: Path, architecture: Architecture, network: nn.Module, provenance: Provenance
+    draft: Path, architecture: Architecture | Reference, network: nn.Module, provenance: Provenance
 ) -> tuple[ModuleType, nn.Module]:
     """Write ``model.py`` with its weights; returns it with what it loads, which was compared."""
     _write(draft / "model.py", model_source(architecture, provenance))
@@ -101,13 +106,17 @@ def _write_source(
     )
     exported: nn.Module = module.load()
     _compare(architecture, network, exported)
-    _write(draft / "architecture.json", architecture.to_json() + "\n")
-    _write(draft / "architecture.svg", draw_architecture(architecture) + "\n")
+    if isinstance(architecture, Architecture):  # a reference is no point of the spectrum
+        _write(draft / "architecture.json", architecture.to_json() + "\n")
+        _write(draft / "architecture.svg", draw_architecture(architecture) + "\n")
     return module, exported
 
 
 def _keep_confusion(
-    draft: Path, architecture: Architecture, provenance: Provenance, source: ExportedFile
+    draft: Path,
+    architecture: Architecture | Reference,
+    provenance: Provenance,
+    source: ExportedFile,
 ) -> None:
     """What the network takes labelled images for, as a file."""
     if source.confusion:
@@ -115,7 +124,7 @@ def _keep_confusion(
         KeptConfusion(architecture.key, names, source.confusion).write(draft)
 
 
-def _noise(architecture: Architecture, provenance: Provenance) -> Samples:
+def _noise(architecture: Architecture | Reference, provenance: Provenance) -> Samples:
     channels = architecture.input_shape[0]
     mean = torch.tensor(provenance.mean or (0.0,) * channels)
     std = torch.tensor(provenance.std or (1.0,) * channels)
@@ -259,10 +268,10 @@ def _replace(draft: Path, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     optional = [CONFUSION_FILE, *(format_.file for format_ in FORMATS.values())]
-    names = [*(name for name in optional if (draft / name).exists()), *FILES]
+    names = [name for name in (*optional, *FILES) if (draft / name).exists()]
     for name in names:
         shutil.copyfile(draft / name, folder / f"{name}.partial")
-    for name in optional:
+    for name in (*optional, *_OF_ARCHITECTURES):
         if name not in names:
             (folder / name).unlink(missing_ok=True)
     for name in names:
@@ -299,7 +308,9 @@ def _on_cpu(network: nn.Module) -> nn.Module:
 
 
 @torch.inference_mode()
-def _compare(architecture: Architecture, network: nn.Module, exported: nn.Module) -> None:
+def _compare(
+    architecture: Architecture | Reference, network: nn.Module, exported: nn.Module
+) -> None:
     """Let both compute the same images."""
     images = torch.randn(8, *architecture.input_shape, generator=torch.Generator().manual_seed(0))
     expected = _on_cpu(network)(images)

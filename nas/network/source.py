@@ -14,6 +14,7 @@ from typing import Literal
 from nas.architecture.description import describe_block
 from nas.architecture.layers import network_layers
 from nas.architecture.modules import Layer
+from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture
 from nas.network import exported_functions, exported_labels, exported_layers
 from nas.network.build import module_class
@@ -58,10 +59,14 @@ class Provenance:
         return known | {"probabilities": "sigmoid" if self.many_labels else "softmax"}
 
 
-def model_source(architecture: Architecture, provenance: Provenance) -> str:
+def model_source(architecture: Architecture | Reference, provenance: Provenance) -> str:
     """The source of ``model.py``: needs PyTorch, and Pillow to read pictures."""
     layers = network_layers(architecture)
-    network = _network(architecture, layers.children)
+    network = (
+        _reference(layers)
+        if isinstance(architecture, Reference)
+        else _network(architecture, layers.children)
+    )
     used = [helper for helper in _HELPERS if helper in set(_modules(layers))]
     parts = [
         _header(architecture, provenance),
@@ -81,7 +86,9 @@ def _modules(layer: Layer) -> Iterator[type]:
         yield from _modules(child)
 
 
-def _functions(architecture: Architecture, many_labels: bool) -> Iterator[Callable[..., object]]:
+def _functions(
+    architecture: Architecture | Reference, many_labels: bool
+) -> Iterator[Callable[..., object]]:
     """Pictures are grey or in colour: networks of other images have nothing that reads them."""
     reads = architecture.input_shape[0] in (1, 3)
     if reads:
@@ -106,7 +113,7 @@ THRESHOLD = {exported_labels.THRESHOLD}
 """
 
 
-def _header(architecture: Architecture, provenance: Provenance) -> str:
+def _header(architecture: Architecture | Reference, provenance: Provenance) -> str:
     channels, height, width = architecture.input_shape
     summary = ("", *provenance.summary) if provenance.summary else ()
     text = "\n".join((f"{provenance.title}.", *summary, ""))
@@ -169,8 +176,23 @@ def _network(architecture: Architecture, layers: Mapping[str, Layer]) -> str:
     return "\n".join(lines)
 
 
-def _features(architecture: Architecture) -> Iterator[str]:
+def _reference(layers: Layer) -> str:
+    """The class of a network that has no blocks, a statement for each part of it."""
+    parts = layers.children if layers.module == "Sequential" else {"whole": layers}
+    lines = ["class Network(nn.Module):", '    """The whole network."""', ""]
+    lines += ["    def __init__(self) -> None:", "        super().__init__()"]
+    lines += [_indented(f"self.{name} = {_expression(part)}", 8) for name, part in parts.items()]
+    *first, last = parts
+    lines += ["", "    def forward(self, x: Tensor) -> Tensor:"]
+    lines += [f"        x = self.{name}(x)" for name in first]
+    lines += [f"        logits: Tensor = self.{last}(x)", "        return logits"]
+    return "\n".join(lines)
+
+
+def _features(architecture: Architecture | Reference) -> Iterator[str]:
     """Name, channels and stride of each feature map, as a tuple in the source."""
+    if isinstance(architecture, Reference):
+        return
     stride = architecture.stem.stride
     yield f'("stem", {architecture.stem.channels[-1]}, {stride})'
     for index, block in enumerate(architecture.blocks):

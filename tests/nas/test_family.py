@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import pytest
+import torch
 from typer.testing import CliRunner
 
 from nas import count_cost
 from nas.architecture.references import PUBLISHED, parse
 from nas.architecture.references.family import FAMILY
+from nas.architecture.specification import Architecture
 from nas.describe import app as describe_app
+from nas.export import app as export_app
 from nas.latency import app as latency_app
 from tests.conftest import ROOT
+from tests.nas.exporting import imported
 
 PAGE = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
 
@@ -64,3 +70,75 @@ def test_networks_by_name_are_timed_beside_each_other():
     names = ["mobilenet:alpha=.05,image_size=32", "inception_module:widths=2+2,image_size=4"]
     said = run(latency_app, *names, "--as", "csv")
     assert [line.split(",eager")[0].strip('"') for line in said.splitlines()[1:]] == names
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        ("--preset", "mobilenet:alpha=.25,image_size=33,classes=5,activation=relu6,padding=floor"),
+        ("--preset", "xception:width=.1,image_size=40,classes=5,fc_layers=1,dropout=.5"),
+        ("--reference", "inception_v3:image_size=75,classes=5,norm_scale=false"),
+    ],
+)
+def test_a_network_by_its_name_is_exported_and_timed(option, name):
+    run(export_app, option, name, "--output", "out", "--format", "pytorch")
+    network = parse(name)
+    module = imported(Path("out"))
+    assert network.key == module.ARCHITECTURE
+    assert module.load()(torch.zeros(2, *network.input_shape)).shape == (2, 5)
+    assert "was not trained" in Path("out/README.md").read_text()
+    described = Path("out/architecture.json")
+    assert described.exists() == (option == "--preset")
+    if described.exists():
+        assert Architecture.from_json(described.read_text()) == network
+    assert "out,eager" in run(latency_app, "out", "--as", "csv")
+
+
+def test_a_reference_replaces_an_architecture_that_was_exported_before():
+    run(
+        export_app,
+        "--preset",
+        "mobilenet:alpha=.1,image_size=32",
+        "--output",
+        "out",
+        "--format",
+        "pytorch",
+    )
+    run(
+        export_app,
+        "--reference",
+        "inception_v3:image_size=75",
+        "--output",
+        "out",
+        "--format",
+        "pytorch",
+    )
+    assert {path.name for path in Path("out").iterdir()} == {
+        "README.md",
+        "model.py",
+        "weights.safetensors",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--study: error: expected one of --study, --preset, --reference"),
+        (["--preset", "xception", "--study", "a"], "--study: error: expected one of --study"),
+        (["--preset", "xcption"], "xcption: error: a published network is one of mobilenet"),
+        (
+            ["--reference", "inception_module"],
+            "inception_module: error: a whole network has classes",
+        ),
+        (["--preset", "mobilenet", "--format", "int8"], "int8 is judged by labelled images"),
+        (
+            ["--reference", "inception_v3", "--format", "onnx", "--features"],
+            "--features: error: inception_v3 has no blocks",
+        ),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_before_anything_is_written(arguments, message):
+    result = CliRunner().invoke(export_app, [*arguments, "--output", "out"])
+    assert result.exit_code == 2
+    assert message in result.output
+    assert not Path("out").exists()
