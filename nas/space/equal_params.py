@@ -26,7 +26,7 @@ def with_equal_params(
         unmatched: an arm at the declared widths.
     """
     counts = [count_cost(a).params for _, a in found if isinstance(a, Architecture)]
-    if matched.params_within is None or matched.macs is None or not counts:
+    if matched.params_within is None or not counts:
         return list(found)
     middle = median(counts)
     least, most = ((1 + sign * matched.params_within) * middle for sign in (-1, 1))
@@ -35,7 +35,7 @@ def with_equal_params(
         if isinstance(arm, Architecture) and not least <= count_cost(arm).params <= most:
             try:
                 arm = match_macs_and_params(
-                    unmatched(combination), matched.macs, (least, most), matched.tolerance
+                    unmatched(combination), int(matched.wanted), (least, most), matched.tolerance
                 )
             except ArchitectureError as error:
                 arm = error

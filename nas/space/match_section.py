@@ -4,32 +4,60 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
 
 from nas.space.quantities import parse_count, parse_fraction
 from nas.space.section import Section
-from nas.space.value_types import Count, Fraction, Milliseconds
+from nas.space.value_types import Count, Fraction, Milliseconds, distinct, listed
+
+MOST_BUDGETS = 8
 
 _WITHIN = "within "
 
 
-def _count_or_part(value: object) -> object:
-    """A count, or ``within 20%`` of what the others have."""
+def _counts_or_part(value: object) -> object:
+    """Counts, or ``within 20%`` of what the others have."""
     if isinstance(value, str) and value.startswith(_WITHIN):
         parse_fraction(value.removeprefix(_WITHIN))
         return value
-    return parse_count(value)
+    return tuple(map(parse_count, value if isinstance(value, tuple) else (value,)))
+
+
+def _as_written(amounts: tuple[int, ...] | str) -> object:
+    """One by itself: so it was kept when there could be no more."""
+    return amounts[0] if isinstance(amounts, tuple) and len(amounts) == 1 else amounts
+
+
+_Several = Annotated[
+    tuple[Count, ...],
+    Field(max_length=MOST_BUDGETS),
+    BeforeValidator(listed),
+    AfterValidator(distinct),
+    PlainSerializer(_as_written),
+]
+_SeveralOrPart = Annotated[
+    Annotated[tuple[int, ...], Field(max_length=MOST_BUDGETS), AfterValidator(distinct)] | str,
+    BeforeValidator(_counts_or_part),
+    PlainSerializer(_as_written),
+]
 
 
 class MatchSection(Section):
     """A cost that the widths of every architecture are solved for: exactly one of the three.
 
+    Of MACs or parameters there may be several budgets: a design then has all arms at each of them.
     Where it is the MACs, the parameters may be held ``within 20%`` of what is usual among the arms.
     """
 
     COSTS: ClassVar = ("macs", "params", "latency_ms")
-    macs: Count | None = None
-    params: Annotated[int | str, BeforeValidator(_count_or_part)] | None = None
+    macs: _Several | None = None
+    params: _SeveralOrPart | None = None
     latency_ms: Milliseconds | None = None
     tolerance: Fraction = 0.01
 
@@ -52,10 +80,25 @@ class MatchSection(Section):
         return self._equal[0]
 
     @property
+    def budgets(self) -> tuple[float, ...]:
+        """How much of it: one amount, or several that are each a design of their own."""
+        amounts: tuple[float, ...] | float = getattr(self, self.cost)
+        return amounts if isinstance(amounts, tuple) else (amounts,)
+
+    @property
     def wanted(self) -> float:
-        """How much of it."""
-        wanted: float = getattr(self, self.cost)
-        return wanted
+        """How much of it.
+
+        Raises:
+            ValueError: there are several budgets, each with architectures of its own.
+        """
+        if len(self.budgets) > 1:
+            raise ValueError("of several budgets, each has architectures: see SearchSpace.budgets")
+        return self.budgets[0]
+
+    def at(self, budget: float) -> MatchSection:
+        """The same at one of its budgets."""
+        return self.model_copy(update={self.cost: (budget,)})
 
     @property
     def params_within(self) -> float | None:

@@ -93,6 +93,14 @@ def format_count(count: float) -> str:
     return f"{count:.3g}"
 
 
+def exact_count(count: int) -> str:
+    """All digits of a count, with the largest suffix: ``500K``, ``1.25M``."""
+    suffix = max((s for s, factor in _FACTORS.items() if factor <= count), key=_FACTORS.__getitem__)
+    whole, rest = divmod(count, _FACTORS[suffix])
+    digits = f"{rest:0{len(str(_FACTORS[suffix])) - 1}d}".rstrip("0")
+    return f"{whole}.{digits}{suffix}" if digits else f"{whole}{suffix}"
+
+
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 

@@ -266,7 +266,7 @@ class SpaceFile(Section):
     def matched(self) -> MatchSection | None:
         """The cost that widths are solved for; ``macs: {match: 2M}`` is ``match: {macs: 2M}``."""
         if self.macs and self.macs.match:
-            return MatchSection(macs=self.macs.match, tolerance=self.macs.tolerance)
+            return MatchSection(macs=(self.macs.match,), tolerance=self.macs.tolerance)
         return self.match
 
     @property

@@ -7,7 +7,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,9 +21,10 @@ from nas.architecture.specification import (
 from nas.space.axes import AXES, Choice
 from nas.space.block_frame import BlockFrame
 from nas.space.equal_params import with_equal_params
+from nas.space.match_section import MatchSection
 from nas.space.objectives import COUNTED, OBJECTIVES
 from nas.space.point_space import Draw, Parameter, Point, PointSpace
-from nas.space.quantities import format_count
+from nas.space.quantities import exact_count, format_count
 from nas.space.schema import BlockSection, SpaceFile
 from nas.space.yaml_document import Document, document_of
 
@@ -215,6 +216,24 @@ class SearchSpace:
                 found.append((combination, error))
         matched = self.file.matched
         return tuple(with_equal_params(found, matched, self.unmatched) if matched else found)
+
+    @cached_property
+    def budgets(self) -> tuple[SearchSpace, ...]:
+        """The designs of several budgets, each a space of one, named by it; else the space itself.
+
+        Each is a study of its own name, and so has seeds of its own.
+        """
+        match = self.file.match
+        if match is None or len(match.budgets) == 1:
+            return (self,)
+        return tuple(self._at_budget(match, round(budget)) for budget in match.budgets)
+
+    def _at_budget(self, match: MatchSection, budget: int) -> SearchSpace:
+        name, value = f"{self.file.name}-{exact_count(budget)}", self.document.value
+        section = {**value["match"], match.cost: budget}
+        document = replace(self.document, value={**value, "name": name, "match": section})
+        file = self.file.model_copy(update={"name": name, "match": match.at(budget)})
+        return SearchSpace.of(document, file, self.input_shape, self.classes)
 
     def unmatched(self, combination: Mapping[str, Choice]) -> Architecture:
         """A combination at the declared widths, whatever it costs.

@@ -11,12 +11,14 @@ from nas.space.alike_arms import alike_arms
 from nas.space.axes import Choice
 from nas.space.confirm_section import ConfirmSection
 from nas.space.errors import Path
+from nas.space.match_section import MatchSection
 from nas.space.objectives import COUNTED, OBJECTIVES, OF_MANY_LABELS
-from nas.space.quantities import format_count
+from nas.space.quantities import exact_count, format_count
 from nas.space.race_checks import check_arms_of_race, check_race
 from nas.space.schema import SpaceFile
 from nas.space.search_space import Infeasible, SearchSpace
 from nas.space.tune_section import TuneSection
+from nas.space.value_types import LONGEST_NAME
 from nas.space.yaml_document import Document
 
 GRID_LIMIT = 1_000_000
@@ -46,7 +48,7 @@ def check_budget(document: Document, space: SearchSpace) -> None:
     if _is_below_all(document, space):
         return
     if space.file.design is not None:
-        _check_arms(document, space)
+        _check_design(document, space)
     elif space.file.matched is not None or space.file.params is not None:
         try:
             space.sample(seed=0)
@@ -83,8 +85,8 @@ def _matched(space: SearchSpace) -> Path:
     return ("match", cost) if cost else ("macs", "match")
 
 
-def _check_arms(document: Document, space: SearchSpace) -> None:
-    """Every arm of a design has to exist: one that is left out would be missed in the answer."""
+def _check_design(document: Document, space: SearchSpace) -> None:
+    """Every arm has to exist, at each budget: one that is left out would be missed."""
     if space.size > MAX_ARMS:
         document.add_problem(
             ("design",),
@@ -94,31 +96,49 @@ def _check_arms(document: Document, space: SearchSpace) -> None:
             of_key=True,
         )
         return
+    match = space.file.match
+    budgets = match.budgets if match is not None and len(match.budgets) > 1 else ()
+    for number, at_budget in enumerate(space.budgets):
+        if not budgets:
+            _check_arms(document, at_budget, _matched(space))
+        else:
+            named = f" at {exact_count(round(budgets[number]))}"
+            _check_arms(document, at_budget, (*_matched(space), number), named)
+    check_arms_of_race(document, space.budgets[0])
+    check_ablated_arms(document, space.budgets[0])
+
+
+def _check_arms(document: Document, space: SearchSpace, matched: Path, at: str = "") -> None:
+    """Note what arms of one cost cannot have.
+
+    Args:
+        matched: where that cost is written.
+        at: the budget in words, where there are several.
+    """
     unmatched = []
     for combination, found in space.architectures:
+        message = f"the arm {space.name_of(combination)}{at}: {found}"
         if isinstance(found, Infeasible):
-            message = f"the arm {space.name_of(combination)}: {found}"
             hint = "allow more, or leave the arm out"
             document.add_problem((found.limit, "at_most"), message, hint)
         elif isinstance(found, MatchError):
             unmatched.append(combination)
         elif isinstance(found, ParamsError):
-            message = f"the arm {space.name_of(combination)}: {found}"
             document.add_problem(("match", "params"), message, "a larger part, or leave it out")
         elif isinstance(found, ArchitectureError):
-            message = f"the arm {space.name_of(combination)}: {found}"
-            document.add_problem(_matched(space), message, _OTHER_COST)
+            document.add_problem(matched, message, _OTHER_COST)
     if space.file.design is not None and space.file.design.duplicates == "refuse":
         for line in alike_arms(space):
-            document.add_problem(("design", "duplicates"), line, "leave one of them out")
+            document.add_problem(("design", "duplicates"), f"{line}{at}", "leave one of them out")
     if unmatched:
-        _say_what_can_be_matched(document, space, unmatched)
-    check_arms_of_race(document, space)
-    check_ablated_arms(document, space)
+        _say_what_can_be_matched(document, space, unmatched, matched)
 
 
 def _say_what_can_be_matched(
-    document: Document, space: SearchSpace, unmatched: Sequence[Mapping[str, Choice]]
+    document: Document,
+    space: SearchSpace,
+    unmatched: Sequence[Mapping[str, Choice]],
+    place: Path,
 ) -> None:
     """Once for all arms: what those that cannot have the cost can have, and what all can."""
     matched = space.file.matched
@@ -136,7 +156,7 @@ def _say_what_can_be_matched(
     low, high = max(r[0] for r in ranges.values()), min(r[1] for r in ranges.values())
     inside = low <= matched.wanted <= high
     document.add_problem(
-        _matched(space),
+        place,
         f"no widths cost {matched.wanted:,.0f} {objective.unit} within {matched.tolerance:.2%} in "
         f"{len(unmatched)} of {len(ranges)} arms: {'; '.join(shown[:6])}{more}",
         "a larger tolerance, or other widths"
@@ -233,6 +253,7 @@ def _check_match(document: Document, file: SpaceFile) -> None:
             "leave one out",
             of_key=True,
         )
+    _check_budgets(document, file, file.match)
     if file.match.params_within is not None and file.design is None:
         document.add_problem(
             ("match", "params"),
@@ -244,6 +265,25 @@ def _check_match(document: Document, file: SpaceFile) -> None:
             ("match", file.match.cost),
             "latencies can be made equal in a design only, whose arms are measured once",
             "add design: {seeds: 5}, or match macs or params",
+        )
+
+
+def _check_budgets(document: Document, file: SpaceFile, match: MatchSection) -> None:
+    """Several are those of a design, and each is a study whose name says which."""
+    if len(match.budgets) == 1:
+        return
+    if file.design is None:
+        document.add_problem(
+            ("match", match.cost),
+            "several budgets are those of a design, and there is none: a search has one",
+            "add design: {seeds: 5}, or name one budget",
+        )
+    longest = max(len(exact_count(round(budget))) for budget in match.budgets) + 1
+    if len(file.name) + longest > LONGEST_NAME:
+        document.add_problem(
+            ("name",),
+            f"the name of a study of several budgets leaves {longest} of {LONGEST_NAME} letters "
+            f"for them; it has {len(file.name)}",
         )
 
 

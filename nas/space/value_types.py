@@ -29,6 +29,8 @@ from nas.architecture.specification import (
 )
 from nas.space.quantities import parse_count, parse_fraction
 
+LONGEST_NAME = 64
+
 T = TypeVar("T")
 
 
@@ -70,10 +72,10 @@ def distinct(choices: tuple[T, ...]) -> tuple[T, ...]:
 
 
 def _named(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
+    if len(name) > LONGEST_NAME or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ValueError(
-            "a name has at most 64 letters, digits, . _ and -, and begins with a letter or digit; "
-            f"got {reprlib.repr(name)}"
+            f"a name has at most {LONGEST_NAME} letters, digits, . _ and -, and begins with a letter "
+            f"or digit; got {reprlib.repr(name)}"
         )
     return name
 
