@@ -40,7 +40,10 @@ def describe(
         ),
     ],
     overrides: SetOption = None,
-    seed: Annotated[int, typer.Option(help="Seed of the architecture sampled from a space.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(help="Seed of the architecture sampled from a space, at its first budget."),
+    ] = 0,
     svg: Annotated[Path | None, typer.Option(help="File to draw the architecture in.")] = None,
 ) -> None:
     """Show layers with shapes, segments, parameters and MACs; of a space also size and costs."""
@@ -70,8 +73,9 @@ def _describe(
     else:
         space = load_space(what, overrides)
         _describe_space(space, console)
-        architecture = space.sample(seed)
-        console.print(f"\nAn architecture of it (--seed {seed}):\n")
+        architecture = space.budgets[0].sample(seed)
+        where = ", at the first budget" if space.file.budget_names else ""
+        console.print(f"\nAn architecture of it (--seed {seed}{where}):\n")
     _describe_architecture(architecture, console)
     if svg is not None and isinstance(architecture, Architecture):
         atomic_write_text(svg, draw_architecture(architecture) + "\n")
@@ -123,17 +127,20 @@ def _describe_space(space: SearchSpace, console: Console) -> None:
         parameters.add_row(parameter.name, ", ".join(shown))
     terminal.print_table(parameters, console)
     if space.file.design is not None:
-        console.print("\nArms of the design:\n")
-        terminal.print_table(arm_table(arms_of(space), space), console)
-        for line in alike_arms(space):
-            console.print(f"note: {line}", soft_wrap=True)
+        for name, design in zip(space.file.budget_names or ("",), space.budgets, strict=True):
+            at = f" at {name}" if name else ""
+            console.print(f"\nArms of the design{at}:\n")
+            terminal.print_table(arm_table(arms_of(design), design), console)
+            for line in alike_arms(design):
+                console.print(f"note: {line}", soft_wrap=True)
 
 
 def _budget(space: SearchSpace) -> str:
     file = space.file
     if file.matched is not None:
         objective = OBJECTIVES[file.matched.cost]
-        solved = f"{file.matched.wanted:,.10g} {objective.unit} within {file.matched.tolerance:.2%}"
+        amounts = " and ".join(f"{budget:,.10g}" for budget in file.matched.budgets)
+        solved = f"{amounts} {objective.unit} within {file.matched.tolerance:.2%}"
         when = "" if objective.counted else ", measured when the search starts"
         return f"{solved}: widths are solved{when}"
     limits = [f"at most {most:,} {OBJECTIVES[name].unit}" for name, most in file.limits.items()]

@@ -12,11 +12,14 @@ from typing import Annotated
 
 import typer
 
-from nas.cli import StorageOption, StudyOption, cli_errors, command
+from nas.analysis.question import NoVerdict
+from nas.cli import StorageOption, StudyOption, cli_errors, command, fail
+from nas.reporting.budgets_page import report_budgets
 from nas.reporting.figures.files import NO_RENDERER, Size, write_study_images
 from nas.reporting.page import report_study
 from nas.space.errors import InputError
 from nas.study.location import locate_study
+from nas.study.records import read_records
 from nas.study.storage import quiet_optuna
 
 OUTPUT = "Folder for what is written; default: the study's."
@@ -33,16 +36,29 @@ def report(
     storage: StorageOption = None,
 ) -> None:
     """Write report.html, front.csv and the figures into the study's folder."""
-    with cli_errors():
+    with cli_errors(), _unanswered():
         quiet_optuna()
         wanted = None if size is None else _size(size)
         place = locate_study(study, storage)
         folder = output or place.folder
         with _written_elsewhere(folder):
-            written = report_study(place, folder=folder)
+            records = read_records(place.url, place.name)
+            if records.file.budget_names:
+                figures = report_budgets(place, records, folder).figures
+            else:
+                figures = report_study(place, records, folder).figures
             print(folder / "report.html")
-            if not write_study_images(written.figures, folder / "figures", wanted):
+            if not write_study_images(figures, folder / "figures", wanted):
                 print(NO_RENDERER, file=sys.stderr)
+
+
+@contextmanager
+def _unanswered() -> Iterator[None]:
+    """Of several budgets there is nothing to report before the first training of one."""
+    try:
+        yield
+    except NoVerdict as error:
+        raise fail(error) from None
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from nas.architecture.specification import Architecture
 from nas.space.claim_section import JudgedOn
 from nas.space.errors import InputError
 from nas.space.load import space_file
+from nas.space.schema import SpaceFile
 from nas.space.yaml_document import read_yaml
 from nas.study.design import Role, Stage
 from nas.study.judged import judged_score
@@ -74,13 +75,7 @@ def published_results(folder: Path) -> StudyResults:
     for name in (MEASUREMENTS, PLAN, SPACE):
         if not (folder / name).is_file():
             raise InputError.of("--published", f"there is no {name} in {folder}")
-    document = read_yaml(folder / SPACE)
-    if document.problems:
-        raise InputError(document.problems)
-    try:
-        space = space_file(document.value)
-    except (ValueError, TypeError) as error:
-        raise _unreadable(folder / SPACE, error) from None
+    space = published_file(folder)
     try:
         plans = read_json(folder / PLAN, registrations_from_json)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -97,6 +92,21 @@ def published_results(folder: Path) -> StudyResults:
     tuning = tuple(run for run in trainings if run.stage == "tuning")
     judged = tuple(run for run in trainings if run.stage != "tuning")
     return StudyResults(space.name, space, plans, judged, tuning)
+
+
+def published_file(folder: Path) -> SpaceFile:
+    """The search space of a published study.
+
+    Raises:
+        InputError: it is not what was published.
+    """
+    document = read_yaml(folder / SPACE)
+    if document.problems:
+        raise InputError(document.problems)
+    try:
+        return space_file(document.value)
+    except (ValueError, TypeError) as error:
+        raise _unreadable(folder / SPACE, error) from None
 
 
 def _unreadable(file: Path, error: Exception, where: str = "") -> InputError:

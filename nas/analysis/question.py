@@ -42,6 +42,11 @@ class Question:
             NoVerdict: the study has no plan, or no complete training.
             ValueError: delta or alpha is out of range.
         """
+        if names := results.file.budget_names:
+            shown = ", ".join(f"{results.name}/{name}" for name in names)
+            raise NoVerdict(
+                f"study {results.name} is of several budgets, each with an answer: {shown}"
+            )
         if not results.plans:
             raise NoVerdict(f"study {results.name} has no plan: it was made by an older version")
         if not any(training.is_complete for training in results.trainings):

@@ -190,7 +190,12 @@ def _show_arms(runner: StageRunner, arms: Sequence[Arm]) -> None:
 
 
 def _write_results(runner: StageRunner, data: ImageData) -> None:
-    """Report, dashboard and the exported knee."""
+    """Report, dashboard and the exported knee; of several budgets what they show together."""
+    if runner.space.file.budget_names:
+        from nas.reporting.budgets_page import write_budgets_files
+
+        write_budgets_files(runner.place, runner.say)
+        return
     # Plotly, fANOVA and the dashboard load for a second: only once there is something to show.
     from nas.reporting.study_files import write_study_files
 

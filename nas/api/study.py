@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # each loads for a second, and is needed for some of this alo
     from torch import nn
 
     from nas.analysis.answer import AnyAnswer
+    from nas.analysis.budgets import BudgetsAnswer
     from nas.analysis.results import StudyResults
     from nas.space.claim_section import Ablated
 
@@ -177,6 +178,21 @@ class Study:
         from nas.analysis.answer import answer
 
         return answer(self.results, delta, alpha)
+
+    @property
+    def budgets(self) -> tuple[Study, ...]:
+        """The studies of a design of several budgets, each with trials and an answer of its own."""
+        return tuple(Study(self.place.at_budget(name)) for name in self.records.file.budget_names)
+
+    def across_budgets(self) -> BudgetsAnswer:
+        """The answers of all budgets, and what its arms show at all of them together.
+
+        Raises:
+            NoVerdict: none has a complete training.
+        """
+        from nas.analysis.budgets import answer_budgets, read_budgets
+
+        return answer_budgets(read_budgets(self.place, self.records))
 
     def plot_front(self) -> go.Figure:
         """Accuracy against cost, the front marked."""

@@ -84,10 +84,19 @@ def arms_to_train(runner: StageRunner, data: ImageData) -> tuple[tuple[Arm, ...]
     arms = _arms_of_design(runner)
     if runner.space.file.tune is None or is_tuned(arms):
         return arms, ""
+    _write_down(runner, data, arms)
+    return tune(runner, data, arms)
+
+
+def write_down(runner: StageRunner, data: ImageData) -> None:
+    """What a design claims, and its arms, before anything is trained."""
+    _write_down(runner, data, _arms_of_design(runner))
+
+
+def _write_down(runner: StageRunner, data: ImageData, arms: tuple[Arm, ...]) -> None:
     with runner.driving(runner.place.name, data, _design(runner, "screening", arms)) as driver:
         write_inputs(runner, data)
         register_plan(runner, driver, arms, data)
-    return tune(runner, data, arms)
 
 
 def _design(

@@ -58,8 +58,36 @@ def _search(
     with runner.ray:
         if _is_new(runner):  # of another there may be nothing left to run
             runner.ray.start_soon()
-        failure = _run_stages(runner, data, show_arms, write_results)
+        if runner.space.file.budget_names:
+            failure = _run_budgets(runner, data, show_arms, write_results)
+        else:
+            failure = _run_stages(runner, data, show_arms, write_results)
     remove_unfinished(runner.place.folder)  # its workers have ended, some in the middle of a file
+    return failure
+
+
+def _run_budgets(
+    runner: StageRunner,
+    data: ImageData,
+    show_arms: Callable[[StageRunner, Sequence[Arm]], None],
+    write_results: Callable[[StageRunner, ImageData], None],
+) -> str:
+    """Run all budgets, and write the results of each and of all; returns why one failed."""
+    from nas.engine.budgets import search_budgets
+
+    written: list[StageRunner] = []
+
+    def write(at_budget: StageRunner, images: ImageData) -> None:
+        write_results(at_budget, images)
+        written.append(at_budget)
+
+    def run_stages(at_budget: StageRunner, images: ImageData) -> str:
+        return _run_stages(at_budget, images, show_arms, write, ends_ray=False)
+
+    failure = search_budgets(runner, data, run_stages)
+    if written:
+        runner.ray.end_soon()
+        write_results(runner, data)
     return failure
 
 
@@ -68,6 +96,7 @@ def _run_stages(
     data: ImageData,
     show_arms: Callable[[StageRunner, Sequence[Arm]], None],
     write_results: Callable[[StageRunner, ImageData], None],
+    ends_ray: bool = True,
 ) -> str:
     """Run them and write their results; returns why one failed."""
     # PyTorch and Optuna load for seconds, while Ray starts.
@@ -92,7 +121,8 @@ def _run_stages(
             error.add_note(f"nor could what was found before be written: {second}")
         raise
     if complete:
-        runner.ray.end_soon()
+        if ends_ray:
+            runner.ray.end_soon()
         failpoint("results.begin")
         write_results(runner, data)
         failpoint("results.written")

@@ -6,6 +6,7 @@ start.
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -94,6 +95,14 @@ class StageRunner:
         self.ray = RayCluster(ray_address)
         self.study_data = StudyData(space, ray_address is not None, self.console)
         self._has_described = False  # the data
+
+    def at_budget(self, space: SearchSpace, place: StudyPlace) -> StageRunner:
+        """The runner of one of several budgets, with the same Ray and the same time."""
+        runner = copy.copy(self)
+        runner.space, runner.place = space, place
+        runner.lock = DriverLock(place.url, place.name)
+        runner.study_data = StudyData(space, self.ray.address is not None, self.console)
+        return runner
 
     def say(self, message: str) -> None:
         """A line of its own."""

@@ -147,7 +147,9 @@ def render(
         doubts=list(doubts(rungs)),
         front=front_table(records, ConfirmedFront.of(records)),
         unconfirmed=unconfirmed_in_words(records),
-        figures=[(_plot(name, figure), NOTES.get(name, "")) for name, figure in drawn.items()],
+        figures=[
+            (figure_html(name, figure), NOTES.get(name, "")) for name, figure in drawn.items()
+        ],
         drawings=[
             (trial.number, _in_short(records, trial), Markup(draw_architecture(trial.architecture)))
             for trial in records.front[:MOST_DRAWINGS]
@@ -186,7 +188,8 @@ def _confusion_of_knee(records: Records, exported: Path) -> ConfusionInfo | None
     return ConfusionInfo(knee.number, kept.classes, kept.counts)
 
 
-def _plot(name: str, figure: go.Figure) -> Markup:
+def figure_html(name: str, figure: go.Figure) -> Markup:
+    """A figure as a part of a page that has Plotly's script."""
     return Markup(
         plotly.io.to_html(
             figure,

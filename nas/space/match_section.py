@@ -12,7 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-from nas.space.quantities import parse_count, parse_fraction
+from nas.space.quantities import exact_count, parse_count, parse_fraction
 from nas.space.section import Section
 from nas.space.value_types import Count, Fraction, Milliseconds, distinct, listed
 
@@ -46,6 +46,11 @@ _SeveralOrPart = Annotated[
     BeforeValidator(_counts_or_part),
     PlainSerializer(_as_written),
 ]
+
+
+def name_at_budget(study: str, budget_name: str) -> str:
+    """Name of the study that one budget of a study of several is."""
+    return f"{study}-{budget_name}"
 
 
 class MatchSection(Section):
@@ -84,6 +89,11 @@ class MatchSection(Section):
         """How much of it: one amount, or several that are each a design of their own."""
         amounts: tuple[float, ...] | float = getattr(self, self.cost)
         return amounts if isinstance(amounts, tuple) else (amounts,)
+
+    @property
+    def budget_names(self) -> tuple[str, ...]:
+        """Of several budgets, such as ``500K``; none of one."""
+        return tuple(exact_count(round(b)) for b in self.budgets) if len(self.budgets) > 1 else ()
 
     @property
     def wanted(self) -> float:

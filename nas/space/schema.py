@@ -270,6 +270,11 @@ class SpaceFile(Section):
         return self.match
 
     @property
+    def budget_names(self) -> tuple[str, ...]:
+        """Of a design of several budgets, such as ``500K``; none of any other study."""
+        return self.match.budget_names if self.match is not None else ()
+
+    @property
     def fresh_seeds(self) -> int:
         """Seeds that each confirmed network is trained with; 0 where nothing is confirmed."""
         if isinstance(self.confirm, ConfirmSection):

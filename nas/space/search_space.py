@@ -21,10 +21,10 @@ from nas.architecture.specification import (
 from nas.space.axes import AXES, Choice
 from nas.space.block_frame import BlockFrame
 from nas.space.equal_params import with_equal_params
-from nas.space.match_section import MatchSection
+from nas.space.match_section import MatchSection, name_at_budget
 from nas.space.objectives import COUNTED, OBJECTIVES
 from nas.space.point_space import Draw, Parameter, Point, PointSpace
-from nas.space.quantities import exact_count, format_count
+from nas.space.quantities import format_count
 from nas.space.schema import BlockSection, SpaceFile
 from nas.space.yaml_document import Document, document_of
 
@@ -224,12 +224,13 @@ class SearchSpace:
         Each is a study of its own name, and so has seeds of its own.
         """
         match = self.file.match
-        if match is None or len(match.budgets) == 1:
+        if match is None or not match.budget_names:
             return (self,)
-        return tuple(self._at_budget(match, round(budget)) for budget in match.budgets)
+        named = zip(match.budget_names, match.budgets, strict=True)
+        return tuple(self._at_budget(match, name, round(budget)) for name, budget in named)
 
-    def _at_budget(self, match: MatchSection, budget: int) -> SearchSpace:
-        name, value = f"{self.file.name}-{exact_count(budget)}", self.document.value
+    def _at_budget(self, match: MatchSection, budget_name: str, budget: int) -> SearchSpace:
+        name, value = name_at_budget(self.file.name, budget_name), self.document.value
         section = {**value["match"], match.cost: budget}
         document = replace(self.document, value={**value, "name": name, "match": section})
         file = self.file.model_copy(update={"name": name, "match": match.at(budget)})

@@ -11,9 +11,9 @@ from nas.space.alike_arms import alike_arms
 from nas.space.axes import Choice
 from nas.space.confirm_section import ConfirmSection
 from nas.space.errors import Path
-from nas.space.match_section import MatchSection
+from nas.space.match_section import MatchSection, name_at_budget
 from nas.space.objectives import COUNTED, OBJECTIVES, OF_MANY_LABELS
-from nas.space.quantities import exact_count, format_count
+from nas.space.quantities import format_count
 from nas.space.race_checks import check_arms_of_race, check_race
 from nas.space.schema import SpaceFile
 from nas.space.search_space import Infeasible, SearchSpace
@@ -96,14 +96,12 @@ def _check_design(document: Document, space: SearchSpace) -> None:
             of_key=True,
         )
         return
-    match = space.file.match
-    budgets = match.budgets if match is not None and len(match.budgets) > 1 else ()
-    for number, at_budget in enumerate(space.budgets):
-        if not budgets:
-            _check_arms(document, at_budget, _matched(space))
-        else:
-            named = f" at {exact_count(round(budgets[number]))}"
-            _check_arms(document, at_budget, (*_matched(space), number), named)
+    names = space.file.budget_names
+    if not names:
+        _check_arms(document, space, _matched(space))
+    for number, name in enumerate(names):
+        place = (*_matched(space), number)
+        _check_arms(document, space.budgets[number], place, f" at {name}")
     check_arms_of_race(document, space.budgets[0])
     check_ablated_arms(document, space.budgets[0])
 
@@ -270,7 +268,7 @@ def _check_match(document: Document, file: SpaceFile) -> None:
 
 def _check_budgets(document: Document, file: SpaceFile, match: MatchSection) -> None:
     """Several are those of a design, and each is a study whose name says which."""
-    if len(match.budgets) == 1:
+    if not match.budget_names:
         return
     if file.design is None:
         document.add_problem(
@@ -278,7 +276,7 @@ def _check_budgets(document: Document, file: SpaceFile, match: MatchSection) -> 
             "several budgets are those of a design, and there is none: a search has one",
             "add design: {seeds: 5}, or name one budget",
         )
-    longest = max(len(exact_count(round(budget))) for budget in match.budgets) + 1
+    longest = max(len(name_at_budget("", name)) for name in match.budget_names)
     if len(file.name) + longest > LONGEST_NAME:
         document.add_problem(
             ("name",),

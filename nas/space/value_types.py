@@ -74,8 +74,8 @@ def distinct(choices: tuple[T, ...]) -> tuple[T, ...]:
 def _named(name: str) -> str:
     if len(name) > LONGEST_NAME or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ValueError(
-            f"a name has at most {LONGEST_NAME} letters, digits, . _ and -, and begins with a letter "
-            f"or digit; got {reprlib.repr(name)}"
+            f"a name has at most {LONGEST_NAME} letters, digits, . _ and -, and begins with a "
+            f"letter or digit; got {reprlib.repr(name)}"
         )
     return name
 

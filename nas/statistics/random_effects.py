@@ -5,9 +5,9 @@ its own, which are what is estimated. It is a description; nothing is decided by
 
 The variance between is Paule and Mandel's (1982, "Consensus values and weighting factors"): the one
 at which the weighted squares about the mean are as large as they are on average. With it the
-interval of Hartung and Knapp (2001) and of Sidik and Jonkman (2002) is the usual standard error with
-Student's quantile: the factor that they correct it by is one, for it is those weighted squares by
-their degrees of freedom. Where no variance between gives squares as small as they are, it would be
+interval of Hartung and Knapp (2001) and of Sidik and Jonkman (2002) is the usual standard error
+with Student's quantile: the factor that they correct it by is one, for it is those weighted squares
+by their degrees of freedom. Where the squares are smaller without any variance between, it would be
 less than one, and the interval shorter than that of equal true differences; so it stays one
 (Roever, Knapp and Friede 2015, "Hartung-Knapp-Sidik-Jonkman approach and its modification for
 random-effects meta-analysis with few studies").
@@ -86,9 +86,7 @@ def random_effects(
     )
 
 
-def _weighted_mean(
-    y: NDArray[np.float64], variances: NDArray[np.float64]
-) -> tuple[float, float]:
+def _weighted_mean(y: NDArray[np.float64], variances: NDArray[np.float64]) -> tuple[float, float]:
     """By inverse variances, with its standard error."""
     weights = 1 / variances
     return float(weights @ y / weights.sum()), float(weights.sum() ** -0.5)

@@ -41,6 +41,9 @@ def choose(records: Records, best: str = "knee", trial: int | None = None) -> Tr
                 why = f": after {epochs_in_words(found.rungs[-1].epochs)} it was not promoted"
             raise NoSuchTrial(f"trial {trial} is {found.state}{why}")
         return found
+    if names := records.file.budget_names:
+        shown = ", ".join(f"{records.name}/{name}" for name in names)
+        raise NoSuchTrial(f"study {records.name} is of several budgets, each with trials: {shown}")
     if not records.complete:
         raise NoSuchTrial(f"study {records.name} has no complete trial")
     if records.raced and best in ("knee", records.score):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # figures need the data of a study, not what reads it
 
 NAMES = (
     "spectrum", "attainment", "arms", *ABLATION_AXES, "widths", "front", "hypervolume", "segments",
-    "importance", "curves", "latency", "confusion",
+    "importance", "curves", "latency", "confusion", "budgets",
 )  # fmt: skip
 """Of all figures that a study may have."""
 

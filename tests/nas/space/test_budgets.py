@@ -100,7 +100,7 @@ def test_what_is_no_list_of_budgets(given, said):
 
 def test_what_no_widths_cost_is_said_of_each_budget_with_its_place():
     found = problems(MATCHED.replace("200K", "[1K, 200K, 2K]"))
-    assert ["match.macs[0]", "match.macs[2]"] == [p.split(": ")[2] for p in found]
+    assert [p.split(": ")[2] for p in found] == ["match.macs[0]", "match.macs[2]"]
     assert "no widths cost 1,000 MACs within 6.00% in 6 of 6 arms" in found[0]
     assert "hint: all arms can cost from " in found[0]
 
