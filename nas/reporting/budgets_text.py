@@ -25,8 +25,8 @@ _OF_STAGE: dict[Stage, str] = {
     "screening": " By the screening seeds, which all arms have.",
     "confirmation": " Lines marked fresh: by the seeds of the confirmation, where both arms have "
     "some at every budget; the others by the screening seeds.",
-    "race": " A race leaves arms behind, and ends, by these same trainings: what trails by few seeds "
-    "is partly out of luck, and what wins early partly in it.",
+    "race": " A race leaves arms behind, and ends, by these same trainings: what trails by few "
+    "seeds is partly out of luck, and what wins early partly in it.",
 }
 
 
