@@ -40,7 +40,7 @@ class ArmFront:
 
 def confirmed_front(question: Question) -> ArmFront | None:
     """The confirmed arms' front by the confirmation seeds; None where no noise is known."""
-    trainings = question.results.of_stage("confirmation", controls=False)
+    trainings = question.results.of_stage("confirmation", others=False)
     return _front(question, trainings.accuracies())
 
 

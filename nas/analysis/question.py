@@ -85,7 +85,7 @@ class Question:
         added later, with confirmed accuracies in view, chooses nothing. An arm that failed with
         one of them is not chosen.
         """
-        arms = self.results.of_stage("screening", controls=False)
+        arms = self.results.of_stage("screening", others=False)
         if not self.results.is_design:
             return {arm: list(arms.scores(arm)) for arm in arms}
         plans = self.results.plans

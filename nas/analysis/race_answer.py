@@ -91,7 +91,7 @@ def answer_race(question: Question) -> RaceAnswer:
         rows=tuple(arm_rows(question, None, None, None)),
         controls=tuple(judge_controls(question)),
         failed=sum(
-            run.measurement.state == "failed" for run in results.trainings if not run.control_of
+            run.measurement.state == "failed" for run in results.trainings if run.is_compared
         ),
         score=results.score,
         tuning=tuple(tuning_rows(results)),

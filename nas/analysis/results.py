@@ -14,7 +14,7 @@ from nas.architecture.specification import Architecture
 from nas.space.claim_section import JudgedOn
 from nas.space.objectives import score_of_data
 from nas.space.schema import SpaceFile
-from nas.study.design import Role, Stage, recipe_of_arm, role_of
+from nas.study.design import BESIDE, Role, Stage, recipe_of_arm, role_of
 from nas.study.judged import judged_score
 from nas.study.plan import Registration
 from nas.study.records import Records, confirmation_name, read_records, tuning_name
@@ -100,6 +100,11 @@ class ArmRun:
         return Architecture.from_json(self.measurement.architecture)
 
     @property
+    def is_compared(self) -> bool:
+        """Whether it is of an arm that is neither a control nor a published network."""
+        return self.role not in BESIDE and not self.control_of
+
+    @property
     def is_complete(self) -> bool:
         """Whether it has a score."""
         return self.measurement.score is not None
@@ -148,13 +153,17 @@ class StudyResults:
         """The images that the confirmation, or a race, is judged on."""
         return self.plans[-1].plan.judged_on if self.plans else "validation"
 
-    def of_stage(self, stage: Stage, controls: bool = True) -> StageTrainings:
-        """Complete trainings of a stage, those of controls where they are wanted."""
-        return self._by_stage.get((stage, controls), StageTrainings())
+    def of_stage(self, stage: Stage, others: bool = True) -> StageTrainings:
+        """Complete trainings of a stage.
+
+        Args:
+            others: those of controls and published networks, too.
+        """
+        return self._by_stage.get((stage, others), StageTrainings())
 
     @cached_property
     def _by_stage(self) -> dict[tuple[Stage, bool], StageTrainings]:
-        """By stage, with controls and without: a figure asks for each point of the front."""
+        """By stage, with such others and without: a figure asks for each point of the front."""
         found: dict[tuple[Stage, bool], StageTrainings] = {}
         for training in self.trainings:
             measurement = training.measurement
@@ -162,9 +171,9 @@ class StudyResults:
             on = self.judged_on if judges else "validation"
             if judged_score(measurement, on) is None:
                 continue
-            for controls in (True, False):
-                if controls or not training.control_of:
-                    key = (training.stage, controls)
+            for others in (True, False):
+                if others or training.is_compared:
+                    key = (training.stage, others)
                     arms = found.setdefault(key, StageTrainings(on=on))
                     arms.setdefault(training.arm, {})[measurement.seed] = measurement
         return found

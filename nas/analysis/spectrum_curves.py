@@ -37,7 +37,7 @@ def spectrum_curves(results: StudyResults) -> Iterator[SpectrumCurve]:
     not; left in, it makes the intervals wider.
     """
     stage = results.first_stage
-    trainings = results.of_stage(stage, controls=False)
+    trainings = results.of_stage(stage, others=False)
     if not results.is_design or not trainings.common_seeds:
         return
     if results.is_race:

@@ -64,7 +64,7 @@ class ArmRow:
 
     @property
     def is_control(self) -> bool:
-        """Whether its outcome is known, and says something of the study."""
+        """Whether it says something of the study, and nothing of a network."""
         return self.role in ("twin", "handicapped")
 
 

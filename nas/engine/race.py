@@ -12,7 +12,7 @@ from nas.engine.driver import Driver
 from nas.engine.screen_and_confirm import arms_to_train, register_plan, write_inputs
 from nas.engine.stage import StageRunner
 from nas.statistics.race import Race
-from nas.study.design import Arm, Design
+from nas.study.design import BESIDE, Arm, Design
 from nas.study.race import race_of_records
 from nas.study.race_terms import RaceTerms, race_seeds, terms_of
 from trials.data import ImageData, Split
@@ -38,7 +38,7 @@ def race(
     show_arms(runner, arms)
     test = runner.study_data.load_test(data) if runner.space.file.claim.on == "test" else None
     while found.missing is not None:
-        up_to = _of_controls(arms, terms, found.missing) | found.trained | found.missing
+        up_to = _beside(arms, terms, found.missing) | found.trained | found.missing
         with runner.driving(name, data, Design(arms, seeds, up_to)) as driver:
             _train(runner, driver, data, test)
             failure, complete = runner.failure_of(driver), driver.complete
@@ -50,12 +50,13 @@ def race(
     return "", complete
 
 
-def _of_controls(
-    arms: Sequence[Arm], terms: RaceTerms, missing: Mapping[str, int]
-) -> dict[str, int]:
-    """Seeds of the twin, which tells what chance alone does: those of the first two looks."""
+def _beside(arms: Sequence[Arm], terms: RaceTerms, missing: Mapping[str, int]) -> dict[str, int]:
+    """Seeds of the twin, which tells what chance alone does, and of published networks.
+
+    Those of the first two looks.
+    """
     seeds = min(terms.looks[:2][-1], max(missing.values()))
-    return {arm.name: seeds for arm in arms if arm.control_of}
+    return {arm.name: seeds for arm in arms if arm.role in BESIDE}
 
 
 def _race_of(driver: Driver) -> Race:

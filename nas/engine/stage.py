@@ -267,6 +267,7 @@ class StageRunner:
         return ray_worker.Job(
             fingerprint=data.summary.fingerprint,
             measure=measured_fields(driver.objectives)
+            | frozenset(("latency_ms",) if _has_published(driver.design) else ())
             | frozenset(SCORES if data.imbalanced else ())
             | frozenset(RANKINGS if data.many_labels else ())
             | frozenset(RIGHT if judges else ()),
@@ -340,3 +341,8 @@ class StageRunner:
             f"results: {driver.so_far}; the same command goes on with a new one"
         )
         return ""
+
+
+def _has_published(design: Design | None) -> bool:
+    """Whether published networks are among the arms: then all are compared in speed, too."""
+    return design is not None and any(arm.role == "published" for arm in design.arms)

@@ -11,6 +11,7 @@ from nas.architecture.widths import deviation_from, widths_of
 from nas.engine.terminal import plain_table
 from nas.space import SearchSpace
 from nas.space.objectives import COUNTED, OBJECTIVES
+from nas.space.published import published_network
 from nas.study.design import Arm
 from nas.study.tuning import is_tuned
 
@@ -46,7 +47,11 @@ def arm_table(arms: Sequence[Arm], space: SearchSpace) -> Table:
         if matched is not None:
             spent = arm.latency_ms if by_latency else getattr(cost, matched.cost)
             cells.append("" if spent is None else f"{spent / matched.wanted - 1:+.2%}")
-            deviation = deviation_from(space.unmatched(arm.choices), arm.architecture)
+            is_own = arm.role != "published"
+            declared = (
+                space.unmatched(arm.choices) if is_own else published_network(space, arm.name)
+            )
+            deviation = deviation_from(declared, arm.architecture)
             cells.append(f"{deviation:.1%}")
         table.add_row(*cells)
     return table

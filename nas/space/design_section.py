@@ -7,7 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from nas.space.published_names import Published
 from nas.space.section import Section
+from nas.space.value_types import Choices
 
 LOOKS = (4, 8, 12, 16, 24, 32, 48)
 """Seeds of an arm that is trained up to each look of a race."""
@@ -24,7 +26,7 @@ class DesignSection(Section):
     again. With ``method: race`` the best interior arms and the ends are trained on, look after
     look, until the claim is decided: see `nas.statistics.race`. With ``controls`` arms are added
     whose outcome is known. Arms that are alike are named; with ``duplicates: refuse`` they are an
-    error.
+    error. With ``arms`` published networks are trained beside those of the space.
     """
 
     method: Literal["fixed", "race"] = "fixed"
@@ -32,6 +34,7 @@ class DesignSection(Section):
     looks: Annotated[tuple[Seeds, ...], Field(min_length=1, max_length=MAX_LOOKS)] | None = None
     controls: bool = False
     duplicates: Literal["merge", "refuse"] = "merge"
+    arms: Choices[Published] | None = None
 
     @field_validator("looks")
     @classmethod

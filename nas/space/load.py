@@ -9,6 +9,7 @@ from nas.space.block_checks import check_blocks
 from nas.space.data_section import DataSection
 from nas.space.errors import InputError, Path
 from nas.space.objectives import score_of_data
+from nas.space.published_checks import check_published_networks
 from nas.space.schema import ObjectivesSection, SpaceFile
 from nas.space.search_space import SearchSpace
 from nas.space.sections import as_tuples, valid_sections
@@ -78,6 +79,7 @@ def build_space(document: Document) -> SearchSpace:
     if document.problems:
         raise InputError(document.problems)
     if check_images(document, space):
+        check_published_networks(document, space)
         check_budget(document, space)
     if document.problems:
         raise InputError(document.problems)

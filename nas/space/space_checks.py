@@ -13,6 +13,7 @@ from nas.space.confirm_section import ConfirmSection
 from nas.space.errors import Path
 from nas.space.match_section import MatchSection, name_at_budget
 from nas.space.objectives import COUNTED, OBJECTIVES, OF_MANY_LABELS
+from nas.space.published_checks import check_published
 from nas.space.quantities import format_count
 from nas.space.race_checks import check_arms_of_race, check_race
 from nas.space.schema import SpaceFile
@@ -186,6 +187,7 @@ def check_plan(document: Document, file: SpaceFile) -> None:
     _check_objectives(document, file)
     check_race(document, file)
     check_ablation(document, file)
+    check_published(document, file)
     if file.tune is not None:
         _check_tuning(document, file, file.tune)
     if file.design is not None:

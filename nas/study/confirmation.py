@@ -18,7 +18,7 @@ from nas.space.confirm_section import ConfirmSection, most_confirmed
 from nas.statistics.front_bootstrap import FrontBootstrap, bootstrap_front
 from nas.statistics.pareto import pareto_front, reference_point
 from nas.statistics.proportion import share_deviation
-from nas.study.design import Arm, role_of
+from nas.study.design import BESIDE, Arm, role_of
 from nas.study.records import Records
 from nas.study.trial_record import TrialRecord
 
@@ -31,8 +31,8 @@ def arms_to_confirm(
     """What is trained again.
 
     Of a design what the verdict will rest on, the least decided first: all that may be on the
-    front, the best interior point, both ends and the controls with their originals. Of a search the
-    front, and the likeliest of what else may be on it.
+    front, the best interior point, both ends, the controls with their originals, and published
+    networks. Of a search the front, and the likeliest of what else may be on it.
 
     Args:
         records: of the study, whose arms have all been trained.
@@ -45,7 +45,7 @@ def arms_to_confirm(
     section = space.file.confirm
     if isinstance(section, ConfirmSection) and section.arms == "all":
         return tuple(trained)
-    candidates = [arm for arm in trained if not arm.control_of]
+    candidates = [arm for arm in trained if arm.role not in BESIDE]
     front = screened_front(records, candidates)
     chosen = candidates
     if front is not None:
@@ -59,7 +59,7 @@ def arms_to_confirm(
     rest = [
         arm
         for arm in trained
-        if arm not in chosen and (arm.role == "end" or arm.control_of or arm.name in originals)
+        if arm not in chosen and (arm.role in ("end", *BESIDE) or arm.name in originals)
     ]
     return (*chosen, *rest)
 

@@ -18,13 +18,18 @@ from nas.architecture.matching import MatchError
 from nas.architecture.position import is_end
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.space import Choice, SearchSpace
+from nas.space.published import published_arms
 from nas.study.setting import NOT_TUNED, Setting
 from trials.bounded_json import validated
 from trials.data.folds import Fold
 from trials.recipe import Recipe
 
-Role = Literal["end", "interior", "twin", "handicapped"]
+Role = Literal["end", "interior", "twin", "handicapped", "published"]
 Stage = Literal["tuning", "screening", "confirmation", "race"]
+
+BESIDE: tuple[Role, ...] = ("twin", "handicapped", "published")
+"""Roles of arms that are trained beside those that are compared: no front, importance or verdict is
+of them."""
 
 HANDICAP = 30
 """What the learning rate of the handicapped arm is divided by."""
@@ -35,7 +40,7 @@ class Arm:
     """A network under a name.
 
     Attributes:
-        role: an end of the spectrum, an interior point of it, or a control.
+        role: an end of the spectrum, an interior point of it, a control, or a published network.
         control_of: the arm that a control repeats, or that a variant of the tuning is one of.
         choices: what was chosen in the search space, by the parameters' names.
         latency_ms: as it was measured where its widths were solved for it.
@@ -162,11 +167,26 @@ def arms_of(
         name = space.name_of(combination)
         arm = known.get(name) or _arm(space, name, combination, architecture, measure)
         arms.setdefault(arm.architecture.key, arm)
-    found = tuple(arms.values())
+    found, published = tuple(arms.values()), tuple(_published(space, known, measure))
     design = space.file.design
     if design is None or not design.controls:
-        return found
-    return found + (controls_of(found)[:1] if design.is_race else controls_of(found))
+        return found + published
+    controls = controls_of(found)
+    return found + published + (controls[:1] if design.is_race else controls)
+
+
+def _published(
+    space: SearchSpace,
+    known: Mapping[str, Arm],
+    measure: Callable[[Architecture], float] | None,
+) -> Iterator[Arm]:
+    """The published networks among a design's arms."""
+    for name, network in published_arms(space):
+        if name in known:
+            yield known[name]
+        else:
+            architecture, latency_ms = _of_latency(space, name, network, measure)
+            yield Arm(name, architecture, "published", latency_ms=latency_ms)
 
 
 def _arm(
@@ -176,16 +196,25 @@ def _arm(
     architecture: Architecture,
     measure: Callable[[Architecture], float] | None,
 ) -> Arm:
-    matched, latency_ms = space.file.matched, None
-    if matched is not None and matched.latency_ms and measure is not None:
-        try:
-            architecture, latency_ms = match_latency(
-                architecture, matched.latency_ms, matched.tolerance, measure
-            )
-        except MatchError as error:
-            raise MatchError(f"the arm {name}: {error}") from None
+    architecture, latency_ms = _of_latency(space, name, architecture, measure)
     drawn = {p.name: combination[p.name] for p in space.parameters if p.name in combination}
     return Arm(name, architecture, role_of(architecture), choices=drawn, latency_ms=latency_ms)
+
+
+def _of_latency(
+    space: SearchSpace,
+    name: str,
+    architecture: Architecture,
+    measure: Callable[[Architecture], float] | None,
+) -> tuple[Architecture, float | None]:
+    """A network of the latency that all have, with what it is; itself where none is matched."""
+    matched = space.file.matched
+    if matched is None or not matched.latency_ms or measure is None:
+        return architecture, None
+    try:
+        return match_latency(architecture, matched.latency_ms, matched.tolerance, measure)
+    except MatchError as error:
+        raise MatchError(f"the arm {name}: {error}") from None
 
 
 def role_of(architecture: Architecture) -> Role:

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
 
 from nas.architecture.specification import Architecture, ArchitectureError, Block, Segments
+from nas.study.design import BESIDE
 from nas.study.fanova import explained_shares
 from nas.study.storage import opened_study
 from nas.study.trial_rows import read_trials, trial_ids
@@ -62,7 +63,7 @@ def parameter_importances(url: str | URL, name: str) -> tuple[Importance, ...]:
             rng = np.random.default_rng(0)
             drawn = rng.choice(complete, MOST_TRIALS, replace=False).tolist()
         trials = read_trials(study, drawn)
-    kept = [t for t in trials if t.user_attrs.get("role") not in ("twin", "handicapped")]
+    kept = [t for t in trials if t.user_attrs.get("role") not in BESIDE]
     counts = (len(drawn), len(complete))
     return tuple(replace(found, trials=counts) for found in importances_of(kept))
 

@@ -77,7 +77,7 @@ class Records:
         """Trials with a result, in order; of a design the arms, each as the mean of its seeds."""
         arms: dict[str, list[TrialRecord]] = defaultdict(list)
         for trial in self.trials:
-            if trial.state == "complete" and not trial.is_control:
+            if trial.state == "complete" and not trial.is_beside:
                 arms[trial.arm or str(trial.number)].append(trial)
         return tuple(map(mean_record, arms.values()))
 
@@ -115,7 +115,7 @@ class Records:
             return ()
         scores: dict[str, list[float]] = defaultdict(list)
         for trial in self.trials:
-            if trial.state in ("complete", "failed") and not trial.is_control:
+            if trial.state in ("complete", "failed") and not trial.is_beside:
                 failed = trial.state == "failed"
                 scores[trial.arm].append(terms.failed_score if failed else trial.score)
         last = terms.last_look({arm: len(of_arm) for arm, of_arm in scores.items()})

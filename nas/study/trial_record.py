@@ -60,7 +60,7 @@ class TrialRecord:
         choices: what was drawn, by the parameters' names.
         reason: why it failed or was rejected.
         arm: of a design; empty in a search.
-        role: of the arm: an end, interior or a control.
+        role: of the arm: an end, interior, a control or published.
         control_of: the arm that a control repeats, or that a variant of the tuning is one of.
         setting: of the arm, where it was tuned.
         test_accuracy: mean over the seeds, where the test split was read.
@@ -152,9 +152,9 @@ class TrialRecord:
         return latency_in_words(self.latency_ms, self.latency_spread_ms)
 
     @property
-    def is_control(self) -> bool:
-        """Whether it says something of the study, not of its architecture."""
-        return self.role in ("twin", "handicapped")
+    def is_beside(self) -> bool:
+        """Whether its arm is a control or a published network: no front is of it."""
+        return self.role in ("twin", "handicapped", "published")
 
 
 MEASURED = (

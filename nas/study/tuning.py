@@ -21,14 +21,16 @@ from nas.study.trial_record import TrialRecord
 
 
 def settings_of(arm: Arm, tune: TuneSection) -> tuple[Setting, ...]:
-    """Every combination of what is tried for an arm; of a plain one no activation.
+    """Every combination of what is tried for an arm; of a plain one no activation, for it
+    has none, nor of a published one, for that would be another network.
 
     Learning rates one after the other: high ones may fail with everything else, and many failures
     in a row end a search.
     """
     orders = [block.point.order for block in arm.architecture.blocks]
     has_activation = any(map(AXES["activation"].has_effect, orders))
-    activations = tune.activation if has_activation else None
+    may_change = has_activation and arm.role != "published"
+    activations = tune.activation if may_change else None
     return tuple(
         Setting(learning_rate, weight_decay, activation)
         for activation in activations or (None,)

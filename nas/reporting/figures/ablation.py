@@ -101,7 +101,7 @@ def uniform_arms(results: StudyResults) -> Iterator[tuple[str, ArmRun]]:
     screening = results.of_stage(results.first_stage)
     for name, training in results.arms.items():
         points = {(block.point, block.residual) for block in training.architecture.blocks}
-        if len(points) == 1 and not training.control_of and name in screening:
+        if len(points) == 1 and training.is_compared and name in screening:
             yield name, training
 
 

@@ -32,7 +32,7 @@ class AttainmentInfo:
 
 def attainment_info(results: StudyResults) -> AttainmentInfo | None:
     """What the figure shows; None where one seed is all there is, or all arms cost the same."""
-    trainings = results.of_stage("confirmation", controls=False)
+    trainings = results.of_stage("confirmation", others=False)
     seeds = trainings.common_seeds
     if results.file.matched is not None or len(seeds) < 2:
         return None

@@ -93,7 +93,7 @@ def spectrum_info(results: StudyResults) -> SpectrumInfo:
 
 
 def _series(results: StudyResults, stage: Stage) -> Iterator[SpectrumSeries]:
-    trainings = results.of_stage(stage, controls=False)
+    trainings = results.of_stage(stage, others=False)
     if not trainings.common_seeds:
         return
     if stage == "race":  # some arms have more seeds than others

@@ -1,0 +1,87 @@
+"""Published networks in a study: by name, at the size and with the classes of its images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+
+from nas.architecture.layers import network_layers, tabulated
+from nas.architecture.matching import match_cost
+from nas.architecture.point import PLAIN_VALUES
+from nas.architecture.presets import parse
+from nas.architecture.specification import Architecture, ArchitectureError, Block
+from nas.space.match_section import MatchSection
+from nas.space.objectives import COUNTED, OBJECTIVES
+from nas.space.published_names import PLAIN
+from nas.space.search_space import SearchSpace
+
+LARGEST = 1024
+"""Height and width up to which it is looked for a size that a network fits."""
+
+
+def published_network(space: SearchSpace, text: str) -> Architecture:
+    """A published network at the study's input and with its classes, as wide as it is.
+
+    Raises:
+        ArchitectureError: the images are too small for its strides, and how large they have to be;
+            or it takes images with other channels.
+    """
+    if text == PLAIN:
+        first = space.first()
+        return replace(first, blocks=tuple(_plain_blocks(first)))
+    channels, height, width = space.input_shape
+    network = replace(parse(text), classes=space.classes)
+    found = _at(network, space.input_shape)
+    if found is not None:
+        return found
+    smallest = next(
+        (s for s in range(min(height, width), LARGEST) if _at(network, (channels, s, s))), None
+    )
+    fits = f"the smallest that it fits is {smallest} x {smallest}" if smallest else "it fits none"
+    raise ArchitectureError(
+        f"{text} has more strides than images of {height} x {width} have room for; {fits}"
+    )
+
+
+def _plain_blocks(architecture: Architecture) -> Iterator[Block]:
+    for block in architecture.blocks:
+        yield replace(block, point=replace(block.point, order="plain", **PLAIN_VALUES))
+
+
+def _at(network: Architecture, input_shape: tuple[int, int, int]) -> Architecture | None:
+    """The network for images of another shape; None where a stride is left nothing to step over."""
+    try:
+        found = replace(network, input_shape=input_shape)
+        rows = list(tabulated(network_layers(found)))
+    except ArchitectureError:
+        return None
+    strided = (layer.input for _, layer, row in rows if row.stride > 1)
+    return found if all(min(height, width) > 1 for _, height, width in strided) else None
+
+
+def published_arms(space: SearchSpace) -> Iterator[tuple[str, Architecture]]:
+    """The published networks among a design's arms, of the matched cost where that is counted.
+
+    Raises:
+        ArchitectureError: one cannot exist for these images.
+        MatchError: no width gives it the cost.
+    """
+    design = space.file.design
+    for text in (design.arms or ()) if design else ():
+        yield text, published_arm(space, text)
+
+
+def published_arm(space: SearchSpace, text: str) -> Architecture:
+    """One of `published_arms`."""
+    network, matched = published_network(space, text), space.file.matched
+    if matched is None or matched.cost not in COUNTED:
+        return network
+    return _matched(network, matched)
+
+
+@cache
+def _matched(network: Architecture, matched: MatchSection) -> Architecture:
+    """Widths are searched for a second, and asked for by checks, tables and the study."""
+    cost = OBJECTIVES[matched.cost]
+    return match_cost(network, matched.wanted, cost.count, cost.unit, matched.tolerance)

@@ -1,0 +1,44 @@
+"""Whether the published networks of a file exist for its images, and go with its other sections."""
+
+from __future__ import annotations
+
+from nas.architecture.matching import MatchError
+from nas.architecture.specification import ArchitectureError
+from nas.space.errors import Path
+from nas.space.published import published_arm, published_network
+from nas.space.schema import SpaceFile
+from nas.space.search_space import SearchSpace
+from nas.space.yaml_document import Document
+
+_ARMS: Path = ("design", "arms")
+_SMALLER = "larger images (data: {resize: ...}), or leave it out"
+
+
+def check_published(document: Document, file: SpaceFile) -> None:
+    """Sections that do not go together with published networks."""
+    if file.design is not None and file.design.arms and file.claim.ablate:
+        document.add_problem(
+            _ARMS,
+            "an ablation compares arms that differ in one choice alone; these differ in more",
+            "leave them out, or ask in a design of its own",
+        )
+
+
+def check_published_networks(document: Document, space: SearchSpace) -> None:
+    """Each of them has to exist for these images, and to have the matched cost as an arm."""
+    design = space.file.design
+    for position, text in enumerate((design.arms or ()) if design else ()):
+        place = _item(document, _ARMS, position)
+        try:
+            published_network(space, text)
+            published_arm(space, text)
+        except MatchError as error:
+            document.add_problem(place, f"{text}: {error}", "another cost, or leave it out")
+        except ArchitectureError as error:
+            document.add_problem(place, str(error), _SMALLER)
+
+
+def _item(document: Document, path: Path, position: int) -> Path:
+    """The place of one of a list, which a single one may stand for."""
+    item = (*path, position)
+    return item if item in document.values else path
