@@ -64,7 +64,7 @@ def train_side_by_side(
         prepare(network, data, recipe)
     step = Step(prepare(join(networks), data, recipe), data.train, recipe, seeds)
     curves: list[list[Epoch]] = [[] for _ in seeds]
-    last: list[Evaluation | None] = [None for _ in seeds]
+    last = [Evaluation(0.0, 0.0, None) for _ in seeds]
     seconds = 0.0
     with data.lock.training(), Replayed(step) as run:
         for epoch in range(recipe.epochs):
@@ -73,19 +73,14 @@ def train_side_by_side(
             _separate(step.evaluated, networks)
             for seed, (network, curve) in enumerate(zip(networks, curves, strict=True)):
                 if not divergence(curve, recipe):
-                    found = evaluate(network, data.validation, recipe.precision)
+                    last[seed] = found = evaluate(network, data.validation, recipe.precision)
                     curve.append(Epoch(losses[seed], found.loss, found.score))
-                    last[seed] = found
             if all(divergence(curve, recipe) for curve in curves):
                 break
     images, share = recipe.epochs * step.count * recipe.batch_size, seconds / len(seeds)
     return [
         divergence(curve, recipe)
-        or Training(
-            *(network, tuple(curve), share, images),
-            right=found.right if found else None,
-            top5=found.top5 if found else None,
-        )
+        or Training(network, tuple(curve), share, images, found.right, top5=found.top5)
         for network, curve, found in zip(networks, curves, last, strict=True)
     ]
 

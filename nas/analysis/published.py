@@ -40,7 +40,7 @@ _MEASUREMENT = TypeAdapter(Measurement)
 
 def write_results(results: StudyResults, folder: Path) -> None:
     """Write the files that are published."""
-    trainings = (*results.tuning, *results.trainings)
+    trainings = (*results.tuning, *results.trainings, *results.references)
     atomic_write_text(folder / MEASUREMENTS, measurements_csv(trainings))
     atomic_write_text(folder / PLAN, registrations_to_json(results.plans) + "\n")
 
@@ -89,9 +89,11 @@ def published_results(folder: Path) -> StudyResults:
         raise _unreadable(
             folder / MEASUREMENTS, error, f", training {len(trainings) + 1}"
         ) from None
-    tuning = tuple(run for run in trainings if run.stage == "tuning")
-    judged = tuple(run for run in trainings if run.stage != "tuning")
-    return StudyResults(space.name, space, plans, judged, tuning)
+    tuning, references = (
+        tuple(run for run in trainings if run.stage == stage) for stage in ("tuning", "references")
+    )
+    judged = tuple(run for run in trainings if run.stage not in ("tuning", "references"))
+    return StudyResults(space.name, space, plans, judged, tuning, references)
 
 
 def published_file(folder: Path) -> SpaceFile:

@@ -17,8 +17,9 @@ from nas.space.schema import SpaceFile
 from nas.study.design import BESIDE, Role, Stage, recipe_of_arm, role_of
 from nas.study.judged import judged_score
 from nas.study.plan import Registration
-from nas.study.records import Records, confirmation_name, read_records, tuning_name
+from nas.study.records import Records, read_records
 from nas.study.setting import NOT_TUNED, Setting
+from nas.study.stage_names import confirmation_name, references_name, tuning_name
 from nas.study.storage import reading
 from nas.study.trial_record import TrialRecord
 from trials.measurement import Measurement, TrainingKey
@@ -119,6 +120,8 @@ class StudyResults:
         plans: oldest first; the first one was written before the first training.
         trainings: of all arms.
         tuning: trainings that the settings of the arms were chosen by; nothing is judged by them.
+        references: trainings of the published networks that a search is shown beside; neither is by
+            them.
     """
 
     name: str
@@ -126,6 +129,7 @@ class StudyResults:
     plans: tuple[Registration, ...]
     trainings: tuple[ArmRun, ...]
     tuning: tuple[ArmRun, ...] = ()
+    references: tuple[ArmRun, ...] = ()
 
     @property
     def score(self) -> str:
@@ -198,7 +202,8 @@ def read_results(url: URL, name: str, records: Records | None = None) -> StudyRe
     """
     records = records or read_records(url, name)
     with reading(url), closing(Store(url, create=False)) as store:
-        names = (name, tuning_name(name), confirmation_name(name))
+        beside = (tuning_name, confirmation_name, references_name)
+        names = (name, *(of(name) for of in beside))
         return results_of(records, store.all(*names))
 
 
@@ -209,8 +214,17 @@ def results_of(records: Records, measurements: Iterable[Measurement]) -> StudyRe
     trainings = list(_trainings(records, "race" if is_race else "screening", measured))
     if records.confirmation is not None:
         trainings += _trainings(records.confirmation, "confirmation", measured)
-    tuning = _trainings(records.tuning, "tuning", measured) if records.tuning is not None else ()
-    return StudyResults(records.name, records.file, records.plans, tuple(trainings), tuple(tuning))
+    tuning, references = (
+        tuple(_trainings(beside, stage, measured)) if beside is not None else ()
+        for beside, stage in _stages_beside(records)
+    )
+    name, file, plans = records.name, records.file, records.plans
+    return StudyResults(name, file, plans, tuple(trainings), tuning, references)
+
+
+def _stages_beside(records: Records) -> tuple[tuple[Records | None, Stage], ...]:
+    """What nothing is judged by."""
+    return ((records.tuning, "tuning"), (records.references, "references"))
 
 
 def _trainings(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import fmean
 
 from nas.analysis.fronts import ArmFront
 from nas.analysis.question import Question
+from nas.analysis.speed import SpeedRow, speed_row
 from nas.statistics.decision import Verdict
 from nas.statistics.front_bootstrap import Label
 from nas.statistics.paired import Interval
@@ -16,7 +17,7 @@ from nas.study.setting import NOT_TUNED, Setting
 
 
 @dataclass(frozen=True)
-class ArmRow:
+class ArmRow(SpeedRow):
     """One arm in the table.
 
     Attributes:
@@ -24,10 +25,6 @@ class ArmRow:
         screening: accuracies by which arms were chosen.
         confirmation: accuracies on the images that judge; empty where they were not confirmed.
         test: accuracies of the confirmation trainings on the test split.
-        scores: accuracies by which it is shown beside its speed: of the confirmation, or else of
-            screening, on the images that judge.
-        top5: top-5 accuracies of the same trainings on the validation images, where measured.
-        latency_ms: of one image, median of the trainings, where it was measured.
         shrinkage: by how much screening was too optimistic, the winner's curse; in a design, whose
             stages have seeds that are common to all arms, compared with the ends.
         against_best_end: uncorrected; None of the best end itself and of what is not judged.
@@ -35,17 +32,11 @@ class ArmRow:
             is not known.
         p_confirmed: the same by the confirmation seeds, among the confirmed arms.
         label: by the confirmation where there is one.
-        images_per_second: of training, median of the trainings.
-        steps_per_second: of training, median of the trainings.
-        peak_memory_bytes: of the GPU, the largest.
         setting: what was best for it, where it was tuned.
     """
 
-    name: str
     role: Role
     position: float
-    macs: int
-    params: int
     screening: tuple[float, ...]
     confirmation: tuple[float, ...]
     test: tuple[float, ...]
@@ -54,13 +45,7 @@ class ArmRow:
     p_screened: float | None
     p_confirmed: float | None
     label: Label | None
-    images_per_second: float | None
-    steps_per_second: float | None
-    peak_memory_bytes: int | None
     setting: Setting = NOT_TUNED
-    scores: tuple[float, ...] = ()
-    top5: tuple[float, ...] = ()
-    latency_ms: float | None = None
 
     @property
     def is_control(self) -> bool:
@@ -80,21 +65,22 @@ def arm_rows(
     for name, first in question.results.arms.items():
         screening = list(question.screening.get(name, {}).values())
         confirmation = list(question.confirmation.get(name, {}).values())
-        measured = (*screening, *confirmation)
-        rates = [m.images_per_second for m in measured if m.images_per_second]
         shown = question.confirmation if confirmation else question.screening
-        top5 = [m.top5_accuracy for m in confirmation or screening]
-        latencies = [m.latency_ms for m in measured if m.latency_ms is not None]
-        peaks = [m.peak_memory_bytes for m in measured if m.peak_memory_bytes]
+        speed = speed_row(
+            name,
+            first.measurement,
+            shown.scores(name),
+            confirmation or screening,
+            (*screening, *confirmation),
+            batch,
+        )
         by_screening = screened.place(name) if screened else None
         by_confirmation = confirmed.place(name) if confirmed else None
         labelled = by_confirmation or by_screening
         yield ArmRow(
-            name=name,
+            **vars(speed),
             role=first.role,
             position=question.position(name),
-            macs=first.measurement.macs,
-            params=first.measurement.params,
             screening=question.screening.scores(name),
             confirmation=question.confirmation.scores(name),
             test=tuple(r.test_score for r in confirmation if r.test_score is not None),
@@ -103,13 +89,7 @@ def arm_rows(
             p_screened=by_screening[0] if by_screening else None,
             p_confirmed=by_confirmation[0] if by_confirmation else None,
             label=labelled[1] if labelled else None,
-            images_per_second=median(rates) if rates else None,
-            steps_per_second=median(rates) / batch if rates else None,
-            peak_memory_bytes=max(peaks, default=None),
             setting=first.setting,
-            scores=shown.scores(name),
-            top5=tuple(share for share in top5 if share is not None),
-            latency_ms=median(latencies) if latencies else None,
         )
 
 

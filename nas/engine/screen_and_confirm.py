@@ -26,13 +26,8 @@ from nas.study.fresh_images import folds_for
 from nas.study.identity import with_confirmation
 from nas.study.plan import Plan, register, registrations
 from nas.study.race_terms import terms_of
-from nas.study.records import (
-    confirmation_name,
-    read_arms,
-    read_records,
-    read_space,
-    tuning_name,
-)
+from nas.study.records import read_arms, read_records, read_space
+from nas.study.stage_names import confirmation_name, tuning_name
 from nas.study.storage_url import shown_url
 from nas.study.tuning import is_tuned
 from trials.atomic_file import atomic_write_text

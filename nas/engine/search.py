@@ -100,6 +100,7 @@ def _run_stages(
 ) -> str:
     """Run them and write their results; returns why one failed."""
     # PyTorch and Optuna load for seconds, while Ray starts.
+    from nas.engine.references import train_references
     from nas.engine.screen_and_confirm import confirm, screen
 
     design = runner.space.file.design
@@ -112,6 +113,8 @@ def _run_stages(
     try:
         if not failure and not runner.time_is_up:
             failure = confirm(runner, data)
+        if not failure and not runner.time_is_up:
+            train_references(runner, data)
     except DriverReplaced:  # whoever replaced it writes the results
         raise
     except Exception as error:  # what was found before stays found

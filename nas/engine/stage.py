@@ -149,9 +149,11 @@ class StageRunner:
                     print(f"interrupted: {driver.so_far}", file=sys.stderr)
 
     def _epochs_to_confirm(self, trials: int) -> float:
-        """Of all trainings that confirm what so many trials found."""
+        """Of all trainings that confirm what so many trials found, and of the references."""
         file = self.space.file
-        return most_confirmed(trials) * file.fresh_seeds * file.training.full_recipe.epochs
+        seeds = file.fresh_seeds or file.study.seeds_per_trial
+        trainings = most_confirmed(trials) * file.fresh_seeds + len(file.references or ()) * seeds
+        return trainings * file.training.full_recipe.epochs
 
     def _watchdog(self, driver: Driver) -> Watchdog:
         fence = driver.trials.fence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nas.engine.stage import StageRunner
 from nas.study.design import Arm, Design, design_seeds
-from nas.study.records import tuning_name
+from nas.study.stage_names import tuning_name
 from nas.study.tuning import at_the_edge, tuned, variants_of
 from trials.data import ImageData
 

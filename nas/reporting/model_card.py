@@ -115,7 +115,6 @@ def model_card(
         files: that were compared with the trained network.
     """
     architecture = record.architecture
-    cost = count_cost(architecture)
     channels, height, width = architecture.input_shape
     confirmed = _confirmed(records, record, trained)
     return render_markdown(
@@ -133,8 +132,8 @@ def model_card(
         raced_on_test=record.test_score if records.raced else None,
         sure=_sureness(records, record) if confirmed else (),
         architecture=architecture,
-        cost=cost,
-        flops=format_count(cost.flops),
+        cost=record.cost,
+        flops=format_count(record.cost.flops),
         counted=compare_with_ptflops(architecture),
         channels=channels,
         height=height,

@@ -20,10 +20,12 @@ from nas.analysis.rungs import doubts, rungs_of
 from nas.architecture.drawing import draw_architecture
 from nas.network.confusion_file import read_confusion
 from nas.reporting import answer_text
+from nas.reporting.answer_table import AnswerTable
 from nas.reporting.answer_tables import answer_tables
 from nas.reporting.figures import ConfusionInfo, arm_figures, study_figures
 from nas.reporting.front_csv import front_csv
 from nas.reporting.front_text import front_table, unconfirmed_in_words
+from nas.reporting.references import references_table
 from nas.reporting.rendering import render_html
 from nas.reporting.rungs import rungs_table
 from nas.space.errors import InputError
@@ -117,7 +119,8 @@ def write_report(
     confusion = _confusion_of_knee(records, folder / "best")
     drawn = arm_figures(results) | study_figures(records, importances, results, confusion)
     report = Report(records, answer_of(results), drawn)
-    page = render(records, drawn, environment, report.answer)
+    beside = references_table(records, results)
+    page = render(records, drawn, environment, report.answer, beside)
     output = output or folder
     output.mkdir(parents=True, exist_ok=True)
     atomic_write_text(output / "report.html", page)
@@ -131,8 +134,13 @@ def render(
     drawn: Mapping[str, go.Figure],
     environment: Mapping[str, object],
     found: AnyAnswer | None = None,
+    references: AnswerTable | None = None,
 ) -> str:
-    """The page."""
+    """The page.
+
+    Args:
+        references: what a search is shown beside.
+    """
     rungs = rungs_of(records)
     return render_html(
         "report.html.j2",
@@ -147,6 +155,7 @@ def render(
         doubts=list(doubts(rungs)),
         front=front_table(records, ConfirmedFront.of(records)),
         unconfirmed=unconfirmed_in_words(records),
+        references=references,
         figures=[
             (figure_html(name, figure), NOTES.get(name, "")) for name, figure in drawn.items()
         ],

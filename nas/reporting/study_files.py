@@ -13,6 +13,7 @@ from nas.reporting.export_trial import export_trial
 from nas.reporting.figures.files import NO_RENDERER, write_study_images
 from nas.reporting.front_text import sureness_in_words
 from nas.reporting.page import report_study
+from nas.reporting.references import references_in_words
 from nas.reporting.rungs import rungs_in_words
 from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
@@ -57,6 +58,8 @@ def write_study_files(
         f"dashboard:\n{shlex.join(['optuna-dashboard', shown_url(place.url)])}"
     )
     for line in sureness_in_words(records):
+        say(line)
+    for line in references_in_words(records):
         say(line)
     for line in rungs_in_words(rungs_of(records)):
         say(line)

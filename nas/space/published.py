@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
+from nas.architecture.cost import count_cost
 from nas.architecture.layers import network_layers, tabulated
 from nas.architecture.matching import match_cost
 from nas.architecture.point import PLAIN_VALUES
@@ -85,3 +86,14 @@ def _matched(network: Architecture, matched: MatchSection) -> Architecture:
     """Widths are searched for a second, and asked for by checks, tables and the study."""
     cost = OBJECTIVES[matched.cost]
     return match_cost(network, matched.wanted, cost.count, cost.unit, matched.tolerance)
+
+
+def with_macs(network: Architecture, macs: float, tolerance: float) -> Architecture:
+    """A network with widths that cost so many MACs.
+
+    Raises:
+        MatchError: no widths do.
+    """
+    if abs(count_cost(network).macs / macs - 1) <= tolerance:
+        return network
+    return match_cost(network, macs, OBJECTIVES["macs"].count, "MACs", tolerance)

@@ -22,6 +22,13 @@ def check_published(document: Document, file: SpaceFile) -> None:
             "an ablation compares arms that differ in one choice alone; these differ in more",
             "leave them out, or ask in a design of its own",
         )
+    if file.design is not None and file.references:
+        document.add_problem(
+            ("references",),
+            "a search is shown beside them; published networks of a design are arms",
+            "design: {arms: [...]}",
+            of_key=True,
+        )
 
 
 def check_published_networks(document: Document, space: SearchSpace) -> None:
@@ -36,6 +43,11 @@ def check_published_networks(document: Document, space: SearchSpace) -> None:
             document.add_problem(place, f"{text}: {error}", "another cost, or leave it out")
         except ArchitectureError as error:
             document.add_problem(place, str(error), _SMALLER)
+    for position, text in enumerate(space.file.references or ()):
+        try:
+            published_network(space, text)
+        except ArchitectureError as error:
+            document.add_problem(_item(document, ("references",), position), str(error), _SMALLER)
 
 
 def _item(document: Document, path: Path, position: int) -> Path:

@@ -29,9 +29,11 @@ from nas.space.design_section import DesignSection
 from nas.space.fidelity_section import Epochs, FidelitySection
 from nas.space.match_section import MatchSection
 from nas.space.objectives import COUNTED, MAXIMIZED, MINIMIZED, MOST_MINIMIZED, OBJECTIVES
+from nas.space.published_names import Published
 from nas.space.section import Section
 from nas.space.tune_section import TuneSection
 from nas.space.value_types import (
+    Choices,
     Count,
     Fraction,
     Milliseconds,
@@ -248,6 +250,7 @@ class SpaceFile(Section):
     tune: TuneSection | None = None
     confirm: Confirm = None
     claim: ClaimSection = ClaimSection()
+    references: Choices[Published] | None = None
     resources: ResourcesSection = ResourcesSection()
 
     @property

@@ -25,7 +25,7 @@ from trials.data.folds import Fold
 from trials.recipe import Recipe
 
 Role = Literal["end", "interior", "twin", "handicapped", "published"]
-Stage = Literal["tuning", "screening", "confirmation", "race"]
+Stage = Literal["tuning", "screening", "confirmation", "race", "references"]
 
 BESIDE: tuple[Role, ...] = ("twin", "handicapped", "published")
 """Roles of arms that are trained beside those that are compared: no front, importance or verdict is

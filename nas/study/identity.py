@@ -29,9 +29,9 @@ def identity(file: SpaceFile) -> dict[str, Any]:
     """Everything that a study's results depend on, by dotted name.
 
     Of the training the whole recipe, so that it does not matter which of its values were written
-    out in the file.
+    out in the file. References are shown beside the results, none of which depend on them.
     """
-    settings = file.model_dump(mode="json", exclude={"resources", "training", *PLAN})
+    settings = file.model_dump(mode="json", exclude={"resources", "training", "references", *PLAN})
     settings["training"] = asdict(file.training.full_recipe)
     del settings["training"]["initialisation"]  # of a control arm, never of a study
     del settings["training"]["graph"]  # how fast, never what

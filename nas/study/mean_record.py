@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
@@ -22,6 +23,15 @@ def as_confirmed(trial: TrialRecord, again: TrialRecord) -> TrialRecord:
         kernels=trial.kernels,
         searched=trial,
     )
+
+
+def means_of(trials: Iterable[TrialRecord]) -> tuple[TrialRecord, ...]:
+    """Complete trials, those of an arm as their mean."""
+    arms: dict[str, list[TrialRecord]] = defaultdict(list)
+    for trial in trials:
+        if trial.state == "complete":
+            arms[trial.arm or str(trial.number)].append(trial)
+    return tuple(map(mean_record, arms.values()))
 
 
 def mean_record(trials: Sequence[TrialRecord]) -> TrialRecord:

@@ -23,8 +23,9 @@ from nas.space.schema import SpaceFile
 from nas.statistics.pareto import pareto_front
 from nas.study.design import Arm, arms_from_json
 from nas.study.fresh_images import FreshImages, judged_as_planned
-from nas.study.mean_record import as_confirmed, mean_record
+from nas.study.mean_record import as_confirmed, means_of
 from nas.study.plan import Registration, registrations
+from nas.study.stage_names import confirmation_name, references_name, tuning_name
 from nas.study.storage import (
     NoSuchStudy,
     attribute,
@@ -57,6 +58,7 @@ class Records:
         plans: what the study set out to answer, oldest first.
         tuning: the trainings that each arm's setting was chosen by, where there are any yet.
         confirmation: the trainings on fresh seeds, where there are any yet.
+        references: the trainings of published networks after a search, where there are any yet.
         timings: of networks in this database by `nas.latency`, of whichever study.
     """
 
@@ -70,16 +72,19 @@ class Records:
     plans: tuple[Registration, ...] = ()
     tuning: Records | None = None
     confirmation: Records | None = None
+    references: Records | None = None
     timings: tuple[Timing, ...] = ()
 
     @cached_property
     def complete(self) -> tuple[TrialRecord, ...]:
         """Trials with a result, in order; of a design the arms, each as the mean of its seeds."""
-        arms: dict[str, list[TrialRecord]] = defaultdict(list)
-        for trial in self.trials:
-            if trial.state == "complete" and not trial.is_beside:
-                arms[trial.arm or str(trial.number)].append(trial)
-        return tuple(map(mean_record, arms.values()))
+        return means_of(trial for trial in self.trials if not trial.is_beside)
+
+    @cached_property
+    def published(self) -> tuple[TrialRecord, ...]:
+        """The published networks that have a result, each as the mean of its seeds; on no front."""
+        own = means_of(trial for trial in self.trials if trial.role == "published")
+        return own + (self.references.published if self.references else ())
 
     @cached_property
     def confirmed(self) -> tuple[TrialRecord, ...]:
@@ -207,16 +212,22 @@ def read_records(url: str | URL, name: str, cache: bool = True) -> Records:
     with opened_storage(url) as storage:
         records = records_of(load_optuna_study(storage, name))
         records = records if cache else _in_memory(records)
-        again = _records_beside(storage, confirmation_name(name))
-        if again is not None and records.plans:
-            planned = judged_as_planned(again.trials, records.plans[-1].plan)
-            again = replace(again, trials=planned)
+        fresh = confirmation_name(name), references_name(name)
+        again, references = (_as_planned(_records_beside(storage, n), records) for n in fresh)
         return replace(
             records,
             tuning=_records_beside(storage, tuning_name(name)),
             confirmation=again,
+            references=references,
             timings=read_timings(storage.engine),
         )
+
+
+def _as_planned(fresh: Records | None, records: Records) -> Records | None:
+    """Trainings on fresh seeds, those on the images that the study's plan says."""
+    if fresh is None or not records.plans:
+        return fresh
+    return replace(fresh, trials=judged_as_planned(fresh.trials, records.plans[-1].plan))
 
 
 def _records_beside(storage: RDBStorage, name: str) -> Records | None:
@@ -258,16 +269,6 @@ def read_space(url: str | URL, name: str) -> dict[str, Any] | None:
 def _in_memory(records: Records) -> Records:
     document = {**records.document, "data": {**records.document["data"], "memory": None}}
     return replace(records, document=document, file=space_file(document))
-
-
-def tuning_name(study: str) -> str:
-    """Name of the Optuna study, beside the study's own, with the tuning's trainings."""
-    return f"{study}:tuning"
-
-
-def confirmation_name(study: str) -> str:
-    """Name of the Optuna study, beside the study's own, with the confirmation trainings."""
-    return f"{study}:confirmation"  # no name of a study has a colon
 
 
 def records_of(study: optuna.Study) -> Records:

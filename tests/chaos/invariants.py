@@ -13,7 +13,8 @@ from statistics import fmean
 import sqlalchemy as sa
 
 import nas
-from nas.study.records import Records, confirmation_name, tuning_name
+from nas.study.records import Records
+from nas.study.stage_names import confirmation_name, tuning_name
 from tests.chaos.round import Round
 from tests.chaos.training import TRAINED, accuracy_of
 from trials.measurement import Measurement

@@ -56,6 +56,7 @@ class FrontInfo:
             was not trained again.
         fresh: seeds of each point of the front and of ``others``; 0 without a confirmation.
         others: trained again, too, and not on the front by that.
+        published: networks that are no part of it, by their names.
     """
 
     goal: str
@@ -67,6 +68,7 @@ class FrontInfo:
     beaten: int = 0
     fresh: int = 0
     others: tuple[FrontPoint, ...] = ()
+    published: tuple[tuple[str, FrontPoint], ...] = ()
 
 
 def front_info(records: Records, results: StudyResults | None = None) -> FrontInfo:
@@ -95,6 +97,7 @@ def front_info(records: Records, results: StudyResults | None = None) -> FrontIn
         len(dominated),
         found.seeds if found else 0,
         tuple(_fresh(records, point) for point in points if not point.is_measured),
+        tuple((trial.arm, _point(records, trial)) for trial in records.published),
     )
 
 
@@ -161,6 +164,7 @@ def plot_front(info: FrontInfo) -> go.Figure:
         hoverinfo="skip",
     )
     _add_confirmed(figure, info.front)
+    _add_published(figure, info)
     goal = OBJECTIVES[info.goal]
     heading = "<br>".join((f"{goal.headline} against cost", *_legend(info)))
     styled(figure, heading, OBJECTIVES[info.cost].title, goal.title)
@@ -182,7 +186,8 @@ def _groups(
 
 
 def _cost_ticks(info: FrontInfo) -> dict[str, object]:
-    costs = [point.cost for point in (*info.dominated, *info.front)]
+    published = (point for _, point in info.published)
+    costs = [point.cost for point in (*info.dominated, *info.front, *published)]
     return log_ticks(costs, OBJECTIVES[info.cost].amount)
 
 
@@ -200,6 +205,23 @@ def _add_confirmed(figure: go.Figure, points: Sequence[FrontPoint]) -> None:
             customdata=[point.trial for point, _ in confirmed],
             text=[f"trial {point.trial}, confirmed: {spread.words}" for point, spread in confirmed],
             hovertemplate="%{text}<extra></extra>",
+        )
+
+
+def _add_published(figure: go.Figure, info: FrontInfo) -> None:
+    """Labelled points."""
+    if info.published:
+        names, points = zip(*info.published, strict=True)
+        figure.add_scatter(
+            x=[point.cost for point in points],
+            y=[point.score for point in points],
+            mode="markers+text",
+            name="published",
+            marker={"symbol": "x", "size": 9, "color": INK},
+            text=names,
+            textposition="top center",
+            hovertext=[f"<b>{name}</b>: {point.values}" for name, point in info.published],
+            hovertemplate="%{hovertext}<extra></extra>",
         )
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from nas.study.confirmation import arms_to_confirm, screened_front
 from nas.study.design import design_seeds
-from nas.study.records import confirmation_name, read_records
+from nas.study.records import read_records
+from nas.study.stage_names import confirmation_name
 from tests.nas.planting import ARMS, ENDS, MATCHED, URL, WINNER, Planted, search
 from tests.nas.study.test_design import TWO_FRESH_SEEDS, UNCONFIRMED, build_space
 from trials.store import Store

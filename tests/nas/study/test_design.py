@@ -18,7 +18,8 @@ from nas.describe import app as describe
 from nas.engine.lock import DriverLock
 from nas.space.errors import InputError
 from nas.study.design import HANDICAP, Design, arms_from_json, arms_of, arms_to_json, design_seeds
-from nas.study.records import confirmation_name, read_records
+from nas.study.records import read_records
+from nas.study.stage_names import confirmation_name
 from tests.conftest import ROOT
 from tests.nas.driving import finish, measured, open_driver
 from tests.nas.planting import ARMS, ENDS, MATCHED, URL, Planted, search
