@@ -21,8 +21,9 @@ import torch
 import typer
 
 from nas.api.train_network import Described, describe_training, describe_trial, train_and_export
-from nas.architecture.presets import PRESETS, parse
+from nas.architecture.presets import PRESETS
 from nas.architecture.presets.options import split
+from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture
 from nas.cli import (
     BestOption,
@@ -32,6 +33,7 @@ from nas.cli import (
     TrialOption,
     cli_errors,
     command,
+    published_network,
     read_architecture,
     resumable,
 )
@@ -52,6 +54,7 @@ from trials.recipe import RECIPES, Recipe
 
 ARCHITECTURE = "File with an architecture (.json)."
 PRESET = f"A published network: {' or '.join(PRESETS)}, with options as in mobilenet:alpha=.5."
+REFERENCE = "A published network that is no point of the spectrum, such as inception_v3."
 DATA = "Images, as data.source of a search space; default: the study's."
 RECIPE = f"Recipe: {', '.join(RECIPES)}; default: final, or the study's."
 OUTPUT = "Folder of the checkpoints, the curve and the exported network."
@@ -72,7 +75,7 @@ class _Network:
     """
 
     name: str
-    architecture: Architecture
+    architecture: Architecture | Reference
     any_classes: bool = False
     trial: tuple[Records, TrialRecord] | None = None
 
@@ -85,6 +88,7 @@ def train(
     best: BestOption = "knee",
     architecture: Annotated[Path | None, typer.Option(help=ARCHITECTURE)] = None,
     preset: Annotated[str | None, typer.Option(help=PRESET)] = None,
+    reference: Annotated[str | None, typer.Option(help=REFERENCE)] = None,
     data: Annotated[str | None, typer.Option(help=DATA)] = None,
     recipe: Annotated[str | None, typer.Option(help=RECIPE)] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs; default: the recipe's.")] = None,
@@ -98,7 +102,8 @@ def train(
     """Train a network for long and export it; the same command again goes on."""
     with cli_errors(), resumable("nas.train"):
         settings = _settings(data, recipe, epochs, overrides or (), no_cache)
-        network = _network(study, storage, trial, best, architecture, preset, no_cache)
+        published = {"--preset": preset, "--reference": reference}
+        network = _network(study, storage, trial, best, architecture, published, no_cache)
         job, described = _job(network, settings, recipe, seed, threads)
         console = terminal.console(stderr=True)
         trained = train_and_export(job, output, described, console, 60 * checkpoint_minutes)
@@ -127,11 +132,11 @@ def _network(
     trial: int | None,
     best: str,
     architecture: Path | None,
-    preset: str | None,
+    published: dict[str, str | None],
     no_cache: bool,
 ) -> _Network:
     """The one network that is named."""
-    given = {"--study": study, "--architecture": architecture, "--preset": preset}
+    given = {"--study": study, "--architecture": architecture, **published}
     named = [option for option, value in given.items() if value is not None]
     if len(named) != 1:
         got = " and ".join(named) or "none"
@@ -141,14 +146,26 @@ def _network(
     if architecture is not None:
         read = read_architecture(architecture)
         return _Network(f"Network {read.key}", read)
-    if preset is not None:
-        return _Network(preset, parse(preset), any_classes="classes" not in split(preset)[1])
+    for name in filter(None, published.values()):
+        return _Network(name, _trainable(name), any_classes="classes" not in split(name)[1])
     assert study is not None  # nothing else is left
     place = locate_study(study, storage)
     records = read_records(place.url, place.name, cache=not no_cache)
     record = choose(records, best, trial)
     name = f"trial {record.number} of {records.name}"
     return _Network(name, record.architecture, trial=(records, record))
+
+
+def _trainable(name: str) -> Architecture | Reference:
+    network = published_network(name)
+    if isinstance(network, Reference):
+        if len(network.output_shape) > 1:
+            rule = "a network that is trained has classes; this is a part of one"
+            raise InputError.of(name, rule, "--reference inception_v3")
+        if network.layers.module == "WithAuxiliary":
+            rule = "recipes have one loss, for one head; got aux=true"
+            raise InputError.of(name, rule, "leave aux out: it has the same network without it")
+    return network
 
 
 def _job(

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from nas.architecture.cost import count_cost
+from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.kernels.network import accelerate
 from nas.network.export import FILES
@@ -43,7 +44,7 @@ class LongTraining:
         kernels: level of the kernels, empty for PyTorch's; None is the processor's best.
     """
 
-    architecture: Architecture
+    architecture: Architecture | Reference
     recipe: Recipe
     seed: int
     data: ImageData
@@ -91,7 +92,7 @@ def job_of_trial(
     )
 
 
-def check_folder(folder: Path, architecture: Architecture | None) -> None:
+def check_folder(folder: Path, architecture: Architecture | Reference | None) -> None:
     """Refuse a folder that has an export of no training that could go on there.
 
     Args:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from nas.architecture.layers import network_layers
+from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture
 from nas.kernels.library import Library, library
 from nas.kernels.plan import NoKernel, Plan, plan_network
@@ -21,7 +22,7 @@ EVALUATED = 64
 
 
 def accelerate(
-    architecture: Architecture, network: nn.Module, level: str | None = None
+    architecture: Architecture | Reference, network: nn.Module, level: str | None = None
 ) -> KernelNetwork | None:
     """The network of an architecture on the kernels, with its own parameters.
 

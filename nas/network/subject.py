@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from nas.architecture.cost import Cost
+from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture
 from nas.kernels.network import accelerate
 from nas.network.build import build_network
@@ -12,19 +13,25 @@ from nas.network.side_by_side import side_by_side
 from trials.trial import Subject
 
 
-def subject_of(architecture: Architecture, cost: Cost) -> Subject:
+def subject_of(architecture: Architecture | Reference, cost: Cost) -> Subject:
     """The subject of an architecture's trial: in a search and wherever else it is trained alike.
+
+    Of a reference it is the same, though no search has one.
 
     Args:
         cost: of the architecture, which is counted once for all its trainings.
     """
+    if isinstance(architecture, Reference):
+        description, alone = architecture.name, True
+    else:  # dropout would draw for all networks at once, and not as for each by itself
+        description, alone = architecture.to_json(), architecture.dropout > 0
     return Subject(
         key=architecture.key,
-        description=architecture.to_json(),
+        description=description,
         build=lambda: build_network(architecture),
         input_shape=architecture.input_shape,
         macs=cost.macs,
         params=cost.params,
-        join=None if architecture.dropout else side_by_side,  # dropout draws for all at once
+        join=None if alone else side_by_side,
         accelerate=partial(accelerate, architecture),
     )

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from nas.analysis.confirmed_front import ConfirmedFront
 from nas.architecture.cost import count_cost
 from nas.architecture.description import describe_block
+from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture
 from nas.network.comparison import ExportedFile
 from nas.network.formats import FORMATS
@@ -144,8 +145,10 @@ def model_card(
     )
 
 
-def blocks_in_words(architecture: Architecture) -> Iterator[str]:
-    """A line for each."""
+def blocks_in_words(architecture: Architecture | Reference) -> Iterator[str]:
+    """A line for each; none of a reference."""
+    if isinstance(architecture, Reference):
+        return
     for block, in_channels in architecture.blocks_with_input():
         yield f"{describe_block(block, in_channels)}, stride {block.stride}"
 

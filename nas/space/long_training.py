@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from nas.architecture.reference import Reference
+from nas.architecture.references import with_classes
 from nas.architecture.specification import Architecture
 from nas.space.data_section import DataSection
 from nas.space.errors import InputError, Path
@@ -57,7 +59,7 @@ def long_training(
     return LongTrainingFile(**sections)
 
 
-def fitting(config: DataConfig, architecture: Architecture) -> DataConfig:
+def fitting(config: DataConfig, architecture: Architecture | Reference) -> DataConfig:
     """The data as the network takes it: pictures are resized, and cut, to its size."""
     _, height, width = architecture.input_shape
     kind = config.source.partition(":")[0]
@@ -68,7 +70,9 @@ def fitting(config: DataConfig, architecture: Architecture) -> DataConfig:
     return config
 
 
-def fitted(architecture: Architecture, data: ImageData, any_classes: bool) -> Architecture:
+def fitted(
+    architecture: Architecture | Reference, data: ImageData, any_classes: bool
+) -> Architecture | Reference:
     """The network for the classes of the data.
 
     Args:
@@ -83,6 +87,8 @@ def fitted(architecture: Architecture, data: ImageData, any_classes: bool) -> Ar
         message = "the network takes images of {}, and these are {} (channels, height, width)"
         raise InputError.of("--data", message.format(*shapes))
     if any_classes:
+        if isinstance(architecture, Reference):
+            return with_classes(architecture, classes)
         return replace(architecture, classes=classes)
     if architecture.classes != classes:
         counts = f"the network has {architecture.classes} classes, and the images have {classes}"

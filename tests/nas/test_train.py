@@ -117,6 +117,19 @@ def test_a_preset_takes_the_classes_of_the_images_which_are_resized(tmp_path):
     assert 'RESIZE = "crop"' in Path("out/model.py").read_text()
 
 
+def test_a_reference_is_trained_and_goes_on():
+    data = ("--data", "synthetic", "--set", "data.limit=12", "--set", "data.classes=3")
+    command = (
+        *("--reference", "inception_v3:image_size=75", *data, "--output", "out"),
+        *("--epochs", 1, "--set", "training.batch_size=4", "--threads", 1),
+    )
+    said = train(*command).stdout
+    assert said.startswith("inception_v3:image_size=75, 1 epochs: accuracy ")
+    assert imported(Path("out")).load()(torch.zeros(2, 3, 75, 75)).shape == (2, 3)
+    assert "A published convolutional network" in Path("out/README.md").read_text()
+    assert "going on after 1 of 1 epochs" in train(*command).stderr
+
+
 def test_an_interrupted_retraining_goes_on(study, monkeypatch):
     command = ["--study", study, "--trial", 0, "--epochs", 3, "--output", "long"]
     with monkeypatch.context() as patched:
@@ -162,13 +175,15 @@ def test_a_loss_that_is_not_finite(digits):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([], "one of --study, --architecture, --preset names the network; got none"),
+        ([], "one of --study, --architecture, --preset, --reference names the network; got none"),
         (
             ["--preset", "xception", "--study", "a"],
             "names the network; got --study and --preset",
         ),
         (["--preset", "xception"], "--data: error: there are no images to train on"),
-        (["--preset", "vgg", "--data", "digits"], "preset is one of mobilenet, xception"),
+        (["--preset", "vgg", "--data", "digits"], "vgg: error: a published network is one of"),
+        (["--reference", "inception_module", "--data", "digits"], "this is a part of one"),
+        (["--reference", "inception_v3:aux=true", "--data", "digits"], "one loss, for one head"),
         (["--preset", "xception:wide=1", "--data", "digits"], "no option 'wide'"),
         (
             ["--preset", "xception", "--trial", "1", "--data", "digits"],

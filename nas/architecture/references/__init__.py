@@ -20,7 +20,15 @@ REFERENCES: dict[str, Callable[..., Layer]] = {
 PUBLISHED: dict[str, Callable[..., Architecture | Layer]] = {**PRESETS, **REFERENCES}
 """All published networks."""
 
-__all__ = ["PUBLISHED", "REFERENCES", "Reference", "is_published", "parse", "reference_layers"]
+__all__ = [
+    "PUBLISHED",
+    "REFERENCES",
+    "Reference",
+    "is_published",
+    "parse",
+    "reference_layers",
+    "with_classes",
+]
 
 
 def reference_layers(name: str, **options: Any) -> Reference:  # noqa: ANN401  # each names its own
@@ -53,6 +61,17 @@ def parse(text: str) -> Architecture | Reference:
     if isinstance(made, Architecture):
         return made
     return Reference(canonical(name, maker, options), made)
+
+
+def with_classes(reference: Reference, classes: int) -> Reference:
+    """The same network with another number of outputs.
+
+    Raises:
+        ArchitectureError: it is a part of a network, which has none, or there are too few.
+    """
+    name, written = split(reference.name)
+    options = from_text(name, REFERENCES[name], written) | {"classes": classes}
+    return reference_layers(name, **options)
 
 
 def is_published(text: str) -> bool:
