@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+from contextlib import suppress
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
@@ -11,7 +16,7 @@ import nas
 from nas.architecture.cost import count_cost
 from nas.architecture.operators import Unit, spectrum_convolution
 from nas.architecture.presets import PresetError
-from nas.architecture.references import Reference, parse, reference_layers
+from nas.architecture.references import PUBLISHED, Reference, parse, reference_layers
 from nas.architecture.specification import Architecture, ArchitectureError, SpectrumPoint
 from nas.network.build import build, build_network
 from nas.network.ptflops import count_macs_with_ptflops
@@ -192,6 +197,28 @@ def test_what_is_no_network_is_refused_with_a_hint(text, rule, hint):
     with pytest.raises(PresetError, match=rule) as caught:
         parse(text)
     assert hint.replace("[+]", "+") in caught.value.hint
+
+
+def texts() -> st.SearchStrategy[str]:
+    """Names and options, most of them right or nearly so."""
+    names = [*PUBLISHED, "vgg", ""]
+    options = {
+        option for made in PUBLISHED.values() for option in inspect.signature(made).parameters
+    }
+    numbers = st.integers(-2, 5000).map(str) | st.floats().map(str)
+    values = (
+        numbers | st.sampled_from(["true", "C/4", "relu6", "floor", "3+4", "plain"]) | st.text()
+    )
+    pairs = st.tuples(st.sampled_from([*sorted(options), "x"]), values).map("=".join)
+    named = st.tuples(st.sampled_from(names), st.lists(pairs | st.text(), max_size=3).map(",".join))
+    return st.text() | named.map(":".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(texts())
+def test_any_text_is_a_network_or_refused_with_one_type_of_error(text):
+    with suppress(ArchitectureError):
+        assert count_cost(parse(text)).params > 0
 
 
 @pytest.mark.parametrize(
