@@ -53,7 +53,7 @@ from trials.data import load
 from trials.recipe import RECIPES, Recipe
 
 ARCHITECTURE = "File with an architecture (.json)."
-PRESET = f"A published network: {' or '.join(PRESETS)}, with options as in mobilenet:alpha=.5."
+PRESET = f"A published network: {', '.join(PRESETS)}, with options as in mobilenet:alpha=.5."
 REFERENCE = "A published network that is no point of the spectrum, such as inception_v3."
 DATA = "Images, as data.source of a search space; default: the study's."
 RECIPE = f"Recipe: {', '.join(RECIPES)}; default: final, or the study's."
@@ -178,16 +178,20 @@ def _job(
     """The training, and how what comes of it is described."""
     if settings.data is None and network.trial is None:
         raise InputError.of("--data", "there are no images to train on", "such as --data digits")
+    chosen = _recipe(network, settings, recipe)
+    if settings.data is None and chosen.resized_crop:
+        hint = "say which with --data, also where they are the study's"
+        raise InputError.of("training.resized_crop", "pictures are decoded anew for it", hint)
     if settings.data is None:
         assert network.trial is not None  # as was just checked
-        job = job_of_trial(*network.trial, _recipe(network, settings, recipe), seed)
+        job = job_of_trial(*network.trial, chosen, seed)
         job = job if threads is None else replace(job, threads=threads, kernels=None)
         return job, describe_trial(*network.trial)
-    config = fitting(settings.data.config, network.architecture)
+    config = fitting(settings.data.config, network.architecture, chosen)
     images = load(config, terminal.decoding)
     job = LongTraining(
         fitted(network.architecture, images, network.any_classes),
-        _recipe(network, settings, recipe),
+        chosen,
         seed or 0,
         images,
         config,

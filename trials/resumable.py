@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from trials.accelerated import Accelerate, Accelerated, accelerated, plain
 from trials.checkpoint import Checkpoint, Checkpoints, OtherTraining, Progress
+from trials.data.streamed import random_crops
 from trials.graph import Replayed
 from trials.measure import now
 from trials.recipe import Recipe
@@ -80,7 +81,7 @@ def train_resumably(
     prepare(network, data, recipe)
     computed = accelerated(network, data.device, recipe, accelerate)
     step = Step(computed, data.train, recipe, (seed,))
-    run = _Run(step, data, checkpoints, training, every_s, watch)
+    run = _Run(step, data, seed, checkpoints, training, every_s, watch)
     run.begin()
     with data.lock.training():
         if not run.all_epochs():
@@ -105,12 +106,13 @@ class _Run:
         self,
         step: Step,
         data: Resident,
+        seed: int,
         checkpoints: Checkpoints,
         training: Mapping[str, str],
         every_s: float,
         watch: Watch,
     ) -> None:
-        self.step, self.data, self.watch = step, data, watch
+        self.step, self.data, self.seed, self.watch = step, data, seed, watch
         self.checkpoints, self.training, self.every_s = checkpoints, training, every_s
         self.progress = Progress()
         self.found: Evaluation | None = None
@@ -171,6 +173,9 @@ class _Run:
         if position:
             step.losses.copy_(losses)
             step.position.fill_(position)
+        least, batch = step.recipe.resized_crop, step.recipe.batch_size
+        crops = random_crops(least, self.seed, epoch, position * batch) if least else None
+        self.data.train.read_ahead(step.indices[0, position:], crops)
 
     def _end_epoch(self, epoch: int) -> None:
         step, progress = self.step, self.progress

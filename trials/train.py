@@ -20,6 +20,7 @@ from trials.data.image_file import ImageFile
 from trials.data.images import ImageData, Split
 from trials.data.raw_split import Indices
 from trials.data.resident import ResidentSplit, needs_streaming, place
+from trials.data.streamed import StreamedPictures
 from trials.device_lock import DeviceLock
 from trials.graph import Replayed
 from trials.measure import now
@@ -142,7 +143,7 @@ class Resident:
         use: str,
         stream: bool = False,
         rows: Indices | None = None,
-        placed: Tensor | ImageFile | None = None,
+        placed: Tensor | ImageFile | StreamedPictures | None = None,
     ) -> ResidentSplit:
         def before() -> None:
             self.before_batch(use)

@@ -17,6 +17,7 @@ from nas.engine.long_training import (
     train_long,
     write_curve,
 )
+from nas.engine.outcome import failing_with_the_machine
 from nas.engine.signals import stop_requests
 from nas.engine.training_progress import TrainingProgress
 from nas.network.export import export_network
@@ -80,19 +81,21 @@ def train_and_export(
     Raises:
         InputError: the folder has another network.
         Interrupted: the process was asked to end; there is a checkpoint.
+        SearchFailed: a file could not be written; the checkpoints are as they were.
         DataError, Diverged, NotWritten, OtherTraining, Damaged, Unsupported: of the training.
     """
     check_folder(output, None if replaces else job.architecture)
     checkpoints = checkpoints_of(output, lambda line: terminal.say(console, line))
-    with stop_requests() as asked:
-        training = _trained(job, output, checkpoints, console, every_s, asked)
-    assert training is not None  # or it was asked to end, which has been raised
-    trained = Trained(job.recipe, training.curve[-1].score)
-    trained = replace(trained, test=_test_score(job, training, checkpoints))
-    export_network(
-        job.architecture, training.network, output, described.source(trained),
-        described.card(trained),
-    )  # fmt: skip
+    with failing_with_the_machine():
+        with stop_requests() as asked:
+            training = _trained(job, output, checkpoints, console, every_s, asked)
+        assert training is not None  # or it was asked to end, which has been raised
+        trained = Trained(job.recipe, training.curve[-1].score)
+        trained = replace(trained, test=_test_score(job, training, checkpoints))
+        export_network(
+            job.architecture, training.network, output, described.source(trained),
+            described.card(trained),
+        )  # fmt: skip
     return trained
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Annotated
+
+from pydantic import Field
 
 from nas.architecture.reference import Reference
 from nas.architecture.references import with_classes
@@ -15,9 +18,20 @@ from nas.space.section import Section
 from nas.space.sections import valid_sections
 from nas.space.yaml_document import Document, assign, override
 from trials.data import DataConfig, ImageData, Resize
+from trials.recipe import Recipe
 
 PICTURES = ("parquet", "hub", "images")
 """Sources whose images can be resized."""
+
+
+class LongTrainingSection(TrainingSection):
+    """With what only a single long training has.
+
+    Attributes:
+        resized_crop: see `trials.recipe.Recipe`.
+    """
+
+    resized_crop: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class LongTrainingFile(Section):
@@ -29,7 +43,7 @@ class LongTrainingFile(Section):
     """
 
     data: DataSection | None = None
-    training: TrainingSection = TrainingSection()
+    training: LongTrainingSection = LongTrainingSection()
 
 
 def long_training(
@@ -59,10 +73,24 @@ def long_training(
     return LongTrainingFile(**sections)
 
 
-def fitting(config: DataConfig, architecture: Architecture | Reference) -> DataConfig:
-    """The data as the network takes it: pictures are resized, and cut, to its size."""
+def fitting(
+    config: DataConfig, architecture: Architecture | Reference, recipe: Recipe
+) -> DataConfig:
+    """The data as the network takes it: pictures are resized, and cut, to its size.
+
+    Those that are more than memory is to hold are decoded at each step, and all where random parts
+    of them are wanted.
+
+    Raises:
+        InputError: parts are wanted of what are no pictures.
+    """
     _, height, width = architecture.input_shape
     kind = config.source.partition(":")[0]
+    if recipe.resized_crop and kind not in PICTURES:
+        rule = f"only pictures are cropped and resized: {', '.join(PICTURES)}; got {config.source}"
+        raise InputError.of("training.resized_crop", rule, "training.crop is of any images")
+    memory = 0 if recipe.resized_crop else config.memory
+    config = replace(config, stream=memory is not None, memory=memory)
     if kind in PICTURES and config.resize is None:
         config = replace(config, resize=Resize((height, width)))
     if kind in (*PICTURES, "synthetic") and config.shape is None:

@@ -8,6 +8,9 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from nas import Architecture, Block, SpectrumPoint, Stem
 
 NETWORK = Architecture(
@@ -31,6 +34,20 @@ def arguments(output: Path, epochs: int, *more: str) -> list[str]:
         *("--epochs", str(epochs), "--threads", "1", "--output", str(output)),
         *("--checkpoint-minutes", "0.002", "--set", "training.batch_size=32", *more),
     ]
+
+
+def of_pictures(output: Path, epochs: int) -> list[str]:
+    """The same on pictures of 40 pixels, of which random parts are decoded at each step."""
+    folder = output.parent.parent / "pictures"
+    if not folder.exists():
+        rng = np.random.default_rng(0)
+        for label in map(str, range(10)):
+            (folder / label).mkdir(parents=True)
+            for number in range(40):
+                pixels = rng.integers(0, 25 * int(label) + 20, (40, 40), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / label / f"{number}.png")
+    more = ("--data", f"images:{folder}", "--set", "training.resized_crop=0.2")
+    return arguments(output, epochs, *more)
 
 
 def start(command: list[str], said: Path, fault: str | None = None) -> multiprocessing.Process:

@@ -10,21 +10,25 @@ import time
 import pytest
 from safetensors.torch import load_file
 
-from tests.nas.long_trainings import arguments, finish, start
+from tests.nas.long_trainings import arguments, finish, of_pictures, start
 
 EPOCHS = 4
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The weights of a training that nothing interrupts, its curve, and the seconds that it took."""
-    output = tmp_path_factory.mktemp("whole") / "out"
-    command, said = arguments(output, EPOCHS), output.parent / "said"
-    finish(command, output.parent / "first")  # the first process waits for PyTorch
-    for file in (output / "checkpoints").iterdir():
-        file.unlink()
-    began = time.monotonic()
-    assert finish(command, said) == 0, said.read_text()
+    """What a training gives that nothing interrupts, and the seconds that it took."""
+    return trained(tmp_path_factory.mktemp("whole"), arguments)
+
+
+def trained(folder, command_of):
+    """Weights, curve and seconds; of the second process, for the first one waits for PyTorch."""
+    for name in ("first", "second"):
+        output = folder / name / "out"
+        output.parent.mkdir()
+        began = time.monotonic()
+        said = output.parent / "said"
+        assert finish(command_of(output, EPOCHS), said) == 0, said.read_text()
     return *results(output), time.monotonic() - began
 
 
@@ -32,18 +36,21 @@ def results(output):
     return (output / "weights.safetensors").read_bytes(), (output / "curve.csv").read_text()
 
 
-def test_killed_at_twenty_random_moments_it_gives_the_same_weights(whole, tmp_path):
-    weights, curve, seconds = whole
+@pytest.mark.parametrize(("command_of", "wanted"), [(arguments, 20), (of_pictures, 5)])
+def test_killed_at_random_moments_it_gives_the_same_weights(whole, tmp_path, command_of, wanted):
+    """From images in memory, and from pictures that are decoded at each step."""
+    expected = whole if command_of is arguments else trained(tmp_path, command_of)
+    weights, curve, seconds = expected
     rng = random.Random(0)
     kills = trainings = 0
-    while kills < 20:
+    while kills < wanted:
         trainings += 1
         output, said = tmp_path / f"{trainings}" / "out", tmp_path / f"said {trainings}"
         output.parent.mkdir()
-        command = arguments(output, EPOCHS)
+        command = command_of(output, EPOCHS)
         while True:
             process = start(command, said)
-            process.join(rng.uniform(0, seconds / 2) if kills < 20 else 120)
+            process.join(rng.uniform(0, seconds / 2) if kills < wanted else 120)
             if process.exitcode is not None:
                 assert process.exitcode == 0, said.read_text()
                 break

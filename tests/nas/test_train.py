@@ -112,6 +112,11 @@ def test_a_preset_takes_the_classes_of_the_images_which_are_resized(tmp_path):
         *("--preset", "mobilenet:image_size=32", "--data", "images:pictures", "--output", "out"),
         *("--epochs", 1, "--set", "training.batch_size=4"),
     )
+    train(
+        *("--preset", "mobilenet:image_size=32", "--data", "images:pictures", "--output", "parts"),
+        *("--epochs", 1, "--set", "training.batch_size=4", "--set", "training.resized_crop=0.3"),
+    )
+    assert ", resized crop 0.3, " in Path("parts/README.md").read_text()
     written = json.loads(Path("out/architecture.json").read_text())
     assert written["classes"] == 2
     assert 'RESIZE = "crop"' in Path("out/model.py").read_text()
@@ -215,6 +220,10 @@ def test_a_loss_that_is_not_finite(digits):
         (
             ["--architecture", "a.json", "--data", "digits", "--set", "training.batch_size=4000"],
             "training images are fewer than a batch of 4000",
+        ),
+        (
+            ["--architecture", "a.json", "--data", "digits", "--set", "training.resized_crop=0.1"],
+            "training.resized_crop: error: only pictures are cropped and resized: parquet, hub",
         ),
         (
             ["--architecture", "c.json", "--data", "digits"],

@@ -16,6 +16,7 @@ from trials.data.cache import cached_images, entry_key
 from trials.data.image_file import ImageFile
 from trials.data.images import DataConfig, DataError, Images, part_of
 from trials.data.raw_split import Indices, RawSplit
+from trials.data.streamed import StreamedPictures
 
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 """Bytes that the processes of a container may have together."""
@@ -35,7 +36,7 @@ def decode(
     config: DataConfig,
     of_training: bool = False,
     watch: Watch = unwatched,
-) -> list[Images | ImageFile]:
+) -> list[Images | ImageFile | StreamedPictures]:
     """Images (N, H, W, C) of each part of a split, all of the shape of the first.
 
     Args:
@@ -50,8 +51,10 @@ def decode(
     images = _Placed(raw, indices, watch)
     _check_shape(images.first, raw.name(int(indices.min())), config, of_training)
     size = prod(images.shape)
-    decoded: Images | ImageFile
-    if raw.files is None or config.memory is None or size <= config.memory:
+    decoded: Images | ImageFile | StreamedPictures
+    if raw.files and raw.cropped and config.stream and size > (config.memory or 0):
+        decoded = StreamedPictures(raw, indices, images.shape[1:], config)
+    elif raw.files is None or config.memory is None or size <= config.memory:
         _check_memory(size, "" if raw.files is None else ", or lower data.memory to use a file")
         decoded = np.empty(images.shape, dtype=np.uint8)
         for place, image in images:

@@ -144,9 +144,9 @@ class FolderSource:
         def contents(indices: Indices) -> Iterator[Callable[[], bytes]]:
             return (partial(read_picture, files[i], self.root, str(files[i])) for i in indices)
 
-        decode = Pictures(contents, name, self.config).decode
+        pictures = Pictures(contents, name, self.config)
         return RawSplit(
-            labels, decode, name, classes, notes=notes,
+            labels, pictures.decode, name, classes, notes=notes, cropped=pictures.cropped,
             files=lambda: ((str(file.relative_to(self.root)), file) for file in files),
         )  # fmt: skip
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from trials.data.image_file import ImageFile
+    from trials.data.streamed import StreamedPictures
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -75,6 +76,8 @@ class DataConfig:
         resize: of pictures; without it all have to have one size.
         half: whatever is in it draws half of the validation images, which only trainings that judge
             are handed; None leaves all of them for everybody.
+        stream: whether pictures that would go into that file are decoded each time that they are
+            asked for instead: by one long training, and not by many short ones.
         memory: bytes of a split's decoded pictures above which they are kept in a file of the
             user's cache; None keeps all in memory.
     """
@@ -90,6 +93,7 @@ class DataConfig:
     resize: Resize | None = None
     half: str | None = None
     memory: int | None = 2 * 10**9
+    stream: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,19 +103,21 @@ class Split:
     Where an image may have many labels, or none, they are (N, classes), uint8: 1 for each it has.
     """
 
-    images: Images | ImageFile
+    images: Images | ImageFile | StreamedPictures
     labels: AnyLabels
 
     def __len__(self) -> int:
         return len(self.labels)
 
 
-def part_of(images: Images | ImageFile, start: int, end: int) -> Images | ImageFile:
+def part_of(
+    images: Images | ImageFile | StreamedPictures, start: int, end: int
+) -> Images | ImageFile | StreamedPictures:
     """Some images after each other, of which nothing is copied or read."""
     return images[start:end] if isinstance(images, np.ndarray) else images.part(start, end)
 
 
-def chunks(images: Images | ImageFile) -> Iterator[Images]:
+def chunks(images: Images | ImageFile | StreamedPictures) -> Iterator[Images]:
     """All images in order, some megabytes at a time."""
     count = max(1, CHUNK // math.prod(images.shape[1:]))
     for start in range(0, len(images), count):
@@ -163,7 +169,7 @@ class ImageData:
     std: tuple[float, ...]
     notes: tuple[str, ...] = ()
     half: Split | None = None
-    pool: Images | ImageFile | None = None
+    pool: Images | ImageFile | StreamedPictures | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: images that are in the pool travel once."""
@@ -224,8 +230,8 @@ class ImageData:
         """Everything but the images."""
         digest = hashlib.sha256(repr((self.classes, self.input_shape, len(self.train))).encode())
         for split in self.splits:
-            for images in chunks(split.images):
-                digest.update(np.ascontiguousarray(images).data)
+            for content in _contents(split.images):
+                digest.update(content)
             digest.update(np.ascontiguousarray(split.labels).data)
         return DataSummary(
             digest.hexdigest()[:16],
@@ -236,6 +242,14 @@ class ImageData:
             None if self.many_labels else self.majority,
             self.many_labels,
         )
+
+
+def _contents(images: Images | ImageFile | StreamedPictures) -> Iterator[bytes | memoryview]:
+    """What tells images from others; of those that are never all decoded, the names of files."""
+    if named := getattr(images, "named", None):
+        yield named()
+    else:
+        yield from (np.ascontiguousarray(some).data for some in chunks(images))
 
 
 def count_images(labels: AnyLabels, classes: int) -> NDArray[np.int64]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import repeat
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ from trials.data.labels import class_names, numbered
 from trials.data.many_labels import by_name, one_label_each
 from trials.data.raw_split import Indices, RawSplit, SplitName, no_split
 from trials.data.sources import open_source, stratified
+from trials.data.streamed import StreamedPictures
 
 SPLIT_SEED = 0
 """Of the validation split and of ``limit``: the same images in every study of a data set."""
@@ -104,7 +106,9 @@ def load(config: DataConfig, watch: Watch = unwatched) -> ImageData:
     return ImageData(train, validation[0], names, mean, std, tuple(notes), half, pool)
 
 
-def _in_parts(images: Images | ImageFile, labels: Sequence[AnyLabels]) -> Iterator[Split]:
+def _in_parts(
+    images: Images | ImageFile | StreamedPictures, labels: Sequence[AnyLabels]
+) -> Iterator[Split]:
     """Splits of images that are one after the other in one piece."""
     ends = np.cumsum([len(of_part) for of_part in labels]).tolist()
     return map(Split, map(part_of, repeat(images), [0, *ends], ends), labels)
@@ -228,8 +232,15 @@ def _other_split(
     return list(map(Split, decoded, (labels[part] for part in parts)))
 
 
-def _statistics(images: Images | ImageFile) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation (at least 1) of each channel, exactly, from histograms."""
+def _statistics(
+    images: Images | ImageFile | StreamedPictures,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation (at least 1) of each channel, exactly, from histograms.
+
+    Of pictures that are decoded each time, those of some thousand.
+    """
+    if isinstance(images, StreamedPictures):
+        images = images.some()
     counts = np.zeros((images.shape[-1], 256), dtype=np.int64)
     for some in chunks(images):
         for channel, of_level in enumerate(counts):
@@ -246,8 +257,12 @@ def _statistics(images: Images | ImageFile) -> tuple[tuple[float, ...], tuple[fl
     return tuple(means), tuple(stds)
 
 
-def _cached(splits: Iterable[Split]) -> Iterator[str]:
+def _cached(splits: Sequence[Split]) -> Iterator[str]:
     """Where images are that were not decoded into memory, in words."""
+    streamed = [s.images for s in splits if isinstance(s.images, StreamedPictures)]
+    if streamed:
+        size = sum(prod(images.shape) for images in streamed) / 1e9
+        yield f"pictures are decoded at each step: {size:,.1f} GB once they are"
     files = (split.images.path for split in splits if isinstance(split.images, ImageFile))
     for path in dict.fromkeys(files):
         yield f"cached {path.stat().st_size / 1e9:,.1f} GB in {path}"

@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
 from threading import Condition
 from typing import TypeVar
@@ -17,7 +18,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from trials.data.images import DataConfig, DataError, Images, Resize
-from trials.data.raw_split import Indices
+from trials.data.raw_split import Crop, Indices
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """Raster images that Pillow decodes itself: for others it starts programs such as Ghostscript."""
@@ -72,12 +73,23 @@ class Pictures:
             DataError: a picture cannot be read, or differs from the first in its size or in
                 whether it has colours.
         """
+        return self._decode(indices, repeat(None))
+
+    def cropped(self, indices: Indices, crops: Iterable[Crop]) -> Iterator[Images]:
+        """A part of each, in the size that pictures are resized to.
+
+        Raises:
+            DataError: a picture cannot be read, or has colours where the first has none.
+        """
+        return self._decode(indices, crops)
+
+    def _decode(self, indices: Indices, crops: Iterable[Crop | None]) -> Iterator[Images]:
         room = _Room(PIXELS_AT_ONCE)
         first = self._open(0)
         grey = self.shape[0] == 1 if self.shape else is_grey(first)
         size = upright_size(first)
 
-        def pixels(index: int, content: Callable[[], bytes]) -> Images:
+        def pixels(index: int, content: Callable[[], bytes], crop: Crop | None) -> Images:
             name = self.name(index)
             image = open_picture(content(), name)
             if self.resize is None and upright_size(image) != size:
@@ -88,11 +100,12 @@ class Pictures:
                     hint="say which: data.shape: [1, H, W] or [3, H, W]",
                 )
             with room.of(image.width * image.height):
-                return _pixels(image, name, grey, self.resize)
+                return _pixels(image, name, grey, self.resize, crop)
 
         numbers = map(int, indices)
+        pictures = zip(numbers, self.contents(indices), crops, strict=False)
         try:
-            yield from _ahead(pixels, zip(numbers, self.contents(indices), strict=True))
+            yield from _ahead(pixels, pictures)
         except _OtherSize as error:
             raise self._mixed_sizes(error.name, error.size, size, indices) from None
 
@@ -136,8 +149,8 @@ class _Room:
 
 
 def _ahead(
-    call: Callable[[int, Callable[[], bytes]], T],
-    arguments: Iterable[tuple[int, Callable[[], bytes]]],
+    call: Callable[[int, Callable[[], bytes], Crop | None], T],
+    arguments: Iterable[tuple[int, Callable[[], bytes], Crop | None]],
 ) -> Iterator[T]:
     """What calls return, in order, made by threads a few calls ahead; the first error ends it."""
     waiting: deque[Future[T]] = deque()
@@ -237,7 +250,9 @@ def is_grey(image: Image.Image) -> bool:
     return image.mode in ("1", "L", "LA")
 
 
-def _pixels(image: Image.Image, name: str, grey: bool, resize: Resize | None) -> Images:
+def _pixels(
+    image: Image.Image, name: str, grey: bool, resize: Resize | None, crop: Crop | None
+) -> Images:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -247,7 +262,12 @@ def _pixels(image: Image.Image, name: str, grey: bool, resize: Resize | None) ->
             image = upright if upright.mode == mode else upright.convert(mode)  # no copy of it
     except Exception as error:  # of Pillow's many readers, on damaged files
         raise DataError(f"{name}: not a readable image: {error}") from None
-    pixels = np.asarray(image if resize is None else resized(image, resize))
+    if resize is not None and crop is not None:
+        height, width = resize.size
+        image = image.resize((width, height), Image.Resampling.BILINEAR, crop(*image.size))
+    elif resize is not None:
+        image = resized(image, resize)
+    pixels = np.asarray(image)
     return pixels[..., None] if grey else pixels
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from trials.data.images import DataError, Images
 
 Indices = NDArray[np.intp]
+Box = tuple[float, float, float, float]
+Crop = Callable[[int, int], Box]
+"""From (width, height) of a picture to the left, top, right and bottom edge of a part of it."""
+
 SplitName = Literal["train", "validation", "test"]
 
 
@@ -29,6 +33,8 @@ class RawSplit:
             labels.
         limited: whether ``limit`` has been kept to, as where so many images were generated.
         notes: what of the source was left out or changed, in words.
+        cropped: decodes parts of the pictures of these indices, resized to the size of all images;
+            None where images are arrays already.
         files: that images are decoded from, by names that do not change where their folder is
             moved: none of them changes while the images are the same. None where the images are in
             memory as they are.
@@ -41,6 +47,7 @@ class RawSplit:
     limited: bool = False
     notes: tuple[str, ...] = ()
     files: Callable[[], Iterator[tuple[str, Path]]] | None = None
+    cropped: Callable[[Indices, Iterable[Crop]], Iterator[Images]] | None = None
 
 
 class Source(Protocol):

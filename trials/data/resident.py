@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -14,14 +14,16 @@ from torch.nn import functional as F
 
 from trials.data.image_file import ImageFile
 from trials.data.images import ImageData, Images, Split, chunks
-from trials.data.raw_split import Indices
+from trials.data.raw_split import Crop, Indices
+from trials.data.streamed import StreamedPictures
 
 
 class ResidentSplit:
     """uint8 images (N, H, W, C) and labels (N,) on a device.
 
     On CPU the tensors share the memory of the arrays, which may belong to several processes: they
-    are only ever read. Images of a file stay there, and each batch is read when it is asked for.
+    are only ever read. Images of a file stay there, and each batch is read when it is asked for;
+    so are pictures that are decoded each time.
 
     Args:
         before_batch: to be called before each batch, and not while a batch is recorded.
@@ -39,7 +41,7 @@ class ResidentSplit:
         before_batch: Callable[[], None] = lambda: None,
         stream: bool = False,
         rows: Indices | None = None,
-        placed: Tensor | ImageFile | None = None,
+        placed: Tensor | ImageFile | StreamedPictures | None = None,
     ) -> None:
         self.before_batch = before_batch
         self.device = device
@@ -82,6 +84,15 @@ class ResidentSplit:
         # Channels are last in memory already, so this is a view in PyTorch's channels_last.
         return x.permute(0, 3, 1, 2), labels
 
+    def read_ahead(self, order: Tensor, crops: Iterator[Crop] | None) -> None:
+        """Say which batches (steps, B) come next, for images that take time to read.
+
+        Args:
+            crops: of each image, in that order; None takes them whole.
+        """
+        if isinstance(self.images, StreamedPictures):
+            self.images.read_ahead(order.numpy(), crops)
+
     def _pixels(self, rows: Tensor) -> Tensor:
         """(B, H, W, C), on the device."""
         if isinstance(self.images, Tensor):
@@ -101,8 +112,12 @@ def needs_streaming(splits: Iterable[Split], device: torch.device, share: float)
     return sum(math.prod(file.shape) for file in files) > share * memory / 2
 
 
-def place(images: Images | ImageFile, device: torch.device, stream: bool) -> Tensor | ImageFile:
-    """Images on a device, or the file that they are read from."""
+def place(
+    images: Images | ImageFile | StreamedPictures, device: torch.device, stream: bool
+) -> Tensor | ImageFile | StreamedPictures:
+    """Images on a device, or what they are read from."""
+    if isinstance(images, StreamedPictures):
+        return images
     if not isinstance(images, ImageFile):
         return _shared(images).to(device)
     images.open()

@@ -136,8 +136,8 @@ def split_of_table(
     notes = (*notes, f"labels of column {label_column}")
     if labels.ndim == 1 and _items(table.features[label_column]):
         notes = (*notes, ONE_EACH)
-    decode = Pictures(contents, name, config).decode
-    return RawSplit(labels, decode, name, classes, notes=notes)
+    pictures = Pictures(contents, name, config)
+    return RawSplit(labels, pictures.decode, name, classes, notes=notes, cropped=pictures.cropped)
 
 
 def _labels(
