@@ -37,8 +37,8 @@ def check_published_networks(document: Document, space: SearchSpace) -> None:
     for position, text in enumerate((design.arms or ()) if design else ()):
         place = _item(document, _ARMS, position)
         try:
-            published_network(space, text)
-            published_arm(space, text)
+            for at_budget in space.budgets:
+                published_arm(at_budget, text)
         except MatchError as error:
             document.add_problem(place, f"{text}: {error}", "another cost, or leave it out")
         except ArchitectureError as error:

@@ -98,6 +98,15 @@ def test_a_cost_that_no_width_has_is_a_problem_of_that_arm():
     assert any("mobilenet: no widths cost 9,000 MACs" in problem for problem in found)
 
 
+def test_at_several_budgets_they_have_the_cost_of_each():
+    small, large = built(PUBLISHED, "match.macs=[2M, 4M]", "match.tolerance=5%").budgets
+    for space, macs in ((small, 2_000_000), (large, 4_000_000)):
+        (found,) = [arm.architecture for arm in arms_of(space) if arm.name == "mobilenet"]
+        assert count_cost(found).macs == pytest.approx(macs, rel=0.05)
+    problem = next(p for p in problems("match.macs=[5000, 2M]") if "design.arms[0]" in p)
+    assert "xception: no widths cost 5,000 MACs" in problem
+
+
 def test_they_are_no_part_of_an_ablation():
     (problem,) = problems("claim.ablate=[residual]", "search.residual=[true, false]")
     assert "differ in one choice alone" in problem
