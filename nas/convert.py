@@ -9,16 +9,24 @@ from typing import Annotated
 
 import torch
 import typer
+from torch import nn
 
 from nas.architecture.cost import count_cost
+from nas.architecture.layers import network_layers
 from nas.architecture.presets import PresetError
+from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.cli import cli_errors, command, read_architecture
 from nas.network.build import build_network
 from nas.network.export import export_network
 from nas.network.exported_model import NoModel, load_module, loaded
 from nas.network.keras_layers import KerasFileError, keras_layers
-from nas.network.keras_presets import KERAS_OPTIONS, keras_architecture, keras_name_of
+from nas.network.keras_presets import (
+    GOES_BACK,
+    KERAS_OPTIONS,
+    keras_architecture,
+    keras_name_of,
+)
 from nas.network.source import Provenance
 from nas.reporting.rendering import render_markdown
 from nas.space.errors import InputError
@@ -72,24 +80,30 @@ def _from_keras(file: Path, name: str, folder: Path) -> None:
         raise InputError.of("--preset", str(error)) from None
     network = build_network(architecture).eval()
     try:
-        read_weights(file, keras_layers(network), architecture.norm_epsilon)
+        read_weights(file, keras_layers(network), _norm_epsilon(network))
     except KerasFileError as error:
         raise InputError.of(str(file), str(error), error.hint) from None
-    _check_outputs(file, network, architecture)
+    _check_outputs(file, network, architecture.input_shape)
     provenance, card = _described(file, name, architecture)
     export_network(architecture, network, folder, provenance, card)
 
 
+def _norm_epsilon(network: nn.Module) -> float:
+    return next(module.eps for module in network.modules() if isinstance(module, nn.BatchNorm2d))
+
+
 @torch.inference_mode()
-def _check_outputs(file: Path, network: torch.nn.Module, architecture: Architecture) -> None:
+def _check_outputs(file: Path, network: nn.Module, shape: tuple[int, int, int]) -> None:
     random = torch.Generator().manual_seed(0)
-    outputs = network(torch.randn(2, *architecture.input_shape, generator=random))
+    outputs = network(torch.randn(2, *shape, generator=random))
     if not outputs.isfinite().all():
         rule = "with these weights outputs are finite; got nan or infinity"
         raise InputError.of(str(file), rule, "the file is damaged, or its training diverged")
 
 
-def _described(file: Path, name: str, architecture: Architecture) -> tuple[Provenance, str]:
+def _described(
+    file: Path, name: str, architecture: Architecture | Reference
+) -> tuple[Provenance, str]:
     """What source and card say of a converted network."""
     cost, title = count_cost(architecture), f"{name}, with weights from Keras"
     with file.open("rb") as opened:
@@ -113,7 +127,7 @@ def _described(file: Path, name: str, architecture: Architecture) -> tuple[Prove
         cost=cost,
         height=height,
         width=width,
-        classes=architecture.classes,
+        classes=network_layers(architecture).output[0],
     )
     return provenance, card
 
@@ -123,14 +137,15 @@ def _to_keras(folder: Path, file: Path) -> str:
 
     try:
         module = load_module(folder)
-        architecture = read_architecture(folder / "architecture.json")
         network = loaded(folder / "weights.safetensors", module.load)
     except NoModel as error:
         raise InputError.of("--model", str(error)) from None
-    name = keras_name_of(architecture)
-    if name is None or architecture.key != module.ARCHITECTURE:
-        rule = f"Keras has {' and '.join(KERAS_OPTIONS)} of the networks here"
-        raise InputError.of("--model", f"{rule}; got {architecture.key}")
+    described = folder / "architecture.json"  # a reference's export has none
+    architecture = read_architecture(described) if described.is_file() else None
+    name = keras_name_of(architecture) if architecture else None
+    if architecture is None or name is None or architecture.key != module.ARCHITECTURE:
+        rule = f"weights are written for Keras' {' and '.join(GOES_BACK)}"
+        raise InputError.of("--model", f"{rule}; got another network, {module.ARCHITECTURE}")
     try:
         write_weights(file, keras_layers(network), convolution_head=name == "mobilenet")
     except KerasFileError as error:

@@ -1,8 +1,9 @@
 """A network's parameters as Keras has them: which layers, their arrays' layouts, their order.
 
-Keras' files list layers as `model.layers` does, by their depth under the output. Ours are in the
-order in which they are called, a shortcut behind its branch: layers of one kind and one shape come
-in the same order in both, and so are found whatever number Keras has given them.
+Keras' files list layers as `model.layers` does: those first that have most layers behind them. Ours
+are in the order in which they are called, a shortcut behind its branch, and towers side by side as
+Keras has them. So layers of one kind and one shape come in the same order in both, and are found
+whatever number Keras has given them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from nas.network.exported_layers import Concatenation
 
 Kind = Literal[
     "conv2d", "depthwise_conv2d", "separable_conv2d", "batch_normalization", "dense", "other"
@@ -105,7 +108,7 @@ def keras_layers(network: nn.Module) -> tuple[KerasLayer, ...]:
     """The layers of a network that have parameters, as Keras has them."""
     found: list[KerasLayer] = []
     depthwise: tuple[str, _Array] | None = None  # one that waits for its 1 x 1
-    for name, module in network.named_modules():
+    for name, module in _leaves("", network):
         if isinstance(module, nn.Conv2d):
             kernel = _kernel(module)
             if kernel.name == "depthwise_kernel":
@@ -131,6 +134,43 @@ def keras_layers(network: nn.Module) -> tuple[KerasLayer, ...]:
     return tuple(found)
 
 
+_Leaf = tuple[str, nn.Module]
+
+
+def _leaves(name: str, module: nn.Module) -> Iterator[_Leaf]:
+    """Modules without others in them, by name."""
+    if isinstance(module, Concatenation):
+        found, _ = _with_depths(name, module, 0)
+        yield from (leaf for _, leaf in sorted(found, key=lambda one: -one[0]))
+    elif any(True for _ in module.children()):
+        for key, child in module.named_children():
+            yield from _leaves(f"{name}.{key}" if name else key, child)
+    else:
+        yield name, module
+
+
+def _with_depths(name: str, module: nn.Module, behind: int) -> tuple[list[tuple[int, _Leaf]], int]:
+    """Leaves with the number of layers behind each, and how long the longest way through is.
+
+    Args:
+        behind: layers between the module and the end.
+    """
+    found: list[tuple[int, _Leaf]] = []
+    children = [(f"{name}.{key}", child) for key, child in module.named_children()]
+    if isinstance(module, Concatenation):
+        towers = [_with_depths(key, child, behind + 1) for key, child in children]
+        return [leaf for leaves, _ in towers for leaf in leaves], 1 + max(
+            long for _, long in towers
+        )
+    if not children:
+        return [(behind, (name, module))], 1
+    length = 0
+    for key, child in reversed(children):
+        leaves, more = _with_depths(key, child, behind + length)
+        found, length = [*leaves, *found], length + more
+    return found, length
+
+
 def _kernel(module: nn.Conv2d) -> _Array:
     """(kh, kw, in, out); (kh, kw, C, m) of one that convolves each channel by itself."""
     weight = module.weight.detach()
@@ -142,13 +182,14 @@ def _kernel(module: nn.Conv2d) -> _Array:
 
 
 def _statistics(module: nn.BatchNorm2d) -> Iterator[_Array]:
+    """A scale that is always 1 is none of Keras'."""
     for name, tensor in (
         ("gamma", module.weight),
         ("beta", module.bias),
         ("moving_mean", module.running_mean),
         ("moving_variance", module.running_var),
     ):
-        if tensor is not None:
+        if tensor is not None and (name != "gamma" or isinstance(tensor, nn.Parameter)):
             yield _Array(name, tensor.detach())
 
 

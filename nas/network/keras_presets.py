@@ -5,34 +5,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from nas.architecture.presets import PRESETS
-from nas.architecture.presets.options import from_text, known, split
+from nas.architecture.presets.options import known, split
+from nas.architecture.reference import Reference
+from nas.architecture.references import PUBLISHED, parse
 from nas.architecture.specification import Architecture
 
 KERAS_OPTIONS: Mapping[str, Mapping[str, str]] = {
     "xception": {},
     "mobilenet": {"activation": "relu6", "padding": "floor"},
+    "inception_v3": {"norm_scale": "false", "pool_counts_padding": "false"},
 }
-"""Presets of `keras.applications`, and options that are not the preset's own defaults."""
+"""Networks of `keras.applications`, and options that are not the defaults here."""
+
+GOES_BACK = ("xception", "mobilenet")
+"""Those whose weights are written for Keras, too."""
 
 
-def keras_architecture(text: str) -> Architecture:
-    """A preset as Keras has it, but for the options that are said: ``xception:classes=10``.
+def keras_architecture(text: str) -> Architecture | Reference:
+    """A network as Keras has it, but for the options that are said: ``xception:classes=10``.
 
     Raises:
         PresetError: no such preset, option or type; it has a hint.
         ArchitectureError: with these options some layer cannot exist.
     """
     name, options = split(text)
-    makers = {name: PRESETS[name] for name in KERAS_OPTIONS}
-    maker = known(name, makers, "preset of a Keras file")
-    return maker(**from_text(name, maker, {**KERAS_OPTIONS[name], **options}))
+    known(name, {name: PUBLISHED[name] for name in KERAS_OPTIONS}, "preset of a Keras file")
+    written = [f"{key}={value}" for key, value in {**KERAS_OPTIONS[name], **options}.items()]
+    return parse(":".join((name, ",".join(written))) if written else name)
 
 
 def keras_name_of(architecture: Architecture) -> str | None:
-    """The preset that Keras has, too, and that an architecture is, whatever its size and widths."""
-    for name, options in KERAS_OPTIONS.items():
-        published = PRESETS[name](**from_text(name, PRESETS[name], options))
+    """Which network of Keras an architecture is, whatever its size and widths; None: of none."""
+    for name in GOES_BACK:
+        published = keras_architecture(name)
+        assert isinstance(published, Architecture)
         if _with_widths(published, architecture).key == architecture.key:
             return name
     return None
@@ -50,6 +56,7 @@ def _with_widths(published: Architecture, other: Architecture) -> Architecture:
         published,
         input_shape=other.input_shape,
         classes=other.classes,
+        dropout=other.dropout,
         stem=replace(published.stem, channels=other.stem.channels),
         blocks=tuple(replace(block, channels=theirs.channels) for block, theirs in blocks),
     )

@@ -273,7 +273,7 @@ def test_options_that_belong_together():
 
 
 PRESETS = [
-    ("resnet", "preset of a Keras file is one of xception, mobilenet"),
+    ("resnet", "preset of a Keras file is one of xception, mobilenet, inception_v3"),
     ("xception:clases=3", "xception has no option 'clases'"),
     ("xception:classes=many", "xception: classes is a whole number; got 'many'"),
     ("xception:image_size=2", "a valid stem needs a larger image; got 2 x 2"),
