@@ -28,7 +28,7 @@ from nas.reporting.training_card import training_card, training_provenance
 from nas.space.objectives import OBJECTIVES, score_of_data
 from nas.study.records import Records
 from nas.study.trial_record import TrialRecord
-from trials.atomic_file import atomic_write_text
+from trials.atomic_file import atomic_write_text, remove_partial
 from trials.checkpoint import Checkpoints
 from trials.data import load_test
 from trials.data.resident import ResidentSplit
@@ -85,6 +85,7 @@ def train_and_export(
         DataError, Diverged, NotWritten, OtherTraining, Damaged, Unsupported: of the training.
     """
     check_folder(output, None if replaces else job.architecture)
+    remove_partial(output)
     checkpoints = checkpoints_of(output, lambda line: terminal.say(console, line))
     with failing_with_the_machine():
         with stop_requests() as asked:
@@ -109,7 +110,8 @@ def _trained(
 ) -> Training | None:
     recipe, score = job.recipe, score_of_data(job.data.many_labels)
     noun, steps = OBJECTIVES[score].noun, len(job.data.train) // recipe.batch_size
-    with TrainingProgress(console, recipe.epochs, steps, recipe.batch_size, noun) as progress:
+    progress = TrainingProgress(console, recipe.epochs, steps, recipe.batch_size, noun)
+    with progress.bar:
 
         def after_epoch(curve: Sequence[Epoch]) -> None:
             progress.after_epoch(curve)

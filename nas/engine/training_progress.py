@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -24,6 +23,9 @@ class TrainingProgress:
         steps: of an epoch.
         images: in a step.
         noun: of the score.
+
+    Attributes:
+        bar: a context manager, inside which it is drawn.
     """
 
     def __init__(self, console: Console, epochs: int, steps: int, images: int, noun: str) -> None:
@@ -37,18 +39,6 @@ class TrainingProgress:
             *columns, console=console, transient=True, disable=not console.is_terminal
         )
         self.task = self.bar.add_task("", total=epochs * steps, speed="")
-
-    def __enter__(self) -> TrainingProgress:
-        self.bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.bar.stop()
 
     def after_step(self, epoch: int, done: int) -> None:
         """Count a step."""

@@ -77,6 +77,7 @@ def test_killed_inside_each_write_it_gives_the_same_weights(whole, tmp_path, pla
         assert finish(command, said, f"{place}:kill@{number}") == -signal.SIGKILL
     assert finish(command, said) == 0, said.read_text()
     assert results(output) == whole[:2]
+    assert not list(output.rglob("*.partial"))
     left = sorted(file.name for file in (output / "checkpoints").iterdir())
     assert len(left) == 2
     assert all(name.endswith(".safetensors") for name in left)
