@@ -45,15 +45,16 @@ class Explainer:
         model: in the format ``pytorch``.
 
     Raises:
-        NoModel: it was exported by a version that did not name its feature maps.
+        NoModel: it names no feature maps, as one that was exported by an older version.
 
     Attributes:
         name: of the feature map that is looked at: the last that is not too small.
     """
 
     def __init__(self, model: ExportedModel) -> None:
-        if not hasattr(model.module, "FEATURES"):
-            raise NoModel("model.py names no feature maps: it is of an older version")
+        if not getattr(model.module, "FEATURES", ()):
+            which = "an older version, or of a network with a second head"
+            raise NoModel(f"model.py names no feature maps: it is of {which}")
         assert isinstance(model.run, nn.Module)
         self.model, self.network = model, model.run
         self.name, self.layer = _layer(self.network, model)

@@ -178,26 +178,59 @@ def _network(architecture: Architecture, layers: Mapping[str, Layer]) -> str:
 
 def _reference(layers: Layer) -> str:
     """The class of a network that has no blocks, a statement for each part of it."""
-    parts = layers.children if layers.module == "Sequential" else {"whole": layers}
+    parts = _parts(layers)
+    *first, last = parts
     lines = ["class Network(nn.Module):", '    """The whole network."""', ""]
     lines += ["    def __init__(self) -> None:", "        super().__init__()"]
     lines += [_indented(f"self.{name} = {_expression(part)}", 8) for name, part in parts.items()]
-    *first, last = parts
     lines += ["", "    def forward(self, x: Tensor) -> Tensor:"]
     lines += [f"        x = self.{name}(x)" for name in first]
     lines += [f"        logits: Tensor = self.{last}(x)", "        return logits"]
+    if first:
+        lines += ["", "    def features(self, x: Tensor) -> list[Tensor]:"]
+        lines += ['        """Feature maps (N, C, H, W), as FEATURES lists them."""']
+        lines += ["        trunk = self.trunk(x)", "        return [trunk, self.last(trunk)]"]
     return "\n".join(lines)
+
+
+def _parts(layers: Layer) -> dict[str, Layer]:
+    """Trunk, what else is in front of the mean over positions, and the head.
+
+    What has a second head is one part, for training calls all of it.
+    """
+    if layers.module != "Sequential":
+        return {"whole": layers}
+    rest = layers.children["rest"]
+    steps = list(rest.children.items())
+    mean = [step.module for _, step in steps].index("GlobalMean")
+    last = rest._replace(output=steps[mean][1].input, children=dict(steps[:mean]))
+    head = rest._replace(input=last.output, children=dict(steps[mean:]))
+    return {"trunk": layers.children["trunk"], "last": last, "head": head}
 
 
 def _features(architecture: Architecture | Reference) -> Iterator[str]:
     """Name, channels and stride of each feature map, as a tuple in the source."""
     if isinstance(architecture, Reference):
+        *maps, _head = _parts(architecture.layers).items()
+        stride = 1
+        for name, part in maps:
+            stride *= _stride(part)
+            yield f'("{name}", {part.output[0]}, {stride})'
         return
     stride = architecture.stem.stride
     yield f'("stem", {architecture.stem.channels[-1]}, {stride})'
     for index, block in enumerate(architecture.blocks):
         stride *= block.stride
         yield f'("block{index}", {block.channels[-1]}, {stride})'
+
+
+def _stride(layer: Layer) -> int:
+    """Pixels of a layer's input to a step of its output; towers side by side are alike."""
+    if layer.module == "Sequential":
+        return math.prod(map(_stride, layer.children.values()))
+    if layer.children:
+        return _stride(next(iter(layer.children.values())))
+    return int(layer.options.get("stride", 1))
 
 
 def _expression(layer: Layer) -> str:

@@ -14,7 +14,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas import Architecture, Block, SpectrumPoint, Stem, export_network
+from nas import Architecture, Block, SpectrumPoint, Stem, build_network, export_network
+from nas.architecture.references import reference_layers
 from nas.network.source import Provenance, model_source
 from tests.conftest import ROOT
 from tests.nas.exporting import SMALL, imported, with_statistics
@@ -191,3 +192,16 @@ def test_feature_maps_are_those_that_are_listed(tmp_path):
     ]
     for (_, channels, stride), found in zip(module.FEATURES, maps, strict=True):
         assert found.shape == (2, channels, 32 // stride, 32 // stride)
+
+
+def test_a_reference_has_feature_maps_in_front_of_its_head(tmp_path):
+    described = reference_layers("inception_v3", classes=3, image_size=128)
+    export_network(described, build_network(described).eval(), tmp_path)
+    model = imported(tmp_path)
+    network = model.load()
+    image = torch.randn(1, 3, 128, 128)
+    with torch.inference_mode():
+        maps = network.features(image)
+        assert torch.equal(network.head(maps[-1]), network(image))
+    assert [tuple(x.shape[1:]) for x in maps] == [(768, 6, 6), (2048, 2, 2)]
+    assert model.FEATURES == [("trunk", 768, 16), ("last", 2048, 32)]
