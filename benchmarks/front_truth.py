@@ -280,17 +280,17 @@ def report(table: Table, searches: int) -> None:
     sides = list(zip(*drawn, strict=True))
     for name, value in (
         ("points called front, a search", lambda f: f"{fmean(x.called for x in f):.2f}"),
-        ("of them truly on it, ties within one image", lambda f: _share(f, "within")),
-        ("of them truly on it, to the last digit", lambda f: _share(f, "right")),
-        ("optimism, points", lambda f: _spread([100 * x.optimism for x in f])),
-        ("regret of the knee, points", lambda f: _spread([100 * x.regret for x in f])),
+        ("of them truly on it, ties within one image", lambda f: share_of(f, "within")),
+        ("of them truly on it, to the last digit", lambda f: share_of(f, "right")),
+        ("optimism, points", lambda f: spread_of([100 * x.optimism for x in f])),
+        ("regret of the knee, points", lambda f: spread_of([100 * x.regret for x in f])),
     ):
         shown.add_row(name, *map(value, sides))
     print(f"{count} networks, {seeds} seeds each, {searches} searches drawn")
     print_table(shown, console())
 
 
-def _share(found: Sequence[Found], name: str) -> str:
+def share_of(found: Sequence[Found], name: str) -> str:
     """Of all points that are called front, with the interval that drawing the searches leaves."""
     hits = np.array([getattr(f, name) for f in found], dtype=float)
     called = np.array([f.called for f in found])
@@ -302,7 +302,7 @@ def _share(found: Sequence[Found], name: str) -> str:
     return f"{hits.sum() / called.sum():.0%} ({low:.0%} to {high:.0%})"
 
 
-def _spread(values: Sequence[float]) -> str:
+def spread_of(values: Sequence[float]) -> str:
     """Mean, and between which 95% of the searches are."""
     low, high = np.quantile(values, [0.025, 0.975])
     return f"{fmean(values):.2f} ({low:.2f} to {high:.2f})"
