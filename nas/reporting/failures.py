@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nas.architecture.presets import PresetError
 from nas.architecture.specification import ArchitectureError
 from nas.engine.fence import DriverReplaced
 from nas.engine.lock import StudyLocked
@@ -46,6 +47,8 @@ def explained(error: Exception) -> Failure | None:
             return Failure(error, "wait for it, end it, or choose another name with --study")
         case DriverReplaced():
             return Failure(error, "nothing that was finished is lost: that process goes on", 1)
+        case PresetError():
+            return Failure(error, error.hint)
         case NoStudy() | NoSuchTrial() | NoModel() | ArchitectureError() | JsonError():
             return Failure(error)
         case Unsupported():  # a study that was searched on another machine
