@@ -92,7 +92,7 @@ PROBLEMS = [
     ("at_most: 100M", "at_most: 2M, match: 1M", "15:7", "expected one of at_most and match"),
     ("at_most: 100M", "at_most: 100M, tolerance: 1%", "15:34", "macs.tolerance: at_most has no tolerance"),
     ("at_most: 100M", "match: 4M, tolerance: 0", "15:30", "expected a fraction between 0 and 1; got 0"),
-    ("recipe: proxy", "recipe: prxy", "16:20", "training.recipe: must be 'proxy', 'imagenet' or 'jft'"),
+    ("recipe: proxy", "recipe: prxy", "16:20", "training.recipe: must be 'proxy', 'imagenet', 'jft' or 'final'"),
     ("epochs: 8", "epochs: 0", "16:35", "training.epochs: must be greater than or equal to 1; got 0"),
     ("epochs: 8", "epochs: 1e3", "16:35", "training.epochs: must be a valid integer; got 1000.0"),
     ("epochs: 8", "precision: bf16", "16:38", "training.precision: must be 'float32' or 'bfloat16'; got 'bf16'"),
