@@ -51,6 +51,22 @@ def test_the_documents_name_every_published_network():
     assert {name for name in PUBLISHED if f"`{name}`" not in PAGE} == set()
 
 
+def test_each_corrected_fact_says_what_shows_it():
+    """A section of the paper, or a command that runs; and the numbers are those it prints."""
+    page = (ROOT / "docs" / "facts.md").read_text(encoding="utf-8")
+    shown = [row.rsplit(" | ", 1)[1] for row in page.splitlines() if row.startswith("| ")][1:]
+    assert len(shown) == 10
+    for text in shown:
+        named = re.findall(r"`python -m nas[.]describe ([^`]+)`", text)
+        assert named or "of the paper" in text
+        for name in named:
+            assert name == "family" or parse(name)
+    macs = {name: count_cost(parse(name)).macs for name in FAMILY}
+    assert f"{macs['xception'] / macs['inception_v3'] - 1:.0%} *more*" in page
+    assert f".5 makes {macs['mobilenet:alpha=.5'] / macs['mobilenet']:.0%} of the MACs" in page
+    assert f"make {macs['mobilenet:image_size=160'] / macs['mobilenet']:.0%}" in page
+
+
 def test_a_network_with_options_is_described():
     said = run(describe_app, "mobilenet:alpha=.25,image_size=32,classes=10")
     cost = count_cost(parse("mobilenet:alpha=.25,image_size=32,classes=10"))
