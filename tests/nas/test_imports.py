@@ -125,6 +125,11 @@ def test_plotly_is_imported_where_figures_are_made_and_shown():
     assert others == {f"nas/reporting/{name}.py" for name in shown}
 
 
+def test_keras_files_are_read_without_keras():
+    assert importers("h5py") == {f"nas/network/keras_{name}.py" for name in ("files", "writing")}
+    assert importers("keras") == set()
+
+
 def test_architectures_need_the_standard_library_alone():
     reader = ROOT / "trials/bounded_json.py"
     for file in (*sources_of("nas.architecture"), reader):
