@@ -37,7 +37,7 @@ def draw_curve(curve: Sequence[Epoch], score: str) -> str:
     ]
     for number, lines in enumerate(panels):
         parts += _panel(lines, _TOP + number * (_PANEL + 2 * _TOP))
-    label = f"epochs, {len(curve)}"
+    label = f"epochs 1 to {len(curve)}"
     parts.append(f'<text x="{_LEFT}" y="{height - 6}">{label}</text>')
     return "\n".join([*parts, "</svg>"])
 

@@ -31,7 +31,7 @@ def test_what_is_larger_is_higher_and_epochs_are_evenly_apart():
         assert (y0 < y1) == (values[0] > values[1])
         assert (y1 < y2) == (values[1] > values[2])
     assert validation[0][1] < train[0][1]  # both on one scale
-    assert {"training loss", "validation loss", "validation accuracy <&>", "epochs, 3"} <= set(
+    assert {"training loss", "validation loss", "validation accuracy <&>", "epochs 1 to 3"} <= set(
         texts
     )
     assert {"0.5", "2.5", "0.25", "0.75"} <= set(texts)
