@@ -86,7 +86,7 @@ def _work(driver, spec, is_tested):
     time.sleep(float(os.environ.get(PACE, 0)))
     if seconds := os.environ.pop(SET_BACK, ""):
         _set_clock_back(float(seconds))
-    measurements = tuple(_trainings(spec, driver.data.fingerprint, is_tested))
+    measurements = tuple(_trainings(spec, spec.data_of(driver.data.fingerprint), is_tested))
     note(measurements, TRAINED)
     driver.outbox.put(spec.trial, measurements)
     note(measurements)
