@@ -138,7 +138,7 @@ def test_a_fast_command_runs(call, monkeypatch):
     monkeypatch.chdir(ROOT)
     result = CliRunner().invoke(import_module(f"nas.{call[0]}").app, call[1])
     assert result.exit_code == 0, result.output
-    assert len(result.output.splitlines()) > 10
+    assert len(result.output.splitlines()) > 3
 
 
 @pytest.mark.parametrize(
