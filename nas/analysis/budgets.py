@@ -19,7 +19,7 @@ from nas.analysis.question import NoVerdict
 from nas.analysis.race_answer import RaceAnswer
 from nas.analysis.results import StudyResults, read_results
 from nas.space.schema import SpaceFile
-from nas.statistics.paired import Interval
+from nas.statistics.paired import TIE, Interval
 from nas.statistics.random_effects import RandomEffects, random_effects
 from nas.study.design import Stage
 from nas.study.location import StudyPlace
@@ -46,7 +46,8 @@ class Effect:
 
     Attributes:
         difference: mean over the seeds that both have.
-        error: its standard error over seeds; None of a single one, and where they do not differ.
+        error: its standard error over seeds; None of a single one, and where they do not differ by
+            more than a rounding.
     """
 
     difference: float
@@ -146,14 +147,11 @@ def answer_budgets(
         NoVerdict: no budget has a complete training.
         ValueError: delta or alpha is out of range.
     """
-    file, answers = results.file, []
-    for budget in file.budget_names:
-        try:
-            found = answer(results.of_budgets[budget], delta, alpha)
-        except (KeyError, NoVerdict):
-            answers.append(BudgetAnswer(budget, None))
-        else:
-            answers.append(BudgetAnswer(budget, found))
+    file = results.file
+    answers = [
+        BudgetAnswer(budget, _answer(results.of_budgets.get(budget), delta, alpha))
+        for budget in file.budget_names
+    ]
     known = [(results.of_budgets[one.budget], one.answer) for one in answers if one.answer]
     if not known:
         raise NoVerdict(f"study {results.name} has no complete training at any budget")
@@ -164,6 +162,18 @@ def answer_budgets(
         arms=tuple(_arms_across(results, answers)),
         score=known[0][0].score,
     )
+
+
+def _answer(
+    results: StudyResults | None, delta: float | None, alpha: float | None
+) -> AnyAnswer | None:
+    """That of one budget; None before its first complete training."""
+    if results is None:
+        return None
+    try:
+        return answer(results, delta, alpha)
+    except NoVerdict:
+        return None
 
 
 def _arms_across(results: BudgetsResults, answers: Sequence[BudgetAnswer]) -> Iterator[ArmAcross]:
@@ -209,8 +219,9 @@ def _effect(
     if not pair or not pair[0]:
         return None
     differences = [first - second for first, second in zip(*pair, strict=True)]
-    error = stdev(differences) / sqrt(len(differences)) if len(differences) > 1 else 0.0
-    return Effect(fmean(differences), error or None, len(differences))
+    spread = stdev(differences) if len(differences) > 1 else 0.0
+    error = spread / sqrt(len(differences)) if spread > TIE else None
+    return Effect(fmean(differences), error, len(differences))
 
 
 def _together(effects: Sequence[Effect | None]) -> RandomEffects | None:

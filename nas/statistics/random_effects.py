@@ -107,6 +107,7 @@ def _variance_between(y: NDArray[np.float64], variances: NDArray[np.float64]) ->
 
     if excess(0.0) <= 0:
         return 0.0
-    # With variances of at least this the squares, unweighted, are divided by more than they are.
+    # With variances of at least this the squares, unweighted, are divided by more than they are;
+    # of tiny errors that is so by a rounding, and with twice as much it is beyond doubt.
     most = float(((y - y.mean()) ** 2).sum()) / freedom
-    return float(optimize.brentq(excess, 0.0, most, xtol=most * 1e-12))
+    return float(optimize.brentq(excess, 0.0, 2 * most, xtol=most * 1e-12))

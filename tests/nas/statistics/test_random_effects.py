@@ -90,6 +90,12 @@ def test_it_solves_the_equation_of_paule_and_mandel_and_hartung_and_knapp_s(know
     assert 0 <= found.i_squared < 1
 
 
+@given(st.lists(st.tuples(numbers, st.floats(1e-18, 1e-12)), min_size=2, max_size=8))
+def test_estimates_that_are_all_but_exact_have_the_spread_that_is_seen(known):
+    y, e = map(np.array, zip(*known, strict=True))
+    assert random_effects(y, e).tau == pytest.approx(y.std(ddof=1), rel=1e-6, abs=1e-9)
+
+
 @given(estimates, numbers, st.floats(0.01, 10))
 def test_it_goes_with_the_origin_and_the_unit(known, shift, unit):
     y, e = map(np.array, zip(*known, strict=True))
