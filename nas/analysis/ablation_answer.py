@@ -159,10 +159,11 @@ def _scores(question: Question, failed_score: float) -> dict[str, NDArray[np.flo
             ended[run.measurement.seed] = failed_score if score is None else score
     file = results.file
     seeds = design_seeds(file.name, file.study.seed, "screening", planned)
-    complete = sum(all(seed in known.get(arm, ()) for arm in _arms(question)) for seed in seeds)
+    arms = _arms(question)
+    complete = sum(all(seed in known.get(arm, ()) for arm in arms) for seed in seeds)
     if complete < planned:
         raise NoVerdict(f"{complete} of {planned} seeds are complete in all arms")
-    return {arm: np.array([ended[seed] for seed in seeds]) for arm, ended in known.items()}
+    return {arm: np.array([known[arm][seed] for seed in seeds]) for arm in arms}
 
 
 def _arms(question: Question) -> list[str]:

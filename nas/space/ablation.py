@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nas.architecture.specification import Architecture
@@ -30,11 +30,6 @@ class Ablation:
     axis: Ablated
     choices: tuple[Choice, ...]
     arms: int
-
-    @property
-    def comparisons(self) -> Iterator[tuple[Choice, Choice]]:
-        """Each of the other choices, with what it is compared with."""
-        return ((choice, self.choices[0]) for choice in self.choices[1:])
 
     def __str__(self) -> str:
         first, *others = (in_words(self.axis, choice) for choice in self.choices)

@@ -118,6 +118,16 @@ def test_there_is_no_verdict_before_all_seeds_are_there():
     assert cut.outcome == "none"
 
 
+def test_an_arm_that_is_no_longer_planned_is_not_compared():
+    """Such as a published network that was trained before the study became an ablation."""
+    results = planted_results(EFFECTS, text=ABLATION)
+    first = results.trainings[0]
+    other = replace(first, arm="xception", role="published")
+    assert answer(replace(results, trainings=(*results.trainings, other))).axes == (
+        answer(results).axes
+    )
+
+
 def test_seeds_that_are_added_with_results_in_view_halve_the_level():
     results = planted_results(EFFECTS, text=ABLATION)
     (first,) = results.plans
