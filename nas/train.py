@@ -104,7 +104,7 @@ def train(
         settings = _settings(data, recipe, epochs, overrides or (), no_cache)
         published = {"--preset": preset, "--reference": reference}
         network = _network(study, storage, trial, best, architecture, published, no_cache)
-        job, described = _job(network, settings, recipe, seed, threads)
+        job, described = _job(network, settings, seed, threads)
         console = terminal.console(stderr=True)
         trained = train_and_export(job, output, described, console, 60 * checkpoint_minutes)
         print(_said(network.name, job, trained, output))
@@ -146,9 +146,9 @@ def _network(
     if architecture is not None:
         read = read_architecture(architecture)
         return _Network(f"Network {read.key}", read)
-    for name in filter(None, published.values()):
+    if study is None:
+        (name,) = (value for value in published.values() if value is not None)
         return _Network(name, _trainable(name), any_classes="classes" not in split(name)[1])
-    assert study is not None  # nothing else is left
     place = locate_study(study, storage)
     records = read_records(place.url, place.name, cache=not no_cache)
     record = choose(records, best, trial)
@@ -171,14 +171,13 @@ def _trainable(name: str) -> Architecture | Reference:
 def _job(
     network: _Network,
     settings: LongTrainingFile,
-    recipe: str | None,
     seed: int | None,
     threads: int | None,
 ) -> tuple[LongTraining, Described]:
     """The training, and how what comes of it is described."""
     if settings.data is None and network.trial is None:
         raise InputError.of("--data", "there are no images to train on", "such as --data digits")
-    chosen = _recipe(network, settings, recipe)
+    chosen = _recipe(network, settings)
     if settings.data is None and chosen.resized_crop:
         hint = "say which with --data, also where they are the study's"
         raise InputError.of("training.resized_crop", "pictures are decoded anew for it", hint)
@@ -201,10 +200,12 @@ def _job(
     return job, describe_training(network.name, job)
 
 
-def _recipe(network: _Network, settings: LongTrainingFile, name: str | None) -> Recipe:
+def _recipe(network: _Network, settings: LongTrainingFile) -> Recipe:
     """The one that is named, the study's, or ours for long trainings; with what is changed."""
+    if "recipe" in settings.training.model_fields_set:
+        return settings.training.full_recipe
     usual = recipe_of(*network.trial) if network.trial else RECIPES["final"]
-    return settings.training.changed(RECIPES[name] if name else usual)
+    return settings.training.changed(usual)
 
 
 def _said(name: str, job: LongTraining, trained: Trained, output: Path) -> str:

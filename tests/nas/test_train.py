@@ -90,6 +90,12 @@ def test_a_trial_of_a_study_gives_its_weights_again(study, records):
     assert "The test split was read once, when these weights were final." in card
 
 
+@pytest.mark.parametrize("option", [("--recipe", "proxy"), ("--set", "training.recipe=proxy")])
+def test_a_recipe_is_the_same_however_it_is_named(digits, option):
+    train(*digits, *option)
+    assert "| training | proxy recipe, 2 epochs" in Path("out/README.md").read_text()
+
+
 def test_a_trial_is_trained_on_other_data(study):
     result = train(
         *("--study", study, "--trial", 1, "--data", "synthetic", "--output", "out"),
@@ -187,6 +193,7 @@ def test_a_loss_that_is_not_finite(digits):
         ),
         (["--preset", "xception"], "--data: error: there are no images to train on"),
         (["--preset", "vgg", "--data", "digits"], "vgg: error: a published network is one of"),
+        (["--preset", "", "--data", "digits"], "a published network is one of mobilenet, "),
         (["--reference", "inception_module", "--data", "digits"], "this is a part of one"),
         (["--reference", "inception_v3:aux=true", "--data", "digits"], "one loss, for one head"),
         (["--preset", "xception:wide=1", "--data", "digits"], "no option 'wide'"),
