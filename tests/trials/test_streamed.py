@@ -46,6 +46,21 @@ def weights(trained) -> torch.Tensor:
     return torch.cat([tensor.flatten().float() for tensor in trained.network.state_dict().values()])
 
 
+def test_the_normalisation_is_measured_a_few_pictures_at_a_time(pictures, monkeypatch):
+    """Ten thousand of 299 x 299 are 2.7 GB once they are decoded."""
+    asked = []
+    get = StreamedPictures.__getitem__
+    monkeypatch.setattr(
+        StreamedPictures, "__getitem__", lambda self, key: asked.append(get(self, key)) or asked[-1]
+    )
+    monkeypatch.setattr("trials.data.images.CHUNK", 5 * 10 * 12 * 3)
+    monkeypatch.setattr("trials.data.streamed.STATISTICS_OF", 18)
+    found = load(config(pictures))
+    assert [len(images) for images in asked] == [5, 5, 5, 3]
+    means = found.train.images[::2].mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(found.mean, means, rtol=1e-12)
+
+
 def test_streamed_or_in_memory_the_weights_are_the_same_bit_for_bit(pictures, tmp_path):
     streamed, resident = (load(config(pictures, streamed)) for streamed in (True, False))
     assert isinstance(streamed.train.images, StreamedPictures)

@@ -84,10 +84,10 @@ class StreamedPictures:
             images = self.raw.cropped(indices, crops)
         self._ahead = _Ahead(order, images)
 
-    def some(self) -> Images:
+    def some(self) -> StreamedPictures:
         """A few thousand of them, evenly over all."""
         step = -(-len(self) // STATISTICS_OF)
-        return self[::step]
+        return StreamedPictures(self.raw, self.indices[::step], self.shape[1:], self.config)
 
     def named(self) -> bytes:
         """What tells these pictures from others without decoding them: names, sizes, order."""
