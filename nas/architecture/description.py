@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields
 
+from nas.architecture.mixture import chosen_experts
 from nas.architecture.specification import Architecture, Block, SpectrumPoint
 
 
@@ -60,13 +61,20 @@ def _convolutions(block: Block, in_channels: int) -> str:
     plain = "plain " if point.order == "plain" else ""
     noun = "convolution" if count == 1 else "convolutions"
     kernel = f" of {point.kernel} x {point.kernel}" if point.kernel != 3 else ""
-    segments = "" if plain else f" in {_segments(block.segment_counts(in_channels))}"
+    counts = block.segment_counts(in_channels)
+    segments = "" if plain else f" in {_segments(counts)}"
+    if point.order == "mixture":
+        segments += f" of which an image has {_each(tuple(map(chosen_experts, counts)))}"
     return f"{count} {plain}{noun}{kernel}{segments}"
 
 
 def _segments(counts: tuple[int, ...]) -> str:
+    return f"{_each(counts)} {'segment' if set(counts) == {1} else 'segments'}"
+
+
+def _each(counts: tuple[int, ...]) -> str:
     shown = counts[:1] if len(set(counts)) == 1 else counts
-    return f"{' and '.join(map(str, shown))} {'segment' if set(counts) == {1} else 'segments'}"
+    return " and ".join(map(str, shown))
 
 
 def _joint(point: SpectrumPoint) -> Iterator[str]:

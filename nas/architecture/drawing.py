@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from nas.architecture.description import describe_block, describe_head
+from nas.architecture.mixture import chosen_experts
 from nas.architecture.specification import Architecture, Block
 
 WIDTH = 720
@@ -21,6 +22,7 @@ _MOST_STRIPES = 75
 """More of them could not be told apart; the text says how many there are."""
 
 _COLOURS = ("#0072b2", "#56b4e9")
+_PALE = ("#b3d4e8", "#d5ecf9")
 _PLAIN, _ONE_BY_ONE, _INK, _LINE = "#004a75", "#e69f00", "#24292f", "#8c959f"
 
 
@@ -30,7 +32,8 @@ class Row:
 
     Attributes:
         start: of the room that it has, in pixels from the top.
-        bars: kind (``kernel`` or ``pointwise``), segments and channels, from top to bottom.
+        bars: kind (``kernel``, ``experts`` of a mixture or ``pointwise``), segments and channels,
+            from top to bottom.
     """
 
     start: int
@@ -41,7 +44,7 @@ class Row:
     @property
     def height(self) -> int:
         """Of all bars, in pixels."""
-        heights = [_KERNEL if kind == "kernel" else _POINTWISE for kind, _, _ in self.bars]
+        heights = [_POINTWISE if kind == "pointwise" else _KERNEL for kind, _, _ in self.bars]
         return sum(heights) + _GAP * (len(heights) - 1)
 
     @property
@@ -72,8 +75,9 @@ def draw_architecture(architecture: Architecture) -> str:
     """An SVG, from the stem at the top to the last block, and linear layers before the last one.
 
     A bar is a convolution, as wide as it has channels: blue the k x k step, in a stripe for each
-    segment; dark a plain convolution; yellow the 1x1 step, before or after it by its order. The
-    line at the left is the shortcut, dashed where it is a projection.
+    segment, those of a mixture pale but for as many as an image has; dark a plain convolution;
+    yellow the 1x1 step, before or after it by its order. The line at the left is the shortcut,
+    dashed where it is a projection.
     """
     rows = list(rows_of(architecture))
     widest = max(channels for row in rows for _, _, channels in row.bars)
@@ -118,7 +122,9 @@ def _bars(block: Block, in_channels: int) -> Iterator[tuple[str, int, int]]:
             continue
         kernel = ("kernel", segments, block.point.spatial_channels(c_in, c_out))
         pointwise = ("pointwise", 1, c_out)
-        first = block.point.order == "spatial_first"
+        if block.point.order == "mixture":
+            kernel = ("experts", *kernel[1:])
+        first = block.point.order != "pointwise_first"
         yield from (kernel, pointwise) if first else (pointwise, kernel)
 
 
@@ -127,23 +133,27 @@ def _row(row: Row, scale: float) -> Iterator[str]:
     for kind, segments, channels in row.bars:
         width = max(2.0, channels * scale)
         left = _LEFT + (_STRIP - width) / 2
-        height = _KERNEL if kind == "kernel" else _POINTWISE
+        height = _POINTWISE if kind == "pointwise" else _KERNEL
         if kind == "pointwise":
             yield _rectangle(left, top, width, height, _ONE_BY_ONE)
         elif segments == 0:
             yield _rectangle(left, top, width, height, _PLAIN)
         else:
-            yield from _stripes(left, top, width, height, min(segments, _MOST_STRIPES))
+            count = min(segments, _MOST_STRIPES)
+            full = chosen_experts(count) if kind == "experts" else count
+            yield from _stripes(left, top, width, height, count, full)
         top += height + _GAP
     if row.shortcut != "none":
         yield _shortcut(row, scale)
     yield from _words(row)
 
 
-def _stripes(left: float, top: float, width: float, height: int, count: int) -> Iterator[str]:
+def _stripes(
+    left: float, top: float, width: float, height: int, count: int, full: int
+) -> Iterator[str]:
     each = width / count
     for index in range(count):
-        colour = _COLOURS[index % 2]
+        colour = (_COLOURS if index < full else _PALE)[index % 2]
         yield _rectangle(left + index * each, top, each, height, colour)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
+from nas.architecture.mixture import segment_mixture
 from nas.architecture.modules import (
     Layer,
     Padding,
@@ -29,7 +30,7 @@ from nas.architecture.modules import (
 if TYPE_CHECKING:
     from nas.architecture.point import SpectrumPoint
 
-Order = Literal["spatial_first", "pointwise_first", "plain"]
+Order = Literal["spatial_first", "pointwise_first", "plain", "mixture"]
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,19 @@ class Unit:
         channels = self.point.spatial_channels(self.in_channels, self.out_channels)
         return segment_groups(channels, channels, self.point.segment_count(channels))
 
+    @property
+    def multiplied(self) -> tuple[SegmentGroup, ...]:
+        """Segments of a k x k step that comes first, with the channel multiplier."""
+        multiplier = self.point.multiplier
+        return tuple(
+            group._replace(out_width=multiplier * group.out_width) for group in self.widths
+        )
+
 
 def _spatial_first(unit: Unit) -> Steps:
     """TensorFlow's ``separable_conv2d``, as in Xception."""
-    multiplier = unit.point.multiplier
-    groups = tuple(group._replace(out_width=multiplier * group.out_width) for group in unit.widths)
-    pointwise = unit.pointwise(multiplier * unit.in_channels, unit.out_channels)
-    return {**unit.spatial(groups), **unit.between(), **pointwise}
+    pointwise = unit.pointwise(unit.point.multiplier * unit.in_channels, unit.out_channels)
+    return {**unit.spatial(unit.multiplied), **unit.between(), **pointwise}
 
 
 def _pointwise_first(unit: Unit) -> Steps:
@@ -98,6 +105,18 @@ def _pointwise_first(unit: Unit) -> Steps:
 def _plain(unit: Unit) -> Steps:
     """A regular convolution, the control without a 1 x 1 step."""
     return unit.spatial(segment_groups(unit.in_channels, unit.out_channels, 1))
+
+
+def _mixture(unit: Unit) -> Steps:
+    """Spatial first, and each image has the segments that a gate chooses for it.
+
+    One segment is no choice: such a unit has no gate, it is the one of ``spatial_first``.
+    """
+    groups, point = unit.multiplied, unit.point
+    if sum(group.segments for group in groups) == 1:
+        return _spatial_first(unit)
+    spatial = segment_mixture(groups, point.kernel, unit.stride, point.dilation, unit.padding)
+    return {**_spatial_first(unit), "spatial": spatial}
 
 
 @dataclass(frozen=True)
@@ -119,6 +138,7 @@ OPERATORS: dict[Order, Operator] = {
     "spatial_first": Operator(_spatial_first),
     "pointwise_first": Operator(_pointwise_first, segmented="output"),
     "plain": Operator(_plain, separable=False),
+    "mixture": Operator(_mixture),
 }
 
 

@@ -255,13 +255,16 @@ class Architecture:
         """Sixteen hexadecimal digits that name the network, however its segments were written.
 
         Segments are resolved to counts first, so that ``3`` and ``C/8`` over 24 channels are the
-        same network and have the same key.
+        same network and have the same key; so do a mixture of one segment and ``spatial_first``.
         """
         resolved = to_plain(self)
         for plain, (block, in_channels) in zip(
             resolved["blocks"], self.blocks_with_input(), strict=True
         ):
-            plain.setdefault("point", {})["segments"] = block.segment_counts(in_channels)
+            point = plain.setdefault("point", {})
+            point["segments"] = counts = block.segment_counts(in_channels)
+            if block.point.order == "mixture" and set(counts) == {1}:
+                del point["order"]
         return hashlib.sha256(dump(resolved).encode()).hexdigest()[:16]
 
     def to_json(self) -> str:

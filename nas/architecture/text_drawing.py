@@ -6,21 +6,22 @@ import textwrap
 from collections.abc import Iterator
 
 from nas.architecture.drawing import Row, rows_of
+from nas.architecture.mixture import chosen_experts
 from nas.architecture.specification import Architecture
 
 WIDTH = 72
 _STRIP = 48
 """Letters of the widest convolution; the others in proportion to their channels."""
 
-_STRIPES, _PLAIN, _ONE_BY_ONE = "\u2588\u2592", "\u2588", "\u2500"
+_STRIPES, _PALE, _PLAIN, _ONE_BY_ONE = "\u2588\u2592", "\u2591 ", "\u2588", "\u2500"
 
 
 def draw_as_text(architecture: Architecture) -> str:
     """Lines from the stem to the head, as `nas.architecture.drawing` draws them.
 
     A line is a convolution, as wide as it has channels: of the k x k step a stripe for each
-    segment, thin the 1x1 step. The bracket at the left is the shortcut, dotted where it is a
-    projection.
+    segment, those of a mixture pale but for as many as an image has; thin the 1x1 step. The bracket
+    at the left is the shortcut, dotted where it is a projection.
     """
     rows = list(rows_of(architecture))
     widest = max(channels for row in rows for _, _, channels in row.bars)
@@ -40,7 +41,9 @@ def _bar(kind: str, segments: int, width: int) -> str:
     if segments == 0:
         return _PLAIN * width
     count = min(segments, width)
-    return "".join(_STRIPES[count * place // width % 2] for place in range(width))
+    full = chosen_experts(count) if kind == "experts" else count
+    stripes = [count * place // width for place in range(width)]
+    return "".join((_STRIPES if stripe < full else _PALE)[stripe % 2] for stripe in stripes)
 
 
 def _bracket(row: Row, index: int) -> str:

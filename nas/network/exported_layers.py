@@ -71,6 +71,88 @@ class SegmentedConv2d(nn.ModuleList):
         return torch.cat([conv(x) for conv, x in zip(self, pieces)], dim=1)  # noqa: B905  # as long as each other
 
 
+class SegmentMixture(nn.Module):
+    """Segments of a convolution as experts: each image has those that a gate weighs most.
+
+    The output of a chosen expert is multiplied by its weight, that of the others is 0. Training
+    computes all of them, and so does a graph that is exported; else the chosen ones are computed.
+
+    Args:
+        chosen: experts for each image.
+        gate: (N, C, H, W) -> (N, experts), before the softmax.
+        experts: a segmented convolution, perhaps after padding.
+    """
+
+    balance = 0.01  # of the loss that keeps all experts in use
+
+    def __init__(self, chosen: int, gate: nn.Module, experts: nn.Sequential) -> None:
+        super().__init__()
+        self.chosen, self.gate, self.experts = chosen, gate, experts
+        self.counts = [conv.groups for conv in self._convs()]  # the widest experts come first
+        self.widths = [conv.out_channels // conv.groups for conv in self._convs()]
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights = self.gate(x).softmax(1)
+        if self.training or torch.compiler.is_compiling():
+            return self.weighted(self.experts(x), weights)
+        y = self._chosen_alone(self.experts[:-1](x), *weights.topk(self.chosen))
+        return y.contiguous(memory_format=torch.channels_last)
+
+    def weighted(self, y: Tensor, weights: Tensor) -> Tensor:
+        """The output of all experts, (N, C, H, W), by their weights (N, experts)."""
+        highest, chosen = weights.topk(self.chosen)
+        kept = torch.zeros_like(weights).scatter(-1, chosen, highest)
+        if self.training and weights.requires_grad:
+            # The gradient of experts * sum(share of the choices * mean weight), which is the
+            # load-balancing loss of Fedus 2021, equation 4: added here, no training knows of it.
+            share = (kept > 0).to(weights.dtype).mean(0) / self.chosen
+            slope = self.balance * weights.shape[-1] / len(weights) * share
+            weights.register_hook(lambda gradient: gradient + slope)  # type: ignore[no-untyped-call]  # in PyTorch
+        parts = torch.split(kept, self.counts, dim=-1)
+        factors = [x.repeat_interleave(width, -1) for x, width in zip(parts, self.widths)]  # noqa: B905  # as long
+        return y * torch.cat(factors, -1).flatten(1).to(y.dtype)[:, :, None, None]
+
+    def _chosen_alone(self, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
+        """One convolution with a group for each expert of each image."""
+        conv, row = self._convs()[0], torch.arange(len(x), device=x.device)[:, None]
+        inputs, kernels = self._by_expert(x)
+        y = nn.functional.conv2d(
+            inputs[row, chosen].flatten(0, 2)[None],
+            kernels[chosen].flatten(0, 2),
+            stride=conv.stride,
+            padding=conv.padding,
+            dilation=conv.dilation,
+            groups=chosen.numel(),
+        )
+        y = y.reshape(*chosen.shape, -1, *y.shape[2:])
+        every = y.new_zeros(len(x), sum(self.counts), *y.shape[2:])
+        every[row, chosen] = y * weights.to(y.dtype)[..., None, None, None]
+        parts = torch.split(every, self.counts, dim=1)
+        outputs = [x[:, :, :width].flatten(1, 2) for x, width in zip(parts, self.widths)]  # noqa: B905  # as long
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1)
+
+    def _by_expert(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs (N, experts, channels, H, W), kernels (experts, outputs, channels, k, k).
+
+        Experts that are narrower than others are filled up with zeros.
+        """
+        convs = self._convs()
+        pieces = torch.split(x, [conv.in_channels for conv in convs], dim=1)
+        inputs = [x.reshape(len(x), n, -1, *x.shape[2:]) for x, n in zip(pieces, self.counts)]  # noqa: B905  # as long
+        kernels = [conv.weight.reshape(conv.groups, -1, *conv.weight.shape[1:]) for conv in convs]
+        if len(convs) == 1:
+            return inputs[0], kernels[0]
+        _, outputs, channels, _, _ = kernels[0].shape
+        for i, kernel in enumerate(kernels):
+            fill = (0, 0, 0, 0, 0, channels - kernel.shape[2])
+            inputs[i] = nn.functional.pad(inputs[i], fill)
+            kernels[i] = nn.functional.pad(kernel, (*fill, 0, outputs - kernel.shape[1]))
+        return torch.cat(inputs, 1), torch.cat(kernels)
+
+    def _convs(self) -> list[nn.Conv2d]:
+        return [module for module in self.experts.modules() if isinstance(module, nn.Conv2d)]
+
+
 class Subsample(nn.Module):
     """Keep every n-th row and column; with a 1x1 convolution behind it, that one strided."""
 

@@ -19,6 +19,7 @@ from nas.network.exported_layers import (
     Residual,
     SamePad,
     SegmentedConv2d,
+    SegmentMixture,
     Subsample,
 )
 
@@ -68,6 +69,8 @@ def _widened(module: nn.Module, copies: int) -> nn.Module:
             return _Linears(copies, module.in_features, module.out_features)
         case SegmentedConv2d():
             return _SegmentedConvs(copies, module)
+        case SegmentMixture():
+            return _Mixtures(copies, module)
         case Interleave():
             return _AtEachPosition(copies, module)
     if type(module) not in _AS_THEY_ARE:
@@ -102,6 +105,18 @@ class _SegmentedConvs(nn.ModuleList):
         pieces = torch.split(_apart(x, self.copies), self.widths, dim=4)
         convolved = [conv(_joined([piece])) for conv, piece in zip(self, pieces, strict=True)]
         return _joined([_apart(y, self.copies) for y in convolved])
+
+
+class _Mixtures(SegmentMixture):
+    """Mixtures whose gate and experts have been widened: each network chooses for itself."""
+
+    def __init__(self, copies: int, mixture: SegmentMixture) -> None:
+        super().__init__(mixture.chosen, mixture.gate, mixture.experts)
+        self.copies, self.counts, self.widths = copies, mixture.counts, mixture.widths
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights = self.gate(x).unflatten(1, (self.copies, -1)).softmax(2)
+        return self.weighted(self.experts(x), weights)
 
 
 class _AtEachPosition(nn.Module):

@@ -104,8 +104,8 @@ def _functions(
 
 
 def _source_of(helper: type) -> str:
-    """A class as it is in `nas.network.exported_layers`, without remarks to our linter."""
-    return re.sub(r"  # noqa:.*", "", inspect.getsource(helper))
+    """A class as it is in `nas.network.exported_layers`, without remarks to our linters."""
+    return re.sub(r"  # (noqa|type):.*", "", inspect.getsource(helper))
 
 
 _THRESHOLD = f"""# Of the probability above which an image has a class.
@@ -247,13 +247,11 @@ def _expression(layer: Layer) -> str:
         return f"{name}({', '.join((*map(str, layer.arguments), *options))})"
     if layer.module == "Sequential":
         return _call(name, map(_expression, _flat(layer)))
-    return _call(
-        name,
-        (
-            f"{'' if child_name.isdigit() else f'{child_name}='}{_expression(child)}"
-            for child_name, child in layer.children.items()
-        ),
+    named = (
+        f"{'' if child_name.isdigit() else f'{child_name}='}{_expression(child)}"
+        for child_name, child in layer.children.items()
     )
+    return _call(name, (*map(str, layer.arguments), *named))
 
 
 def _flat(layer: Layer) -> Iterator[Layer]:

@@ -24,8 +24,10 @@ class BlockFrame:
     @property
     def narrowest(self) -> int:
         """The fewest channels that any of its convolutions is segmented over in these orders."""
+        inputs = min((self.in_channels, *self.channels[:-1]))
         widths = {
-            "spatial_first": min((self.in_channels, *self.channels[:-1])),
+            "spatial_first": inputs,
+            "mixture": inputs,
             "pointwise_first": min(self.channels),
         }
         return min(widths.get(order, MAX_CHANNELS) for order in self.orders)

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nas.architecture.specification import PLAIN_VALUES, Block, SpectrumPoint
@@ -103,9 +104,10 @@ class PointSpace:
         """Points that the cheapest and the most expensive one are among, at any widths.
 
         The more segments, the fewer MACs and parameters: of consecutive counts, those between the
-        first and the last need no look.
+        first and the last need no look. Those of a mixture do, whose gate grows with them.
         """
-        return map(Point.of, self._combinations(_extremes))
+        mixed = "mixture" in self.parameters["order"].choices
+        return map(Point.of, self._combinations(partial(_extremes, all_counts=mixed)))
 
     def combinations(self) -> Iterator[dict[str, Choice]]:
         """Every combination of choices by axis."""
@@ -144,8 +146,8 @@ def _active(order: str) -> tuple[str, ...]:
     return tuple(name for name, axis in AXES.items() if axis.has_effect(order))
 
 
-def _extremes(parameter: Parameter) -> tuple[Choice, ...]:
+def _extremes(parameter: Parameter, all_counts: bool) -> tuple[Choice, ...]:
     choices = parameter.choices
     if not AXES[parameter.name.rpartition(".")[2]].costs:
         return choices[:1]
-    return choices[:1] + choices[1:][-1:] if parameter.ordered else choices
+    return choices[:1] + choices[1:][-1:] if parameter.ordered and not all_counts else choices

@@ -59,6 +59,7 @@ ARCHITECTURES = {
     "one per channel": of_blocks(SpectrumPoint("C", "gelu"), SpectrumPoint("C/2", "silu")),
     "residual": of_blocks(SpectrumPoint("C/4", "relu", "pointwise_first"), residual=True),
     "shuffled": of_blocks(SpectrumPoint(2, "relu", pointwise_groups=3)),
+    "mixture": of_blocks(SpectrumPoint(4, "elu", "mixture"), SpectrumPoint("C", order="mixture")),
     "strided": of_blocks(SpectrumPoint(3, norm_between=True), downsample="convolution"),
 }
 

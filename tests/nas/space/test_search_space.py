@@ -155,6 +155,7 @@ def test_repeated_blocks_are_blocks_of_their_own(space):
         "search: {segments: 1..C, order: [pointwise_first, spatial_first, plain], scope: network, residual: [false, true], kernel: [5, 3]}",
         "search: {segments: 2..5, order: [pointwise_first], dilation: [2, 1], activation: [relu, none]}",
         "search: {order: plain, segments: 1..C, residual: [true, false], kernel: [3, 7]}",
+        "search: {segments: 1..C, order: [mixture, spatial_first], residual: [true, false]}",
     ],
 )
 @pytest.mark.parametrize(
