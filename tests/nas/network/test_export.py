@@ -50,7 +50,7 @@ AXES = {
 
 
 @pytest.mark.parametrize("padding", ["symmetric", "tensorflow"])
-@pytest.mark.parametrize("order", ["spatial_first", "pointwise_first"])
+@pytest.mark.parametrize("order", ["spatial_first", "pointwise_first", "mixture"])
 @pytest.mark.parametrize("axis", AXES)
 def test_an_exported_network_computes_the_same_on_every_axis(tmp_path, axis, order, padding):
     point = SpectrumPoint(**{"activation": "elu", "order": order, **AXES[axis]})
