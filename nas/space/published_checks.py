@@ -31,6 +31,16 @@ def check_published(document: Document, file: SpaceFile) -> None:
         )
 
 
+def check_names_of_published(document: Document, space: SearchSpace) -> None:
+    """An arm is known by its name: of two the trainings could not be told apart."""
+    names = set(map(space.name_of, space.combinations()))
+    design = space.file.design
+    for position, text in enumerate((design.arms or ()) if design else ()):
+        if text in names:
+            message = f"the space has an arm {text} already"
+            document.add_problem(_item(document, _ARMS, position), message, "leave it out here")
+
+
 def check_published_networks(document: Document, space: SearchSpace) -> None:
     """Each of them has to exist for these images, and to have the matched cost as an arm."""
     design = space.file.design

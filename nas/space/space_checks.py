@@ -13,7 +13,7 @@ from nas.space.confirm_section import ConfirmSection
 from nas.space.errors import Path
 from nas.space.match_section import MatchSection, name_at_budget
 from nas.space.objectives import COUNTED, OBJECTIVES, OF_MANY_LABELS
-from nas.space.published_checks import check_published
+from nas.space.published_checks import check_names_of_published, check_published
 from nas.space.quantities import format_count
 from nas.space.race_checks import check_arms_of_race, check_race
 from nas.space.schema import SpaceFile
@@ -105,6 +105,7 @@ def _check_design(document: Document, space: SearchSpace) -> None:
         _check_arms(document, space.budgets[number], place, f" at {name}")
     check_arms_of_race(document, space.budgets[0])
     check_ablated_arms(document, space.budgets[0])
+    check_names_of_published(document, space)
 
 
 def _check_arms(document: Document, space: SearchSpace, matched: Path, at: str = "") -> None:

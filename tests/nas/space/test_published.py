@@ -62,6 +62,13 @@ def test_unmatched_they_are_as_wide_as_published():
     assert arms["plain"].blocks[0].channels == (16,)
 
 
+def test_an_arm_of_the_space_is_not_named_again():
+    """Two arms of one name would be one whose trainings are wanted twice."""
+    (problem,) = problems("search.order=[spatial_first, plain]", "design.arms=[mobilenet, plain]")
+    assert "design.arms[1]: the space has an arm plain already" in problem
+    built(PUBLISHED, "search.order=[spatial_first, plain]", "design.arms=[mobilenet]")
+
+
 def test_images_may_be_oblong():
     space = built(UNMATCHED.replace("[3, 32, 32]", "[1, 32, 48]"))
     assert published_network(space, "mobilenet").input_shape == (1, 32, 48)
