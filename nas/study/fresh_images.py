@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil
 
 from nas.space.confirm_section import ConfirmSection
 from nas.space.schema import SpaceFile
@@ -92,6 +93,8 @@ class FreshImages:
     def one_more(self) -> float:
         """How much higher a network's mean is at the most where it is right of one image more.
 
-        Where all seeds have the same images, of that image with each seed.
+        Of that image with each seed that it judges: all of them, or one of each deal.
         """
-        return 1 / (min(self.of_seed) * (len(self.of_seed) if self.folds else 1))
+        seeds = len(self.of_seed)
+        judged = ceil(seeds / self.folds) if self.folds else seeds
+        return judged / (min(self.of_seed) * seeds)
