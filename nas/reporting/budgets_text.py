@@ -18,7 +18,8 @@ _NOTE = (
     "and Jonkman); tau, their standard deviation (Paule and Mandel); I², the share of what the "
     "estimates vary by that is more than noise. It describes, and decides nothing: budgets were "
     "chosen and not drawn, few say little of tau, errors are taken to be known, all budgets are "
-    "judged on the same images, and the intervals are of each line by itself."
+    "judged on the same images or on halves of the same, and the intervals are of each line by "
+    "itself."
 )
 _NEW = " A new budget: the 95% interval of the true difference there."
 _OF_STAGE: dict[Stage, str] = {

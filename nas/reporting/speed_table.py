@@ -31,6 +31,8 @@ def speed_table(shown: Sequence[SpeedRow], score: str) -> AnswerTable:
         "In percent: mean ± standard deviation (seeds). Images and steps a second are of training; "
         "ms is the latency of one image."
     )
+    if "top-5 accuracy" in columns:
+        note += " Top-5 accuracy is on the images that validate, whichever judge."
     cells = tuple(zip(*columns.values(), strict=True))
     return AnswerTable("Accuracy, size and speed", tuple(columns), cells, note)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from nas.analysis.answer import answer
@@ -45,6 +47,19 @@ def test_the_table_has_accuracy_size_and_speed_of_all_arms():
     assert float(rows["xception"]["accuracy"].split()[0]) == pytest.approx(80, abs=3)
     assert rows["mobilenet"]["images/s"] == "1,000"
     assert rows["mobilenet"]["steps/s"] == "62.5"
+
+
+def test_top_5_accuracy_is_said_to_be_of_the_images_that_validate():
+    """The accuracy beside it may be of the test split."""
+    results = planted_results(WINS, text=CONFIRMED)
+    assert "top-5" not in str(tables(results)["Accuracy, size and speed"]).lower()
+    trainings = tuple(
+        replace(run, measurement=replace(run.measurement, top5_accuracy=0.9))
+        for run in results.trainings
+    )
+    speed = tables(replace(results, trainings=trainings))["Accuracy, size and speed"]
+    assert "top-5 accuracy" in speed.heads
+    assert "Top-5 accuracy is on the images that validate" in speed.note
 
 
 def test_learning_curves_have_all_arms():
