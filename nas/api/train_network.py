@@ -14,6 +14,7 @@ from nas.engine.long_training import (
     LongTraining,
     check_folder,
     checkpoints_of,
+    held_folder,
     train_long,
     write_curve,
 )
@@ -79,15 +80,15 @@ def train_and_export(
         replaces: an earlier export in the folder, of whatever network.
 
     Raises:
-        InputError: the folder has another network.
+        InputError: the folder has another network, or another process trains in it.
         Interrupted: the process was asked to end; there is a checkpoint.
         SearchFailed: a file could not be written; the checkpoints are as they were.
         DataError, Diverged, NotWritten, OtherTraining, Damaged, Unsupported: of the training.
     """
     check_folder(output, None if replaces else job.architecture)
-    remove_partial(output)
     checkpoints = checkpoints_of(output, lambda line: terminal.say(console, line))
-    with failing_with_the_machine():
+    with held_folder(output), failing_with_the_machine():
+        remove_partial(output)
         with stop_requests() as asked:
             training = _trained(job, output, checkpoints, console, every_s, asked)
         assert training is not None  # or it was asked to end, which has been raised

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+import filelock
 import torch
 
 from nas.architecture.cost import count_cost
 from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture, ArchitectureError
+from nas.engine.file_lock import OwnedLock, me
 from nas.kernels.network import accelerate
 from nas.network.export import FILES
 from nas.network.subject import subject_of
@@ -117,6 +120,34 @@ def check_folder(folder: Path, architecture: Architecture | Reference | None) ->
     if exported != architecture.key:
         rule = f"{folder} has network {exported}, and this is {architecture.key}"
         raise InputError.of("--output", rule, hint)
+
+
+@contextmanager
+def held_folder(folder: Path) -> Iterator[None]:
+    """While a network is trained in a folder no other process goes on from its checkpoints.
+
+    Of a folder that can have no lock a training goes on without, or ends at the first file it
+    writes.
+
+    Raises:
+        InputError: another process trains there.
+    """
+    lock = OwnedLock(folder / ".training")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.take()
+        lock.sign(me())
+    except filelock.Timeout:
+        pid, _, host = (lock.owner() or "unknown@unknown").partition("@")
+        rule = f"process {pid} on {host} trains in {folder}"
+        hint = "wait for it, end it, or choose another folder"
+        raise InputError.of("--output", rule, hint) from None
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def checkpoints_of(folder: Path, say: Callable[[str], object]) -> Checkpoints:

@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from nas import export_network
+from nas.engine.file_lock import OwnedLock
 from nas.retrain import app as retrain_app
 from nas.study.trained_network import load_trained
 from nas.train import app
@@ -165,6 +166,19 @@ def test_another_training_is_refused_in_the_same_folder_and_what_differs_is_name
         r"--output: error: .*out has network \w{16}, and this is \w{16}", result.stderr
     )
     assert {file: file.read_bytes() for file in before} == before
+
+
+def test_a_folder_in_which_another_process_trains_is_refused(digits):
+    Path("out").mkdir()
+    other = OwnedLock(Path("out/.training"))
+    other.take()
+    other.sign("123@there")
+    result = train(*digits, status=2)
+    assert "--output: error: process 123 on there trains in " in result.stderr
+    assert not Path("out/checkpoints").exists()
+    other.release()
+    train(*digits)
+    assert not Path("out/.training").exists()
 
 
 def test_a_folder_with_an_export_that_was_not_trained_there_is_refused(digits):
