@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nas.architecture.modules import Nonlinearity
+from nas.architecture.point import require
 from nas.architecture.presets.scaling import require_factor, scaled
 from nas.architecture.specification import (
     Architecture,
@@ -48,6 +49,8 @@ def mobilenet(
         norm_epsilon: 1e-3 in Keras.
     """
     require_factor(rho, "rho")
+    fits = separable or segments == "C"
+    require(fits, f"segments are of separable units; got {segments} with separable=false")
     size = round(rho * image_size)
     point = SpectrumPoint(segments, activation, norm_between=True)
     return Architecture(

@@ -160,11 +160,7 @@ def _called(hint: Any) -> str:  # noqa: ANN401  # a type form
         elif get_origin(kind) is tuple:
             words.append("whole numbers joined by +")
         elif kind is not type(None):
-            words.append(
-                {int: "a whole number", float: "a number", bool: "true or false"}.get(
-                    kind, "a text"
-                )
-            )
+            words.append(_CALLED.get(kind, "a text"))
     return " or ".join(words)
 
 

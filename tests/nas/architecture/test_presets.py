@@ -7,7 +7,7 @@ import json
 import pytest
 
 from nas.architecture.presets import PresetError, parse, preset
-from nas.architecture.specification import Architecture
+from nas.architecture.specification import Architecture, ArchitectureError
 from tests.conftest import ROOT
 
 RECORDED = json.loads((ROOT / "tests" / "golden" / "architecture_keys.json").read_text())
@@ -59,6 +59,11 @@ def test_what_is_no_preset_is_refused_with_rule_value_and_hint(text, rule, value
     assert value in str(caught.value)
     assert hint in caught.value.hint
     assert len(str(caught.value)) < 300
+
+
+def test_an_option_that_would_change_nothing_is_refused():
+    with pytest.raises(ArchitectureError, match=r"of separable units; got 7 with separable=false"):
+        parse("mobilenet:separable=false,segments=7")
 
 
 @pytest.mark.parametrize(
