@@ -94,9 +94,10 @@ class Checkpoints:
 
     def __init__(self, folder: Path, say: Callable[[str], object]) -> None:
         self.folder, self.say = folder, say
+        self._damaged = set[Path]()
 
     def write(self, checkpoint: Checkpoint) -> None:
-        """Add one, and remove those before the last two.
+        """Add one, and remove those before the last two, and any that was found damaged.
 
         Raises:
             NotWritten: the disk is full, or cannot be written to.
@@ -116,7 +117,8 @@ class Checkpoints:
             with atomic_write(file) as opened:
                 opened.write(content)
             failpoint("checkpoint.written")
-            for old in there[KEPT - 1 :]:
+            whole = [named for named in there if named.file not in self._damaged]
+            for old in {*there} - {*whole[: KEPT - 1]}:
                 old.file.unlink(missing_ok=True)
         except OSError as error:
             stays = f"; {there[0].file.name} is as it was" if there else ""
@@ -138,6 +140,7 @@ class Checkpoints:
             try:
                 found = _read(named)
             except (OSError, ValueError, SafetensorError) as error:
+                self._damaged.add(named.file)
                 self.say(f"{named.file} is damaged: {str(error).splitlines()[0]}")
                 continue
             if found.training != training:

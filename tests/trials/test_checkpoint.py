@@ -67,6 +67,9 @@ def test_a_damaged_one_is_named_and_the_one_before_is_used(kept, said, harm):
     assert said[1] == f"going on from {first.name}, the one before"
     kept.write(checkpoint(3))
     assert kept.last(OURS).progress.position == 3
+    # The two that are kept are whole ones: a second damage loses no more than the first.
+    max(kept.folder.iterdir()).write_bytes(b"")
+    assert kept.last(OURS).progress.position == 1
 
 
 def test_where_none_is_whole_nothing_begins_anew(kept, said):
