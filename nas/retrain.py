@@ -54,7 +54,8 @@ def retrain(
         str | None, typer.Option(help=f"Recipe: {', '.join(RECIPES)}; default: the study's.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of the training; default: the trial's.")
+        int | None,
+        typer.Option(min=0, max=2**32 - 1, help="Seed of the training; default: the trial's."),
     ] = None,
     no_cache: NoCacheOption = False,
     storage: StorageOption = None,

@@ -129,7 +129,8 @@ def _test_score(job: LongTraining, training: Training, checkpoints: Checkpoints)
     assert last is not None  # it was written after the last epoch
     if last.progress.test is not None or "test" not in open_source(job.config).splits():
         return last.progress.test
-    split = ResidentSplit(load_test(job.config, job.data), job.data, job.device)
+    # Read once: nothing is gained by a file's images on a GPU, which may not have room for them.
+    split = ResidentSplit(load_test(job.config, job.data), job.data, job.device, stream=True)
     score = evaluate(training.network, split, job.recipe.precision).score
     checkpoints.write(replace(last, progress=replace(last.progress, test=score)))
     return score

@@ -54,7 +54,7 @@ def explained(error: Exception) -> Failure | None:
         case Unsupported():  # a study that was searched on another machine
             return Failure(error, "train on a machine that has it, or with --recipe in float32")
         case Diverged():
-            return Failure(f"not finite: {error}", "a lower learning rate")
+            return Failure(f"not finite: {error}", "a lower learning rate, with another --output")
         case OtherTraining():
             return Failure(
                 f"the checkpoints in this folder are of another training: {error}",
@@ -63,7 +63,8 @@ def explained(error: Exception) -> Failure | None:
         case Damaged():
             return Failure(error, "remove that folder to train from the start")
         case NotWritten():
-            return Failure(error, "make room: the same command goes on from there", 1)
+            hint = "make room, or let it be written to: the same command goes on from there"
+            return Failure(error, hint, 1)
         case SearchFailed() | RayFailed() | DeviceBusy():
             return Failure(error, status=1)
         case TooMuchLost():

@@ -194,7 +194,7 @@ def test_a_folder_with_an_export_that_was_not_trained_there_is_refused(digits):
 def test_a_loss_that_is_not_finite(digits):
     result = train(*digits, "--set", "training.learning_rate=1e6", status=2)
     assert "error: not finite: loss " in result.stderr
-    assert "hint: a lower learning rate" in result.stderr
+    assert "hint: a lower learning rate, with another --output" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,7 @@ def test_a_study_whose_folder_is_damaged(text, message):
         (search_app, [], "Missing option '--space'"),
         (export_app, ["--study", "none", "--output", "x"], "--study: error: there is no study in"),
         (retrain_app, ["--study", "none", "--output", "x"], "there is no study in runs/none"),
+        (retrain_app, ["--study", "none", "--output", "x", "--seed", f"{2**64}"], "--seed"),
         (
             retrain_app,
             ["--study", "n", "--output", "x", "--recipe", "x"],
