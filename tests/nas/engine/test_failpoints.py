@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -38,7 +39,8 @@ class ByWorkers(Planted):
                 0,
                 run=lambda *_, m=measurements, **__: m,
             )
-            worker.config, worker.data = {"spec": spec}, None
+            images = SimpleNamespace(of_fold=lambda _fold: None)
+            worker.config, worker.data = {"spec": spec}, images
             worker.heart = Heartbeat(driver.outbox.folder)
             worker.step()
             driver.record(spec.trial, measurements)
@@ -49,7 +51,8 @@ def test_an_ordinary_search_passes_all_of_them(monkeypatch):
     monkeypatch.setattr(failpoint, "_fault", passed)
     result = search(monkeypatch, ByWorkers(), text=SEARCH, results=True)
     assert result.exit_code == 0, result.stderr
-    assert set(passed) == NAMES.keys()
+    of_long_trainings = {name for name in NAMES if name.startswith("checkpoint.")}
+    assert set(passed) == NAMES.keys() - of_long_trainings
     assert passed["outbox.put"] == passed["outbox.discard"] == passed["trial.handed_out"] > 10
 
 

@@ -249,13 +249,14 @@ def test_what_no_kernel_computes_is_left_to_pytorch():
 
 
 def with_kernels(architecture: Architecture) -> Architecture:
-    """ReLU6 has none."""
-    blocks = tuple(
-        replace(block, point=replace(block.point, activation="relu"))
-        if block.point.activation == "relu6"
-        else block
-        for block in architecture.blocks
-    )
+    """ReLU6 and mixtures have none."""
+
+    def compiled(point: SpectrumPoint) -> SpectrumPoint:
+        relu = "relu" if point.activation == "relu6" else point.activation
+        order = "spatial_first" if point.order == "mixture" else point.order
+        return replace(point, activation=relu, order=order)
+
+    blocks = tuple(replace(block, point=compiled(block.point)) for block in architecture.blocks)
     return replace(architecture, nonlinearity="relu", blocks=blocks)
 
 
