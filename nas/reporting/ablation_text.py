@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nas.analysis.ablation_answer import AblationAnswer, AxisAnswer
 from nas.reporting.answer_table import AnswerTable
-from nas.reporting.as_planned import planned, with_caveats
+from nas.reporting.as_planned import level, planned, with_caveats
 from nas.reporting.formats import mean_and_deviation, points_interval
 from nas.space.ablation import in_words
 from nas.space.axes import Choice
@@ -53,13 +53,7 @@ def _compared(choice: str, first: str, judged: Judged, delta: float) -> str:
 def facts(answer: AblationAnswer) -> Iterator[tuple[str, str]]:
     """What the verdict rests on."""
     yield from planned(_plan(answer.plan), answer.planned_after, answer.changes)
-    if answer.extensions:
-        alpha, count = answer.alpha, answer.extensions
-        yield (
-            "level",
-            f"{alpha:g}: halved for each of {count} changes of the seeds with results in view; all "
-            f"together are wrong with less than {2 * alpha * 2**count:g}",
-        )
+    yield from level(answer.alpha, answer.extensions, "seeds")
     if answer.axes:
         yield (
             "differences",

@@ -28,3 +28,19 @@ def planned(plan: str, planned_after: int, changes: Sequence[str]) -> Iterator[t
     yield f"planned {after}", plan
     for change in changes:
         yield "not as planned", change
+
+
+def level(alpha: float, extensions: int, what: str) -> Iterator[tuple[str, str]]:
+    """The level that is left, where something was changed with results in view.
+
+    Args:
+        alpha: as it is now.
+        what: was changed, each time for half of the level.
+    """
+    if extensions:
+        first = alpha * 2**extensions
+        yield (
+            "level",
+            f"{alpha:g}: halved for each of {extensions} changes of the {what} with results in "
+            f"view; all together are wrong with less than {2 * first:g}",
+        )

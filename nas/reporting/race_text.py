@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nas.analysis.race_answer import RaceAnswer
 from nas.reporting.answer_table import AnswerTable
-from nas.reporting.as_planned import planned, with_caveats
+from nas.reporting.as_planned import level, planned, with_caveats
 from nas.reporting.formats import bounds, mean_and_deviation, points, points_interval
 from nas.reporting.new_images_text import for_new_images
 from nas.reporting.spectrum_text import curve_facts
@@ -58,13 +58,7 @@ def _outcome(decision: RaceDecision) -> str:
 def facts(answer: RaceAnswer) -> Iterator[tuple[str, str]]:
     """What the outcome rests on."""
     yield from planned(_plan(answer.plan), answer.planned_after, answer.changes)
-    if answer.extensions:
-        alpha, count = answer.alpha, answer.extensions
-        yield (
-            "level",
-            f"{alpha:g}: halved for each of {count} changes of the looks with results in view; all "
-            f"looks together are wrong with less than {2 * alpha * 2**count:g}",
-        )
+    yield from level(answer.alpha, answer.extensions, "looks")
     if answer.decision is not None:
         yield from _decision_facts(answer, answer.decision)
     yield from curve_facts(answer.curves)
