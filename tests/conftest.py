@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 import torch
 from alembic.util import pyfiles
+from hypothesis.internal.conjecture import providers
 
 from nas.engine import ray_settings
 from nas.engine.ray_cluster import RayCluster
@@ -20,6 +21,10 @@ CIFAR10 = Path(os.environ.get("NAS_CIFAR10", ROOT.parent / "shared" / "data" / "
 
 # Tests compute little: waiting for one another takes threads longer, most of all beside other tests.
 torch.set_num_threads(1)
+
+# Hypothesis also draws constants of the project's modules, of those that are loaded by then: other
+# examples in every process of a run, also where they are to be the same.
+providers.is_local_module_file = lambda _path: False
 
 # Optuna reads its migrations anew for every database that is opened: half of the time that takes.
 pyfiles.load_module_py = functools.cache(pyfiles.load_module_py)

@@ -75,7 +75,10 @@ class WidthSearch:
 
     def find(self) -> Widths | None:
         """The widths; nothing where none were found."""
-        uniform = [(widths, self._excess(widths)) for widths in self._uniform()]
+        scalings = self._uniform()
+        if self.nearest is not None and self.nearest > FAR**2 * self.wanted:
+            return None  # of all that could be built; a few channels do not make up for that
+        uniform = [(widths, self._excess(widths)) for widths in scalings]
         fitting = [
             (abs(excess), widths)
             for widths, excess in uniform
@@ -83,8 +86,6 @@ class WidthSearch:
         ]
         if fitting:
             return min(fitting)[1]
-        if self.nearest is not None and self.nearest > FAR**2 * self.wanted:
-            return None  # of all that could be built; a few channels do not make up for that
         starts, off = [], UNCOUNTED * self.wanted
         for widths, excess in uniform:
             off = off if excess is None else abs(excess)

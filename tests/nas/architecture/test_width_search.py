@@ -93,7 +93,8 @@ def test_no_widths_that_fit_are_missed_and_none_are_clearly_more_proportional(
         return
     assert abs(costs(found) - wanted) <= tolerance * wanted
     if fits:
-        assert deviation(declared, found) <= fits[0][0] + 0.02
+        half_a_channel = 0.5 / min(declared)  # uniform scalings are rounded to whole ones
+        assert deviation(declared, found) <= fits[0][0] + half_a_channel
 
 
 def test_of_the_uniform_scalings_within_the_tolerance_the_one_with_the_least_residual_is_found():
