@@ -214,6 +214,8 @@ def read_records(url: str | URL, name: str, cache: bool = True) -> Records:
         records = records if cache else _in_memory(records)
         fresh = confirmation_name(name), references_name(name)
         again, references = (_as_planned(_records_beside(storage, n), records) for n in fresh)
+        if references is not None:
+            references = _those_in_file(references, records.file)
         return replace(
             records,
             tuning=_records_beside(storage, tuning_name(name)),
@@ -228,6 +230,14 @@ def _as_planned(fresh: Records | None, records: Records) -> Records | None:
     if fresh is None or not records.plans:
         return fresh
     return replace(fresh, trials=judged_as_planned(fresh.trials, records.plans[-1].plan))
+
+
+def _those_in_file(references: Records, file: SpaceFile) -> Records:
+    """References that the study still has: one that was taken out of its file stays in the
+    database, should it come back.
+    """
+    named = tuple(t for t in references.trials if t.arm in (file.references or ()))
+    return replace(references, trials=named)
 
 
 def _records_beside(storage: RDBStorage, name: str) -> Records | None:

@@ -86,6 +86,18 @@ def test_the_same_command_trains_nothing_again_and_a_further_reference_is_traine
 
 
 @pytest.mark.usefixtures("searched")
+def test_one_that_was_taken_out_of_the_file_is_shown_no_more_and_comes_back(monkeypatch):
+    again = Planted(WINS)
+    search(monkeypatch, again, text=SEARCH.replace("mobilenet, ", ""))
+    kept = ["xception", "plain"]
+    assert [trial.arm for trial in read_records(URL, "planted").published] == kept
+    assert {run.arm for run in read_results(URL, "planted").references} == set(kept)
+    search(monkeypatch, again, text=SEARCH)
+    assert [trial.arm for trial in read_records(URL, "planted").published] == NAMES
+    assert again.trainings == []
+
+
+@pytest.mark.usefixtures("searched")
 def test_they_are_labelled_points_a_table_and_lines():
     records, results = read_records(URL, "planted"), read_results(URL, "planted")
     drawn = plot_front(front_info(records, results))
