@@ -15,8 +15,6 @@ pytestmark = pytest.mark.ray
 LONG = ("--trials", "2", "--epochs", "150", "--quiet")
 """Trials that last until something happens."""
 
-TESTED = ("raylet/raylet", "gcs/gcs_server", "ray::RuntimeEnvAgent", "ray::DashboardAgent")
-
 
 def process_of(search: Search, part: str) -> psutil.Process:
     """The process of Ray that has this in its command."""
@@ -35,13 +33,22 @@ def check_released(search: Search) -> None:
     assert search.left_behind() == []
 
 
-@pytest.mark.parametrize("part", TESTED)
-def test_a_process_of_ray_that_is_killed_ends_the_search(part):
+def kill_while_trials_run(part: str) -> None:
+    """The search ends by itself when this process of Ray is killed."""
     with searching(*LONG) as search:
         search.until(lambda: len(search.workers()) == 2)
         process_of(search, part).kill()
         assert search.wait(timeout_s=120) == 1
         check_released(search)
+
+
+@pytest.mark.parametrize("part", ["gcs/gcs_server", "ray::RuntimeEnvAgent", "ray::DashboardAgent"])
+def test_a_process_of_ray_that_is_killed_ends_the_search(part):
+    kill_while_trials_run(part)
+
+
+def test_a_search_whose_node_was_killed_goes_on():
+    kill_while_trials_run("raylet/raylet")
     with searching(*LONG) as again:
         assert again.wait() == 0, again.err
     assert states(url_of()) == {"COMPLETE": 2}
