@@ -18,10 +18,8 @@ from nas.space.section import Section
 from nas.space.sections import valid_sections
 from nas.space.yaml_document import Document, assign, override
 from trials.data import DataConfig, ImageData, Resize
+from trials.data.sources import PICTURES
 from trials.recipe import Recipe
-
-PICTURES = ("parquet", "hub", "images")
-"""Sources whose images can be resized."""
 
 
 class LongTrainingSection(TrainingSection):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import tarfile
 from importlib import import_module
 from pathlib import Path
 
@@ -38,7 +39,31 @@ def arguments(output: Path, epochs: int, *more: str) -> list[str]:
 
 def of_pictures(output: Path, epochs: int) -> list[str]:
     """The same on pictures of 40 pixels, of which random parts are decoded at each step."""
-    folder = output.parent.parent / "pictures"
+    return _of_parts(output, epochs, f"images:{_pictures(output.parent.parent)}")
+
+
+def of_shards(output: Path, epochs: int) -> list[str]:
+    """The same on these pictures in two shards of WebDataset's."""
+    pictures = _pictures(output.parent.parent)
+    shards = [pictures.parent / f"train-{number}.tar" for number in (0, 1)]
+    if not shards[1].exists():
+        for number, shard in enumerate(shards):
+            with tarfile.open(shard, "w") as opened:
+                for picture in sorted(pictures.glob("*/*.png"))[number::2]:
+                    label = picture.with_suffix(".cls")
+                    label.write_text(picture.parent.name)
+                    for file in (picture, label):
+                        opened.add(file, f"{picture.parent.name}-{file.name}")
+    return _of_parts(output, epochs, f"webdataset:{pictures.parent}/train-{{0..1}}.tar")
+
+
+def _of_parts(output: Path, epochs: int, source: str) -> list[str]:
+    return arguments(output, epochs, "--data", source, "--set", "training.resized_crop=0.2")
+
+
+def _pictures(where: Path) -> Path:
+    """A folder of forty pictures of each class."""
+    folder = where / "pictures"
     if not folder.exists():
         rng = np.random.default_rng(0)
         for label in map(str, range(10)):
@@ -46,8 +71,7 @@ def of_pictures(output: Path, epochs: int) -> list[str]:
             for number in range(40):
                 pixels = rng.integers(0, 25 * int(label) + 20, (40, 40), dtype=np.uint8)
                 Image.fromarray(pixels).save(folder / label / f"{number}.png")
-    more = ("--data", f"images:{folder}", "--set", "training.resized_crop=0.2")
-    return arguments(output, epochs, *more)
+    return folder
 
 
 def start(command: list[str], said: Path, fault: str | None = None) -> multiprocessing.Process:

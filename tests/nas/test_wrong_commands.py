@@ -228,6 +228,8 @@ DATA_SETS = [
     ("images:pictures", lambda: image_folder(cat=[png()] * 4, dog=[png(), b"no"]), "dog/1.png: not a readable image"),
     ("npz:data.npz", lambda: Path("data.npz").write_bytes(b"PK no"), "data.npz cannot be read"),
     ("parquet:empty", lambda: Path("empty").mkdir(), "empty cannot be read"),
+    ("webdataset:train-{0..1}.tar", lambda: Path("train-0.tar").write_bytes(b"x" * 700), "no such shard: train-1.tar, of train-{0..1}.tar"),
+    ("webdataset:*.tar", lambda: Path("train-0.tar").write_bytes(b"x" * 700), "train-0.tar cannot be read"),
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tarfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -103,6 +104,25 @@ def huge_png(height: int, width: int) -> bytes:
     content[16:24] = width.to_bytes(4) + height.to_bytes(4)
     content[29:33] = zlib.crc32(bytes(content[12:29])).to_bytes(4)
     return bytes(content)
+
+
+def tar(file: str, **members: bytes | str) -> None:
+    """A shard of these members, in this order; in names without a dot ``__`` stands for one."""
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(file, "w") as opened:
+        for name, content in members.items():
+            content = content.encode() if isinstance(content, str) else content
+            info = tarfile.TarInfo(name if "." in name else name.replace("__", "."))
+            info.size = len(content)
+            opened.addfile(info, io.BytesIO(content))
+
+
+def shard(file: str, *labels: int) -> None:
+    """A shard of a picture for each label."""
+    members: dict[str, bytes | str] = {}
+    for key, label in enumerate(labels):
+        members |= {f"{key}__png": encoded(), f"{key}__cls": str(label)}
+    tar(file, **members)
 
 
 def entries() -> list[Path]:

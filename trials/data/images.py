@@ -64,14 +64,15 @@ class DataConfig:
 
     Attributes:
         source: ``digits``, ``synthetic``, ``parquet:DIR``, ``hub:NAME``, ``images:DIR`` (a folder
-            per class, under ``train``, ``val`` and ``test`` or not) or ``npz:FILE``.
+            per class, under ``train``, ``val`` and ``test`` or not), ``webdataset:PATTERN`` (tar
+            files) or ``npz:FILE``.
         validation: fraction of the training split that trials are judged on, where the source has
             no validation split of its own.
         limit: use only so many images of the training split, the same share of each class.
         shape: (channels, height, width), checked against the images; read from them where missing.
         classes: checked against the labels; read from them where missing.
-        image_column: where a table has several columns of images.
-        label_column: where a table has several columns of labels.
+        image_column: where a table has several columns of images, or a sample several files.
+        label_column: where a table has several columns of labels; of a sample a file or a key.
         layout: of an archive's images, where their shape does not tell.
         resize: of pictures; without it all have to have one size.
         half: whatever is in it draws half of the validation images, which only trainings that judge

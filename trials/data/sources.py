@@ -16,14 +16,19 @@ from trials.data.folders import FolderSource
 from trials.data.images import AnyLabels, DataConfig, DataError, Images
 from trials.data.many_labels import stratified_many
 from trials.data.raw_split import RawSplit, Source, SplitName, require
+from trials.data.shards import ShardSource
 from trials.data.tables import TableSource
 
 _WITH_LOCATION: dict[str, Callable[[str, DataConfig], Source]] = {
     "parquet": partial(TableSource, "parquet"),
     "hub": partial(TableSource, "hub"),
     "images": FolderSource,
+    "webdataset": ShardSource,
     "npz": ArchiveSource,
 }
+
+PICTURES = ("parquet", "hub", "images", "webdataset")
+"""Sources whose images can be resized."""
 
 MAX_SYNTHETIC = 2**30
 """Values of all generated images together."""
@@ -48,10 +53,11 @@ def open_source(config: DataConfig) -> Source:
     else:
         raise DataError(
             f"no such source: {config.source}",
-            hint="digits, synthetic, parquet:DIR, hub:NAME, images:DIR or npz:FILE",
+            hint="digits, synthetic, parquet:DIR, hub:NAME, images:DIR, webdataset:PATTERN or "
+            "npz:FILE",
         )
-    if config.resize and kind not in ("parquet", "hub", "images", "npz"):
-        raise DataError("only pictures are resized: parquet:DIR, hub:NAME, images:DIR", "resize")
+    if config.resize and kind not in (*PICTURES, "npz"):
+        raise DataError(f"only pictures are resized: {', '.join(PICTURES)}", "resize")
     if config.layout and kind != "npz":
         raise DataError("only the arrays of npz:FILE have a layout", "layout")
     return source

@@ -30,6 +30,7 @@ PROBLEMS = [
     # Data.
     ("source: synthetic", "source: digit", "3:11", "data.source: no such source: digit"),
     ("source: synthetic", "source: parquet:nowhere", "3:11", "data.source: no such folder: nowhere"),
+    ("source: synthetic", "source: webdataset:{train,val}-*.tar", "3:11", "data.source: no such shard: train-*.tar, of {train,val}-*.tar"),
     ("source: synthetic", "source: npz:none.npz", "3:11", "data.source: no such file: none.npz"),
     ("source: synthetic", "source: ''", "3:11", "data.source: must have at least 1 character; got ''"),
     ("source: synthetic", "source: 5", "3:11", "data.source: must be a valid string; got 5"),
