@@ -83,7 +83,7 @@ def test_nothing_is_unpickled_extracted_or_read_that_belongs_to_no_sample(tmp_pa
     for key in range(4):
         members |= {f"{key}__png": encoded(), f"{key}__cls": str(key % 2)}
         members |= {f"{key}.{kind}": planted for kind in ("pyd", "pickle", "pth", "pt", "npy")}
-    members |= {"__meta__.png": planted, "README": "none", "._0.png": planted}
+    members |= {"__meta__/a.png": planted, "README": "none", "._0.png": planted}
     members["../up.png"], members["../up.cls"] = encoded(), "0"
     tar("d/train.tar", **members)
     data = load(DataConfig("webdataset:d"))
