@@ -20,6 +20,7 @@ from typing import Annotated
 import torch
 import typer
 
+from nas.api.find_rate import find_rate
 from nas.api.train_network import Described, describe_training, describe_trial, train_and_export
 from nas.architecture.presets import PRESETS
 from nas.architecture.presets.options import split
@@ -50,6 +51,7 @@ from nas.study.selection import choose
 from nas.study.trained_network import recipe_of
 from nas.study.trial_record import TrialRecord
 from trials.data import load
+from trials.rate_range import RateRange
 from trials.recipe import RECIPES, Recipe
 
 ARCHITECTURE = "File with an architecture (.json)."
@@ -60,6 +62,7 @@ RECIPE = f"Recipe: {', '.join(RECIPES)}; default: final, or the study's."
 OUTPUT = "Folder of the checkpoints, the curve and the exported network."
 THREADS = "Threads on a CPU; with 1 networks are computed by the kernels. Default: all cores."
 MINUTES = "Minutes between two checkpoints; there is one after each epoch in any case."
+RATE = "Try learning rates, from very low to very high, say which one fits, and train nothing."
 SETTINGS = "A value of training or data, such as training.batch_size=64; may be repeated."
 
 app = command()
@@ -96,6 +99,7 @@ def train(
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help=THREADS)] = None,
     checkpoint_minutes: Annotated[float, typer.Option(min=0.0, help=MINUTES)] = 10.0,
     overrides: Annotated[list[str] | None, typer.Option("--set", help=SETTINGS)] = None,
+    only_rate: Annotated[bool, typer.Option("--find-rate", help=RATE)] = False,
     no_cache: NoCacheOption = False,
     storage: StorageOption = None,
 ) -> None:
@@ -106,6 +110,9 @@ def train(
         network = _network(study, storage, trial, best, architecture, published, no_cache)
         job, described = _job(network, settings, seed, threads)
         console = terminal.console(stderr=True)
+        if only_rate:
+            print(_suggested(network.name, find_rate(job, output, console), output))
+            return
         trained = train_and_export(job, output, described, console, 60 * checkpoint_minutes)
         print(_said(network.name, job, trained, output))
 
@@ -214,6 +221,27 @@ def _said(name: str, job: LongTraining, trained: Trained, output: Path) -> str:
     if trained.test is not None:
         parts.append(f"{trained.test:.4f} on the test split")
     return shown_line(f"{name}, {job.recipe.epochs} epochs: {', '.join(parts)}, in {output}")
+
+
+def _suggested(name: str, found: RateRange, output: Path) -> str:
+    """The rate by each of two rules, as an option that trains with it.
+
+    Raises:
+        InputError: there is none to suggest.
+    """
+    tried = f"{found.rates[0]:.2g} to {found.rates[-1]:.2g} in {len(found.rates)} steps"
+    if found.steepest is None or found.lowest is None:
+        rule = f"of rates from {tried} none lowers the loss of {name} by more than batches differ"
+        raise InputError.of("--find-rate", rule, f"rates.svg in {output} shows it")
+    return "\n".join(
+        (
+            shown_line(f"{name}, learning rates from {tried}, in {output}"),
+            f"--set training.learning_rate={found.steepest:.2g}  where the smoothed loss falls "
+            "fastest",
+            f"--set training.learning_rate={found.lowest / 10:.2g}  a tenth of the rate where it "
+            "is lowest",
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -94,6 +94,13 @@ def train_resumably(
     return Training(trained, curve, run.progress.seconds, images, right, kernels, top5)
 
 
+def read_ahead(step: Step, seed: int, epoch: int, steps: slice) -> None:
+    """Say which steps of an epoch come next, for pictures that take time to read."""
+    least, batch = step.recipe.resized_crop, step.recipe.batch_size
+    crops = random_crops(least, seed, epoch, steps.start * batch) if least else None
+    step.split.read_ahead(step.indices[0, steps], crops)
+
+
 class _Run:
     """A training under way.
 
@@ -173,9 +180,7 @@ class _Run:
         if position:
             step.losses.copy_(losses)
             step.position.fill_(position)
-        least, batch = step.recipe.resized_crop, step.recipe.batch_size
-        crops = random_crops(least, self.seed, epoch, position * batch) if least else None
-        self.data.train.read_ahead(step.indices[0, position:], crops)
+        read_ahead(step, self.seed, epoch, slice(position, None))
 
     def _end_epoch(self, epoch: int) -> None:
         step, progress = self.step, self.progress

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import partial
 from pathlib import Path
 
 import filelock
 import torch
+from torch import nn
 
 from nas.architecture.cost import count_cost
 from nas.architecture.reference import Reference
@@ -24,10 +25,12 @@ from nas.space.errors import InputError
 from nas.study.records import Records
 from nas.study.trained_network import data_of, device_of
 from nas.study.trial_record import TrialRecord
+from trials.accelerated import Accelerate
 from trials.atomic_file import atomic_write_text
 from trials.bounded_json import JsonError, read_json
 from trials.checkpoint import Checkpoints
 from trials.data import DataConfig, ImageData, check_batch_size
+from trials.rate_range import Counted, RateRange, range_test
 from trials.recipe import Recipe
 from trials.resumable import Watch, train_resumably
 from trials.train import Epoch, Resident, Training, seed_weights
@@ -35,6 +38,7 @@ from trials.trial import prepare_process
 
 CHECKPOINTS = "checkpoints"
 CURVE = "curve.csv"
+RATES = "rates.csv"
 
 
 @dataclass(frozen=True)
@@ -164,23 +168,53 @@ def train_long(
         DataError: there are fewer images than a batch has.
         Diverged, NotWritten, OtherTraining, Damaged, Unsupported: see `trials.resumable`.
     """
+    network, resident, on_kernels = _ready(job)
+    return train_resumably(
+        network, resident, job.recipe, job.seed, checkpoints, job.identity, every_s, watch,
+        on_kernels,
+    )  # fmt: skip
+
+
+def range_test_of(job: LongTraining, counted: Counted) -> RateRange:
+    """Try rates on the training's first images, as `trials.rate_range.range_test` does.
+
+    Raises:
+        DataError: there are fewer images than a batch has.
+        Diverged, Unsupported: of the test.
+    """
+    network, resident, on_kernels = _ready(job)
+    return range_test(network, resident, job.recipe, job.seed, on_kernels, counted)
+
+
+def _ready(job: LongTraining) -> tuple[nn.Module, Resident, Accelerate | None]:
+    """The network as it begins, the images on the device, and the kernels if there are to be."""
     check_batch_size(job.data, job.recipe.batch_size)
     prepare_process(job.threads)
     resident = Resident(job.data, job.device)
     seed_weights(job.recipe, job.seed)
     network = subject_of(job.architecture, count_cost(job.architecture)).build()
     on_kernels = partial(accelerate, job.architecture, level=job.kernels)
-    return train_resumably(
-        network, resident, job.recipe, job.seed, checkpoints, job.identity, every_s, watch,
-        None if job.kernels == "" else on_kernels,
-    )  # fmt: skip
+    return network, resident, None if job.kernels == "" else on_kernels
 
 
 def write_curve(curve: Sequence[Epoch], score: str, folder: Path) -> None:
     """Write the epochs so far as CSV; complete or as it was before."""
+    heads = ["epoch", "train_loss", "validation_loss", score]
+    _write_table(folder / CURVE, heads, (astuple(epoch) for epoch in curve))
+
+
+def write_rates(found: RateRange, folder: Path) -> None:
+    """Write what a range test has found as CSV; complete or as it was before."""
+    heads = ["step", "learning_rate", "loss", "smoothed_loss"]
+    rows = zip(found.rates, found.losses, found.smoothed, strict=True)
+    _write_table(folder / RATES, heads, rows)
+
+
+def _write_table(file: Path, heads: Sequence[str], rows: Iterable[Sequence[float]]) -> None:
+    """Rows that are numbered from one."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["epoch", "train_loss", "validation_loss", score])
-    writer.writerows([n, *asdict(epoch).values()] for n, epoch in enumerate(curve, start=1))
-    folder.mkdir(parents=True, exist_ok=True)
-    atomic_write_text(folder / CURVE, text.getvalue())
+    writer.writerow(heads)
+    writer.writerows([number, *row] for number, row in enumerate(rows, start=1))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write_text(file, text.getvalue())

@@ -16,6 +16,7 @@ from tests.trials.training import CPU, QUICK, network
 from trials.checkpoint import Checkpoints
 from trials.data import DataConfig, DataError, Resize, load, load_test
 from trials.data.streamed import RATIOS, StreamedPictures, random_crops
+from trials.rate_range import range_test
 from trials.resumable import Watch, train_resumably
 from trials.train import Resident, train
 
@@ -99,6 +100,18 @@ def test_in_parts_it_sees_the_same_pictures_and_the_same_parts_of_them(pictures,
     assert torch.equal(weights(whole), weights(in_parts))
     without = train(network(), Resident(data, CPU), replace(recipe, resized_crop=0.0), 5)
     assert not torch.equal(weights(whole), weights(without))
+
+
+def test_a_range_test_gives_the_same_losses_streamed_or_in_memory(pictures, monkeypatch):
+    monkeypatch.setattr("trials.rate_range.STEPS", 13)  # of 36 pictures, more than two epochs
+
+    def losses(streamed: bool, least: float = 0.0):
+        recipe, data = replace(RECIPE, resized_crop=least), load(config(pictures, streamed))
+        return range_test(network(), Resident(data, CPU), recipe, 5).losses
+
+    assert losses(True) == losses(False)
+    assert len(losses(True)) == 13
+    assert losses(True, 0.2) == losses(True, 0.2) != losses(True)
 
 
 @given(
