@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 Precision = Literal["float32", "bfloat16"]
 
+LATER = "clip", "resized_crop", "mixup"
+"""Fields that studies and databases of earlier versions have not: off they count for nothing."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -38,6 +41,8 @@ class Recipe:
             leaves them as they are.
         resized_crop: the smallest share of a picture that a random crop of it takes, which is
             resized to the network's size; 0 takes none. Of pictures that are decoded at each step.
+        mixup: images and labels are mixed two by two, by shares from Beta(mixup, mixup); 0 mixes
+            none.
     """
 
     name: str
@@ -64,6 +69,7 @@ class Recipe:
     graph: Literal["auto", "off"] = "auto"
     clip: float = 0.0
     resized_crop: float = 0.0
+    mixup: float = 0.0
 
     def learning_rate_at(self, step: int, total_steps: int, images_per_epoch: int) -> float:
         """Learning rate of a step, counted from zero.
@@ -87,7 +93,7 @@ class Recipe:
         that others change no key but theirs.
         """
         fields = {k: v for k, v in asdict(self).items() if k not in ("name", "epochs", "graph")}
-        for name in ("initialisation", "class_weights", "precision", "clip", "resized_crop"):
+        for name in ("initialisation", "class_weights", "precision", *LATER):
             if not fields[name]:
                 del fields[name]
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]

@@ -12,6 +12,7 @@ from trials.average import Average
 from trials.bfloat16_copies import Bfloat16Copies
 from trials.data.resident import ResidentSplit
 from trials.fused_sgd import FusedSGD
+from trials.mixup import draw_shares, mixed, others
 from trials.precision import autocast, in_bfloat16
 from trials.recipe import Recipe
 
@@ -54,6 +55,7 @@ class Step:
         place = split.index_device
         self.indices = torch.zeros((len(seeds), self.count, recipe.batch_size), dtype=torch.int64)
         self.indices = self.indices.to(place)
+        self.shares = torch.ones((len(seeds), self.count), device=place)  # of mixup
         self.rates = torch.zeros(self.count, device=place)
         self.position = torch.zeros(1, dtype=torch.int64, device=place)
         self.losses = torch.zeros(len(seeds), device=split.device)
@@ -65,9 +67,11 @@ class Step:
             rates: of each step.
         """
         self.network.train()
-        for indices, generator in zip(self.indices, self.orders, strict=True):
+        for indices, shares, generator in zip(self.indices, self.shares, self.orders, strict=True):
             order = torch.randperm(len(self.split), generator=generator)
             indices.copy_(order[: indices.numel()].view_as(indices))
+            if self.recipe.mixup:
+                shares.copy_(draw_shares(self.recipe.mixup, self.count, generator))
         self.rates.copy_(torch.tensor(rates))
         self.position.zero_()
         self.losses.zero_()
@@ -119,14 +123,27 @@ class Step:
             for chosen, generator in zip(indices, self.augmentations, strict=True)
         ]
         images = [images for images, _ in batches]
+        if self.recipe.mixup:
+            images = [mixed(x, others(x), s) for x, s in zip(images, self._share(), strict=True)]
         together = images[0] if len(images) == 1 else torch.cat(images, dim=1)
         return together, [labels for _, labels in batches]
 
     def _losses(self, logits: Tensor, labels: Sequence[Tensor]) -> Tensor:
         """(S,): one that is not finite stays with its seed."""
+        losses = self._losses_of(logits, labels)
+        if not self.recipe.mixup:
+            return losses
+        return mixed(losses, self._losses_of(logits, [others(y) for y in labels]), self._share())
+
+    def _losses_of(self, logits: Tensor, labels: Sequence[Tensor]) -> Tensor:
         each = zip(logits.chunk(len(labels), dim=1), labels, strict=True)
         smoothing = self.recipe.label_smoothing
         return torch.stack([loss_of(*pair, self.class_weights, smoothing) for pair in each])
+
+    def _share(self) -> Tensor:
+        """(S,): what each seed's images keep of themselves in this step."""
+        share = self.shares.index_select(1, self.position)[:, 0]
+        return share.to(self.split.device, non_blocking=True)
 
 
 def loss_of(

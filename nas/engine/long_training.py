@@ -65,6 +65,8 @@ class LongTraining:
         """What a checkpoint has to be of, by names that a message shows."""
         recipe = {name: str(value) for name, value in asdict(self.recipe).items()}
         del recipe["name"], recipe["graph"]  # change nothing
+        if not self.recipe.mixup:  # checkpoints of earlier versions have none
+            del recipe["mixup"]
         return {
             "network": self.architecture.key,
             "data": self.data.summary.fingerprint,

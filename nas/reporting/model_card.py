@@ -186,7 +186,10 @@ def _precisions(
     yield from sorted(found, key=lambda row: row[2])[:MOST_CLASSES]
 
 
-_SHOWN = "weight_decay", "label_smoothing", "dropout", "clip", "polyak", "crop", "resized_crop"
+_SHOWN = (
+    *("weight_decay", "label_smoothing", "dropout", "clip", "polyak", "crop", "resized_crop"),
+    "mixup",
+)
 """Fields of a recipe that are off at 0."""
 
 

@@ -26,10 +26,11 @@ class LongTrainingSection(TrainingSection):
     """With what only a single long training has.
 
     Attributes:
-        resized_crop: see `trials.recipe.Recipe`.
+        resized_crop, mixup: see `trials.recipe.Recipe`.
     """
 
     resized_crop: Annotated[float, Field(ge=0, le=1)] | None = None
+    mixup: Annotated[float, Field(ge=0, le=100)] | None = None
 
 
 class LongTrainingFile(Section):

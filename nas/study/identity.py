@@ -8,6 +8,7 @@ from typing import Any
 
 from nas.space import SearchSpace
 from nas.space.schema import SpaceFile
+from trials.recipe import LATER
 
 MAY_CHANGE = frozenset({"study.trials", "data.source", "data.layout", "data.memory"})
 """More trials may be wanted later, and data may be moved, kept elsewhere, or said how to read: its
@@ -35,7 +36,7 @@ def identity(file: SpaceFile) -> dict[str, Any]:
     settings["training"] = asdict(file.training.full_recipe)
     del settings["training"]["initialisation"]  # of a control arm, never of a study
     del settings["training"]["graph"]  # how fast, never what
-    for name in ("clip", "resized_crop"):  # earlier versions had none
+    for name in LATER:
         if not settings["training"][name]:
             del settings["training"][name]
     if file.times_networks:

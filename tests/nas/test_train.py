@@ -22,6 +22,7 @@ from nas.train import app
 from tests.nas.commands import run
 from tests.nas.exporting import SMALL, imported, with_statistics
 from tests.nas.long_trainings import NETWORK, arguments
+from trials.checkpoint import Checkpoints, OtherTraining
 from trials.data import DataConfig, load, load_test
 from trials.data.resident import ResidentSplit
 from trials.train import evaluate
@@ -95,6 +96,21 @@ def test_a_trial_of_a_study_gives_its_weights_again(study, records):
 def test_a_recipe_is_the_same_however_it_is_named(digits, option):
     train(*digits, *option)
     assert "| training | proxy recipe, 2 epochs" in Path("out/README.md").read_text()
+
+
+def test_what_a_checkpoint_is_of_has_no_mixup_unless_there_is_some(digits):
+    """Checkpoints of before there was any go on, and of another mixup none does."""
+    train(*digits)
+    kept = Checkpoints(Path("out/checkpoints"), pytest.fail)
+    with pytest.raises(OtherTraining) as other:
+        kept.last({})
+    names = [part.split(" was ")[0] for part in str(other.value).split("; ")]
+    assert names[:4] == ["network", "data", "seed", "epochs"]
+    assert names[-2:] == ["clip", "resized_crop"]
+    mixed = (*digits, "--set", "training.mixup=0.2")
+    assert "mixup was none and is 0.2" in train(*mixed, status=2).stderr
+    train(*mixed, "--output", "mixed")
+    assert ", mixup 0.2, " in Path("mixed/README.md").read_text()
 
 
 def test_a_trial_is_trained_on_other_data(study):
@@ -245,6 +261,10 @@ def test_a_loss_that_is_not_finite(digits):
         (
             ["--architecture", "a.json", "--data", "digits", "--set", "training.resized_crop=0.1"],
             "training.resized_crop: error: only pictures are cropped and resized: parquet, hub",
+        ),
+        (
+            ["--architecture", "a.json", "--data", "digits", "--set", "training.mixup=-1"],
+            "training.mixup=-1: error: training.mixup: must be greater than or equal to 0; got -1",
         ),
         (
             ["--architecture", "c.json", "--data", "digits"],

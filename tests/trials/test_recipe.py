@@ -47,13 +47,15 @@ def test_a_recipes_key_is_of_what_changes_results():
 
 def test_the_keys_of_earlier_measurements_are_the_same():
     """Those that databases have had since before there was a precision, or weights of classes."""
-    keys = {name: RECIPES[name].key for name in ("proxy", "imagenet", "jft")}
+    keys = {name: found.key for name, found in RECIPES.items()}
     assert keys == {
         "proxy": "8ece7f3f87a46596",
         "imagenet": "02520e279044fa95",
         "jft": "c26f0d0b4f257a5e",
+        "final": "ca5c1f4aac13ab4d",
     }
     precisions = (None, "float32", "bfloat16")
     assert len({recipe("proxy", precision=precision).key for precision in precisions}) == 3
     assert len({recipe("proxy", clip=clip).key for clip in (0.0, 1.0, 2.0)}) == 3
     assert len({recipe("proxy", resized_crop=share).key for share in (0.0, 0.08, 0.5)}) == 3
+    assert len({recipe("proxy", mixup=alpha).key for alpha in (0.0, 0.2, 1.0)}) == 3

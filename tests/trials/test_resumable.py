@@ -67,10 +67,10 @@ def in_parts(folder, data, recipe, parts, on_kernels):
 
 
 @pytest.mark.parametrize("on_kernels", [False, True])
-@pytest.mark.parametrize("name", RECIPES)
-def test_bit_for_bit_with_every_recipe(tmp_path, data, name, on_kernels):
-    """Momentum, averages, dropout, augmentation and order included; and what `train` gives."""
-    recipe = replace(RECIPES[name], **SHORT, crop=1, flip=True, dropout=0.3)
+@pytest.mark.parametrize(("name", "mixup"), [*((name, 0.0) for name in RECIPES), ("final", 0.4)])
+def test_bit_for_bit_with_every_recipe(tmp_path, data, name, mixup, on_kernels):
+    """Momentum, averages, dropout, augmentation, mixtures and order; and what `train` gives."""
+    recipe = replace(RECIPES[name], **SHORT, crop=1, flip=True, dropout=0.3, mixup=mixup)
     expected = train(
         begun(recipe), Resident(data, CPU), recipe, 3, accelerate=ACCELERATE if on_kernels else None
     )
