@@ -10,11 +10,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
+from tests.trials.data_sets import encoded, pixels
 from tests.trials.training import CPU, QUICK, network
 from trials.checkpoint import Checkpoints
 from trials.data import DataConfig, DataError, Resize, load, load_test
+from trials.data.pictures import _ahead, open_picture, resized, upright_size
 from trials.data.streamed import RATIOS, StreamedPictures, random_crops
 from trials.rate_range import range_test
 from trials.resumable import Watch, train_resumably
@@ -166,3 +168,36 @@ def test_other_images_than_those_that_come_next_are_decoded_as_well(pictures):
     expected = load(config(pictures, streamed=False)).train.images
     for numbers in ([7, 8], [0, 1], [9], [2, 3], [4, 5], [6, 6]):
         np.testing.assert_array_equal(images[np.array(numbers)], expected[numbers])
+
+
+def test_a_jpeg_without_exif_is_turned_as_its_xmp_says():
+    lying = encoded(pixels(4, 6), "jpeg", xmp=b'<rdf tiff:Orientation="6"/>')
+    assert upright_size(open_picture(lying, "lying")) == (6, 4)
+    assert upright_size(open_picture(encoded(pixels(4, 6), "jpeg"), "plain")) == (4, 6)
+
+
+@pytest.mark.parametrize("mode", ["crop", "pad", "stretch"])
+def test_a_picture_of_the_wanted_size_stays_as_pillow_would_leave_it(mode):
+    image = Image.fromarray(pixels(7, 5))
+    by_pillow = {
+        "crop": ImageOps.fit(image, (5, 7), Image.Resampling.BILINEAR),
+        "pad": ImageOps.pad(image, (5, 7), Image.Resampling.BILINEAR),
+        "stretch": image.resize((5, 7), Image.Resampling.BILINEAR),
+    }
+    kept = resized(image, Resize((7, 5), mode))
+    np.testing.assert_array_equal(np.asarray(kept), np.asarray(by_pillow[mode]))
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 8])
+def test_what_threads_return_is_in_order_up_to_the_first_error(at_once):
+    def call(number, _content, _crop):
+        if number in (20, 22):
+            raise DataError(f"number {number}")
+        return number
+
+    def returned(count):
+        return _ahead(call, ((number, bytes, None) for number in range(count)), at_once)
+
+    assert list(returned(20)) == list(range(20))
+    with pytest.raises(DataError, match="number 20"):
+        list(returned(30))

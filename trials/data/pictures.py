@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path
 from threading import Condition
 from typing import TypeVar
@@ -31,6 +31,10 @@ MAX_BYTES = 256 * 2**20
 
 THREADS = min(16, os.cpu_count() or 1)
 """That decode: Pillow lets others run while it does."""
+
+AT_ONCE, PIXELS_OF_A_TASK = 8, 2**19
+"""Pictures, and pixels of them, that a thread takes: to hand over one of 32 x 32 alone takes as
+long as to decode it. What is decoded waits in memory, so that of large ones it takes one."""
 
 PIXELS_AT_ONCE = 2 * MAX_PIXELS
 """Of pictures that threads hold in full size, in 4 bytes each (twice, while one is turned): 16 of a
@@ -104,8 +108,9 @@ class Pictures:
 
         numbers = map(int, indices)
         pictures = zip(numbers, self.contents(indices), crops, strict=False)
+        at_once = max(1, min(AT_ONCE, PIXELS_OF_A_TASK // (first.width * first.height)))
         try:
-            yield from _ahead(pixels, pictures)
+            yield from _ahead(pixels, pictures, at_once)
         except _OtherSize as error:
             raise self._mixed_sizes(error.name, error.size, size, indices) from None
 
@@ -151,16 +156,22 @@ class _Room:
 def _ahead(
     call: Callable[[int, Callable[[], bytes], Crop | None], T],
     arguments: Iterable[tuple[int, Callable[[], bytes], Crop | None]],
+    at_once: int,
 ) -> Iterator[T]:
-    """What calls return, in order, made by threads a few calls ahead; the first error ends it."""
-    waiting: deque[Future[T]] = deque()
+    """What calls return, in order, made by threads a few calls ahead; the first error ends it.
+
+    Args:
+        at_once: calls that a thread takes.
+    """
+    waiting: deque[Future[list[T]]] = deque()
+    left = iter(arguments)
     with ThreadPoolExecutor(THREADS) as pool:
-        for each in arguments:
-            waiting.append(pool.submit(call, *each))
+        while some := list(islice(left, at_once)):
+            waiting.append(pool.submit(lambda some: [call(*each) for each in some], some))
             if len(waiting) > 2 * THREADS:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
 
 
 def open_picture(content: bytes, name: str) -> Image.Image:
@@ -199,6 +210,8 @@ def _orientation(image: Image.Image) -> int:
     """As Exif has it, 1 where it says nothing; never decodes, which Pillow does to look for it."""
     if image.format == "PNG" and "exif" not in image.info:
         return 1
+    if image.format == "JPEG" and image.info.keys().isdisjoint(("exif", "xmp")):
+        return 1  # without looking for it, which takes a fifth of decoding a small one
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -215,6 +228,8 @@ def resized(image: Image.Image, resize: Resize) -> Image.Image:
     """
     height, width = resize.size
     filter_ = Image.Resampling.BILINEAR
+    if image.size == (width, height):
+        return image
     if resize.mode == "crop":
         return ImageOps.fit(image, (width, height), filter_)
     if resize.mode == "pad":
