@@ -15,7 +15,7 @@ from nas.architecture.cost import count_cost
 from nas.architecture.layers import network_layers
 from nas.architecture.presets import PresetError
 from nas.architecture.reference import Reference
-from nas.architecture.specification import Architecture, ArchitectureError
+from nas.architecture.specification import Architecture, ArchitectureError, Shape
 from nas.cli import cli_errors, command, read_architecture
 from nas.network.build import build_network
 from nas.network.export import export_network
@@ -93,7 +93,7 @@ def _norm_epsilon(network: nn.Module) -> float:
 
 
 @torch.inference_mode()
-def _check_outputs(file: Path, network: nn.Module, shape: tuple[int, int, int]) -> None:
+def _check_outputs(file: Path, network: nn.Module, shape: Shape) -> None:
     random = torch.Generator().manual_seed(0)
     outputs = network(torch.randn(2, *shape, generator=random))
     if not outputs.isfinite().all():

@@ -107,11 +107,11 @@ def _combinations(space: SearchSpace) -> str:
 
 
 def _describe_space(space: SearchSpace, console: Console) -> None:
-    channels, height, width = space.input_shape
+    what = "images" if len(space.input_shape) == 3 else "clips"
     lowest, highest = space.macs_range
     console.print(f"[bold]{space.file.name}[/bold]")
     rows = [
-        ("images", f"{channels} x {height} x {width} in {space.classes} classes"),
+        (what, f"{' x '.join(map(str, space.input_shape))} in {space.classes} classes"),
         ("combinations", _combinations(space)),
         ("cost at these widths", f"{lowest:,} to {highest:,} MACs"),
         ("budget", _budget(space)),
@@ -170,7 +170,7 @@ def _describe_architecture(architecture: Architecture | Reference, console: Cons
 
 def _cells(layer: Layer, row: Row) -> tuple[str, ...]:
     has_kernel = row.kind in ("convolution", "max pool", "average pool")
-    size = row.kernel if isinstance(row.kernel, tuple) else (row.kernel, row.kernel)
+    size = (row.kernel,) * len(layer.output[1:]) if isinstance(row.kernel, int) else row.kernel
     stride = f" / {row.stride}" if row.stride > 1 else ""
     return (
         str(layer.input[0]),

@@ -23,7 +23,7 @@ class Bfloat16Copies:
         cast = {
             f"{place}.{name}".removeprefix("."): weight
             for place, module in network.named_modules()
-            if type(module) in (nn.Conv2d, nn.Linear)
+            if type(module) in (nn.Conv2d, nn.Conv3d, nn.Linear)
             for name, weight in module.named_parameters(recurse=False)
             if weight.requires_grad
         }

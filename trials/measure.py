@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from trials.device_lock import DeviceLock
+from trials.layout import layout_of
 from trials.measurement import STEADY
 
 WARM_UPS = 5
@@ -48,15 +49,16 @@ def now(device: torch.device) -> float:
 
 @torch.inference_mode()
 def measure_latency(
-    network: nn.Module, input_shape: tuple[int, int, int], device: torch.device, batch: int = 1
+    network: nn.Module, input_shape: tuple[int, ...], device: torch.device, batch: int = 1
 ) -> Latency:
-    """Time forward passes over random images (batch, C, H, W) in evaluation mode."""
+    """Time forward passes over random images or clips (batch, *input_shape) in evaluation mode."""
     network = network.eval()
     # As it is trained: the layout of the weights changes a small network's latency by some percent.
-    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    layout = layout_of(network)
+    network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
     # A generator of its own: what is drawn here shall change no training that follows.
     images = torch.randn(batch, *input_shape, generator=torch.Generator().manual_seed(0))
-    images = images.to(device).contiguous(memory_format=torch.channels_last)
+    images = images.to(device).contiguous(memory_format=layout)
     return time_passes(lambda: network(images), device)
 
 

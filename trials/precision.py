@@ -59,18 +59,19 @@ def check_convolutions(network: nn.Module, images: Tensor) -> None:
     was written to (PyTorch 2.13, oneDNN, in `channels_last`). Other shapes are right.
 
     Args:
-        images: (N, C, H, W), of the size that the network will be given.
+        images: (N, C, H, W) or (N, C, T, H, W), of the size that the network will be given.
 
     Raises:
         Unsupported: there is such a convolution.
     """
     found: list[str] = []
 
-    def look(convolution: nn.Conv2d, _: object, output: Tensor) -> None:
-        if output.shape[3] == 1:
+    def look(convolution: nn.Module, _: object, output: Tensor) -> None:
+        if output.shape[-1] == 1:
             found.append(str(convolution))
 
-    strided = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.stride[1] > 1]
+    convolutions = (m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Conv3d))
+    strided = [convolution for convolution in convolutions if convolution.stride[-1] > 1]
     hooks = [module.register_forward_hook(look) for module in strided]
     if strided:
         network.eval()(images)

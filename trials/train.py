@@ -23,6 +23,7 @@ from trials.data.resident import ResidentSplit, needs_streaming, place
 from trials.data.streamed import StreamedPictures
 from trials.device_lock import DeviceLock
 from trials.graph import Replayed
+from trials.layout import layout_of
 from trials.measure import now
 from trials.precision import autocast, check_convolutions, check_precision
 from trials.recipe import Precision, Recipe
@@ -188,7 +189,7 @@ def train(
     threads, the same network and seed give the same weights again; on a GPU nearly so.
 
     Args:
-        network: images (N, C, H, W) to logits (N, classes).
+        network: images (N, C, H, W) or clips (N, C, T, H, W) to logits (N, classes).
         after_epoch: called with each epoch's result.
         accelerate: gives the network on faster kernels, to train in place of it.
 
@@ -289,8 +290,7 @@ def outputs(
     """
     network.eval()
     device = split.labels.device
-    height, width = split.images.shape[1:3]
-    batch = max(1, EVALUATION_PIXELS // (height * width))
+    batch = max(1, EVALUATION_PIXELS // math.prod(split.images.shape[1:-1]))
     for indices in torch.split(torch.arange(len(split), device=split.index_device), batch):
         split.before_batch()
         images, labels = split.batch(indices)
@@ -306,7 +306,7 @@ def prepare(network: nn.Module, data: Resident, recipe: Recipe) -> nn.Module:
         Unsupported: the device has no arithmetic in the recipe's precision.
     """
     check_precision(recipe.precision, data.device)
-    network.to(device=data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(device=data.device, memory_format=layout_of(network))  # type: ignore[call-overload]
     for module in network.modules():
         if isinstance(module, nn.Dropout) and recipe.dropout:
             module.p = recipe.dropout

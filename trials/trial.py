@@ -38,7 +38,7 @@ class Subject:
         key: names it.
         description: JSON that it can be built from again.
         build: makes it, with weights from PyTorch's global generator.
-        input_shape: (channels, height, width).
+        input_shape: (channels, height, width), or (channels, frames, height, width) of clips.
         join: one network that computes several of its kind; None where there is none.
         accelerate: gives a network of its kind on faster kernels; None where there are none.
     """
@@ -46,7 +46,7 @@ class Subject:
     key: str
     description: str
     build: Callable[[], nn.Module]
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
     macs: int
     params: int
     join: Join | None = None

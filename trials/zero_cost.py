@@ -119,7 +119,7 @@ def correlation_score(rows: Tensor) -> float:
 def _weights(network: nn.Module) -> Iterator[Tensor]:
     """Of its convolutions and linear layers, without biases, as the source counts them."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv2d | nn.Conv3d | nn.Linear):
             yield module.weight
 
 

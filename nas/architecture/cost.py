@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nas.architecture.layers import block_layers, network_layers
-from nas.architecture.modules import Layer
+from nas.architecture.modules import Layer, Shape
 from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture, Block
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of one image through a network.
+    """Cost of one image or clip through a network.
 
     Attributes:
         macs: multiply-accumulates.
@@ -39,8 +39,8 @@ def count_cost(architecture: Architecture | Reference) -> Cost:
     return cost_of(network_layers(architecture))
 
 
-def count_block_cost(block: Block, in_channels: int, size: tuple[int, int]) -> Cost:
-    """Cost of one block in closed form, for an input of this (height, width)."""
+def count_block_cost(block: Block, in_channels: int, size: Shape) -> Cost:
+    """Cost of one block in closed form, for an input of this size: see `block_layers`."""
     return cost_of(block_layers(block, in_channels, size))
 
 

@@ -16,7 +16,7 @@ def describe_architecture(architecture: Architecture) -> tuple[str, ...]:
     return (
         f"stem: {_channels(architecture.stem.channels)}{rectified}",
         *(
-            f"block {index}: {describe_block(block, in_channels)}"
+            f"block {index}: {describe_block(block, in_channels, architecture.dims)}"
             for index, (block, in_channels) in enumerate(architecture.blocks_with_input())
         ),
         *((f"head: {head}",) if head else ()),
@@ -34,16 +34,19 @@ def describe_head(architecture: Architecture) -> str:
     return ", ".join(parts)
 
 
-def describe_block(block: Block, in_channels: int) -> str:
+def describe_block(block: Block, in_channels: int, dims: int = 2) -> str:
     """One line: ``24 channels, 2 convolutions in 6 segments, pointwise first, relu between``.
 
     Then whatever else may be searched: a shortcut or none, and options that are not at their
     default. So blocks of one search space that differ are described differently.
+
+    Args:
+        dims: of the kernels: 2 of images, 3 of clips.
     """
     return ", ".join(
         (
             _channels(block.channels),
-            _convolutions(block, in_channels),
+            _convolutions(block, in_channels, dims),
             *_joint(block.point),
             *_options(block.point),
             "shortcut" if block.residual else "no shortcut",
@@ -56,11 +59,11 @@ def _channels(channels: tuple[int, ...]) -> str:
     return f"{', '.join(map(str, widths))} {'channel' if widths == (1,) else 'channels'}"
 
 
-def _convolutions(block: Block, in_channels: int) -> str:
+def _convolutions(block: Block, in_channels: int, dims: int) -> str:
     point, count = block.point, len(block.channels)
     plain = "plain " if point.order == "plain" else ""
     noun = "convolution" if count == 1 else "convolutions"
-    kernel = f" of {point.kernel} x {point.kernel}" if point.kernel != 3 else ""
+    kernel = f" of {' x '.join([str(point.kernel)] * dims)}" if point.kernel != 3 else ""
     counts = block.segment_counts(in_channels)
     segments = "" if plain else f" in {_segments(counts)}"
     if point.order == "mixture":

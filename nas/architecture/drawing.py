@@ -76,8 +76,8 @@ def draw_architecture(architecture: Architecture) -> str:
 
     A bar is a convolution, as wide as it has channels: blue the k x k step, in a stripe for each
     segment, those of a mixture pale but for as many as an image has; dark a plain convolution;
-    yellow the 1x1 step, before or after it by its order. The line at the left is the shortcut,
-    dashed where it is a projection.
+    yellow the 1x1 step, before or after it by its order, or the step in time. The line at the
+    left is the shortcut, dashed where it is a projection.
     """
     rows = list(rows_of(architecture))
     widest = max(channels for row in rows for _, _, channels in row.bars)
@@ -97,7 +97,7 @@ def rows_of(architecture: Architecture) -> Iterator[Row]:
     row = Row(14, tuple(("kernel", 0, channels) for channels in stem), "stem", "none")
     yield row
     for index, (block, in_channels) in enumerate(architecture.blocks_with_input()):
-        about = f"{index}: {describe_block(block, in_channels)}"
+        about = f"{index}: {describe_block(block, in_channels, architecture.dims)}"
         if block.stride > 1:
             about += f", stride {block.stride}"
         row = Row(

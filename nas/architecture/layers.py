@@ -22,7 +22,6 @@ from nas.architecture.modules import (
     dropout,
     global_mean,
     linear,
-    max_pool,
     pointwise_convolution,
     residual,
     segment_groups,
@@ -30,6 +29,7 @@ from nas.architecture.modules import (
     sequential,
 )
 from nas.architecture.operators import Unit, spectrum_convolution
+from nas.architecture.pooling import max_pool
 from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture, Block, Stem
 
@@ -65,9 +65,9 @@ def network_layers(architecture: Architecture | Reference) -> Layer:
 
 
 def block_layers(
-    block: Block, in_channels: int, size: tuple[int, int], padding: Padding = "symmetric"
+    block: Block, in_channels: int, size: Shape, padding: Padding = "symmetric"
 ) -> Layer:
-    """One block alone, for an input of this (height, width)."""
+    """One block alone, for an input of this (height, width), of clips (frames, height, width)."""
     return _block(block, (in_channels, *size), block.leading_relu, padding, 1e-5, "relu")
 
 
@@ -131,7 +131,8 @@ def _block(
 ) -> Layer:
     """ReLU, spectrum convolution, batch norm; repeated; and a shortcut around them.
 
-    (C_in, H, W) -> (C_out, ceil(H / stride), ceil(W / stride)), as in Chollet 2016, figure 5.
+    (C_in, H, W) -> (C_out, ceil(H / stride), ceil(W / stride)), as in Chollet 2016, figure 5; of
+    clips frames alike.
     """
     steps = {}
     strides = block.convolution_strides()

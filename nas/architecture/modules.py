@@ -8,14 +8,17 @@ of module is here once; `nas.network` builds and prints any layer by its fields 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import pairwise
+from math import prod
 from typing import Any, Literal, NamedTuple
 
 Activation = Literal["none", "relu", "elu", "gelu", "silu", "relu6"]
 Nonlinearity = Literal["relu", "relu6"]
 Padding = Literal["symmetric", "tensorflow", "floor"]
 Shape = tuple[int, ...]
-"""(channels, height, width), or (channels,) once the positions are averaged."""
+"""(channels, height, width), (channels, frames, height, width) of clips, or (channels,) once the
+positions are averaged."""
 
 _ACTIVATIONS = {
     **{"none": "Identity", "relu": "ReLU", "elu": "ELU", "gelu": "GELU", "silu": "SiLU"},
@@ -27,7 +30,7 @@ class Row(NamedTuple):
     """What a layer is in a table; ``segments`` are the independent ones of a convolution."""
 
     kind: Literal["convolution", "batch norm", "max pool", "average pool", "linear"]
-    kernel: int | tuple[int, int] = 1
+    kernel: int | tuple[int, ...] = 1
     stride: int = 1
     segments: int = 1
 
@@ -146,6 +149,11 @@ def segment_groups(in_channels: int, out_channels: int, count: int) -> tuple[Seg
     )
 
 
+def named(kind: str, shape: Shape) -> str:
+    """PyTorch's class of a kind for the axes of this shape: ``Conv2d`` or ``Conv3d``."""
+    return f"{kind}{len(shape) - 1}d"
+
+
 def convolution(
     out_channels: int,
     kernel: int = 1,
@@ -154,19 +162,21 @@ def convolution(
     dilation: int = 1,
     groups: int = 1,
 ) -> Step:
-    """PyTorch's own, with a square kernel and without a bias: batch norm follows."""
+    """PyTorch's own, as long in all axes and without a bias: batch norm follows.
+
+    Of images or of clips, by the shape of its input.
+    """
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     options["bias"] = False
     row = Row("convolution", kernel, stride, groups)
     reach = dilation * (kernel - 1) + 1 - 2 * padding
 
     def at(shape: Shape) -> Layer:
-        channels, height, width = shape
-        size = (height - reach) // stride + 1, (width - reach) // stride + 1
-        params, positions = kernel**2 * channels * out_channels // groups, size[0] * size[1]
+        size = [(n - reach) // stride + 1 for n in shape[1:]]
+        params, positions = kernel ** len(size) * shape[0] * out_channels // groups, prod(size)
         costs = params, params * positions, out_channels * positions
-        arguments = channels, out_channels, kernel
-        return Layer("Conv2d", shape, (out_channels, *size), arguments, options, {}, *costs, row)
+        module, arguments = named("Conv", shape), (shape[0], out_channels, kernel)
+        return Layer(module, shape, (out_channels, *size), arguments, options, {}, *costs, row)
 
     return at
 
@@ -180,15 +190,31 @@ def segmented_convolution(
 ) -> Step:
     """A k x k convolution whose channel segments do not see each other, and which keeps the size.
 
-    (C_in, H, W) -> (C_out, ceil(H / stride), ceil(W / stride)), the floor with that padding.
-    Segments of equal width are one grouped convolution; others are convolved side by side and
-    concatenated.
+    (C_in, H, W) -> (C_out, ceil(H / stride), ceil(W / stride)), the floor with that padding; of
+    clips frames alike.
     """
-    pad, steps = _padding(kernel, stride, dilation, padding)
-    parts = [
-        convolution(group.out_width * group.segments, kernel, stride, pad, dilation, group.segments)
-        for group in groups
-    ]
+    pad, before = padding_of(kernel, stride, dilation, padding)
+    row = Row("convolution", kernel, stride)
+    part = partial(convolution, kernel=kernel, stride=stride, padding=pad, dilation=dilation)
+    return in_segments(groups, part, row, before)
+
+
+def in_segments(
+    groups: tuple[SegmentGroup, ...],
+    part: Callable[..., Step],
+    row: Row,
+    before: Steps | None = None,
+) -> Step:
+    """A convolution in segments: those of equal width are one grouped convolution.
+
+    Others are convolved side by side and concatenated.
+
+    Args:
+        part: the grouped convolution to so many channels, with this number of ``groups``.
+        row: of all together, but for the segments.
+        before: what pads.
+    """
+    parts = [part(group.out_width * group.segments, groups=group.segments) for group in groups]
 
     def side_by_side(shape: Shape) -> Layer:
         inputs = [(group.in_width * group.segments, *shape[1:]) for group in groups]
@@ -196,9 +222,9 @@ def segmented_convolution(
         return _concatenated("SegmentedConv2d", shape, layers)
 
     # Named 0, 1, ... also where there is one, as in the weights of all studies.
-    steps["parts"] = sequential({"0": parts[0]}) if len(groups) == 1 else side_by_side
+    together = sequential({"0": parts[0]}) if len(groups) == 1 else side_by_side
     segments = sum([group.segments for group in groups])
-    return sequential(steps, Row("convolution", kernel, stride, segments))
+    return sequential({**(before or {}), "parts": together}, row._replace(segments=segments))
 
 
 def pointwise_convolution(out_channels: int, stride: int = 1) -> Step:
@@ -212,7 +238,7 @@ def pointwise_convolution(out_channels: int, stride: int = 1) -> Step:
     return sequential(steps, Row("convolution", 1, stride))
 
 
-def _padding(
+def padding_of(
     kernel: int, stride: int, dilation: int, padding: Padding, value: float = 0.0
 ) -> tuple[int, dict[str, Step]]:
     """What a convolution or pooling pads by itself, and the step before it that pads."""
@@ -247,11 +273,13 @@ def _pad_as_if_divided(kernel: int, stride: int) -> dict[str, Step]:
 
 
 def _subsample(stride: int) -> Step:
-    """Every n-th row and column."""
+    """Every n-th row and column; of clips every n-th frame, too."""
 
     def at(shape: Shape) -> Layer:
-        size = [-(-n // stride) for n in shape[1:]]
-        return Layer("Subsample", shape, (shape[0], *size), (stride,))
+        output = shape[0], *[-(-n // stride) for n in shape[1:]]
+        if len(shape) == 4:
+            return Layer("AvgPool3d", shape, output, (1, stride))
+        return Layer("Subsample", shape, output, (stride,))
 
     return at
 
@@ -261,45 +289,12 @@ def channel_shuffle(groups: int) -> Step:
     return lambda shape: Layer("Interleave", shape, shape, (shape[0], groups))
 
 
-def max_pool(stride: int, padding: Padding = "symmetric") -> Step:
-    """Max pooling, 3 x 3: (C, H, W) -> (C, ceil(H / stride), ceil(W / stride))."""
-    pad, steps = _padding(3, stride, 1, padding, value=float("-inf"))
-    row = Row("max pool", 3, stride)
-    return sequential({**steps, "pool": _pool("MaxPool2d", 3, stride, pad)}, row)
-
-
-def valid_pool(kind: Literal["max pool", "average pool"], kernel: int, stride: int) -> Step:
-    """Pooling of what there is a whole kernel of."""
-    module = "MaxPool2d" if kind == "max pool" else "AvgPool2d"
-    return sequential({"pool": _pool(module, kernel, stride, 0)}, Row(kind, kernel, stride))
-
-
-def average_pool(counts_padding: bool = True) -> Step:
-    """Average pooling, 3 x 3 with stride 1, as in Inception modules.
-
-    Args:
-        counts_padding: in the mean, as PyTorch does; TensorFlow leaves it out.
-    """
-    more = {} if counts_padding else {"count_include_pad": False}
-    return sequential({"pool": _pool("AvgPool2d", 3, 1, 1, **more)}, Row("average pool", 3))
-
-
-def _pool(module: str, kernel: int, stride: int, padding: int, **more: bool) -> Step:
-    options = {"stride": stride, "padding": padding, **more}
-
-    def at(shape: Shape) -> Layer:
-        size = [(n + 2 * padding - kernel) // stride + 1 for n in shape[1:]]
-        return Layer(module, shape, (shape[0], *size), (kernel,), options)
-
-    return at
-
-
 def batch_norm(epsilon: float = 1e-5, scale: bool = True) -> Step:
     """Batch norm: one scale and one shift a channel; or the shift alone, as Keras may have it."""
     options, row = {"eps": epsilon}, Row("batch norm")
-    module, params = ("BatchNorm2d", 2) if scale else ("ShiftNorm2d", 1)
+    kind, params = ("BatchNorm", 2) if scale else ("ShiftNorm", 1)
     return lambda shape: Layer(
-        module, shape, shape, shape[:1], options, {}, params * shape[0], row=row
+        named(kind, shape), shape, shape, shape[:1], options, {}, params * shape[0], row=row
     )
 
 
@@ -309,7 +304,7 @@ def activation(name: Activation) -> Step:
 
 
 def global_mean() -> Step:
-    """The average over all positions: (C, H, W) -> (C,)."""
+    """The average over all positions: (C, H, W) or (C, T, H, W) -> (C,)."""
     return lambda shape: Layer("GlobalMean", shape, shape[:1])
 
 

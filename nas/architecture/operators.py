@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
+from nas.architecture.clips import convolution_along
 from nas.architecture.mixture import segment_mixture
 from nas.architecture.modules import (
     Layer,
@@ -30,14 +31,15 @@ from nas.architecture.modules import (
 if TYPE_CHECKING:
     from nas.architecture.point import SpectrumPoint
 
-Order = Literal["spatial_first", "pointwise_first", "plain", "mixture"]
+Order = Literal["spatial_first", "pointwise_first", "plain", "mixture", "space_then_time"]
 
 
 @dataclass(frozen=True)
 class Unit:
     """One convolution at a point of the separability spectrum, and where it stands.
 
-    (C_in, H, W) -> (C_out, ceil(H / stride), ceil(W / stride)).
+    (C_in, H, W) -> (C_out, ceil(H / stride), ceil(W / stride)); of clips (C_in, T, H, W) with as
+    many steps in time, the kernel as long in time as in space.
     """
 
     point: SpectrumPoint
@@ -119,6 +121,23 @@ def _mixture(unit: Unit) -> Steps:
     return {**_spatial_first(unit), "spatial": spatial}
 
 
+def _space_then_time(unit: Unit) -> Steps:
+    """1 x k x k in segments, then k x 1 x 1 over all channels, in place of the 1 x 1 x 1.
+
+    At one segment the factorisation of S3D (Xie 2018), and with a multiplier and batch norm and
+    ReLU between that of R(2+1)D (Tran 2018), which chooses the channels between by its parameters.
+    """
+    point, groups = unit.point, unit.point.pointwise_groups
+    size = point.kernel, unit.stride, point.dilation
+    channels = segment_groups(point.multiplier * unit.in_channels, unit.out_channels, groups)
+    return {
+        "spatial": convolution_along("space", unit.multiplied, *size),
+        **unit.between(),
+        "time": convolution_along("time", channels, *size),
+        **({"shuffle": channel_shuffle(groups)} if groups > 1 else {}),
+    }
+
+
 @dataclass(frozen=True)
 class Operator:
     """One order of the steps.
@@ -127,18 +146,21 @@ class Operator:
         steps: of a unit, by name.
         separable: whether there is a 1 x 1 step beside the k x k step.
         segmented: which channels the k x k step is segmented over.
+        dims: of images 2, of clips 3: what it takes.
     """
 
     steps: Callable[[Unit], Steps]
     separable: bool = True
     segmented: Literal["input", "output"] = "input"
+    dims: tuple[int, ...] = (2, 3)
 
 
 OPERATORS: dict[Order, Operator] = {
     "spatial_first": Operator(_spatial_first),
     "pointwise_first": Operator(_pointwise_first, segmented="output"),
     "plain": Operator(_plain, separable=False),
-    "mixture": Operator(_mixture),
+    "mixture": Operator(_mixture, dims=(2,)),
+    "space_then_time": Operator(_space_then_time, dims=(3,)),
 }
 
 

@@ -24,10 +24,9 @@ class Reference:
     layers: Layer = field(compare=False, repr=False)
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
+    def input_shape(self) -> Shape:
         """(channels, height, width) of an image."""
-        channels, height, width = self.layers.input
-        return channels, height, width
+        return self.layers.input
 
     @property
     def output_shape(self) -> Shape:

@@ -81,13 +81,7 @@ def _typed(hint: Any, value: object, path: str) -> object:  # noqa: ANN401  # a 
     if dataclasses.is_dataclass(hint):
         return from_plain(typing.cast("type[object]", hint), value, path)
     if origin is tuple and isinstance(value, list):
-        hints = [args[0]] * len(value) if args[-1] is Ellipsis else list(args)
-        if len(hints) != len(value):
-            raise FormatError(f"{path}: expected {len(hints)} items; got {_shown(value)}")
-        return tuple(
-            _typed(item_hint, item, f"{path}[{index}]")
-            for index, (item_hint, item) in enumerate(zip(hints, value, strict=True))
-        )
+        return tuple(_typed(args[0], item, f"{path}[{index}]") for index, item in enumerate(value))
     if origin is Literal:
         if value not in args:
             raise FormatError(f"{path}: one of {', '.join(map(str, args))}; got {_shown(value)}")

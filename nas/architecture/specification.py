@@ -14,6 +14,8 @@ from typing import Literal
 from nas.architecture.modules import Activation as Activation
 from nas.architecture.modules import Nonlinearity as Nonlinearity
 from nas.architecture.modules import Padding as Padding
+from nas.architecture.modules import Shape as Shape
+from nas.architecture.operators import OPERATORS
 from nas.architecture.operators import Order as Order
 from nas.architecture.point import KERNELS, require, require_one_of
 from nas.architecture.point import PLAIN_VALUES as PLAIN_VALUES
@@ -54,6 +56,13 @@ def _require_stride(stride: int, what: str) -> None:
 
 def _chain(in_channels: int, channels: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
     return tuple(zip((in_channels, *channels[:-1]), channels, strict=True))
+
+
+def require_dims(order: Order, dims: int) -> None:
+    """Refuse an order that has no meaning for images (2 dimensions) or clips (3)."""
+    known = OPERATORS[order].dims
+    of = "images, and these are clips" if known == (2,) else "clips, and these are images"
+    require(dims in known, f"order {order} is of {of}")
 
 
 @dataclass(frozen=True)
@@ -166,7 +175,9 @@ class Architecture:
     """One network. It is valid once constructed.
 
     Attributes:
-        input_shape: (channels, height, width) of an image.
+        input_shape: (channels, height, width) of an image, (channels, frames, height, width) of a
+            clip: all convolutions and poolings are then of three dimensions, as long in time as in
+            space, and a stride is of frames as of rows and columns. One frame stays one.
         classes: outputs of the linear head, which follows a ReLU and global average pooling.
         padding: PyTorch's symmetric padding, or ``SAME`` as TensorFlow computes it; with
             ``floor`` a strided convolution of a block pads as ``SAME`` does where the stride
@@ -180,7 +191,7 @@ class Architecture:
         ArchitectureError: some layer cannot exist.
     """
 
-    input_shape: tuple[int, int, int]
+    input_shape: Shape
     classes: int
     stem: Stem
     blocks: tuple[Block, ...]
@@ -197,15 +208,7 @@ class Architecture:
             self._check_floor()
 
     def _check_fields(self) -> None:
-        channels, height, width = self.input_shape
-        require(
-            min(channels, height, width) >= 1 and max(height, width) <= 4096,
-            f"an image has channels and a height and width up to 4096; got {self.input_shape}",
-        )
-        require(
-            min(self.stem.output_size(height), self.stem.output_size(width)) >= 1,
-            f"a valid stem needs a larger image; got {height} x {width}",
-        )
+        self._check_input()
         require(2 <= self.classes <= 1_000_000, f"classes are 2 or more; got {self.classes}")
         require(bool(self.blocks), "an architecture has at least one block; got none")
         count = len(self.blocks)
@@ -221,6 +224,28 @@ class Architecture:
             f"hidden is at most {most}; got {_first(self.hidden)}",
         )
 
+    def _check_input(self) -> None:
+        shape, size = self.input_shape, self.input_shape[1:]
+        axes = "(channels, height, width), or (channels, frames, height, width) of clips"
+        require(len(size) in (2, 3), f"input_shape is {axes}; got {shape}")
+        require(
+            min(shape) >= 1 and max(size) <= 4096,
+            f"an image has channels and a height and width up to 4096; got {shape}",
+        )
+        require(
+            min(map(self.stem.output_size, size)) >= 1,
+            f"a valid stem needs a larger image; got {' x '.join(map(str, size))}",
+        )
+        require(
+            self.dims == 2 or self.padding == "symmetric",
+            f"clips have symmetric padding; got {self.padding}",
+        )
+
+    @property
+    def dims(self) -> int:
+        """Of its convolutions: 2 of images, 3 of clips."""
+        return len(self.input_shape) - 1
+
     def _check_blocks(self) -> None:
         checked: set[tuple[Block, int]] = set()  # a network of hundreds has few different ones
         for index, (block, in_channels) in enumerate(self.blocks_with_input()):
@@ -228,6 +253,7 @@ class Architecture:
                 continue
             checked.add((block, in_channels))
             try:
+                require_dims(block.point.order, self.dims)
                 block.check(in_channels)
             except ArchitectureError as error:
                 raise ArchitectureError(f"blocks[{index}]: {error}") from None

@@ -9,7 +9,7 @@ from functools import cache, partial
 
 from nas.architecture.cost import Cost, cost_of
 from nas.architecture.layers import block_layers, head_layers, network_layers, stem_layers
-from nas.architecture.modules import Padding
+from nas.architecture.modules import Padding, Shape
 from nas.architecture.specification import Architecture, ArchitectureError, Block, Shortcut
 from nas.architecture.widths import Widths, stages_of
 
@@ -32,13 +32,13 @@ class WidthCosts:
         of_stem = tuple(next(stages) for _ in architecture.stem.channels)
         self._add(1, of_stem, partial(_stem_cost, architecture), of)
         layers = network_layers(architecture).children["blocks"].children.values()
-        blocks: Counter[tuple[Widths, Block, Shortcut, tuple[int, int]]] = Counter()
+        blocks: Counter[tuple[Widths, Block, Shortcut, Shape]] = Counter()
         last = of_stem[-1]
         for (block, in_channels), layer in zip(
             architecture.blocks_with_input(), layers, strict=True
         ):
             of_block = (last, *(next(stages) for _ in block.channels))
-            size = (layer.input[1], layer.input[2])
+            size = layer.input[1:]
             blocks[of_block, block, block.shortcut(in_channels), size] += 1
             last = of_block[-1]
         for (of_block, block, shortcut, size), repeated in blocks.items():
@@ -78,7 +78,7 @@ def _stem_cost(architecture: Architecture, channels: Widths) -> Cost | None:
 
 
 def _block_cost(
-    declared: Block, shortcut: Shortcut, size: tuple[int, int], padding: Padding, channels: Widths
+    declared: Block, shortcut: Shortcut, size: Shape, padding: Padding, channels: Widths
 ) -> Cost | None:
     in_channels, *others = channels
     try:

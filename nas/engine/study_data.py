@@ -50,7 +50,8 @@ class StudyData:
             if data.input_shape != self.space.input_shape:
                 raise DataError(
                     f"the images have shape {list(data.input_shape)}, but the data set's first one "
-                    f"has {list(self.space.input_shape)} (channels, height, width)"
+                    f"has {list(self.space.input_shape)} (channels, height, width; of clips "
+                    "frames before the height)"
                 )
         except DataError as error:
             section = "training" if error.field == "batch_size" else "data"

@@ -139,6 +139,8 @@ def plan_network(network: Layer) -> Plan:
         NoKernel: one of its layers has no kernel.
     """
     planner = _Planner(network.input)
+    if len(network.input) != 3:
+        raise NoKernel("a network of clips")
     body = list(network.children)
     stop = body.index("mean") + 1 if "mean" in body else 0
     if not stop:

@@ -21,8 +21,8 @@ def build_network(architecture: Architecture | Reference) -> nn.Module:
     """The network of an architecture or a reference, its weights drawn from PyTorch's generator.
 
     Returns:
-        A module from images (N, C, H, W), float, to logits (N, classes). Dropout is off until a
-        recipe turns it on.
+        A module from images (N, C, H, W) or clips (N, C, T, H, W), float, to logits (N, classes).
+        Dropout is off until a recipe turns it on.
 
     Raises:
         ArchitectureError: it has more parameters than any memory is asked for.
@@ -60,7 +60,7 @@ def initialize(network: nn.Module) -> None:
     PyTorch's fan-out of a grouped convolution counts the channels of all groups; fan-in is right.
     """
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d | nn.Conv3d):
             nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=0.01)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nas.architecture.modules import Shape
 from nas.network.exportable import Run
 from trials.average_precision import average_precisions, mean_average_precision
 from trials.data.image_file import ImageFile
@@ -51,14 +52,13 @@ class Samples:
     calibration: Tensor
 
     @classmethod
-    def random(cls, shape: tuple[int, int, int], mean: Tensor, std: Tensor) -> Samples:
+    def random(cls, shape: Shape, mean: Tensor, std: Tensor) -> Samples:
         """Noise, where there are no real images.
 
         Args:
-            shape: (channels, height, width).
+            shape: (channels, height, width), or (channels, frames, height, width) of clips.
         """
-        channels, height, width = shape
-        pixels = np.random.default_rng(0).integers(0, 256, (32, height, width, channels), np.uint8)
+        pixels = np.random.default_rng(0).integers(0, 256, (32, *shape[1:], shape[0]), np.uint8)
         images = torch.from_numpy(pixels)
         return cls(images, None, mean, std, images)
 
@@ -73,8 +73,8 @@ class Samples:
         return "mean average precision" if self.many_labels else "accuracy"
 
     def normalised(self, images: Tensor) -> Tensor:
-        """(N, H, W, C) uint8 as the network's input (N, C, H, W)."""
-        return ((images.float() - self.mean) / self.std).permute(0, 3, 1, 2).contiguous()
+        """(N, H, W, C) uint8 as the network's input (N, C, H, W); clips alike."""
+        return ((images.float() - self.mean) / self.std).movedim(-1, 1).contiguous()
 
     def part(self, start: int, stop: int) -> Tensor:
         """Images from ``start`` up to ``stop``."""
@@ -84,7 +84,7 @@ class Samples:
     def first(self, count: int) -> Tensor:
         """So many images; where there are fewer, these again and again."""
         images = self.part(0, count)
-        return images.repeat(-(-count // len(images)), 1, 1, 1)[:count]
+        return torch.cat([images] * -(-count // len(images)))[:count]
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """All images, so many at once."""

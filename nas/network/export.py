@@ -33,10 +33,18 @@ from nas.network.comparison import (
 from nas.network.confusion_file import CONFUSION_FILE, KeptConfusion
 from nas.network.exportable import LOGITS, Exportable, Run, WithFeatures, WithPreprocessing, joined
 from nas.network.exported_module import import_model
-from nas.network.formats import FORMATS, SOURCE_ALONE, Format, FormatOptions, quiet_exporters
+from nas.network.formats import (
+    FORMATS,
+    SOURCE_ALONE,
+    Format,
+    FormatOptions,
+    check_formats,
+    quiet_exporters,
+)
 from nas.network.onnx_format import load_outputs
 from nas.network.scratch import scratch_folder
 from nas.network.source import Provenance, model_source
+from trials.layout import layout_of
 
 TOLERANCE = 1e-5
 
@@ -73,17 +81,17 @@ def export_network(
             they are taken for is kept (`nas.network.confusion_file`).
 
     Raises:
+        ArchitectureError: a format has no layers for clips, which the network takes.
         ExportError: a file computes something else; then none is written.
     """
-    folder = Path(folder)
-    provenance = provenance or Provenance(f"Network {architecture.key}")
-    provenance = replace(provenance, architecture=architecture.key)
+    check_formats(formats.names, architecture.input_shape)
+    folder, key = Path(folder), architecture.key
+    provenance = replace(provenance or Provenance(f"Network {key}"), architecture=key)
     with scratch_folder("nas-export-") as draft:
         model, exported = _write_source(draft, architecture, network, provenance)
         files: list[ExportedFile] = []
         if formats.names or samples:
-            samples = samples or _noise(architecture, provenance)
-            trained = _on_cpu(network)
+            trained, samples = _on_cpu(network), samples or _noise(architecture, provenance)
             compared = _Comparison(draft, model, exported, trained, samples, provenance, formats)
             files = compared.files()
             _keep_confusion(draft, architecture, provenance, files[0])
@@ -210,7 +218,7 @@ class _Comparison:
         images = self.samples.first(1)
         images = images if raw else self.samples.normalised(images)
         if isinstance(run, self.model.Network):
-            layout = torch.channels_last
+            layout = layout_of(run)
             run = copy.deepcopy(run).to(memory_format=layout)
             images = images.contiguous(memory_format=layout)
         return lambda: run(images)

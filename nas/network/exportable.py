@@ -37,7 +37,7 @@ class Exportable:
 
 
 class WithPreprocessing(nn.Module):
-    """A network that takes images as they are stored: (N, H, W, C), uint8.
+    """A network that takes images or clips as they are stored: channels last, uint8.
 
     Args:
         mean: of each channel, in units of 0 to 255.
@@ -55,7 +55,7 @@ class WithPreprocessing(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         normalised = (images.float() - self.mean) / self.std
-        outputs: Tensor | tuple[Tensor, ...] = self.network(normalised.permute(0, 3, 1, 2))
+        outputs: Tensor | tuple[Tensor, ...] = self.network(normalised.movedim(-1, 1))
         return outputs
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 CLASSES: list[str] = []
 MEAN: list[float] = []
 STD: list[float] = []
-SIZE = (0, 0)
+SIZE: tuple[int, ...] = (0, 0)
 RESIZE: Literal["crop", "pad", "stretch"] | None = None
 PICTURES: list[str] = []
 WEIGHTS = Path("weights.safetensors")
@@ -56,13 +56,14 @@ def read_image(path: str | Path) -> Tensor:
 
 
 def preprocess(images: Tensor) -> Tensor:
-    """Images as they are stored, (N, H, W, C) uint8, to the network's input (N, C, H, W)."""
+    """Images as they are stored, (N, *SIZE, C) uint8, to the network's input (N, C, *SIZE)."""
     if images.dtype != torch.uint8:
         raise TypeError(f"images are uint8, from 0 to 255; got {images.dtype}")
-    if images.ndim != 4 or images.shape[-1] != len(MEAN):
-        raise ValueError(f"images are (N, H, W, {len(MEAN)}); got shape {tuple(images.shape)}")
+    if images.ndim != len(SIZE) + 2 or images.shape[-1] != len(MEAN):
+        axes = "N, H, W" if len(SIZE) == 2 else "N, T, H, W"
+        raise ValueError(f"images are ({axes}, {len(MEAN)}); got shape {tuple(images.shape)}")
     mean, std = (torch.tensor(values, device=images.device) for values in (MEAN, STD))
-    return ((images.float() - mean) / std).permute(0, 3, 1, 2)
+    return ((images.float() - mean) / std).movedim(-1, 1)
 
 
 def predict(path: str | Path, network: nn.Module | None = None) -> dict[str, float]:

@@ -1,9 +1,9 @@
 """Layers that a network may need besides PyTorch's own.
 
 The source of each class that an exported network uses is copied into its ``model.py``, so this file
-imports nothing but PyTorch. Tensors are (N, C, H, W), in PyTorch's ``channels_last`` where it is to
-be fast, and so are the gradients: a sum with one that is not takes everything before it off the
-fast kernels.
+imports nothing but PyTorch. Tensors are (N, C, H, W), or (N, C, T, H, W) of clips, in PyTorch's
+``channels_last`` where it is to be fast, and so are the gradients: a sum with one that is not takes
+everything before it off the fast kernels.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class ShiftNorm2d(nn.BatchNorm2d):
 class SegmentedConv2d(nn.ModuleList):
     """Convolutions side by side, each over channels of its own."""
 
-    def __init__(self, *convs: nn.Conv2d) -> None:
+    def __init__(self, *convs: nn.Conv2d | nn.Conv3d) -> None:
         super().__init__(convs)
         self.widths = [conv.in_channels for conv in convs]
 
@@ -177,19 +177,19 @@ class Interleave(nn.Module):
         self.width, self.wider = divmod(channels, groups)
 
     def forward(self, x: Tensor) -> Tensor:
-        last = x.permute(0, 2, 3, 1)  # (N, H, W, C), as it is in memory
+        last = x.movedim(1, -1)  # (N, H, W, C), as it is in memory
         if not self.wider:
-            return self._in_turn(last).permute(0, 3, 1, 2)
+            return self._in_turn(last).movedim(-1, 1)
         start = self.wider * (self.width + 1)
-        wide = last[..., :start].reshape(*last.shape[:3], self.wider, self.width + 1)
-        common = torch.cat((wide[..., : self.width].flatten(3), last[..., start:]), dim=3)
+        wide = last[..., :start].reshape(*last.shape[:-1], self.wider, self.width + 1)
+        common = torch.cat((wide[..., : self.width].flatten(-2), last[..., start:]), dim=-1)
         in_turn = self._in_turn(common)
-        return torch.cat((in_turn, wide[..., self.width]), dim=3).permute(0, 3, 1, 2)
+        return torch.cat((in_turn, wide[..., self.width]), dim=-1).movedim(-1, 1)
 
     def _in_turn(self, last: Tensor) -> Tensor:
         """Of groups of equal width."""
-        grouped = last.reshape(*last.shape[:3], self.groups, self.width)
-        return grouped.transpose(3, 4).flatten(3)
+        grouped = last.reshape(*last.shape[:-1], self.groups, self.width)
+        return grouped.transpose(-2, -1).flatten(-2)
 
 
 class SamePad(nn.Module):
@@ -209,7 +209,8 @@ class SamePad(nn.Module):
 
 
 class GlobalMean(nn.Module):
-    """Average over all positions: (N, C, H, W) -> (N, C)."""
+    """Average over all positions: (N, C, H, W) or (N, C, T, H, W) -> (N, C)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.permute(0, 2, 3, 1).mean(dim=(1, 2))  # whose gradient is in channels_last
+        positions = tuple(range(1, x.ndim - 1))
+        return x.movedim(1, -1).mean(dim=positions)  # whose gradient is in channels_last

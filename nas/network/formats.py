@@ -7,13 +7,15 @@ import json
 import logging
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from nas.architecture.modules import Shape
+from nas.architecture.specification import ArchitectureError
 from nas.network.exportable import Exportable, Run
 from nas.network.int4_format import load_int4, write_int4
 from nas.network.onnx_format import (
@@ -45,6 +47,7 @@ class Format:
         architecture: the key that a file names, empty where it names none; None of a format that
             never does, or sees to it itself.
         by_default: whether it is written where no format is named.
+        of_clips: whether its runtime has the layers of networks of clips.
         note: what the model card says of it.
     """
 
@@ -58,6 +61,7 @@ class Format:
     takes_stored: Callable[[Path], bool] | None = None
     architecture: Callable[[Path], str] | None = None
     by_default: bool = True
+    of_clips: bool = True
     note: str = ""
 
     @property
@@ -108,7 +112,7 @@ FORMATS = {
         ),
         Format(
             "pte", "model.pte", 1e-5, write_pte, load_pte,
-            packages=("executorch",), extra="mobile", by_default=False,
+            packages=("executorch",), extra="mobile", by_default=False, of_clips=False,
             note="takes one image at once",
         ),
         Format(
@@ -119,6 +123,19 @@ FORMATS = {
     )
 }  # fmt: skip
 """Beside ``pytorch``, which is `nas.network.source`; by name."""
+
+
+def check_formats(names: Iterable[str], input_shape: Shape) -> None:
+    """Refuse a format that has no layers for a network of clips.
+
+    Raises:
+        ArchitectureError: there is one.
+    """
+    for name in names:
+        if len(input_shape) == 4 and not FORMATS[name].of_clips:
+            known = ", ".join(other for other in FORMATS if FORMATS[other].of_clips)
+            message = f"{name} has no layers for clips, which the network takes; {known} have"
+            raise ArchitectureError(message)
 
 
 @dataclass(frozen=True)

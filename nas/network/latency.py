@@ -11,16 +11,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from nas.architecture.modules import Shape
 from nas.network.exportable import Exportable
 from nas.network.exported_model import load_format
-from nas.network.formats import FORMATS, Format, quiet_exporters
+from nas.network.formats import FORMATS, Format, check_formats, quiet_exporters
 from nas.network.scratch import scratch_folder
 from nas.network.source import Provenance
 from trials.interleaved import Contender, Quartiles, time_interleaved
+from trials.layout import layout_of
 
 EAGER = "eager"
 RUNTIMES = (EAGER, "onnx", "pte")
-LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+LAYOUTS = ("channels_last", "contiguous")
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,14 @@ class TimedNetwork:
     Attributes:
         key: of its architecture.
         network: in evaluation mode; what it was trained to does not matter.
-        input_shape: (channels, height, width).
+        input_shape: (channels, height, width), or (channels, frames, height, width) of clips.
         folder: of an export: its files are measured, where it has them.
     """
 
     name: str
     key: str
     network: nn.Module
-    input_shape: tuple[int, int, int]
+    input_shape: Shape
     folder: Path | None = None
 
 
@@ -75,8 +77,12 @@ def time_networks(
     """Measure each network in each setting, all of them interleaved, on noise.
 
     Raises:
+        ArchitectureError: a runtime has no layers for clips, which a network takes.
         NoModel: a file of an exported folder is damaged, or another network's.
     """
+    runtimes = {setting.runtime for setting in settings} - {EAGER}
+    for network in networks:
+        check_formats(runtimes, network.input_shape)
     pairs = list(product(networks, settings))
     threads = torch.get_num_threads()
     with scratch_folder("nas-latency-") as scratch:
@@ -93,7 +99,8 @@ def _contender(timed: TimedNetwork, setting: Setting, scratch: Path) -> Contende
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(setting.batch, *timed.input_shape, generator=generator)
     if setting.runtime == EAGER:
-        layout = LAYOUTS[setting.layout]
+        channels_last = setting.layout == "channels_last"
+        layout = layout_of(timed.network) if channels_last else torch.contiguous_format
         network = copy.deepcopy(timed.network).to(memory_format=layout)  # type: ignore[call-overload]
         inputs = images.contiguous(memory_format=layout)
         return Contender(lambda: torch.set_num_threads(setting.threads), lambda: network(inputs))
@@ -107,7 +114,7 @@ def _contender(timed: TimedNetwork, setting: Setting, scratch: Path) -> Contende
 
 def _stored(images: Tensor) -> Tensor:
     """Images of the same number and size as they are stored, (N, H, W, C) uint8."""
-    return (images.permute(0, 2, 3, 1) * 64 + 128).clamp(0, 255).to(torch.uint8)
+    return (images.movedim(1, -1) * 64 + 128).clamp(0, 255).to(torch.uint8)
 
 
 def _file(timed: TimedNetwork, format_: Format, scratch: Path) -> Path:

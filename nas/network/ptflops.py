@@ -13,6 +13,7 @@ from torch import nn
 
 from nas.architecture.cost import count_cost
 from nas.architecture.layers import network_layers
+from nas.architecture.modules import Shape
 from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture
 from nas.network.build import build
@@ -21,7 +22,7 @@ SMALL_MACS = 100_000_000
 """Of a network that is run in some milliseconds."""
 
 
-def count_macs_with_ptflops(network: nn.Module, input_shape: tuple[int, int, int]) -> int:
+def count_macs_with_ptflops(network: nn.Module, input_shape: Shape) -> int:
     """MACs of one image as ptflops counts them on a copy of the network.
 
     ptflops adds one for each output of a layer with a bias; those are taken off again.
@@ -35,7 +36,7 @@ def count_macs_with_ptflops(network: nn.Module, input_shape: tuple[int, int, int
     # A copy, because ptflops leaves hooks behind and switches the module to evaluation.
     probe = copy.deepcopy(network)
     for module in probe.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv2d | nn.Conv3d | nn.Linear):
             module.bias = None
     # PyTorch has its compiler leave this mode alone, for which alone it would load it: a second.
     counting = inspect.unwrap(FlopCounterMode.__torch_dispatch__)

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from nas.architecture.cost import Cost, count_cost
+from nas.architecture.modules import Shape
 from nas.architecture.references import reference_layers
 from nas.network.build import build_network
 
@@ -23,7 +24,7 @@ class ReferenceNetwork:
     """
 
     network: nn.Module
-    input_shape: tuple[int, int, int]
+    input_shape: Shape
     cost: Cost
 
 

@@ -89,8 +89,9 @@ def _modules(layer: Layer) -> Iterator[type]:
 def _functions(
     architecture: Architecture | Reference, many_labels: bool
 ) -> Iterator[Callable[..., object]]:
-    """Pictures are grey or in colour: networks of other images have nothing that reads them."""
-    reads = architecture.input_shape[0] in (1, 3)
+    """Pictures are grey or in colour: networks of others, or of clips, have no reader."""
+    channels, *size = architecture.input_shape
+    reads = channels in (1, 3) and len(size) == 2
     if reads:
         yield exported_functions.read_image
     yield exported_functions.preprocess
@@ -114,7 +115,8 @@ THRESHOLD = {exported_labels.THRESHOLD}
 
 
 def _header(architecture: Architecture | Reference, provenance: Provenance) -> str:
-    channels, height, width = architecture.input_shape
+    channels, *size = architecture.input_shape
+    axes = "height, width" if len(size) == 2 else "frames, height, width"
     summary = ("", *provenance.summary) if provenance.summary else ()
     text = "\n".join((f"{provenance.title}.", *summary, ""))
     about = _visible(text.replace("\\", "\\\\").replace('"""', "'''"))
@@ -123,7 +125,7 @@ def _header(architecture: Architecture | Reference, provenance: Provenance) -> s
     threshold = _THRESHOLD if provenance.many_labels else ""
     mean, std = provenance.mean or (0.0,) * channels, provenance.std or (1.0,) * channels
     return f'''"""{about}
-Input: (N, {channels}, {height}, {width}), float32, normalised (see `preprocess`).
+Input: (N, {channels}, {", ".join(map(str, size))}), float32, normalised (see `preprocess`).
 Output: (N, {architecture.classes}) logits, in the order of CLASSES{sigmoid}.
 """
 
@@ -139,7 +141,7 @@ CLASSES = {_list(map(_quoted, classes))}
 # Of each channel, for pixels of 0 to 255.
 MEAN = {_list(map(repr, mean))}
 STD = {_list(map(repr, std))}
-SIZE = ({height}, {width})  # height, width
+SIZE = {tuple(size)}  # {axes}
 # How pictures of other sizes are given this one: crop, pad or stretch; None: they are refused.
 RESIZE = {_quoted(provenance.resize) if provenance.resize else None}
 # Of pictures: those that Pillow decodes itself; for others it starts programs.
@@ -159,7 +161,7 @@ def _network(architecture: Architecture, layers: Mapping[str, Layer]) -> str:
     statements = [f"self.stem = {_expression(stem)}"]
     described = zip(architecture.blocks_with_input(), blocks.children.values(), strict=True)
     for index, (block, layer) in enumerate(described):
-        about = textwrap.wrap(f"{describe_block(*block)}.", 90)
+        about = textwrap.wrap(f"{describe_block(*block, architecture.dims)}.", 90)
         statements += [f"# {line}" for line in about]
         statements.append(f"self.block{index} = {_expression(layer)}")
     statements.append(f"self.head = {_call('nn.Sequential', map(_expression, head))}")
@@ -168,7 +170,8 @@ def _network(architecture: Architecture, layers: Mapping[str, Layer]) -> str:
     lines += [f"        x = self.block{index}(x)" for index in range(len(blocks.children))]
     lines += ["        logits: Tensor = self.head(x)", "        return logits"]
     lines += ["", "    def features(self, x: Tensor) -> list[Tensor]:"]
-    lines += ['        """Feature maps (N, C, H, W), as FEATURES lists them, for a detector."""']
+    axes = "N, C, H, W" if architecture.dims == 2 else "N, C, T, H, W"
+    lines += [f'        """Feature maps ({axes}), as FEATURES lists them, for a detector."""']
     lines += ["        maps = [self.stem(x)]"]
     for index in range(len(blocks.children)):
         lines.append(f"        maps.append(self.block{index}(maps[-1]))")

@@ -24,7 +24,9 @@ def subject_of(architecture: Architecture | Reference, cost: Cost) -> Subject:
     if isinstance(architecture, Reference):
         description, alone = architecture.name, True
     else:  # dropout would draw for all networks at once, and not as for each by itself
-        description, alone = architecture.to_json(), architecture.dropout > 0
+        # And whose channels are whose in clips is known to no layer of several networks.
+        description = architecture.to_json()
+        alone = architecture.dropout > 0 or architecture.dims == 3
     return Subject(
         key=architecture.key,
         description=description,

@@ -116,7 +116,6 @@ def model_card(
         files: that were compared with the trained network.
     """
     architecture = record.architecture
-    channels, height, width = architecture.input_shape
     confirmed = _confirmed(records, record, trained)
     return render_markdown(
         "model_card.md.j2",
@@ -136,9 +135,6 @@ def model_card(
         cost=record.cost,
         flops=format_count(record.cost.flops),
         counted=compare_with_ptflops(architecture),
-        channels=channels,
-        height=height,
-        width=width,
         device=_device(records.file.resources),
         training=recipe_in_words(trained.recipe),
         blocks=list(blocks_in_words(architecture)),
@@ -150,7 +146,7 @@ def blocks_in_words(architecture: Architecture | Reference) -> Iterator[str]:
     if isinstance(architecture, Reference):
         return
     for block, in_channels in architecture.blocks_with_input():
-        yield f"{describe_block(block, in_channels)}, stride {block.stride}"
+        yield f"{describe_block(block, in_channels, architecture.dims)}, stride {block.stride}"
 
 
 MOST_CLASSES = 100

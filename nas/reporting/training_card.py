@@ -34,7 +34,6 @@ def training_card(name: str, job: LongTraining, trained: Trained) -> str:
     """Markdown."""
     architecture, summary = job.architecture, job.data.summary
     cost = count_cost(architecture)
-    channels, height, width = architecture.input_shape
     return render_markdown(
         "training_card.md.j2",
         name=name,
@@ -44,9 +43,6 @@ def training_card(name: str, job: LongTraining, trained: Trained) -> str:
         flops=format_count(cost.flops),
         counted=compare_with_ptflops(architecture),
         score=OBJECTIVES[score_of_data(job.data.many_labels)].noun,
-        channels=channels,
-        height=height,
-        width=width,
         classes=summary.classes,
         source=job.config.source,
         fingerprint=summary.fingerprint,

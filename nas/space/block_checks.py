@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nas.architecture.specification import ArchitectureError, Shape, require_dims
 from nas.space.axes import AXES, Misfit
 from nas.space.block_frame import BlockFrame
 from nas.space.errors import Path, dotted
-from nas.space.schema import BlockSection, NetworkSection, SearchSection
+from nas.space.schema import BlockSection, NetworkSection, SearchSection, SpaceFile
 from nas.space.yaml_document import Document
 
 
@@ -27,6 +28,27 @@ def check_blocks(document: Document, network: NetworkSection, search: SearchSect
                     message = f"{misfit.message} of {dotted(('blocks', index))}"
                     document.add_problem(path, message, misfit.hint)
             width = frame.channels[-1]
+
+
+def check_dims(document: Document, file: SpaceFile, input_shape: Shape) -> None:
+    """Note dimensions that the data does not have, and orders that have no meaning for it."""
+    dims, shape = len(input_shape) - 1, " x ".join(map(str, input_shape))
+    found = f"clips of {shape} (channels, frames, height, width)"
+    if dims == 2:
+        found = f"images of {shape} (channels, height, width)"
+    if file.network.dims not in (None, dims):
+        hint = "clips are arrays (N, T, H, W, C) of npz:FILE" if dims == 2 else "say 3"
+        message = f"{file.network.dims} dimensions, and the data has {found}"
+        document.add_problem(("network", "dims"), message, hint)
+        return
+    places: list[tuple[Path, BlockSection | SearchSection]] = [(("search",), file.search)]
+    places += [(("network", "blocks", i), block) for i, block in enumerate(file.network.blocks)]
+    for path, section in places:
+        for position, order in enumerate(section.order or ()):
+            try:
+                require_dims(order, dims)
+            except ArchitectureError as error:
+                document.add_problem(_item(document, (*path, "order"), position), str(error))
 
 
 def _refuse_own_axes(document: Document, index: int, section: BlockSection) -> None:

@@ -28,6 +28,7 @@ class BlockFrame:
         widths = {
             "spatial_first": inputs,
             "mixture": inputs,
+            "space_then_time": inputs,
             "pointwise_first": min(self.channels),
         }
         return min(widths.get(order, MAX_CHANNELS) for order in self.orders)

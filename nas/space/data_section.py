@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 from nas.space.section import Section
 from nas.space.value_types import Channels, Count, Fraction, square
 from trials.data import DataConfig, Resize
+from trials.data.images import Layout
 
 
 class ResizeSection(Section):
@@ -28,7 +29,7 @@ class DataSection(Section):
     classes: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
     image_column: str | None = None
     label_column: str | None = None
-    layout: Literal["NHWC", "NCHW"] | None = None
+    layout: Layout | None = None
     resize: ResizeSection | None = None
     memory: Count | None = DataConfig.memory
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 
-from nas.space.block_checks import check_blocks
+from nas.space.block_checks import check_blocks, check_dims
 from nas.space.data_section import DataSection
 from nas.space.errors import InputError, Path
 from nas.space.objectives import score_of_data
@@ -73,6 +73,7 @@ def build_space(document: Document) -> SearchSpace:
     if images.many_labels:
         sections |= _objectives_of_many_labels(document, SpaceFile(**sections))
     space = SearchSpace.of(document, SpaceFile(**sections), images.input_shape, images.classes)
+    check_dims(document, space.file, images.input_shape)
     check_plan(document, space.file)
     if images.many_labels:
         check_labels(document, space.file)

@@ -83,7 +83,7 @@ def fitting(
     Raises:
         InputError: parts are wanted of what are no pictures.
     """
-    _, height, width = architecture.input_shape
+    height, width = architecture.input_shape[-2:]
     kind = config.source.partition(":")[0]
     if recipe.resized_crop and kind not in PICTURES:
         rule = f"only pictures are cropped and resized: {', '.join(PICTURES)}; got {config.source}"
@@ -111,8 +111,10 @@ def fitted(
     classes = len(data.classes)
     if data.input_shape != architecture.input_shape:
         shapes = (" x ".join(map(str, s)) for s in (architecture.input_shape, data.input_shape))
-        message = "the network takes images of {}, and these are {} (channels, height, width)"
-        raise InputError.of("--data", message.format(*shapes))
+        message = "the network takes images of {}, and these are {} (channels, {}height, width)"
+        clips = 4 in (len(data.input_shape), len(architecture.input_shape))
+        frames = "frames of clips, " if clips else ""
+        raise InputError.of("--data", message.format(*shapes, frames))
     if any_classes:
         if isinstance(architecture, Reference):
             return with_classes(architecture, classes)

@@ -11,7 +11,7 @@ from nas.architecture.layers import network_layers, tabulated
 from nas.architecture.matching import match_cost
 from nas.architecture.point import PLAIN_VALUES
 from nas.architecture.presets import parse
-from nas.architecture.specification import Architecture, ArchitectureError, Block
+from nas.architecture.specification import Architecture, ArchitectureError, Block, Shape
 from nas.space.match_section import MatchSection
 from nas.space.objectives import COUNTED, OBJECTIVES
 from nas.space.published_names import PLAIN
@@ -31,6 +31,8 @@ def published_network(space: SearchSpace, text: str) -> Architecture:
     if text == PLAIN:
         first = space.first()
         return replace(first, blocks=tuple(_plain_blocks(first)))
+    if len(space.input_shape) == 4:
+        raise ArchitectureError(f"{text} is a network of images, and these are clips")
     channels, height, width = space.input_shape
     network = replace(parse(text), classes=space.classes)
     found = _at(network, space.input_shape)
@@ -50,7 +52,7 @@ def _plain_blocks(architecture: Architecture) -> Iterator[Block]:
         yield replace(block, point=replace(block.point, order="plain", **PLAIN_VALUES))
 
 
-def _at(network: Architecture, input_shape: tuple[int, int, int]) -> Architecture | None:
+def _at(network: Architecture, input_shape: Shape) -> Architecture | None:
     """The network for images of another shape; None where a stride is left nothing to step over."""
     try:
         found = replace(network, input_shape=input_shape)

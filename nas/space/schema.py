@@ -112,8 +112,14 @@ class BlockSection(Axes):
 
 
 class NetworkSection(Section):
-    """What is the same in every architecture."""
+    """What is the same in every architecture.
 
+    Attributes:
+        dims: of its convolutions, 2 for images and 3 for clips: which the data has, whether it is
+            said here or not.
+    """
+
+    dims: Literal[2, 3] | None = None
     stem: StemSection
     blocks: Annotated[tuple[BlockSection, ...], Field(min_length=1, max_length=256)]
 

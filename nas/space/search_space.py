@@ -16,6 +16,7 @@ from nas.architecture.matching import match_cost
 from nas.architecture.specification import (
     Architecture,
     ArchitectureError,
+    Shape,
     Stem,
 )
 from nas.space.axes import AXES, Choice
@@ -56,7 +57,7 @@ class SearchSpace:
 
     Attributes:
         file: everything the sections say.
-        input_shape: (channels, height, width) of the images.
+        input_shape: (channels, height, width) of the images; see `Architecture`.
         classes: number of labels.
         document: the sections as they were written, and where.
 
@@ -65,7 +66,7 @@ class SearchSpace:
     """
 
     file: SpaceFile
-    input_shape: tuple[int, int, int]
+    input_shape: Shape
     classes: int
     document: Document = field(repr=False, compare=False)
 
@@ -89,7 +90,7 @@ class SearchSpace:
         cls,
         document: Document,
         file: SpaceFile,
-        input_shape: tuple[int, int, int],
+        input_shape: Shape,
         classes: int,
     ) -> SearchSpace:
         """A space of parts that have been checked; see `nas.space.load.build_space`."""
@@ -292,13 +293,12 @@ class SearchSpace:
         orders = [order for s in self.point_spaces for order in s.parameters["order"].choices]
         return tuple(str(order) for order in dict.fromkeys(orders) if order != "plain")
 
-    def _block_sizes(self) -> Iterator[tuple[int, int]]:
-        """(height, width) of what each block receives."""
-        _, height, width = self.input_shape
-        height, width = self._stem.output_size(height), self._stem.output_size(width)
+    def _block_sizes(self) -> Iterator[Shape]:
+        """(height, width) of what each block receives; of clips the frames before them."""
+        size = tuple(map(self._stem.output_size, self.input_shape[1:]))
         for frame in self.frames:
-            yield height, width
-            height, width = -(-height // frame.stride), -(-width // frame.stride)
+            yield size
+            size = tuple(-(-n // frame.stride) for n in size)
 
     @property
     def _stem(self) -> Stem:
@@ -316,7 +316,7 @@ class SearchSpace:
         )
 
 
-def _cost_of(frame: BlockFrame, size: tuple[int, int], point: Point) -> Cost:
+def _cost_of(frame: BlockFrame, size: Shape, point: Point) -> Cost:
     return count_block_cost(point.block(frame), frame.in_channels, size)
 
 

@@ -10,10 +10,12 @@ from nas.space import SearchSpace
 from nas.space.schema import SpaceFile
 from trials.recipe import LATER
 
-MAY_CHANGE = frozenset({"study.trials", "data.source", "data.layout", "data.memory"})
+MAY_CHANGE = frozenset(
+    {"study.trials", "data.source", "data.layout", "data.memory", "network.dims"}
+)
 """More trials may be wanted later, and data may be moved, kept elsewhere, or said how to read: its
-fingerprint tells whether it is the same. Resources may change where no latency is measured on
-them."""
+fingerprint tells whether it is the same, and the dimensions are its own, said or not. Resources may
+change where no latency is measured on them."""
 
 PLAN = frozenset({"design", "confirm", "claim"})
 """Sections of what is asked, not of what a training gives. They may change, and each change is

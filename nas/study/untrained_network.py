@@ -12,6 +12,7 @@ from nas.study.trained_network import device_of, recipe_of
 from nas.study.trial_record import TrialRecord
 from trials.data import ImageData
 from trials.data.resident import ResidentSplit
+from trials.layout import layout_of
 from trials.train import seed_weights
 from trials.trial import prepare_process
 from trials.zero_cost import BATCH, TimedSignal, zero_cost_signals
@@ -33,5 +34,5 @@ def untrained_signals(
     for trial in trials:
         seed_weights(recipe_of(records, trial), trial.seeds[0])
         network = build_network(trial.architecture)
-        network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # as in trials.train
+        network.to(device=device, memory_format=layout_of(network))  # type: ignore[call-overload]  # as in trials.train
         yield zero_cost_signals(network, images, labels)

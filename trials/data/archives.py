@@ -44,7 +44,8 @@ class ArchiveSource:
     """``x_train, y_train, x_test, y_test`` or ``train_images, train_labels, ...``, with
     ``x_val, y_val`` or ``val_images, val_labels`` or without; or just ``images, labels``.
 
-    Images are uint8, (N, H, W), (N, H, W, C) or (N, C, H, W). Labels are (N,), or (N, classes) with
+    Images are uint8, (N, H, W), (N, H, W, C) or (N, C, H, W); clips of T frames (N, T, H, W, C) or
+    (N, C, T, H, W). Labels are (N,), or (N, classes) with
     a 1 for each class that an image has.
     """
 
@@ -67,15 +68,16 @@ class ArchiveSource:
                 )
             raise no_split(self, split)
         images, labels = (self._array(name) for name in names)
-        if images.dtype != np.uint8 or images.ndim not in (3, 4):
+        if images.dtype != np.uint8 or images.ndim not in (3, 4, 5):
             raise DataError(
                 f"{self.path}: {names[0]} must be uint8 of shape (N, H, W), (N, H, W, C) or "
-                f"(N, C, H, W); got {images.dtype} of shape {images.shape}",
+                "(N, C, H, W), or (N, T, H, W, C) or (N, C, T, H, W) of clips; "
+                f"got {images.dtype} of shape {images.shape}",
                 hint=_conversion(images),
             )
         images = channels_last(images, self.config.layout, f"{self.path}: {names[0]}")
-        if self.config.resize and images.shape[1:3] != self.config.resize.size:
-            height, width = images.shape[1:3]
+        if self.config.resize and images.shape[-3:-1] != self.config.resize.size:
+            height, width = images.shape[-3:-1]
             raise DataError(
                 f"{self.path}: {names[0]} are {height} x {width}; arrays are not resized, only "
                 "pictures: resize says how these were",
@@ -148,32 +150,38 @@ def _head(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:  # noqa: ANN401  
 
 
 def channels_last(images: NDArray[Any], layout: Layout | None, what: str) -> NDArray[Any]:
-    """Images (N, H, W, C) of (N, H, W), (N, H, W, C) or (N, C, H, W).
+    """Images (N, H, W, C) of (N, H, W), (N, H, W, C) or (N, C, H, W); of clips alike.
 
     Raises:
-        DataError: the shape does not tell the layout, and it is not given.
+        DataError: the shape does not tell the layout, and it is not given; or one is given that has
+            another number of axes.
     """
     if images.ndim == 3:
         return images[..., None]
+    known: tuple[Layout, Layout] = ("NHWC", "NCHW") if images.ndim == 4 else ("NTHWC", "NCTHW")
+    hint = f"say which: data.layout: {' or '.join(known)}"
     layout = layout or certain_layout(images.shape)
     if layout is None:
-        raise DataError(
-            f"{what} has shape {images.shape}, which may be (N, H, W, C) or (N, C, H, W)",
-            "layout",
-            "say which: data.layout: NHWC or NCHW",
-        )
-    return np.moveaxis(images, 1, 3) if layout == "NCHW" else images
+        either = " or ".join(f"({', '.join(axes)})" for axes in known)
+        message = f"{what} has shape {images.shape}, which may be {either}"
+        raise DataError(message, "layout", hint)
+    if layout not in known:
+        message = f"{what} has shape {images.shape}, which is not {', '.join(layout)}"
+        raise DataError(message, "layout", hint)
+    return np.moveaxis(images, 1, -1) if layout == known[1] else images
 
 
 def certain_layout(shape: tuple[int, ...]) -> Layout | None:
-    """What a shape of four dimensions says of its layout.
+    """What a shape of four dimensions, or five of clips, says of its layout.
 
-    Images have one to four channels, and more rows and columns than that: where only one of the
-    two layouts is such, it is certain.
+    Images have one to four channels, and more rows and columns than that, and clips more frames:
+    where only one of the two layouts is such, it is certain.
     """
-    first, last = shape[1] <= 4, shape[3] <= 4
+    first, last = shape[1] <= 4, shape[-1] <= 4
     if first == last:
         return None
+    if len(shape) == 5:
+        return "NCTHW" if first else "NTHWC"
     return "NCHW" if first else "NHWC"
 
 

@@ -104,12 +104,13 @@ def _readable(images: Iterator[Images]) -> Iterator[Images]:
 
 
 def _check_shape(image: Images, name: str, config: DataConfig, of_training: bool) -> None:
-    height, width, channels = image.shape
-    if config.shape and config.shape != (channels, height, width):
+    *size, channels = image.shape
+    if config.shape and config.shape != (channels, *size):
         expected = "the training images have" if of_training else "got shape:"
+        axes = "channels, frames, height, width" if len(size) == 3 else "channels, height, width"
         raise DataError(
-            f"{name}: the image has {channels} x {height} x {width} "
-            f"(channels, height, width); {expected} {list(config.shape)}",
+            f"{name}: the image has {' x '.join(map(str, (channels, *size)))} "
+            f"({axes}); {expected} {list(config.shape)}",
             "source" if of_training else "shape",
         )
 

@@ -36,7 +36,8 @@ PythonData = MapDataset | tuple[Any, Any] | Mapping[str, Any]
 ``validation`` and ``test``.
 
 Images are uint8, or floats from 0 to 1, which are rounded to uint8. Where their shape does not tell
-the layout, arrays and pictures are (N, H, W, C), tensors (N, C, H, W) as PyTorch has them. Labels
+the layout, arrays and pictures are (N, H, W, C), tensors (N, C, H, W) as PyTorch has them; clips of
+T frames are (N, T, H, W, C) or (N, C, T, H, W), or one by one without the N. Labels
 are integers from 0, or names; or (N, classes) with a 1 for each class that an image has.
 """
 
@@ -116,7 +117,9 @@ def _images(raw: RawSplit) -> Images:
 def layout_of(arrays: Arrays) -> str | None:
     """The layout that has to be said of images as `arrays_of` returns them."""
     images = next(iter(arrays.values()))
-    return None if certain_layout(images.shape) else "NHWC"
+    if certain_layout(images.shape):
+        return None
+    return "NTHWC" if images.ndim == 5 else "NHWC"
 
 
 def _split(data: MapDataset | tuple[Any, Any], config: DataConfig) -> RawSplit:
@@ -170,7 +173,7 @@ def _items(data: MapDataset, config: DataConfig) -> tuple[Images, NDArray[Any]]:
 
 
 def _image(image: object, name: str, config: DataConfig) -> Images:
-    """One image, (H, W, C)."""
+    """One image (H, W, C) or clip (T, H, W, C)."""
     if isinstance(image, Image.Image):
         if image.mode.startswith(("I", "F")):
             raise DataError(f"{name}: {image.mode} images are not supported, only 8-bit")
@@ -180,17 +183,19 @@ def _image(image: object, name: str, config: DataConfig) -> Images:
     elif config.resize is not None:
         raise DataError(f"{name}: arrays are not resized, only pictures", "resize")
     pixels = _uint8(_array(image, name), name)
-    if pixels.ndim not in (2, 3):
-        raise DataError(f"{name}: an image is (H, W) or (H, W, C); got shape {pixels.shape}")
+    if pixels.ndim not in (2, 3, 4):
+        rule = "an image is (H, W) or (H, W, C), a clip (T, H, W, C)"
+        raise DataError(f"{name}: {rule}; got shape {pixels.shape}")
     of_one: Images = _channels_last(pixels[None], isinstance(image, torch.Tensor))[0]
     return of_one
 
 
 def _batch(images: object) -> Images:
-    """All images, (N, H, W, C)."""
+    """All images, (N, H, W, C), or clips, (N, T, H, W, C)."""
     pixels = _uint8(_array(images, "the images"), "the images")
-    if pixels.ndim not in (3, 4) or len(pixels) == 0:
-        raise DataError(f"images are (N, H, W) or (N, H, W, C); got shape {pixels.shape}")
+    if pixels.ndim not in (3, 4, 5) or len(pixels) == 0:
+        rule = "images are (N, H, W) or (N, H, W, C), clips (N, T, H, W, C)"
+        raise DataError(f"{rule}; got shape {pixels.shape}")
     return _channels_last(pixels, isinstance(images, torch.Tensor))
 
 
@@ -198,7 +203,7 @@ def _channels_last(pixels: Images, tensor: bool) -> Images:
     if pixels.ndim == 3:
         return pixels[..., None]
     layout = certain_layout(pixels.shape) or ("NCHW" if tensor else "NHWC")
-    return np.moveaxis(pixels, 1, 3) if layout == "NCHW" else pixels
+    return np.moveaxis(pixels, 1, -1) if layout in ("NCHW", "NCTHW") else pixels
 
 
 def _array(values: object, name: str) -> NDArray[Any]:

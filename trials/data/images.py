@@ -1,4 +1,7 @@
-"""What a loaded data set is: uint8 images, labels, and the statistics to normalise them by."""
+"""What a loaded data set is: uint8 images, labels, and the statistics to normalise them by.
+
+Images may be clips: what is said of (N, H, W, C) is then of (N, T, H, W, C), for T frames.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ class DataError(ValueError):
         return type(self), (str(self), self.field, self.hint)
 
 
-Layout = Literal["NHWC", "NCHW"]
+Layout = Literal["NHWC", "NCHW", "NTHWC", "NCTHW"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class DataConfig:
         validation: fraction of the training split that trials are judged on, where the source has
             no validation split of its own.
         limit: use only so many images of the training split, the same share of each class.
-        shape: (channels, height, width), checked against the images; read from them where missing.
+        shape: (channels, height, width), or (channels, frames, height, width) of clips, checked
+            against the images; read from them where missing.
         classes: checked against the labels; read from them where missing.
         image_column: where a table has several columns of images, or a sample several files.
         label_column: where a table has several columns of labels; of a sample a file or a key.
@@ -86,7 +90,7 @@ class DataConfig:
     source: str
     validation: float = 0.2
     limit: int | None = None
-    shape: tuple[int, int, int] | None = None
+    shape: tuple[int, ...] | None = None
     classes: int | None = None
     image_column: str | None = None
     label_column: str | None = None
@@ -99,7 +103,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class Split:
-    """Images (N, H, W, C), uint8, and labels (N,).
+    """Images (N, H, W, C) or clips (N, T, H, W, C), uint8, and labels (N,).
 
     Where an image may have many labels, or none, they are (N, classes), uint8: 1 for each it has.
     """
@@ -221,10 +225,10 @@ class ImageData:
         return float(np.bincount(self.validation.labels).max()) / len(self.validation)
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width)."""
-        _, height, width, channels = self.train.images.shape
-        return channels, height, width
+    def input_shape(self) -> tuple[int, ...]:
+        """(channels, height, width), or (channels, frames, height, width) of clips."""
+        _, *size, channels = self.train.images.shape
+        return channels, *size
 
     @cached_property
     def summary(self) -> DataSummary:

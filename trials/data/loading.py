@@ -40,13 +40,13 @@ class Probe(NamedTuple):
     """What a network has to fit.
 
     Attributes:
-        input_shape: (channels, height, width) of the first image.
+        input_shape: (channels, height, width) of the first image; see `ImageData`.
         classes: their number.
         many_labels: whether an image may have several labels, or none; None where that is not
             known before the labels are read.
     """
 
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
     classes: int
     many_labels: bool | None
 
@@ -61,8 +61,8 @@ def probe(config: DataConfig) -> Probe:
         return Probe(config.shape, config.classes, None)
     raw = one_label_each(open_source(config).read("train"))
     classes = len(class_names(raw, config))
-    height, width, channels = next(raw.images(np.array([0]))).shape
-    return Probe((channels, height, width), classes, raw.labels.ndim == 2)
+    *size, channels = next(raw.images(np.array([0]))).shape
+    return Probe((channels, *size), classes, raw.labels.ndim == 2)
 
 
 def load(config: DataConfig, watch: Watch = unwatched) -> ImageData:
@@ -220,8 +220,8 @@ def _other_split(
     split: SplitName, names: tuple[str, ...], train: Split, config: DataConfig, watch: Watch
 ) -> list[Split]:
     """Another split, of the images and classes of the training split; see `halves`."""
-    _, height, width, channels = train.images.shape
-    config = replace(config, shape=(channels, height, width))
+    _, *size, channels = train.images.shape
+    config = replace(config, shape=(channels, *size))
     source = open_source(config)
     raw = source.read(split)
     if len(raw.labels) == 0:
@@ -244,7 +244,7 @@ def _statistics(
     counts = np.zeros((images.shape[-1], 256), dtype=np.int64)
     for some in chunks(images):
         for channel, of_level in enumerate(counts):
-            plane = np.ascontiguousarray(some[..., channel]).reshape(-1, some.shape[2])
+            plane = np.ascontiguousarray(some[..., channel]).reshape(-1, some.shape[-2])
             of_level += Image.fromarray(
                 plane
             ).histogram()  # Pillow's counts four times NumPy's speed

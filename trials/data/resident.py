@@ -19,7 +19,7 @@ from trials.data.streamed import StreamedPictures
 
 
 class ResidentSplit:
-    """uint8 images (N, H, W, C) and labels (N,) on a device.
+    """uint8 images (N, H, W, C), or clips (N, T, H, W, C), and labels (N,) on a device.
 
     On CPU the tensors share the memory of the arrays, which may belong to several processes: they
     are only ever read. Images of a file stay there, and each batch is read when it is asked for;
@@ -67,7 +67,7 @@ class ResidentSplit:
         flip: bool = False,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Images (B, C, H, W), float32 in `channels_last`, and labels (B,).
+        """Images (B, C, H, W) or clips (B, C, T, H, W), float32, channels last, and labels (B,).
 
         Args:
             indices: (B,), on `index_device`.
@@ -82,7 +82,7 @@ class ResidentSplit:
         x = pixels.float().mul_(self.scale).add_(self.shift)
         labels = self.labels.index_select(0, indices.to(self.device, non_blocking=True))
         # Channels are last in memory already, so this is a view in PyTorch's channels_last.
-        return x.permute(0, 3, 1, 2), labels
+        return x.movedim(-1, 1), labels
 
     def read_ahead(self, order: Tensor, crops: Iterator[Crop] | None) -> None:
         """Say which batches (steps, B) come next, for images that take time to read.
@@ -142,7 +142,14 @@ def _shared(array: NDArray[Any]) -> Tensor:
 def _crop_and_flip(
     pixels: Tensor, crop: int, flip: bool, generator: torch.Generator | None
 ) -> Tensor:
-    """One gather for the whole batch: (B, H, W, C) -> (B, H, W, C)."""
+    """One gather for the whole batch: (B, H, W, C) -> (B, H, W, C).
+
+    All frames of a clip (B, T, H, W, C) are cut and flipped alike: here they are as channels.
+    """
+    if pixels.ndim == 5:
+        frames = pixels.movedim(1, 3)  # (B, H, W, T, C)
+        cut = _crop_and_flip(frames.flatten(3), crop, flip, generator)
+        return cut.reshape(frames.shape).movedim(3, 1).contiguous()
     count, height, width, _ = pixels.shape
     device = pixels.device
 

@@ -113,6 +113,8 @@ class _Synthetic:
 
     def __init__(self, config: DataConfig) -> None:
         self.shape = config.shape or (3, 16, 16)
+        if len(self.shape) != 3:
+            raise DataError("synthetic images are no clips", hint="clips are of npz:FILE")
         self.classes = tuple(f"class {index}" for index in range(config.classes or 10))
         self.images = config.limit or 2000
         values = self.images * math.prod(self.shape)

@@ -7,13 +7,13 @@ from nas.architecture.modules import (
     SegmentGroup,
     Step,
     activation,
-    average_pool,
     concatenation,
     convolution,
     segment_groups,
     segmented_convolution,
 )
 from nas.architecture.point import require
+from nas.architecture.pooling import average_pool
 from nas.architecture.references.steps import in_order
 from nas.architecture.specification import MAX_CHANNELS
 

@@ -12,7 +12,6 @@ from nas.architecture.modules import (
     Layer,
     Step,
     activation,
-    average_pool,
     batch_norm,
     concatenation,
     convolution,
@@ -20,10 +19,10 @@ from nas.architecture.modules import (
     global_mean,
     linear,
     sequential,
-    valid_pool,
     with_auxiliary,
 )
 from nas.architecture.point import ArchitectureError, require
+from nas.architecture.pooling import average_pool, valid_pool
 from nas.architecture.references.steps import in_order, rectangular_convolution
 
 _SMALLEST = 75

@@ -13,10 +13,10 @@ from nas.architecture.modules import (
     activation,
     batch_norm,
     channel_shuffle,
-    max_pool,
     segment_groups,
     segmented_convolution,
 )
+from nas.architecture.pooling import max_pool
 from nas.kernels.library import LEVELS, best_level, library
 from tests.nas.kernels.direct import direct_convolution
 from tests.nas.kernels.running import (

@@ -16,16 +16,15 @@ from nas.architecture.modules import (
     Activation,
     SegmentGroup,
     Step,
-    average_pool,
     concatenation,
     convolution,
-    max_pool,
     pointwise_convolution,
     segment_groups,
     segmented_convolution,
     sequential,
 )
 from nas.architecture.operators import Unit, spectrum_convolution
+from nas.architecture.pooling import average_pool, max_pool
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 from nas.network.build import build, build_network
 from nas.network.exported_layers import Interleave, SamePad

@@ -11,12 +11,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from nas.architecture.cost import count_cost
-from nas.architecture.operators import OPERATORS
 from nas.architecture.specification import Architecture, Block, SpectrumPoint, Stem
 from nas.network.build import build_network
 from nas.network.side_by_side import side_by_side
 from nas.network.subject import subject_of
-from tests.nas.strategies import architectures
+from tests.nas.strategies import architectures, orders_of
 from tests.trials.training import CPU, needs_gpu
 from trials.data import DataConfig, load
 from trials.recipe import Recipe, recipe
@@ -54,7 +53,7 @@ def of_blocks(*points: SpectrumPoint, **more: object) -> Architecture:
 
 
 ARCHITECTURES = {
-    "orders": of_blocks(*(SpectrumPoint(1, order=order) for order in OPERATORS)),
+    "orders": of_blocks(*(SpectrumPoint(1, order=order) for order in orders_of(dims=2))),
     "uneven segments": of_blocks(SpectrumPoint(4, "elu"), SpectrumPoint(3, "none")),
     "one per channel": of_blocks(SpectrumPoint("C", "gelu"), SpectrumPoint("C/2", "silu")),
     "residual": of_blocks(SpectrumPoint("C/4", "relu", "pointwise_first"), residual=True),
