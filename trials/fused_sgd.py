@@ -38,20 +38,27 @@ class FusedSGD:
         """Move all parameters that have a gradient."""
         for group in self.groups:
             moved = [p for p in group["params"] if p.grad is not None]
-            velocities = [self.velocities.get(p) for p in moved]
-            sgd(
-                moved,
-                [p.grad for p in moved],
-                velocities,
-                fused=True,
-                weight_decay=group["weight_decay"],
-                momentum=self.momentum,
-                lr=self.lr,  # type: ignore[arg-type]  # a tensor as well
-                dampening=0.0,
-                nesterov=self.nesterov,
-                maximize=False,
-            )
-            self.velocities.update(zip(moved, velocities, strict=True))
+            begun = [p for p in moved if self.velocities.get(p) is not None]
+            # The kernel takes velocities of all parameters or, at their first step, of none.
+            for some in (begun, [p for p in moved if self.velocities.get(p) is None]):
+                if some:
+                    self._step(some, group["weight_decay"])
+
+    def _step(self, moved: list[Tensor], weight_decay: float) -> None:
+        velocities = [self.velocities.get(p) for p in moved]
+        sgd(
+            moved,
+            [p.grad for p in moved if p.grad is not None],
+            velocities,
+            fused=True,
+            weight_decay=weight_decay,
+            momentum=self.momentum,
+            lr=self.lr,  # type: ignore[arg-type]  # a tensor as well
+            dampening=0.0,
+            nesterov=self.nesterov,
+            maximize=False,
+        )
+        self.velocities.update(zip(moved, velocities, strict=True))
 
     def zero_grad(self) -> None:
         """Forget the gradients."""

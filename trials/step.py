@@ -42,7 +42,9 @@ class Step:
     ) -> None:
         self.network, self.split, self.recipe = network, split, recipe
         bfloat16 = in_bfloat16(recipe.precision, split.device)
-        self.copies = Bfloat16Copies(network) if bfloat16 else None
+        copies = Bfloat16Copies(network) if bfloat16 else None
+        # Of a network whose weights are no layers' autocast casts what it comes to.
+        self.copies = copies if copies is not None and copies.by_name else None
         self.rate = torch.zeros((), device=split.device)
         self.optimizer = _optimizer(network, recipe, self.rate)
         self.average = Average(network, recipe.polyak) if recipe.polyak else None

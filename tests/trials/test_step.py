@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from tests.trials.training import CPU, QUICK, needs_gpu, network
 from trials.average import Average
+from trials.fused_sgd import FusedSGD
 from trials.graph import WARM_UP, Replayed, _stream
 from trials.recipe import recipe
 from trials.step import Step
@@ -80,6 +81,27 @@ def test_a_training_is_the_plain_loop_bit_for_bit(resident, name, monkeypatch):
     monkeypatch.setattr("trials.precision._has_bfloat16", lambda _: True)  # or PyTorch emulates it
     trained = train(network(), resident, RECIPES[name], 5).network
     assert_equal(trained, plain_training(network(), resident, RECIPES[name], 5))
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_weight_may_have_its_first_gradient_later_than_others(momentum):
+    """As those of a shared network have, of which each step takes a part."""
+    torch.manual_seed(0)
+    gradients = torch.randn(4, 2, 3)
+    gradients[0, 1] = gradients[2, 0] = torch.nan  # there is none
+    found, expected = (nn.ParameterList([torch.ones(3), torch.ones(3)]) for _ in range(2))
+    ours = FusedSGD(
+        [{"params": list(found), "weight_decay": 0.1}], torch.tensor(0.3), momentum, momentum > 0
+    )
+    theirs = torch.optim.SGD(
+        expected, lr=0.3, momentum=momentum, nesterov=momentum > 0, weight_decay=0.1, foreach=False
+    )
+    for step in gradients:
+        for weights, optimizer in ((found, ours), (expected, theirs)):
+            for weight, gradient in zip(weights, step, strict=True):
+                weight.grad = None if gradient.isnan().any() else gradient.clone()
+            optimizer.step()
+    torch.testing.assert_close(list(found), list(expected))
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
