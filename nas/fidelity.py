@@ -23,6 +23,7 @@ import typer
 from rich.console import Console
 
 from nas.analysis.fidelity import (
+    SLICES,
     Comparison,
     compare_with_longer,
     signals_before_training,
@@ -52,6 +53,7 @@ from nas.space.yaml_document import Document
 from nas.study.design import Arm, Design, design_seeds, role_of
 from nas.study.location import StudyPlace, locate_study
 from nas.study.records import Records, read_records
+from nas.study.shared_weights import slice_scores
 from nas.study.storage import quiet_optuna
 from nas.study.trained_network import recipe_of
 from nas.study.trial_record import TrialRecord
@@ -122,6 +124,10 @@ def _compare(
     """The study's trainings, and what networks say without one, with the longer trainings."""
     shown = terminal.counted(sample, len(sample), "untrained networks", console)
     untrained = signals_before_training(list(untrained_signals(records, shown, data)))
+    if records.file.study.warm is not None:
+        shown = terminal.counted(sample, len(sample), "slices of the shared network", console)
+        scores = slice_scores(records, place.folder, shown, data)
+        untrained |= signals_before_training([{SLICES: score} for score in scores])
     return compare_with_longer(place.url, records, sample, long, untrained)
 
 
@@ -152,8 +158,9 @@ def _train_longer(
     """The longer trainings, by architecture and seed, and the images of all."""
     document = Document("the study's search space", dict(records.document))
     document.value["training"] = {**document.value.get("training", {}), "epochs": epochs}
-    # The longer trainings have no rungs below them.
-    whole = {k: v for k, v in document.value.get("study", {}).items() if k != "fidelity"}
+    # The longer trainings have no rungs below them, and begin with weights of their own.
+    left_out = ("fidelity", "warm")
+    whole = {k: v for k, v in document.value.get("study", {}).items() if k not in left_out}
     document.value["study"] = whole
     space = build_space(document)
     arms = tuple(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 Precision = Literal["float32", "bfloat16"]
 
-LATER = "clip", "resized_crop", "mixup"
+LATER = "clip", "resized_crop", "mixup", "warm_start"
 """Fields that studies and databases of earlier versions have not: off they count for nothing."""
 
 
@@ -43,6 +43,8 @@ class Recipe:
             resized to the network's size; 0 takes none. Of pictures that are decoded at each step.
         mixup: images and labels are mixed two by two, by shares from Beta(mixup, mixup); 0 mixes
             none.
+        warm_start: SHA-256 of the weights that the first ones of a network are taken from; empty
+            where those are drawn.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Recipe:
     clip: float = 0.0
     resized_crop: float = 0.0
     mixup: float = 0.0
+    warm_start: str = ""
 
     def learning_rate_at(self, step: int, total_steps: int, images_per_epoch: int) -> float:
         """Learning rate of a step, counted from zero.

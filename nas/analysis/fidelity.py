@@ -15,7 +15,7 @@ from nas.space.errors import InputError
 from nas.space.objectives import OBJECTIVES, score_of_data
 from nas.statistics.rank_agreement import Fidelity, measure_fidelity
 from nas.study.records import Records
-from nas.study.trained_network import recipe_of
+from nas.study.trained_network import recipe_as_trained
 from nas.study.trial_record import TrialRecord
 from trials.measurement import Measurement, TrainingKey
 from trials.store import Store
@@ -68,6 +68,9 @@ class Comparison:
 
 BASELINE = "MACs"
 """What every other signal has to beat: it is known of a network without building it."""
+
+SLICES = "as slices of the shared network"
+"""The score of networks that nothing but the training of the shared network has trained."""
 
 
 def compare_with_longer(
@@ -151,7 +154,7 @@ def counted_signals(sample: Sequence[TrialRecord]) -> dict[str, Signal]:
 
 
 def _first_run(store: Store, records: Records, trial: TrialRecord) -> Measurement:
-    recipe = recipe_of(records, trial)
+    recipe = recipe_as_trained(records, trial)
     key = (trial.architecture.key, records.data.fingerprint, recipe.key, recipe.epochs)
     found = store.find(TrainingKey(*key, trial.seeds[0]), records.name)
     if not found:

@@ -236,6 +236,7 @@ def _trainings(
         role = cast("Role", trial.role or role_of(trial.architecture))
         arm = trial.arm or f"trial {trial.number}"
         recipe = recipe_of_arm(role, trial.setting, records.file.training.full_recipe)
+        recipe = replace(recipe, warm_start=trial.warm_start)
         fidelity = records.file.study.fidelity
         if fidelity is not None and trial.state == "failed" and not trial.arm:
             recipe = replace(recipe, epochs=fidelity.rungs[len(trial.rungs)])

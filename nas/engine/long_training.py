@@ -67,6 +67,7 @@ class LongTraining:
         del recipe["name"], recipe["graph"]  # change nothing
         if not self.recipe.mixup:  # checkpoints of earlier versions have none
             del recipe["mixup"]
+        del recipe["warm_start"]  # there is none
         return {
             "network": self.architecture.key,
             "data": self.data.summary.fingerprint,

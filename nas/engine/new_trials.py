@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -16,6 +17,9 @@ from nas.engine.trial_spec import TrialSpec, names_architecture, trial_seed, uni
 from nas.space import SearchSpace
 from nas.study.setting import setting_to_json
 from trials.failpoint import failpoint
+
+if TYPE_CHECKING:
+    from nas.study.shared_weights import SharedWeights
 
 REJECTIONS = 20
 """Proposals in a row that may be over the budget or known before any other one is taken."""
@@ -33,6 +37,9 @@ class NewTrials:
     Args:
         trials: of the study, that new ones are written to.
         earlier: trials that are there already.
+
+    Attributes:
+        shared: what the trials of a search begin with slices of, where they do.
     """
 
     def __init__(
@@ -46,6 +53,7 @@ class NewTrials:
         self.seen = {unique_key_of(trial) for trial in earlier if names_architecture(trial)}
         self.tickets: dict[int, int] = {}  # by the trial's number
         self.exhausted = False
+        self.shared: SharedWeights | None = None
 
     def create(self, state: TrialState) -> TrialSpec | None:
         """A new trial in the database, in one transaction; nothing where the space is used up."""
@@ -61,7 +69,7 @@ class NewTrials:
                 params=proposal.params,
                 distributions=proposal.distributions,
                 system_attrs=proposal.system_attrs,
-                user_attrs=_attributes(proposal, cost, seeds),
+                user_attrs=_attributes(proposal, cost, seeds, self._warm_start),
             )
         )
         failpoint("trial.created")
@@ -69,6 +77,7 @@ class NewTrials:
         self.seen.add(proposal.unique_key)
         recipe = self.space.file.training.full_recipe
         if arm is None:
+            recipe = replace(recipe, warm_start=self._warm_start)
             return TrialSpec(number, architecture, cost, seeds, recipe)
         recipe, fold = arm.recipe(recipe), proposal.fold
         return TrialSpec(number, architecture, cost, seeds, recipe, arm.name, arm.role, fold=fold)
@@ -108,6 +117,10 @@ class NewTrials:
                 return near or self.proposer.propose_unseen(self.seen)
         return self.proposer.propose_unseen(self.seen)
 
+    @property
+    def _warm_start(self) -> str:
+        return self.shared.digest if self.shared else ""
+
     def _seeds(self, architecture: Architecture) -> tuple[int, ...]:
         study = self.space.file.study
         return tuple(
@@ -116,7 +129,9 @@ class NewTrials:
         )
 
 
-def _attributes(proposal: Proposal, cost: Cost, seeds: tuple[int, ...]) -> dict[str, Any]:
+def _attributes(
+    proposal: Proposal, cost: Cost, seeds: tuple[int, ...], warm_start: str
+) -> dict[str, Any]:
     """What is kept with a trial from its start; `nas.study.records` reads it."""
     architecture, arm = proposal.architecture, proposal.arm
     attributes = {
@@ -127,7 +142,7 @@ def _attributes(proposal: Proposal, cost: Cost, seeds: tuple[int, ...]) -> dict[
         "seeds": json.dumps(seeds),
     }
     if arm is None:
-        return attributes
+        return attributes | ({"warm_start": warm_start} if warm_start else {})
     attributes |= {"arm": arm.name, "role": arm.role, "of": arm.control_of}
     attributes |= {"fold": json.dumps(proposal.fold)} if proposal.fold else {}
     setting = setting_to_json(arm.setting)

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from ray import tune
+from safetensors.torch import load
+from torch import Tensor
 
 from nas.engine.trial_spec import TrialSpec
 from nas.network.subject import subject_of
@@ -38,6 +41,7 @@ class Job:
         threads: of PyTorch on the CPU.
         gpus: of a trial; 0 for the CPU.
         latency_at_most_ms: above which a network is not trained.
+        shared: weights, as safetensors, that trials may begin with slices of.
         run: what a worker does for a trial; with the arguments of `trials.trial.run_trial`.
     """
 
@@ -48,6 +52,7 @@ class Job:
     threads: int
     gpus: float
     latency_at_most_ms: float | None = None
+    shared: bytes | None = None
     run: Callable[..., tuple[Measurement, ...]] = run_trial
 
 
@@ -79,8 +84,9 @@ class TrialActor(tune.Trainable):
 
     def _measure(self, spec: TrialSpec) -> tuple[Measurement, ...]:
         folder = self.job.weights
+        shared = self._shared if spec.recipe.warm_start else None
         return self.job.run(
-            subject_of(spec.architecture, spec.cost),
+            subject_of(spec.architecture, spec.cost, shared),
             self.data.of_fold(spec.fold),
             spec.data_of(self.job.fingerprint),
             spec.recipe,
@@ -89,6 +95,12 @@ class TrialActor(tune.Trainable):
             weights=folder / f"{spec.trial}.safetensors" if folder else None,
             latency_at_most_ms=self.job.latency_at_most_ms,
         )
+
+    @cached_property
+    def _shared(self) -> dict[str, Tensor]:
+        """The weights of the shared network, that the driver has sent where a trial names them."""
+        assert self.job.shared is not None
+        return load(self.job.shared)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial without starting a new process."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from math import isinf
 
 import torch
@@ -13,7 +14,9 @@ from nas.architecture.specification import Architecture
 from nas.engine.driver import Driver
 from nas.engine.environment import describe_environment
 from nas.engine.optuna_storage import StudyTrials
+from nas.engine.shared_training import warm_start
 from nas.engine.stage import StageRunner
+from nas.engine.time_budget import TimeUp
 from nas.engine.tuning import tune
 from nas.network.build import build_network
 from nas.space import SearchSpace
@@ -144,7 +147,9 @@ def screen(
         if not driver.finished:
             if arms:
                 show_arms(runner, arms)
-            runner.run(driver, data)
+            with suppress(TimeUp):
+                warm_start(runner, driver, data)
+                runner.run(driver, data)
         driver.requeue_running()  # results may have come while time ran out
         driver.settle()
         return runner.failure_of(driver), driver.complete

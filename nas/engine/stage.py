@@ -50,8 +50,7 @@ _NO_KERNELS = (
     "note: no kernels were compiled when this was installed, for which it takes a C compiler: "
     "trainings run on PyTorch's, and take about twice as long"
 )
-_GRACE_S = 300
-"""A search that is well ends by itself where nothing happens, however busy the machine is."""
+_GRACE_S = 300  # a search that is well ends by itself before, however busy the machine is
 Callback = Callable[["TrialRecord"], object]
 
 _NO_OTHER = "no other architecture was found inside the budget"
@@ -279,6 +278,7 @@ class StageRunner:
             gpus=resources.gpus_per_trial,
             # Of what is searched for: the arms of a design, as of a confirmation, are given.
             latency_at_most_ms=limit.at_most if limit and driver.design is None else None,
+            shared=driver.new.shared.content if driver.new.shared else None,
         )
 
     def _progress(self, driver: Driver) -> SearchProgress:

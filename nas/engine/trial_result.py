@@ -80,4 +80,5 @@ def _record(spec: TrialSpec, state: State) -> TrialRecord:
         arm=spec.arm,
         role=spec.role,
         fold=spec.fold,
+        warm_start=spec.recipe.warm_start,
     )

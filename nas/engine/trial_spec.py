@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nas.architecture.cost import Cost, count_cost
@@ -90,12 +90,14 @@ def spec_of(trial: FrozenTrial, recipe: Recipe) -> TrialSpec:
     with understanding(f"trial {trial.number}"):
         architecture = Architecture.from_json(attrs["architecture"])
         role = _text("role", attrs.get("role", ""))
+        warm_start = _text("warm_start", attrs.get("warm_start", ""))
+        recipe = recipe_of_arm(role, setting_from_json(attrs.get("setting", "")), recipe)
         return TrialSpec(
             trial.number,
             architecture,
             count_cost(architecture),
             _seeds(attrs["seeds"]),
-            recipe_of_arm(role, setting_from_json(attrs.get("setting", "")), recipe),
+            replace(recipe, warm_start=warm_start),
             _text("arm", attrs.get("arm", "")),
             role,
             fold=fold_from_json(attrs.get("fold", "")),

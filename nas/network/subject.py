@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+
+from torch import Tensor, nn
 
 from nas.architecture.cost import Cost
 from nas.architecture.reference import Reference
@@ -10,16 +13,20 @@ from nas.architecture.specification import Architecture
 from nas.kernels.network import accelerate
 from nas.network.build import build_network
 from nas.network.side_by_side import side_by_side
+from nas.network.slicing import build_slice
 from trials.trial import Subject
 
 
-def subject_of(architecture: Architecture | Reference, cost: Cost) -> Subject:
+def subject_of(
+    architecture: Architecture | Reference, cost: Cost, shared: Mapping[str, Tensor] | None = None
+) -> Subject:
     """The subject of an architecture's trial: in a search and wherever else it is trained alike.
 
     Of a reference it is the same, though no search has one.
 
     Args:
         cost: of the architecture, which is counted once for all its trainings.
+        shared: weights of a shared network, that it begins with a slice of.
     """
     if isinstance(architecture, Reference):
         description, alone = architecture.name, True
@@ -30,10 +37,18 @@ def subject_of(architecture: Architecture | Reference, cost: Cost) -> Subject:
     return Subject(
         key=architecture.key,
         description=description,
-        build=lambda: build_network(architecture),
+        build=partial(_built, architecture, shared),
         input_shape=architecture.input_shape,
         macs=cost.macs,
         params=cost.params,
         join=None if alone else side_by_side,
         accelerate=partial(accelerate, architecture),
     )
+
+
+def _built(
+    architecture: Architecture | Reference, shared: Mapping[str, Tensor] | None
+) -> nn.Module:
+    if shared is None or isinstance(architecture, Reference):
+        return build_network(architecture)
+    return build_slice(shared, architecture)

@@ -14,6 +14,7 @@ from nas.study.records import Records
 from nas.study.trained_network import (
     MissingWeights,
     load_trained,
+    recipe_as_trained,
     recipe_of,
     train_again,
     validation_samples,
@@ -44,7 +45,7 @@ def export_trial(
         ExportError: the exported files compute something else.
         DataError: it has to be trained again, and the data is not what it was.
     """
-    recipe = recipe_of(records, record)
+    recipe = recipe_as_trained(records, record)
     trained = Trained(recipe, record.trained.score, len(record.trained.seeds))
     try:
         network = load_trained(records, record, study_folder)
@@ -52,7 +53,7 @@ def export_trial(
         say(f"{error}; training it again")
         training = train_again(records, record)
         network = training.network
-        trained = Trained(recipe, training.curve[-1].score)
+        trained = Trained(recipe_of(records, record), training.curve[-1].score)
     return export_network(
         record.architecture,
         network,

@@ -202,6 +202,8 @@ def recipe_in_words(recipe: Recipe) -> Iterator[str]:
             yield f"{name.replace('_', ' ')} {value:g}"
     if recipe.flip:
         yield "flips"
+    if recipe.warm_start:
+        yield "first weights from a shared network"
     if recipe.class_weights:
         yield f"{recipe.class_weights} class weights"
     if recipe.precision:

@@ -100,6 +100,16 @@ class PointSpace:
         """The first choice of every axis."""
         return Point.of(next(self.combinations()))
 
+    def widest(self, order: str) -> Point:
+        """One segment, the largest kernel and multiplier and a shortcut, where those may be.
+
+        In the order that is given, or in the first one where that may not be.
+        """
+        orders = self.parameters["order"].choices
+        order = order if order in orders else str(orders[0])
+        axes = (axis for axis in _active(order) if axis != "order")
+        return Point.of({"order": order} | {axis: _widest(self.parameters[axis]) for axis in axes})
+
     def extremes(self) -> Iterator[Point]:
         """Points that the cheapest and the most expensive one are among, at any widths.
 
@@ -144,6 +154,14 @@ class PointSpace:
 def _active(order: str) -> tuple[str, ...]:
     """The axes that have an effect in this order."""
     return tuple(name for name, axis in AXES.items() if axis.has_effect(order))
+
+
+def _widest(parameter: Parameter) -> Choice:
+    axis, choices = parameter.name.rpartition(".")[2], parameter.choices
+    if axis in ("segments", "pointwise_groups"):
+        return 1
+    largest = axis in ("kernel", "multiplier", "residual")
+    return max(choices, key=int) if largest else choices[0]
 
 
 def _extremes(parameter: Parameter, all_counts: bool) -> tuple[Choice, ...]:

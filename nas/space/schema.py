@@ -224,6 +224,7 @@ class StudySection(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     seeds_per_trial: Annotated[int, Field(ge=1, le=1000)] = 1
     fidelity: FidelitySection | None = None
+    warm: Literal["shared"] | None = None
 
 
 class ResourcesSection(Section):

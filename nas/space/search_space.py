@@ -146,7 +146,7 @@ class SearchSpace:
             MatchError: no widths give it the cost that is to be equal. Latencies are not matched
                 here, for they have to be measured: see `nas.study.design`.
         """
-        architecture = self._at([space.draw(draw) for space in self.point_spaces])
+        architecture = self.draw_unlimited(draw)
         matched = self.file.matched
         if matched is not None and matched.cost in COUNTED:
             objective = OBJECTIVES[matched.cost]
@@ -243,7 +243,24 @@ class SearchSpace:
         Raises:
             ArchitectureError: it cannot exist.
         """
-        return self._at([s.draw(lambda p: combination[p.name]) for s in self.point_spaces])
+        return self.draw_unlimited(lambda parameter: combination[parameter.name])
+
+    def draw_unlimited(self, draw: Draw) -> Architecture:
+        """The architecture of these choices at the declared widths, whatever it costs.
+
+        Raises:
+            ArchitectureError: it cannot exist.
+        """
+        return self._at([space.draw(draw) for space in self.point_spaces])
+
+    @property
+    def widest(self) -> tuple[Architecture, ...]:
+        """Networks whose weights those of all others are slices of: see `nas.network.slicing`."""
+        orders = (order for s in self.point_spaces for order in s.parameters["order"].choices)
+        return tuple(
+            self._at([space.widest(str(order)) for space in self.point_spaces])
+            for order in dict.fromkeys(orders)
+        )
 
     def _chosen(self, combination: Mapping[str, Choice]) -> Architecture:
         return self.decode(lambda parameter: combination[parameter.name])

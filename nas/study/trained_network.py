@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def load_trained(records: Records, record: TrialRecord, folder: Path) -> nn.Modu
     network = build_network(record.architecture)
     if not file.is_file():
         raise MissingWeights(f"the weights of trial {record.number} are not in {file}")
-    recipe = recipe_of(records, record)
+    recipe = recipe_as_trained(records, record)
     training = TrainingKey(
         record.architecture.key,
         records.data.fingerprint,
@@ -68,8 +69,13 @@ def load_trained(records: Records, record: TrialRecord, folder: Path) -> nn.Modu
 
 
 def recipe_of(records: Records, record: TrialRecord) -> Recipe:
-    """That a trial was trained by: the study's, unless its arm has one of its own."""
+    """The recipe of a trial: the study's, unless its arm has one of its own."""
     return recipe_of_arm(record.role, record.setting, records.file.training.full_recipe)
+
+
+def recipe_as_trained(records: Records, record: TrialRecord) -> Recipe:
+    """The same, and what the trial's weights began with: whatever else is trained draws its own."""
+    return replace(recipe_of(records, record), warm_start=record.trained.warm_start)
 
 
 def device_of(records: Records) -> torch.device:
@@ -125,7 +131,7 @@ def train_again(
 
     On the kind of device that the study's trials had, and on the kernels of this one. With the
     trial's own recipe and seed, on the same CPU and number of threads, and with kernels of the same
-    sources, the weights are the same as those of the trial.
+    sources, the weights are the same as those of the trial, unless that was warm-started.
 
     Args:
         recipe: another one than the study's.

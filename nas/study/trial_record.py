@@ -73,6 +73,8 @@ class TrialRecord:
         latency_ms: of one image, where it was measured; ``latency_spread_ms`` is between the
             quartiles. Means over the seeds.
         kernels: that its first seed was trained on, where those were not PyTorch's.
+        warm_start: SHA-256 of the shared network's weights that its own began with slices of; empty
+            where they were drawn.
         validation_loss: mean over the seeds; None where an older version did not keep it.
         searched: the trial as the search has it, where this is what fresh seeds gave of it: the
             weights that were kept, and the seeds that they are of, are those.
@@ -105,6 +107,7 @@ class TrialRecord:
     latency_ms: float | None = None
     latency_spread_ms: float | None = None
     kernels: str = ""
+    warm_start: str = ""
     rungs: tuple[RungResult, ...] = ()
     setting: Setting = NOT_TUNED
     validation_loss: float | None = None
@@ -166,7 +169,9 @@ MEASURED = (
 
 _TRIAL = TypeAdapter(TrialRecord)
 _FOLD = TypeAdapter(tuple[NonNegativeInt, PositiveInt])
-_ATTRIBUTES = (*MEASURED, "macs", "params", "seconds", "kernels", "reason", "arm", "role")
+_ATTRIBUTES = (
+    *(*MEASURED, "macs", "params", "seconds", "kernels", "warm_start", "reason", "arm", "role"),
+)
 """Those that a trial has under the names of the record's fields, and as they are there."""
 
 

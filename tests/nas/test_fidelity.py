@@ -14,7 +14,7 @@ import torch
 from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
-from nas.analysis.fidelity import spread_sample
+from nas.analysis.fidelity import SLICES, spread_sample
 from nas.engine.claimed_folder import held_folder
 from nas.engine.lock import DriverLock
 from nas.engine.ray_failures import RayFailed
@@ -27,7 +27,7 @@ from nas.study.location import locate_study
 from nas.study.records import read_records
 from nas.study.setting import Setting
 from nas.study.untrained_network import untrained_signals
-from tests.nas.planting import MATCHED, Planted, search
+from tests.nas.planting import MATCHED, SEARCH, Planted, search
 from tests.nas.records import network, trial
 from trials import failpoint
 from trials.data import load
@@ -144,6 +144,24 @@ def test_a_network_without_training_is_the_one_that_its_trial_began_with(monkeyp
         network_ = build_network(trial_.architecture)
         labels = torch.from_numpy(data.train.labels[chosen])
         assert value == pytest.approx(grad_norm(network_, images, labels), rel=1e-4)
+
+
+def test_what_slices_of_a_shared_network_rank_is_compared_too(monkeypatch):
+    text = SEARCH.replace("trials: 10,", "trials: 4, warm: shared,").replace("confirm:", "#")
+    text = text.replace("batch_size: 16", "batch_size: 40")
+    assert search(monkeypatch, Longer({}), text=text).exit_code == 0
+    longer = Longer({})
+    result = fidelity(monkeypatch, longer)
+    assert result.exit_code == 0, result.stderr
+    assert SLICES in result.stdout
+    assert written()["seconds"][SLICES] > 0
+    # What it is compared with begins with weights of its own.
+    records = read_records(URL, "planted:fidelity-8")
+    assert {trial.warm_start for trial in records.trials} == {""}
+    assert records.file.study.warm is None
+
+    Path("runs/planted/shared.safetensors").unlink()
+    assert fidelity(monkeypatch, longer).exit_code == 2
 
 
 def written() -> dict:

@@ -59,3 +59,4 @@ def test_the_keys_of_earlier_measurements_are_the_same():
     assert len({recipe("proxy", clip=clip).key for clip in (0.0, 1.0, 2.0)}) == 3
     assert len({recipe("proxy", resized_crop=share).key for share in (0.0, 0.08, 0.5)}) == 3
     assert len({recipe("proxy", mixup=alpha).key for alpha in (0.0, 0.2, 1.0)}) == 3
+    assert len({recipe("proxy", warm_start=digest).key for digest in ("", "12ab", "34cd")}) == 3
