@@ -14,6 +14,7 @@ from nas.space.schema import ObjectivesSection, SpaceFile
 from nas.space.search_space import SearchSpace
 from nas.space.sections import as_tuples, valid_sections
 from nas.space.space_checks import check_budget, check_images, check_labels, check_plan
+from nas.space.warm_checks import check_warm_start
 from nas.space.yaml_document import Document, assign, override, read_yaml
 from trials.data import DataError, Probe, probe
 
@@ -75,6 +76,7 @@ def build_space(document: Document) -> SearchSpace:
     space = SearchSpace.of(document, SpaceFile(**sections), images.input_shape, images.classes)
     check_dims(document, space.file, images.input_shape)
     check_plan(document, space.file)
+    check_warm_start(document, space.file, images.input_shape)
     if images.many_labels:
         check_labels(document, space.file)
     if document.problems:

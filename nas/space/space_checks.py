@@ -20,7 +20,6 @@ from nas.space.schema import SpaceFile
 from nas.space.search_space import Infeasible, SearchSpace
 from nas.space.tune_section import TuneSection
 from nas.space.value_types import LONGEST_NAME
-from nas.space.warm_checks import check_warm_start
 from nas.space.yaml_document import Document
 
 GRID_LIMIT = 1_000_000
@@ -190,7 +189,6 @@ def check_plan(document: Document, file: SpaceFile) -> None:
     check_race(document, file)
     check_ablation(document, file)
     check_published(document, file)
-    check_warm_start(document, file)
     if file.tune is not None:
         _check_tuning(document, file, file.tune)
     if file.design is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nas.architecture.specification import Shape
 from nas.space.errors import Path
 from nas.space.schema import SpaceFile
 from nas.space.yaml_document import Document
@@ -11,10 +12,14 @@ from nas.space.yaml_document import Document
 _PLACE: Path = ("study", "warm")
 
 
-def check_warm_start(document: Document, file: SpaceFile) -> None:
+def check_warm_start(document: Document, file: SpaceFile, input_shape: Shape) -> None:
     """Nothing is judged by such trials, and all networks are slices of one at the same widths."""
     if file.study.warm is None:
         return
+    if len(input_shape) != 3:
+        document.add_problem(
+            _PLACE, "shared is of networks of images, and these are clips", "leave it out"
+        )
     if file.design is not None:
         document.add_problem(
             _PLACE,

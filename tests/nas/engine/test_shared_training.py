@@ -16,6 +16,7 @@ from nas.engine.optuna_storage import StudyTrials
 from nas.engine.shared_training import shared_recipe, train_shared
 from nas.network.slicing import build_slice, dense_weights, slice_weights
 from nas.space import SearchSpace
+from nas.space.warm_checks import check_warm_start
 from nas.study.identity import differences, identity
 from nas.study.records import read_records
 from nas.study.shared_weights import recalibrate, slice_score
@@ -156,6 +157,16 @@ def test_what_it_does_not_go_with_is_refused(monkeypatch, text, message):
     assert "hint: " in result.stderr or "must be" in message
     assert more.trainings == []
     assert not Path("runs").exists()
+
+
+def test_it_is_of_images_alone(tmp_path):
+    path = tmp_path / "space.yaml"
+    path.write_text(WARM)
+    space = SearchSpace.from_yaml(path)
+    check_warm_start(space.document, space.file, (3, 4, 8, 8))
+    (problem,) = space.document.problems
+    assert str(problem).startswith(f"{path}:")
+    assert "study.warm: shared is of networks of images, and these are clips" in str(problem)
 
 
 def test_without_it_studies_are_what_they_were(tmp_path):
