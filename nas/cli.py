@@ -157,8 +157,13 @@ def pictures_in(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
 @contextmanager
 def resumable(module: str) -> Iterator[None]:
     """Asked to end, the process says its own command, which goes on where it was."""
-    with ended_by_requests(f"resume with:\npython -m {module} {shown_command(sys.argv[1:])}"):
+    with ended_by_requests(resume_command(module)):
         yield
+
+
+def resume_command(module: str) -> str:
+    """How to go on, in words."""
+    return f"resume with:\npython -m {module} {shown_command(sys.argv[1:])}"
 
 
 @contextmanager

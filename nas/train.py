@@ -34,12 +34,16 @@ from nas.cli import (
     TrialOption,
     cli_errors,
     command,
+    fail,
     published_network,
     read_architecture,
     resumable,
+    resume_command,
 )
 from nas.engine import terminal
+from nas.engine.device_training import check_devices
 from nas.engine.long_training import LongTraining, job_of_trial
+from nas.engine.ray_failures import RayFailed
 from nas.reporting.model_card import Trained
 from nas.space.errors import InputError
 from nas.space.long_training import LongTrainingFile, fitted, fitting, long_training
@@ -61,6 +65,7 @@ DATA = "Images, as data.source of a search space; default: the study's."
 RECIPE = f"Recipe: {', '.join(RECIPES)}; default: final, or the study's."
 OUTPUT = "Folder of the checkpoints, the curve and the exported network."
 THREADS = "Threads on a CPU; with 1 networks are computed by the kernels. Default: all cores."
+DEVICES = "GPUs, or cores where there is none, that each batch is split over, through Ray."
 MINUTES = "Minutes between two checkpoints; there is one after each epoch in any case."
 RATE = "Try learning rates, from very low to very high, say which one fits, and train nothing."
 SETTINGS = "A value of training or data, such as training.batch_size=64; may be repeated."
@@ -97,6 +102,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Epochs; default: the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="Seed of it all.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help=THREADS)] = None,
+    devices: Annotated[int, typer.Option(min=1, max=1024, help=DEVICES)] = 1,
     checkpoint_minutes: Annotated[float, typer.Option(min=0.0, help=MINUTES)] = 10.0,
     overrides: Annotated[list[str] | None, typer.Option("--set", help=SETTINGS)] = None,
     only_rate: Annotated[bool, typer.Option("--find-rate", help=RATE)] = False,
@@ -108,12 +114,15 @@ def train(
         settings = _settings(data, recipe, epochs, overrides or (), no_cache)
         published = {"--preset": preset, "--reference": reference}
         network = _network(study, storage, trial, best, architecture, published, no_cache)
-        job, described = _job(network, settings, seed, threads)
+        job, described = _job(network, settings, seed, threads, devices)
         console = terminal.console(stderr=True)
         if only_rate:
             print(_suggested(network.name, find_rate(job, output, console), output))
             return
-        trained = train_and_export(job, output, described, console, 60 * checkpoint_minutes)
+        try:
+            trained = train_and_export(job, output, described, console, 60 * checkpoint_minutes)
+        except RayFailed as error:  # the checkpoints are as they were
+            raise fail(error, resume_command("nas.train"), status=1) from None
         print(_said(network.name, job, trained, output))
 
 
@@ -180,6 +189,7 @@ def _job(
     settings: LongTrainingFile,
     seed: int | None,
     threads: int | None,
+    devices: int,
 ) -> tuple[LongTraining, Described]:
     """The training, and how what comes of it is described."""
     if settings.data is None and network.trial is None:
@@ -192,8 +202,11 @@ def _job(
         assert network.trial is not None  # as was just checked
         job = job_of_trial(*network.trial, chosen, seed)
         job = job if threads is None else replace(job, threads=threads, kernels=None)
-        return job, describe_trial(*network.trial)
+        check_devices(devices, job.device, chosen.batch_size)
+        return replace(job, devices=devices), describe_trial(*network.trial)
     config = fitting(settings.data.config, network.architecture, chosen)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    check_devices(devices, device, chosen.batch_size)  # before images are decoded
     images = load(config, terminal.decoding)
     job = LongTraining(
         fitted(network.architecture, images, network.any_classes),
@@ -201,8 +214,9 @@ def _job(
         seed or 0,
         images,
         config,
-        torch.device("cuda" if torch.cuda.is_available() else "cpu"),
-        threads or torch.get_num_threads(),
+        device,
+        threads or max(1, torch.get_num_threads() // devices),
+        devices=devices,
     )
     return job, describe_training(network.name, job)
 

@@ -161,6 +161,13 @@ class Checkpoints:
         return sorted(named, reverse=True)
 
 
+class OtherCheckpoints(Checkpoints):
+    """Those that another process writes, of the same training."""
+
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Nothing: that process does."""
+
+
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 

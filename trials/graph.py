@@ -23,8 +23,9 @@ WARM_UP = 3
 class Replayed:
     """A step that records itself at its fourth call, and is replayed from there.
 
-    It is just the step on a CPU, where images are read from a file at each step, where the recipe
-    says so, and where the recording fails: a module may ask the GPU for a value, for example.
+    It is just the step on a CPU, where images are read from a file at each step, where other
+    processes make it, too, where the recipe says so, and where the recording fails: a module may
+    ask the GPU for a value, for example.
 
     As a context manager it gives the GPU's memory back at the end: that of a recording is of no use
     to the next one, and other processes may share the GPU.
@@ -33,7 +34,8 @@ class Replayed:
     def __init__(self, step: Step) -> None:
         self.step = step
         on_gpu = step.position.device.type == "cuda"  # or the batches come from the CPU
-        self.may_record = on_gpu and step.recipe.graph == "auto"
+        alone = step.share.count == 1
+        self.may_record = on_gpu and alone and step.recipe.graph == "auto"
         self.calls = 0
         self.graph: torch.cuda.CUDAGraph | None = None
 

@@ -19,6 +19,7 @@ from trials.data.streamed import random_crops
 from trials.graph import Replayed
 from trials.measure import now
 from trials.recipe import Recipe
+from trials.share import WHOLE, Share
 from trials.step import Step
 from trials.train import (
     Epoch,
@@ -62,6 +63,7 @@ def train_resumably(
     every_s: float = inf,
     watch: Watch = Watch(),
     accelerate: Accelerate | None = None,
+    share: Share = WHOLE,
 ) -> Training | None:
     """Train a network in place, from its last checkpoint where there is one.
 
@@ -69,6 +71,8 @@ def train_resumably(
         network: images (N, C, H, W) to logits (N, classes), with the weights to begin with.
         training: what decides what comes out, for the checkpoints.
         every_s: seconds between two checkpoints; there is one at the end of each epoch in any case.
+        share: of each batch; see `trials.data_parallel`. All processes have to stop at the same
+            step, and one has the checkpoints that are written.
 
     Returns:
         What came out; None where it was asked to stop before, of which there is a checkpoint.
@@ -80,25 +84,20 @@ def train_resumably(
     """
     prepare(network, data, recipe)
     computed = accelerated(network, data.device, recipe, accelerate)
-    step = Step(computed, data.train, recipe, (seed,))
+    step = Step(computed, data.train, recipe, (seed,), share)
     run = _Run(step, data, seed, checkpoints, training, every_s, watch)
     run.begin()
     with data.lock.training():
-        if not run.all_epochs():
-            return None
-    curve = tuple(Epoch(*each) for each in run.progress.curve)
-    images = recipe.epochs * step.count * recipe.batch_size
-    kernels = computed.kernels if isinstance(computed, Accelerated) else None
-    right, top5 = (run.found.right, run.found.top5) if run.found else (None, None)
-    trained = plain(step.evaluated)
-    return Training(trained, curve, run.progress.seconds, images, right, kernels, top5)
+        return run.outcome() if run.all_epochs() else None
 
 
 def read_ahead(step: Step, seed: int, epoch: int, steps: slice) -> None:
     """Say which steps of an epoch come next, for pictures that take time to read."""
     least, batch = step.recipe.resized_crop, step.recipe.batch_size
-    crops = random_crops(least, seed, epoch, steps.start * batch) if least else None
-    step.split.read_ahead(step.indices[0, steps], crops)
+    part, starts = step.share.part(batch), range(0, step.count * batch, batch)[steps]
+    places = (start + place for start in starts for place in range(batch)[part])
+    crops = random_crops(least, seed, epoch, places) if least else None
+    step.split.read_ahead(step.indices[0, steps, part], crops)
 
 
 class _Run:
@@ -148,6 +147,16 @@ class _Run:
                 if not self._epoch(replayed) or self._stopped():
                     return False
         return True
+
+    def outcome(self) -> Training:
+        """What has come out at the end."""
+        step, recipe, computed = self.step, self.step.recipe, self.step.network
+        curve = tuple(Epoch(*each) for each in self.progress.curve)
+        images = recipe.epochs * step.count * recipe.batch_size
+        kernels = computed.kernels if isinstance(computed, Accelerated) else None
+        right, top5 = (self.found.right, self.found.top5) if self.found else (None, None)
+        trained = plain(step.evaluated)
+        return Training(trained, curve, self.progress.seconds, images, right, kernels, top5)
 
     def _stopped(self) -> bool:
         left = self.step.recipe.epochs - len(self.progress.curve)

@@ -11,10 +11,12 @@ from torch.nn import functional as F
 from trials.average import Average
 from trials.bfloat16_copies import Bfloat16Copies
 from trials.data.resident import ResidentSplit
+from trials.data_parallel import average, rolled
 from trials.fused_sgd import FusedSGD
 from trials.mixup import draw_shares, mixed, others
 from trials.precision import autocast, in_bfloat16
 from trials.recipe import Recipe
+from trials.share import WHOLE, Share
 
 
 class Step:
@@ -31,6 +33,7 @@ class Step:
         network: images (B, S * channels, H, W) to logits (B, S * classes), where there are S seeds.
         split: to train with.
         seeds: each fixes an order of the images and an augmentation.
+        share: of each batch, where other processes train the same network on the rest of it.
 
     Attributes:
         evaluated: the network, or the average of its weights.
@@ -38,9 +41,14 @@ class Step:
     """
 
     def __init__(
-        self, network: nn.Module, split: ResidentSplit, recipe: Recipe, seeds: Sequence[int]
+        self,
+        network: nn.Module,
+        split: ResidentSplit,
+        recipe: Recipe,
+        seeds: Sequence[int],
+        share: Share = WHOLE,
     ) -> None:
-        self.network, self.split, self.recipe = network, split, recipe
+        self.network, self.split, self.recipe, self.share = network, split, recipe, share
         bfloat16 = in_bfloat16(recipe.precision, split.device)
         copies = Bfloat16Copies(network) if bfloat16 else None
         # Of a network whose weights are no layers' autocast casts what it comes to.
@@ -85,14 +93,18 @@ class Step:
             logits = (self.copies or self.network)(images)
         losses = self._losses(logits.float(), labels)
         losses.sum().backward()  # type: ignore[no-untyped-call]
+        losses = losses.detach()
+        if self.copies:
+            self.copies.hand_over_gradients()
+        if self.share.count > 1:
+            gradients = (p.grad for p in self.network.parameters() if p.grad is not None)
+            average([losses, *gradients])
         self._update()
-        self.losses += losses.detach()
+        self.losses += losses
         self.position += 1
 
     def _update(self) -> None:
         """Move the weights along their gradients, which are forgotten."""
-        if self.copies:
-            self.copies.hand_over_gradients()
         if self.recipe.clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         self.rate.copy_(self.rates.index_select(0, self.position)[0])
@@ -121,12 +133,14 @@ class Step:
         indices = self.indices.index_select(1, self.position)[:, 0]  # (S, B)
         crop, flip = self.recipe.crop, self.recipe.flip
         batches = [
-            self.split.batch(chosen, crop, flip, generator)
+            self.split.batch(chosen, crop, flip, generator, self.share)
             for chosen, generator in zip(indices, self.augmentations, strict=True)
         ]
         images = [images for images, _ in batches]
         if self.recipe.mixup:
-            images = [mixed(x, others(x), s) for x, s in zip(images, self._share(), strict=True)]
+            images = [
+                mixed(x, self._others(x), s) for x, s in zip(images, self._share(), strict=True)
+            ]
         together = images[0] if len(images) == 1 else torch.cat(images, dim=1)
         return together, [labels for _, labels in batches]
 
@@ -135,12 +149,23 @@ class Step:
         losses = self._losses_of(logits, labels)
         if not self.recipe.mixup:
             return losses
-        return mixed(losses, self._losses_of(logits, [others(y) for y in labels]), self._share())
+        of_others = self._losses_of(logits, [self._others(y) for y in labels])
+        return mixed(losses, of_others, self._share())
 
     def _losses_of(self, logits: Tensor, labels: Sequence[Tensor]) -> Tensor:
         each = zip(logits.chunk(len(labels), dim=1), labels, strict=True)
         smoothing = self.recipe.label_smoothing
-        return torch.stack([loss_of(*pair, self.class_weights, smoothing) for pair in each])
+        losses = torch.stack([loss_of(*pair, self.class_weights, smoothing) for pair in each])
+        if self.class_weights is None or self.share.count == 1:
+            return losses
+        # Each is a sum over the weights of its own images: to be one over those of the batch.
+        own = torch.stack([self.class_weights[of_seed].sum() for of_seed in labels])
+        average([mean := own.clone()])
+        return losses * own / mean
+
+    def _others(self, batch: Tensor) -> Tensor:
+        """What each of the own part of a batch is mixed with."""
+        return others(batch) if self.share.count == 1 else rolled(batch)
 
     def _share(self) -> Tensor:
         """(S,): what each seed's images keep of themselves in this step."""

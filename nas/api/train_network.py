@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from nas.engine import terminal
+from nas.engine.device_training import train_on_devices
 from nas.engine.long_training import (
     LongTraining,
     check_folder,
@@ -120,7 +121,13 @@ def _trained(
                 write_curve(curve, score, output)
                 atomic_write_text(output / "curve.svg", draw_curve(curve, noun) + "\n")
 
-        return train_long(job, checkpoints, every_s, Watch(asked, progress.after_step, after_epoch))
+        watch = Watch(asked, progress.after_step, after_epoch)
+        if job.devices > 1:
+            train_on_devices(job, checkpoints, every_s, watch)
+            if asked():
+                return None
+            watch = Watch()  # what comes out is in the last checkpoint, and all has been told
+        return train_long(job, checkpoints, every_s, watch)
 
 
 def _test_score(job: LongTraining, training: Training, checkpoints: Checkpoints) -> float | None:

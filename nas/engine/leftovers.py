@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import socket
+import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -151,6 +152,17 @@ def noted(
         if not any(folder.exists() for folder in kept):
             with suppress(OSError):
                 file.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for files that Ray writes and nobody reads."""
+    folder = Path(tempfile.mkdtemp(prefix="nas-tune-"))
+    with noted(folders=[folder]):
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def with_children(pids: Iterable[int]) -> Iterator[Started]:

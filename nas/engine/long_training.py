@@ -21,6 +21,7 @@ from nas.engine.file_lock import OwnedLock, me
 from nas.kernels.network import accelerate
 from nas.network.export import FILES
 from nas.network.subject import subject_of
+from nas.network.whole_batches import over_whole_batches
 from nas.space.errors import InputError
 from nas.study.records import Records
 from nas.study.trained_network import data_of, device_of
@@ -33,6 +34,7 @@ from trials.data import DataConfig, ImageData, check_batch_size
 from trials.rate_range import Counted, RateRange, range_test
 from trials.recipe import Recipe
 from trials.resumable import Watch, train_resumably
+from trials.share import WHOLE, Share
 from trials.train import Epoch, Resident, Training, seed_weights
 from trials.trial import prepare_process
 
@@ -49,6 +51,8 @@ class LongTraining:
         config: what the data was loaded by.
         threads: of PyTorch on a CPU; with one the network is computed by the kernels.
         kernels: level of the kernels, empty for PyTorch's; None is the processor's best.
+        devices: that each batch is split over, of the kind of `device`; on several there are no
+            kernels, which see one part of a batch.
     """
 
     architecture: Architecture | Reference
@@ -59,6 +63,7 @@ class LongTraining:
     device: torch.device
     threads: int = 1
     kernels: str | None = None
+    devices: int = 1
 
     @property
     def identity(self) -> dict[str, str]:
@@ -68,11 +73,13 @@ class LongTraining:
         if not self.recipe.mixup:  # checkpoints of earlier versions have none
             del recipe["mixup"]
         del recipe["warm_start"]  # there is none
+        devices = {"devices": str(self.devices)}  # their sums are in another order than one's
         return {
             "network": self.architecture.key,
             "data": self.data.summary.fingerprint,
             "seed": str(self.seed),
             **recipe,
+            **(devices if self.devices > 1 else {}),
         }
 
 
@@ -163,18 +170,27 @@ def checkpoints_of(folder: Path, say: Callable[[str], object]) -> Checkpoints:
 
 
 def train_long(
-    job: LongTraining, checkpoints: Checkpoints, every_s: float, watch: Watch
+    job: LongTraining,
+    checkpoints: Checkpoints,
+    every_s: float,
+    watch: Watch,
+    share: Share = WHOLE,
 ) -> Training | None:
     """Train, or go on; None where it was asked to stop before the end.
+
+    Args:
+        share: of each batch, where this is one of several processes.
 
     Raises:
         DataError: there are fewer images than a batch has.
         Diverged, NotWritten, OtherTraining, Damaged, Unsupported: see `trials.resumable`.
     """
     network, resident, on_kernels = _ready(job)
+    if share.count > 1:
+        over_whole_batches(network)
     return train_resumably(
         network, resident, job.recipe, job.seed, checkpoints, job.identity, every_s, watch,
-        on_kernels,
+        on_kernels, share,
     )  # fmt: skip
 
 
@@ -197,7 +213,7 @@ def _ready(job: LongTraining) -> tuple[nn.Module, Resident, Accelerate | None]:
     seed_weights(job.recipe, job.seed)
     network = subject_of(job.architecture, count_cost(job.architecture)).build()
     on_kernels = partial(accelerate, job.architecture, level=job.kernels)
-    return network, resident, None if job.kernels == "" else on_kernels
+    return network, resident, None if job.kernels == "" or job.devices > 1 else on_kernels
 
 
 def write_curve(curve: Sequence[Epoch], score: str, folder: Path) -> None:

@@ -26,6 +26,15 @@ def prepare(local: bool) -> None:
         # SIGTERM would abort the process.
         "TUNE_DISABLE_SIGINT_HANDLER": "1",
         "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
+        # Whoever has started the worker says it, in a line.
+        "RAY_DEDUP_LOGS_SKIP_REGEX": "^A worker died or was killed",
+        # Of Ray Train: how often it looks at its processes, how long they may take to start, and
+        # one to leave that waits for another that has died; what takes processes and serves nobody.
+        "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+        "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300",
+        "TORCH_PROCESS_GROUP_SHUTDOWN_TIMEOUT_S": "5",
+        "RAY_TRAIN_METRICS_ENABLED": "0",
+        "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     }
     if local and "ray" not in sys.modules:
         # Each task of a worker would be remembered, 15 KB a trial, and shown to nobody.

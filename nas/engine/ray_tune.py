@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +22,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from nas.engine.leftovers import noted
+from nas.engine.leftovers import scratch_folder
 from nas.engine.ray_failures import in_a_line
 from nas.engine.ray_nodes import LiveNodes, Resources, capacity, check_files, check_resources
 from nas.engine.ray_worker import Job, TrialActor
@@ -62,7 +61,7 @@ def run(
     # Otherwise Tune starts one worker at a time.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(capacity(resources))
     trainable = tune.with_parameters(TrialActor, job=job, data=data, test=test)
-    with _scratch() as scratch, _quiet(), LiveNodes() as nodes:
+    with scratch_folder() as scratch, _quiet(), LiveNodes() as nodes:
         searcher = _StudySearcher(driver, resources, nodes, stop)
         tune.Tuner(
             tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
@@ -70,7 +69,7 @@ def run(
                 search_alg=searcher, scheduler=_InOrder(searcher), num_samples=-1, reuse_actors=True
             ),
             run_config=tune.RunConfig(
-                storage_path=scratch,
+                storage_path=str(scratch),
                 verbose=0,
                 stop=_Stopper(searcher),
                 callbacks=[_Losses(searcher), _NoReport()],
@@ -248,17 +247,6 @@ class _Stopper(_Unsaved, tune.Stopper):
         if self.searcher.ends() and self.searcher.error is not None:
             raise self.searcher.error
         return False
-
-
-@contextmanager
-def _scratch() -> Iterator[str]:
-    """A folder for the files that Tune writes and nobody reads."""
-    folder = Path(tempfile.mkdtemp(prefix="nas-tune-"))
-    with noted(folders=[folder]):
-        try:
-            yield str(folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

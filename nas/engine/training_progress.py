@@ -54,6 +54,7 @@ class TrainingProgress:
     def after_epoch(self, curve: Sequence[Epoch]) -> None:
         """Tell of the last epoch; of those of before only how many there were."""
         if self.told is None:
+            self.begun_s = time.monotonic()  # it may have waited for other processes
             if curve:
                 say(self.bar.console, f"going on after {len(curve)} of {self.epochs} epochs")
         else:

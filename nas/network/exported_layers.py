@@ -105,12 +105,16 @@ class SegmentMixture(nn.Module):
         if self.training and weights.requires_grad:
             # The gradient of experts * sum(share of the choices * mean weight), which is the
             # load-balancing loss of Fedus 2021, equation 4: added here, no training knows of it.
-            share = (kept > 0).to(weights.dtype).mean(0) / self.chosen
+            share = self.mean_over_batch((kept > 0).to(weights.dtype)) / self.chosen
             slope = self.balance * weights.shape[-1] / len(weights) * share
             weights.register_hook(lambda gradient: gradient + slope)  # type: ignore[no-untyped-call]  # in PyTorch
         parts = torch.split(kept, self.counts, dim=-1)
         factors = [x.repeat_interleave(width, -1) for x, width in zip(parts, self.widths)]  # noqa: B905  # as long
         return y * torch.cat(factors, -1).flatten(1).to(y.dtype)[:, :, None, None]
+
+    def mean_over_batch(self, x: Tensor) -> Tensor:
+        """(N, experts) -> (experts,), in training."""
+        return x.mean(0)
 
     def _chosen_alone(self, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
         """One convolution with a group for each expert of each image."""

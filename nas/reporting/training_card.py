@@ -57,5 +57,8 @@ def training_card(name: str, job: LongTraining, trained: Trained) -> str:
 
 def _device(job: LongTraining) -> str:
     if job.device.type == "cuda":
-        return "a GPU"
+        return "a GPU" if job.devices == 1 else f"{job.devices} GPUs"
+    if job.devices > 1:
+        threads = "one thread" if job.threads == 1 else f"{job.threads} threads"
+        return f"a CPU, by {job.devices} processes of {threads}"
     return "one CPU thread" if job.threads == 1 else f"{job.threads} CPU threads"

@@ -86,10 +86,10 @@ def start(command: list[str], said: Path, fault: str | None = None) -> multiproc
     return process
 
 
-def finish(command: list[str], said: Path, fault: str | None = None) -> int:
+def finish(command: list[str], said: Path, fault: str | None = None, within_s: float = 120) -> int:
     """The status that it ends with; of a signal its number below zero."""
     process = start(command, said, fault)
-    process.join(120)
+    process.join(within_s)
     assert process.exitcode is not None
     return process.exitcode
 

@@ -107,8 +107,8 @@ def test_files_and_functions_are_short():
                 assert node.end_lineno - node.lineno < 40, f"{file}: {node.name}"
 
 
-def test_ray_is_imported_by_its_machines_its_workers_and_what_spreads_trials_over_them():
-    names = ("ray_nodes", "ray_tune", "ray_worker")
+def test_ray_is_imported_by_its_machines_its_workers_and_what_spreads_work_over_them():
+    names = ("ray_nodes", "ray_train", "ray_tune", "ray_worker")
     assert importers("ray") == {f"nas/engine/{name}.py" for name in names}
 
 

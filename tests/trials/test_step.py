@@ -21,6 +21,7 @@ from trials.average import Average
 from trials.fused_sgd import FusedSGD
 from trials.graph import WARM_UP, Replayed, _stream
 from trials.recipe import recipe
+from trials.share import WHOLE
 from trials.step import Step
 from trials.train import Resident, train
 
@@ -266,7 +267,7 @@ def test_what_a_gpu_kept_for_a_training_is_given_back(monkeypatch, device, expec
     given_back = []
     monkeypatch.setattr("torch.cuda.empty_cache", lambda: given_back.append(run.graph))
     somewhere = SimpleNamespace(device=torch.device(device))
-    step = SimpleNamespace(recipe=QUICK, position=somewhere, rate=somewhere)
+    step = SimpleNamespace(recipe=QUICK, position=somewhere, rate=somewhere, share=WHOLE)
     with suppress(ArithmeticError), Replayed(step) as run:
         run.graph = object()
         if end is not None:

@@ -16,6 +16,7 @@ from trials.data.image_file import ImageFile
 from trials.data.images import ImageData, Images, Split, chunks
 from trials.data.raw_split import Crop, Indices
 from trials.data.streamed import StreamedPictures
+from trials.share import WHOLE, Share
 
 
 class ResidentSplit:
@@ -66,6 +67,7 @@ class ResidentSplit:
         crop: int = 0,
         flip: bool = False,
         generator: torch.Generator | None = None,
+        share: Share = WHOLE,
     ) -> tuple[Tensor, Tensor]:
         """Images (B, C, H, W) or clips (B, C, T, H, W), float32, channels last, and labels (B,).
 
@@ -74,11 +76,13 @@ class ResidentSplit:
             crop: pixels of zero padding before a random crop; 0 leaves images whole.
             flip: random horizontal flips.
             generator: on the device; draws the crops and flips.
+            share: of the batch, that is returned: as it is in the whole one.
         """
+        indices = indices[share.part(len(indices))]
         rows = indices if self.rows is None else self.rows.index_select(0, indices)
         pixels = self._pixels(rows)
         if crop or flip:
-            pixels = _crop_and_flip(pixels, crop, flip, generator)
+            pixels = _crop_and_flip(pixels, crop, flip, generator, share)
         x = pixels.float().mul_(self.scale).add_(self.shift)
         labels = self.labels.index_select(0, indices.to(self.device, non_blocking=True))
         # Channels are last in memory already, so this is a view in PyTorch's channels_last.
@@ -140,26 +144,30 @@ def _shared(array: NDArray[Any]) -> Tensor:
 
 
 def _crop_and_flip(
-    pixels: Tensor, crop: int, flip: bool, generator: torch.Generator | None
+    pixels: Tensor, crop: int, flip: bool, generator: torch.Generator | None, share: Share
 ) -> Tensor:
-    """One gather for the whole batch: (B, H, W, C) -> (B, H, W, C).
+    """One gather for all images: (B, H, W, C) -> (B, H, W, C).
 
     All frames of a clip (B, T, H, W, C) are cut and flipped alike: here they are as channels.
+
+    Args:
+        share: of a batch, that they are: numbers are drawn for all of it.
     """
     if pixels.ndim == 5:
         frames = pixels.movedim(1, 3)  # (B, H, W, T, C)
-        cut = _crop_and_flip(frames.flatten(3), crop, flip, generator)
+        cut = _crop_and_flip(frames.flatten(3), crop, flip, generator, share)
         return cut.reshape(frames.shape).movedim(3, 1).contiguous()
     count, height, width, _ = pixels.shape
     device = pixels.device
+    drawn, part = (count * share.count, 1), share.part(count * share.count)
 
     def offsets() -> Tensor:
-        return torch.randint(2 * crop + 1, (count, 1), device=device, generator=generator)
+        return torch.randint(2 * crop + 1, drawn, device=device, generator=generator)[part]
 
     rows = torch.arange(height, device=device) + offsets()  # (B, H)
     columns = torch.arange(width, device=device).expand(count, width)
     if flip:
-        flipped = torch.rand((count, 1), device=device, generator=generator) < 0.5
+        flipped = torch.rand(drawn, device=device, generator=generator)[part] < 0.5
         columns = torch.where(flipped, columns.flip(1), columns)
     columns = columns + offsets()  # (B, W)
     padded = F.pad(pixels, (0, 0, crop, crop, crop, crop))

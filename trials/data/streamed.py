@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from math import exp, log, prod, sqrt
@@ -129,17 +129,14 @@ class _Ahead:
         self.thread.shutdown(cancel_futures=True)
 
 
-def random_crops(least: float, seed: int, epoch: int, first: int) -> Iterator[Crop]:
-    """Random parts of the pictures of an epoch, each by its place in it alone.
+def random_crops(least: float, seed: int, epoch: int, places: Iterable[int]) -> Iterator[Crop]:
+    """Random parts of pictures of an epoch, each by its place in it alone.
 
     Args:
         least: share of a picture's area.
-        first: place of the first picture.
+        places: of the pictures.
     """
-    place = first
-    while True:
-        yield _Drawn(least, (seed, epoch, place))
-        place += 1
+    return (_Drawn(least, (seed, epoch, place)) for place in places)
 
 
 class _Drawn:
