@@ -87,7 +87,7 @@ class WholeDropout(nn.Dropout):
 class WholeBatchNorm(_BatchNorm):
     """Batch norm by the mean and variance of the whole batch: (N, C, ...) -> (N, C, ...)."""
 
-    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002  # PyTorch's own
+    def _check_input_dim(self, input: Tensor) -> None:  # PyTorch's own
         """It has as many as the one that this takes the place of."""
 
     def forward(self, x: Tensor) -> Tensor:

@@ -126,13 +126,11 @@ def _say_nothing(_line: str) -> None:
 
 def _cause(error: Exception) -> Exception:
     """What the training has failed by: of several processes the first that did not lose another."""
-    failures: dict[int, Exception] = getattr(error, "worker_failures", {})
-    causes = {rank: getattr(each, "_base_exc", each) for rank, each in sorted(failures.items())}
+    causes: dict[int, Exception] = getattr(error, "worker_failures", {})  # by rank
     for cause in causes.values():
         if isinstance(cause, OF_TRAINING):
             return cause
-    died = [rank for rank, cause in causes.items() if "died" in str(cause)]
-    for rank in [*died, *causes]:
+    for rank in sorted(causes, key=lambda rank: ("died" not in str(causes[rank]), rank)):
         return RayFailed(f"the training on device {rank}: {in_a_line(str(causes[rank]))}")
     return RayFailed(f"Ray has failed: {in_a_line(str(error))}")
 

@@ -70,7 +70,8 @@ def normed_part(kind):
     return normed(kind, Share(dist.get_rank(), dist.get_world_size()))
 
 
-@pytest.mark.parametrize(("count", "kind"), [(3, nn.BatchNorm2d), (2, ShiftNorm2d), (2, nn.BatchNorm3d)]
+@pytest.mark.parametrize(
+    ("count", "kind"), [(3, nn.BatchNorm2d), (2, ShiftNorm2d), (2, nn.BatchNorm3d)]
 )
 def test_batch_norm_is_that_of_the_whole_batch(tmp_path, count, kind):
     """Known answer: PyTorch's batch norm of the whole batch, in float64."""
