@@ -135,13 +135,13 @@ def test_a_driver_that_could_not_release_its_trials_is_heard_of_when_its_process
 
 
 def test_a_process_that_the_driver_has_forked_does_not_hide_its_end(url):
-    end = "os.fork() or (time.sleep(20), os._exit(0)); os.kill(os.getpid(), 9)"
+    end = "os.fork() or (time.sleep(60), os._exit(0)); os.kill(os.getpid(), 9)"
     with driver(url, end) as process:
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
         process.wait()
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 45
         while states(url) != {"WAITING": 2} and time.monotonic() < deadline:
             time.sleep(0.1)
     assert states(url) == {"WAITING": 2}
