@@ -63,12 +63,21 @@ def _convolutions(block: Block, in_channels: int, dims: int) -> str:
     point, count = block.point, len(block.channels)
     plain = "plain " if point.order == "plain" else ""
     noun = "convolution" if count == 1 else "convolutions"
-    kernel = f" of {' x '.join([str(point.kernel)] * dims)}" if point.kernel != 3 else ""
+    kernel, then = _kernels(point, dims)
     counts = block.segment_counts(in_channels)
     segments = "" if plain else f" in {_segments(counts)}"
     if point.order == "mixture":
         segments += f" of which an image has {_each(tuple(map(chosen_experts, counts)))}"
-    return f"{count} {plain}{noun}{kernel}{segments}"
+    return f"{count} {plain}{noun}{kernel}{segments}{then}"
+
+
+def _kernels(point: SpectrumPoint, dims: int) -> tuple[str, str]:
+    """The one in segments, and the one that is after it in time; of 3 there is nothing to say."""
+    if point.kernel == 3:
+        return "", ""
+    if point.order == "space_then_time":
+        return f" of 1 x {point.kernel} x {point.kernel}", f", then {point.kernel} x 1 x 1"
+    return f" of {' x '.join([str(point.kernel)] * dims)}", ""
 
 
 def _segments(counts: tuple[int, ...]) -> str:

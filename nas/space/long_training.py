@@ -81,10 +81,16 @@ def fitting(
     of them are wanted.
 
     Raises:
-        InputError: parts are wanted of what are no pictures.
+        InputError: the network takes clips, which these are not, or parts are wanted of what are no
+            pictures.
     """
     height, width = architecture.input_shape[-2:]
     kind = config.source.partition(":")[0]
+    if kind in (*PICTURES, "synthetic") and len(architecture.input_shape) == 4:
+        shape = " x ".join(map(str, architecture.input_shape))
+        rule = f"the network takes clips of {shape} (channels, frames, height, width)"
+        hint = "clips are arrays (N, T, H, W, C) of npz:FILE"
+        raise InputError.of("--data", f"{rule}; got {config.source}", hint)
     if recipe.resized_crop and kind not in PICTURES:
         rule = f"only pictures are cropped and resized: {', '.join(PICTURES)}; got {config.source}"
         raise InputError.of("training.resized_crop", rule, "training.crop is of any images")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from nas import Architecture, Block, Stem
 from nas.describe import app as describe_app
 from nas.engine.stage import StageRunner
 from nas.explain import app as explain_app
@@ -180,6 +181,21 @@ def test_a_network_of_images_is_not_trained_on_clips(folder, monkeypatch):
         *("--recipe", "proxy", "--epochs", 1, "--output", "never"), status=2,
     ).stderr  # fmt: skip
     assert "takes images of 3 x 224 x 224, and these are 1 x 5 x 8 x 8" in message
+
+
+@pytest.mark.parametrize("source", ["images:pictures", "synthetic"])
+def test_a_network_of_clips_is_not_trained_on_pictures(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clips = Architecture((1, 5, 8, 8), 4, Stem((8,)), (Block((8,)),))
+    Path("network.json").write_text(clips.to_json())
+    said = run(
+        train_app, *("--architecture", "network.json", "--data", source, "--recipe", "proxy"),
+        *("--epochs", 1, "--output", "never"), status=2,
+    ).stderr  # fmt: skip
+    rule = "the network takes clips of 1 x 5 x 8 x 8 (channels, frames, height, width)"
+    assert f"--data: error: {rule}; got {source}" in said
+    assert "hint: clips are arrays (N, T, H, W, C) of npz:FILE" in said
+    assert not Path("never").exists()
 
 
 @pytest.mark.parametrize(

@@ -156,8 +156,16 @@ def test_a_block_alone_and_a_network_at_other_widths_are_counted():
 
 def test_it_is_described_with_kernels_of_three_axes():
     architecture = network_of(SpectrumPoint("C", "relu", "space_then_time", kernel=5))
-    line = "2 convolutions of 5 x 5 x 5 in 12 segments, space then time, relu between"
+    line = (
+        "2 convolutions of 1 x 5 x 5 in 12 segments, then 5 x 1 x 1, space then time, relu between"
+    )
     assert line in describe_architecture(architecture)[1]
+    together = network_of(SpectrumPoint("C", "relu", kernel=5))
+    line = "2 convolutions of 5 x 5 x 5 in 12 segments, spatial first, relu between"
+    assert line in describe_architecture(together)[1]
+    usual = network_of(SpectrumPoint("C", "relu", "space_then_time"))
+    line = "2 convolutions in 12 segments, space then time, relu between"
+    assert line in describe_architecture(usual)[1]
     assert "space then time" in draw_architecture(architecture)
     rows = [row for _, _, row in tabulated(network_layers(architecture)) if row.kernel != 1]
     assert {row.kernel for row in rows} == {3, (1, 5, 5), (5, 1, 1)}
