@@ -37,8 +37,9 @@ class ConfirmedPoint:
         trial: with the means of the fresh seeds.
         low, high: interval of the mean of what is maximized over seeds. Where these are judged on
             different images, without what those do to all networks alike.
-        probability: of being on the front of all trials of the search: that none of at most its
-            costs is better by more than one image that judges, for what is within one is a tie.
+        probability: of being on the front of all trials of the search, or of the confirmed ones of
+            a warm search: that none of at most its costs is better by more than one image that
+            judges, for what is within one is a tie.
         is_measured: whether no other dominates it by these means.
         ties: trials whose accuracy is within one image that judges of this one's.
     """
@@ -72,6 +73,8 @@ class ConfirmedFront:
         tie: what one of these images is of an accuracy.
         searched: trials of the search.
         lacking: trials that failed with a fresh seed.
+        is_warm: whether the search's own trainings began with slices of a shared network. Fresh
+            seeds did not, so nothing that they gave is compared with what those gave.
     """
 
     points: tuple[ConfirmedPoint, ...]
@@ -82,6 +85,7 @@ class ConfirmedFront:
     tie: float
     searched: int
     lacking: tuple[str, ...]
+    is_warm: bool = False
 
     @classmethod
     def of(cls, records: Records) -> ConfirmedFront | None:
@@ -92,7 +96,8 @@ class ConfirmedFront:
         images, seeds = records.fresh_images, again.file.fresh_seeds
         noise, freedom = _noise(records, {trial.architecture.key for trial in trials})
         factor = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * noise
-        probability = _probabilities(records, noise)
+        is_warm = records.file.study.warm is not None
+        probability = _of_fresh(records, noise) if is_warm else _of_all(records, noise)
         measured = {trial.number for trial in records.front}
         points = [
             ConfirmedPoint(
@@ -109,8 +114,8 @@ class ConfirmedFront:
         lacking = tuple(arm.name for arm in again.arms if arm.name not in kept)
         in_order = sorted(points, key=lambda p: (p.trial.values[1:], -p.trial.values[0]))
         count = len(records.complete)
-        tie = records.tie
-        return cls(tuple(in_order), seeds, noise, freedom, images, tie, count, lacking)
+        known = noise, freedom, images, records.tie
+        return cls(tuple(in_order), seeds, *known, count, lacking, is_warm)
 
     @property
     def difference(self) -> float:
@@ -162,7 +167,16 @@ def _alike(groups: Sequence[Hashable]) -> NDArray[np.float64]:
     return np.array([[group == column for column in columns] for group in groups], dtype=np.float64)
 
 
-def _probabilities(records: Records, noise: float) -> dict[int, float]:
+def _of_fresh(records: Records, noise: float) -> dict[int, float]:
+    """P(on the front of the confirmed trials) by trial, of their fresh trainings alone."""
+    trials = records.confirmed
+    costs = [trial.values[1:] or (1.0,) for trial in trials]
+    errors = [noise / sqrt(len(trial.seeds)) for trial in trials]
+    found = front_probabilities([t.values[0] for t in trials], errors, costs, records.tie)
+    return {trial.number: float(p) for trial, p in zip(trials, found, strict=True)}
+
+
+def _of_all(records: Records, noise: float) -> dict[int, float]:
     """P(on the front) by trial, of all trainings of all trials: the search's and the fresh ones."""
     confirmed = {trial.number: trial for trial in records.confirmed}
     means, counts, fresh, costs, differences, errors = [], [], [], [], [], []

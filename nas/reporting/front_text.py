@@ -36,7 +36,15 @@ def front_in_words(found: ConfirmedFront) -> str:
     named = ", ".join(f"trial {point.trial.number}" for point in sure)
     at_least = f"with a probability of at least {CALLED_FRONT:.0%}"
     said = f"On the front {at_least}: {named}" if sure else f"No trial is on the front {at_least}"
-    return f"{said}; {len(possible)} may be on it."
+    return f"{said}; {len(possible)} may be on it.{_apart(found)}"
+
+
+def _apart(found: ConfirmedFront) -> str:
+    """Which trials of a warm search are left out of the comparison, and why."""
+    if not found.is_warm:
+        return ""
+    others = found.searched - len(found.points)
+    return f" The other {others} trials are not compared: all their trainings were warm-started."
 
 
 def unconfirmed_in_words(records: Records) -> str:
@@ -48,9 +56,12 @@ def unconfirmed_in_words(records: Records) -> str:
     if again is not None:
         ended = sum(trial.state in ("complete", "failed") for trial in again.trials)
         cut = f", for only {ended} of {len(again.arms) * again.file.fresh_seeds} trainings ended"
+    of_warm = ""
+    if records.file.study.warm is not None:
+        of_warm = " All were warm-started: their accuracies are partly the shared network's."
     return (
         f"This front is not confirmed by fresh seeds{cut}: the best of {len(records.complete)} "
-        "look better than they are."
+        f"look better than they are.{of_warm}"
     )
 
 
@@ -101,14 +112,17 @@ def front_table(records: Records, found: ConfirmedFront | None) -> AnswerTable:
 def _note(found: ConfirmedFront) -> str:
     folds = found.images.folds
     over = "seeds and images, apart from what these do to all alike" if folds else "seeds"
+    rivals, basis = "no trial", "all trainings"
+    if found.is_warm:
+        rivals, basis = "no trial that was trained again and is", "the fresh trainings"
     note = (
         f"{front_in_words(found)} {noise_in_words(found)} Values are means of "
         f"{_seeds(found.seeds)}, the intervals those of such a mean over {over}; "
         f"{found.images.in_words}. "
         f"{len(found.points)} of {found.searched} trials were trained again, the likeliest to be "
-        "on the front. P(on the front) is the probability that no trial of at most its cost is "
+        f"on the front. P(on the front) is the probability that {rivals} of at most its cost is "
         f"better by more than {tie_in_words(found)}, for what is within one is a tie (hierarchical "
-        "normal model of all trainings)."
+        f"normal model of {basis})."
     )
     failed = f" Failed with a fresh seed: {', '.join(found.lacking)}." if found.lacking else ""
     return note + failed

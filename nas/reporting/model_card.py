@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -21,8 +21,8 @@ from nas.reporting.rendering import render_markdown
 from nas.space.objectives import OBJECTIVES
 from nas.space.quantities import format_count
 from nas.space.schema import ResourcesSection
-from nas.study.design import recipe_of_arm
 from nas.study.records import Records
+from nas.study.trained_network import recipe_as_trained, recipe_of
 from nas.study.trial_record import TrialRecord
 from trials.recipe import Recipe
 
@@ -71,14 +71,14 @@ def provenance_of(records: Records, record: TrialRecord, trained: Trained) -> Pr
 
 def _confirmed(records: Records, record: TrialRecord, trained: Trained) -> TrialRecord | None:
     """What fresh seeds gave; of a network that was trained otherwise they say nothing."""
-    return records.confirmation_of(record) if _is_usual(records, record, trained) else None
+    usual = replace(trained.recipe, warm_start="") == recipe_of(records, record)
+    return records.confirmation_of(record) if usual else None
 
 
-def _is_usual(records: Records, record: TrialRecord, trained: Trained) -> bool:
-    """Whether weights were trained as the study trains its networks."""
-    return trained.recipe == recipe_of_arm(
-        record.role, record.setting, records.file.training.full_recipe
-    )
+def _ranked(records: Records, record: TrialRecord, trained: Trained) -> TrialRecord | None:
+    """Which training top-5 accuracy is of; None where these weights are of another."""
+    as_trained = trained.recipe == recipe_as_trained(records, record)
+    return _confirmed(records, record, trained) or (record if as_trained else None)
 
 
 def _sureness(records: Records, record: TrialRecord) -> tuple[tuple[str, str], ...]:
@@ -90,7 +90,8 @@ def _sureness(records: Records, record: TrialRecord) -> tuple[tuple[str, str], .
     tie = f"; {ties_in_words(point)} within {tie_in_words(found)}" if point.ties else ""
     over = "seeds and images" if found.images.folds else "seeds"
     interval = f"95% interval {point.low:.4f} to {point.high:.4f} over {over}"
-    place = f"{point.place}, where it is with a probability of {point.probability:.2f}"
+    among = " among the trials of fresh seeds" if found.is_warm else ""
+    place = f"{point.place}, where it is with a probability of {point.probability:.2f}{among}"
     return (
         ("how sure that is", f"{interval}; {place}{tie}"),
         ("differences that are noise", noise_in_words(found)),
@@ -128,7 +129,7 @@ def model_card(
         precisions=list(_precisions(files, records.data.classes)),
         score=OBJECTIVES[records.score].noun,
         confirmed=confirmed,
-        ranked=confirmed or (record if _is_usual(records, record, trained) else None),
+        ranked=_ranked(records, record, trained),
         raced_on_test=record.test_score if records.raced else None,
         sure=_sureness(records, record) if confirmed else (),
         architecture=architecture,

@@ -11,8 +11,10 @@ from statistics import fmean
 import pytest
 
 from nas.analysis.answer import answer
+from nas.analysis.confirmed_front import ConfirmedFront
 from nas.reporting.front_csv import front_csv
 from nas.reporting.front_text import unconfirmed_in_words
+from nas.statistics.front_probability import front_probabilities
 from nas.statistics.pareto import pareto_front
 from nas.study.records import read_records
 from nas.study.selection import choose
@@ -69,6 +71,27 @@ def test_front_knee_and_best_come_from_the_fresh_seeds_alone():
     assert float(row["accuracy"]) == choose(lower).accuracy
     assert (row["seeds"], 0 <= float(row["p_on_front"]) <= 1) == ("6", True)
     assert float(row["low"]) < float(row["accuracy"]) < float(row["high"])
+
+
+def test_of_a_warm_search_the_fresh_seeds_alone_say_what_is_on_the_front():
+    """Its own accuracies are partly the shared network's: they say who is trained again, no more."""
+    text = SEARCH.replace("trials: 10,", "trials: 10, warm: shared,")
+    planted = planted_study({}, text=text).records
+    records = replace(planted, data=replace(planted.data, images=(100, 5000)))  # or all of it ties
+    found = ConfirmedFront.of(records)
+    fresh, noise = records.confirmed, found.noise / 6**0.5
+    means, costs = [t.values[0] for t in fresh], [t.values[1] for t in fresh]
+    by_hand = front_probabilities(means, [noise] * len(fresh), costs, records.tie)
+    alone = {t.number: p for t, p in zip(fresh, by_hand, strict=True)}
+    assert {p.trial.number: p.probability for p in found.points} == alone
+    assert not all(p == 1 for p in by_hand)
+
+    searched = tuple(
+        replace(t, values=(1 - t.values[0], *t.values[1:]), accuracy=1 - t.accuracy)
+        for t in records.trials
+    )
+    other = ConfirmedFront.of(replace(records, trials=searched))
+    assert {p.trial.number: p.probability for p in other.points} == alone
 
 
 def test_a_confirmation_that_is_not_complete_confirms_nothing(monkeypatch):

@@ -8,7 +8,12 @@ import pytest
 from scipy import stats
 
 from nas.analysis.confirmed_front import CALLED_FRONT, ConfirmedFront
-from nas.reporting.front_text import front_table, noise_in_words, unconfirmed_in_words
+from nas.reporting.front_text import (
+    front_in_words,
+    front_table,
+    noise_in_words,
+    unconfirmed_in_words,
+)
 from nas.reporting.page import render
 from tests.nas.planting import SEARCH, planted_study
 
@@ -44,6 +49,20 @@ def test_the_table_calls_front_what_is_likely_to_be_and_names_ties():
     assert table.note in render(records, {}, {}).replace("&#39;", "'")
 
 
+def test_of_a_warm_search_the_trials_that_are_not_compared_are_said():
+    warm = SEARCH.replace("trials: 10,", "trials: 10, warm: shared,")
+    for text in (SEARCH, warm):
+        records = planted_study({}, text=text).records
+        found = ConfirmedFront.of(records)
+        rest = 10 - len(found.points)
+        said = f"The other {rest} trials are not compared: all their trainings were warm-started."
+        page = render(records, {}, {})
+        assert (said in page) == (said in front_in_words(found)) == (text == warm)
+        assert ("no trial that was trained again and is of at most its cost" in page) == (
+            text == warm
+        )
+
+
 def test_one_fresh_seed_each_has_the_noise_of_its_images():
     records = planted_study({}, text=SEARCH.replace("{seeds: 6}", "{seeds: 1}")).records
     found = ConfirmedFront.of(records)
@@ -51,6 +70,14 @@ def test_one_fresh_seed_each_has_the_noise_of_its_images():
     images = records.data.images[1]
     assert found.noise == pytest.approx((share * (1 - share) / images) ** 0.5)
     assert "one fresh seed each tells nothing of seeds" in noise_in_words(found)
+
+
+def test_a_warm_search_that_is_not_confirmed_says_both():
+    text = SEARCH.replace("{seeds: 6}", "none").replace("trials: 10,", "trials: 10, warm: shared,")
+    records = planted_study({}, text=text).records
+    said = unconfirmed_in_words(records)
+    assert "the best of 10 look better than they are. All were warm-started: " in said
+    assert said.replace("'", "&#39;") in render(records, {}, {})
 
 
 def test_a_search_that_is_not_confirmed_says_so():

@@ -13,6 +13,9 @@ from nas.architecture.specification import Architecture
 from nas.network.comparison import ExportedFile, Loss
 from nas.network.source import model_source
 from nas.reporting.model_card import Trained, model_card, provenance_of
+from nas.study.selection import choose
+from nas.study.trained_network import recipe_as_trained
+from tests.nas.planting import SEARCH, planted_study
 from tests.nas.records import network, study, trial
 from trials.recipe import RECIPES, recipe
 
@@ -112,6 +115,29 @@ def test_a_confirmed_network_has_its_confirmed_and_its_test_accuracy():
     assert "The test split was used for nothing but the accuracy above." in card
     unconfirmed = model_card(study(RECORD), RECORD, Trained(PROXY, 0.75))
     assert "The test split has not been used." in unconfirmed
+
+
+def test_a_warm_started_network_is_headed_by_its_fresh_seeds_which_are_not():
+    text = SEARCH.replace("trials: 10,", "trials: 10, warm: shared,")
+    found = planted_study({}, text=text).records
+    warm = tuple(replace(t, warm_start="ab" * 32, top5_accuracy=0.9) for t in found.trials)
+    records = replace(found, trials=warm)
+    record = choose(records)
+    recipe = recipe_as_trained(records, record)
+    assert recipe.warm_start == "ab" * 32
+    card = rows(model_card(records, record, Trained(recipe, 0.8)))
+    assert list(card)[:3] == ["", "---", "accuracy, mean of 6 fresh seeds"]
+    assert card["accuracy, mean of 6 fresh seeds"].startswith(f"{record.score:.4f} on the ")
+    assert card["accuracy of these weights, by which they were chosen"] == "0.8000"
+    assert "among the trials of fresh seeds" in card["how sure that is"]
+    assert card["training"].endswith("first weights from a shared network")
+
+    # Trained again from scratch, its weights have no part in what the warm ones reached.
+    alone = replace(records, confirmation=None)
+    top5 = "top-5 accuracy on the validation split"
+    for used, is_known in ((recipe, True), (replace(recipe, warm_start=""), False)):
+        card = rows(model_card(alone, alone.trials[record.number], Trained(used, 0.8)))
+        assert (top5 in card) == is_known
 
 
 def test_what_a_format_is_not_is_said():
