@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import pickle
 import tarfile
@@ -92,14 +91,13 @@ def test_nothing_is_unpickled_extracted_or_read_that_belongs_to_no_sample(tmp_pa
     assert not Path("../up.png").exists()
 
 
-def linked() -> None:
-    with tarfile.open("d.tar", "w") as opened:
-        link = tarfile.TarInfo("0.png")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/hostname"
-        opened.addfile(link)
-        label = tarfile.TarInfo("0.cls")
-        label.size = 1
-        opened.addfile(label, io.BytesIO(b"0"))
+def special(kind: bytes, target: str = "") -> None:
+    """A whole shard, and one more member that is no plain file."""
+    shard("d.tar", 0, 1, 0, 1)
+    with tarfile.open("d.tar", "a") as opened:
+        member = tarfile.TarInfo("4.png")
+        member.type, member.linkname = kind, target
+        opened.addfile(member)
 
 
 def cut(at: int) -> None:
@@ -112,6 +110,19 @@ def damaged(at: int, content: bytes) -> None:
     with Path("d.tar").open("r+b") as file:
         file.seek(at)
         file.write(content)
+
+
+def longer(count: int) -> None:
+    """So many more zeros at the end, where there are 2,048."""
+    shard("d.tar", 0, 1, 0, 1)
+    with Path("d.tar").open("ab") as file:
+        file.write(bytes(count))
+
+
+def joined() -> None:
+    """By ``cat``: of two such files `tarfile` reads the first one."""
+    shard("d.tar", 0, 1, 0, 1)
+    Path("d.tar").write_bytes(2 * Path("d.tar").read_bytes())
 
 
 def negative_size() -> None:
@@ -137,6 +148,14 @@ SAID = [
      r"d\.tar cannot be read: it is cut off or damaged at byte 2,048"),
     ("a damaged head", lambda: damaged(2048, b"x" * 100),
      r"d\.tar cannot be read: it is cut off or damaged at byte 2,048"),
+    ("cut off in the zeros at its end", lambda: cut(8192 + 512),
+     r"d\.tar cannot be read: it is cut off at byte 8,704, where two blocks of zeros end"),
+    ("shards after each other in a file", joined,
+     r"d\.tar: at byte 8,192 are the zeros that end a tar file, but there is more at byte 10,240"),
+    ("a head of zeros", lambda: damaged(2048, bytes(512)),
+     r"d\.tar: at byte 2,048 are the zeros that end a tar file, but there is more at byte 2,560"),
+    ("more zeros than end a tar file", lambda: longer(10_752 - 2048 + 1),
+     r"d\.tar: from byte 8,192 on there are more than 10,752 zeros"),
     ("a size below zero", negative_size, r"d\.tar cannot be read: "),
     ("compressed", lambda: Path("d.tar").write_bytes(gzip.compress(bytes(10240))),
      r"d\.tar cannot be read: "),
@@ -150,7 +169,11 @@ SAID = [
      r"d\.tar: a: there is no label"),
     ("a file twice", lambda: tar("d.tar", a__png=encoded(), a__PNG=encoded(), a__cls="0"),
      r"d\.tar: a: a file is there twice among \.png, \.png, \.cls"),
-    ("a link", linked, r"d\.tar: 0: there is no image, only \.cls"),
+    ("a link", lambda: special(tarfile.SYMTYPE, "/etc/hostname"),
+     r"d\.tar: 4\.png is a link to /etc/hostname, not a file"),
+    ("a hard link", lambda: special(tarfile.LNKTYPE, "0.png"),
+     r"d\.tar: 4\.png is a link to 0\.png, not a file"),
+    ("a pipe", lambda: special(tarfile.FIFOTYPE), r"d\.tar: 4\.png is no plain file"),
     ("a name for a label", lambda: labelled("cat"),
      r"d\.tar: 0\.cls: a label is an integer, 0 or more; got 'cat'"),
     ("a label below 0", lambda: labelled("-1"), "a label is an integer, 0 or more; got '-1'"),
@@ -185,6 +208,25 @@ def test_shards_that_cannot_be_used_are_refused_in_words(tmp_path, monkeypatch, 
     Path("whole.tar").unlink(missing_ok=True)
     with pytest.raises(DataError, match=message):
         load(DataConfig("webdataset:*.tar"))
+
+
+@pytest.mark.parametrize(("more", "zeros"), [(0, 1024), (0, 2048), (1000, 10_752)])
+def test_zeros_that_end_a_shard_are_those_that_others_write(tmp_path, monkeypatch, more, zeros):
+    """Two blocks, and what fills a record: at most one less a block, as where the second begins it.
+
+    Go and Rust write no more than the two blocks.
+    """
+    monkeypatch.chdir(tmp_path)
+    members = {"README": "x" * more} if more else {}
+    for key in range(4):
+        members |= {f"{key}__png": encoded(), f"{key}__cls": str(key % 2)}
+    tar("d.tar", **members)
+    content = Path("d.tar").read_bytes()
+    end = 8192 + (1536 if more else 0)
+    assert len(content) - end == max(zeros, 2048)
+    Path("d.tar").write_bytes(content[: end + zeros])
+    data = load(DataConfig("webdataset:d.tar"))
+    assert len(data.train) + len(data.validation) == 4
 
 
 def many(count: int = 24, size: int = 9) -> DataConfig:

@@ -22,6 +22,11 @@ from trials.data.pictures import MAX_BYTES
 MAX_LABEL_BYTES = 2**20
 """Of a ``.cls`` or ``.json``."""
 
+MAX_ZEROS = tarfile.RECORDSIZE + tarfile.BLOCKSIZE
+"""Bytes at the end of a file: two blocks, of which the second may begin a record of 20 that is
+filled up. Longer records (``tar -b``, for tapes) are refused: more zeros may be samples that were
+lost, as where a disk keeps the length of a file and not what was written last."""
+
 _MEMBER = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]+)", re.DOTALL)
 """The key, up to the first dot of the file's name, and the rest."""
 
@@ -63,7 +68,7 @@ def samples_of(file: Path, config: DataConfig) -> Iterator[Sample]:
     """
     try:
         with file.open("rb") as opened, tarfile.TarFile(fileobj=opened, encoding="utf-8") as tar:
-            for key, members in groupby(_members(tar, opened), lambda member: member.key):
+            for key, members in groupby(_members(file, tar, opened), lambda member: member.key):
                 yield _sample(f"{file}: {key}", list(members), opened, config)
     except DataError:
         raise
@@ -74,21 +79,57 @@ def samples_of(file: Path, config: DataConfig) -> Iterator[Sample]:
         ) from None
 
 
-def _members(tar: tarfile.TarFile, file: BinaryIO) -> Iterator[_Member]:
-    """Files that belong to samples, in their order; no folders, links, hidden or other files.
+def _members(path: Path, tar: tarfile.TarFile, file: BinaryIO) -> Iterator[_Member]:
+    """Files that belong to samples, in their order; no folders, hidden or other files.
 
     Raises:
-        ValueError: there is no end, where `tarfile` would just stop.
+        DataError: one of them is a link, or no plain file otherwise; the file is damaged.
+        ValueError: it is damaged, too.
     """
     for info in tar:
         if info.size < 0:
             raise ValueError(f"{info.name!r} claims {info.size} bytes")
         found = _MEMBER.fullmatch(info.name)
-        if found and info.isreg() and not info.issparse() and not _META.match(info.name):
-            yield _Member(found[1], found[2].lower(), info)
-    file.seek(tar.offset)
-    if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-        raise ValueError(f"it is cut off or damaged at byte {tar.offset:,}")
+        if not found or info.isdir() or _META.match(info.name):
+            continue
+        if not info.isreg() or info.issparse():
+            link = f"a link to {shortened(info.linkname)}, not a file"
+            raise DataError(
+                f"{path}: {info.name} is {link if info.linkname else 'no plain file'}",
+                hint="write the shard with tar --dereference --hard-dereference, without --sparse",
+            )
+        yield _Member(found[1], found[2].lower(), info)
+    _check_end(path, file, tar.offset)
+
+
+def _check_end(path: Path, file: BinaryIO, end: int) -> None:
+    """Check that after the last member there are zeros alone, as many as end a tar file.
+
+    `tarfile` just stops, at any block of zeros and at what is no head.
+
+    Raises:
+        DataError: there is something else behind zeros, or too many of them.
+        ValueError: there are not enough.
+    """
+    file.seek(end)
+    rest = file.read(MAX_ZEROS + 1)
+    zeros = len(rest) - len(rest.lstrip(tarfile.NUL))
+    if zeros < tarfile.BLOCKSIZE:
+        raise ValueError(f"it is cut off or damaged at byte {end:,}")
+    if zeros < len(rest):
+        raise DataError(
+            f"{path}: at byte {end:,} are the zeros that end a tar file, "
+            f"but there is more at byte {end + zeros:,}",
+            hint="it is damaged, or several in one: tar --concatenate makes one of them, not cat",
+        )
+    if zeros < 2 * tarfile.BLOCKSIZE:
+        raise ValueError(f"it is cut off at byte {end + zeros:,}, where two blocks of zeros end it")
+    if zeros > MAX_ZEROS:
+        raise DataError(
+            f"{path}: from byte {end:,} on there are more than {MAX_ZEROS:,} zeros, "
+            "with which a tar file ends",
+            hint="what was there is lost, or it was written with tar -b: write it again without",
+        )
 
 
 def _sample(name: str, members: list[_Member], file: BinaryIO, config: DataConfig) -> Sample:
