@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from nas.space.section import Section
 from nas.space.value_types import Channels, Count, Fraction, square
@@ -25,13 +25,23 @@ class DataSection(Section):
     source: Annotated[str, Field(min_length=1, max_length=4096)]
     validation: Fraction = 0.2
     limit: Annotated[int, Field(ge=2, le=100_000_000)] | None = None
-    shape: tuple[Channels, Channels, Channels] | None = None
+    shape: Annotated[tuple[Channels, ...], Field(min_length=3, max_length=4)] | None = None
     classes: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
     image_column: str | None = None
     label_column: str | None = None
     layout: Layout | None = None
     resize: ResizeSection | None = None
     memory: Count | None = DataConfig.memory
+
+    @field_validator("shape")
+    @classmethod
+    def _of_its_source(
+        cls, shape: tuple[int, ...] | None, info: ValidationInfo
+    ) -> tuple[int, ...] | None:
+        kind = str(info.data.get("source", "npz")).partition(":")[0]
+        if shape is not None and len(shape) == 4 and kind != "npz":
+            raise ValueError(f"four numbers are of clips, which npz:FILE has; got {kind}")
+        return shape
 
     @property
     def config(self) -> DataConfig:

@@ -84,9 +84,9 @@ def _note(document: Document, section: str, detail: ErrorDetails, of: type[Secti
     elif kind == "missing" and isinstance(given, tuple):
         document.add_problem(path, f"the list is too short; got {len(given)} items")
     elif kind == "too_short":
-        document.add_problem(
-            path, f"expected at least {detail['ctx']['min_length']} item; got none"
-        )
+        least = detail["ctx"]["min_length"]
+        items = "item" if least == 1 else "items"
+        document.add_problem(path, f"expected at least {least} {items}; got {len(given) or 'none'}")
     elif kind == "too_long":
         most = detail["ctx"]["max_length"]
         document.add_problem(path, f"expected at most {most} items; got {len(given)}")

@@ -18,6 +18,7 @@ from nas.network.subject import subject_of
 from nas.predict import app as predict_app
 from nas.search import app as search_app
 from nas.space.load import build_space, read_document
+from nas.study.identity import identity
 from nas.study.records import read_records
 from nas.study.selection import choose
 from nas.study.trained_network import load_trained
@@ -103,6 +104,15 @@ def test_a_search_finds_networks_that_see_movement(searched):
     assert len(searched.complete) == 3
     assert all(trial.architecture.input_shape == (1, 5, 8, 8) for trial in searched.complete)
     assert choose(searched, best="accuracy").accuracy > 0.8  # of four ways, none of them in a frame
+
+
+@pytest.mark.usefixtures("searched")
+def test_the_shape_of_clips_may_be_said_and_is_of_the_identity():
+    """As that of images is: recorded before there were clips."""
+    said = build_space(read_document("space.yaml", ["data.shape=[1, 5, 8, 8]"]))
+    assert said.input_shape == (1, 5, 8, 8)
+    assert identity(said.file)["data.shape"] == [1, 5, 8, 8]
+    assert identity(build_space(read_document("space.yaml")).file)["data.shape"] is None
 
 
 @pytest.mark.usefixtures("searched")

@@ -65,6 +65,15 @@ def test_a_layout_that_a_shape_does_not_tell_has_to_be_said(tmp_path, monkeypatc
         load(replace(config, layout="NHWC"))
 
 
+def test_a_shape_that_is_said_is_checked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = archive(clips_of())
+    assert load(replace(config, shape=(3, 5, 8, 6))).input_shape == (3, 5, 8, 6)
+    with pytest.raises(DataError, match=r"\(channels, frames, height, width\); got shape") as error:
+        load(replace(config, shape=(3, 4, 8, 6)))
+    assert error.value.field == "shape"
+
+
 def test_data_from_python_may_be_clips():
     clips = clips_of()
     arrays, tensors = arrays_of((clips, [0, 1] * 20)), torch.from_numpy(clips).movedim(-1, 1)
