@@ -4,6 +4,11 @@ Two locks for each device of a machine, which the kernel takes back from a proce
 Trainings hold ``working`` together, and leave it between two batches where somebody has closed
 ``door``: the door alone would not do, for the batches that have begun go on behind it, and
 ``working`` alone would not, for where several train there is always one that holds it.
+
+Processes that train one network on CPUs wait for each other within each step. One that held
+``working`` there for another, which stood at the door, would hold it for ever: the first process
+has the locks for all of them, and they pause together. (GPUs have locks of their own: a process
+that waits for another may hold its own GPU's, as nobody who measures waits for a second one.)
 """
 
 from __future__ import annotations
@@ -19,6 +24,9 @@ from pathlib import Path
 
 import platformdirs
 import torch
+
+from trials.data_parallel import one_says_so
+from trials.share import WHOLE, Share
 
 PATIENCE_S = 600.0
 """Seconds to wait for others: one that was stopped may hold a lock for ever."""
@@ -49,6 +57,7 @@ class DeviceLock:
         self.error = ""
         self._inside = False
         self._makes_way = False  # not any more, where a training has run out of patience
+        self._together = False  # with the other processes of a training
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._door, self._working = (_open(folder / name) for name in ("door", "working"))
@@ -71,33 +80,46 @@ class DeviceLock:
         return cls(folder / name, device)
 
     @contextmanager
-    def training(self) -> Iterator[None]:
-        """Compute beside others, and let measurements pass at each `make_way`."""
-        if self.error or self._inside:
+    def training(self, share: Share = WHOLE) -> Iterator[None]:
+        """Compute beside others, and let measurements pass at each `make_way`.
+
+        Args:
+            share: of each batch, where other processes train the same network on the rest of it:
+                all of them call this, and `make_way`, equally often.
+        """
+        if self._inside:
             yield
             return
-        self._inside = self._makes_way = True
+        self._inside = True
+        self._together = share.count > 1 and self.device.type == "cpu"
+        self._makes_way = not self.error and not (self._together and share.rank)
         try:
             self.make_way()
             if self._makes_way:
                 self._take(self._working, fcntl.LOCK_SH)
             yield
         finally:
-            self._inside = self._makes_way = False
-            self._stop_working()
+            self._inside = self._makes_way = self._together = False
+            if not self.error:
+                self._stop_working()
 
     def make_way(self) -> None:
         """Wait while somebody measures, or wants to; microseconds where nobody does."""
-        if not self._makes_way:
+        closed = self._makes_way and not self._is_open()
+        if self._together:
+            closed = one_says_so(closed)
+        if not closed:
             return
-        if not _try(self._door, fcntl.LOCK_SH):
-            began = time.monotonic()
+        began = time.monotonic()
+        if self._makes_way:
             self._stop_working()
             self._makes_way = self._take(self._door, fcntl.LOCK_SH)
             if self._makes_way:
                 self._take(self._working, fcntl.LOCK_SH)
-            self.waited_s += time.monotonic() - began
-        fcntl.flock(self._door, fcntl.LOCK_UN)
+            fcntl.flock(self._door, fcntl.LOCK_UN)
+        if self._together:
+            one_says_so(False)  # here the others wait
+        self.waited_s += time.monotonic() - began
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -120,6 +142,12 @@ class DeviceLock:
         finally:
             fcntl.flock(self._working, fcntl.LOCK_UN)
             fcntl.flock(self._door, fcntl.LOCK_UN)
+
+    def _is_open(self) -> bool:
+        """Whether nobody measures, or wants to."""
+        is_open = _try(self._door, fcntl.LOCK_SH)
+        fcntl.flock(self._door, fcntl.LOCK_UN)
+        return is_open
 
     def _stop_working(self) -> None:
         """Once the device has done what it was given: launches of kernels do not wait for it."""

@@ -87,7 +87,7 @@ def train_resumably(
     step = Step(computed, data.train, recipe, (seed,), share)
     run = _Run(step, data, seed, checkpoints, training, every_s, watch)
     run.begin()
-    with data.lock.training():
+    with data.lock.training(share):
         return run.outcome() if run.all_epochs() else None
 
 

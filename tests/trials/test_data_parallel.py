@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +22,7 @@ from tests.trials.training import CPU
 from trials.checkpoint import Checkpoints, OtherCheckpoints
 from trials.data import DataConfig, Resize, load
 from trials.data_parallel import WholeDropout, one_says_so, rolled
+from trials.device_lock import DeviceLock
 from trials.recipe import RECIPES
 from trials.resumable import Watch, train_resumably
 from trials.share import Share
@@ -47,18 +50,17 @@ def test_a_batch_without_equal_parts_has_no_shares():
         Share(0, 2).part(5)
 
 
-def normed(kind, share=None):
+def normed(kind, count, *size, share=None):
     """Output, gradients and statistics of a batch norm over random images; of a part of them."""
     torch.manual_seed(0)
-    frames = [2] if kind is nn.BatchNorm3d else []
-    x, weight = 5 + torch.randn(2, 12, 4, *frames, 5, 3, dtype=torch.float64)
+    x, weight = 5 + torch.randn(2, count, 4, *size, dtype=torch.float64)
     norm = kind(4).double()
     with torch.no_grad():
         for parameter in norm.parameters():
             parameter.uniform_(0.5, 2)
     if share:
         over_whole_batches(norm)
-        x, weight = x[share.part(12)], weight[share.part(12)]
+        x, weight = x[share.part(count)], weight[share.part(count)]
     x.requires_grad_()
     y = norm(x)
     (weight * y.square()).mean().backward()
@@ -66,17 +68,23 @@ def normed(kind, share=None):
     return found | {f"by {name}": p.grad for name, p in norm.named_parameters()}
 
 
-def normed_part(kind):
-    return normed(kind, Share(dist.get_rank(), dist.get_world_size()))
+def normed_part(*images):
+    return normed(*images, share=Share(dist.get_rank(), dist.get_world_size()))
 
 
 @pytest.mark.parametrize(
-    ("count", "kind"), [(3, nn.BatchNorm2d), (2, ShiftNorm2d), (2, nn.BatchNorm3d)]
+    ("count", "images"),
+    [
+        (3, (nn.BatchNorm2d, 12, 5, 3)),
+        (2, (ShiftNorm2d, 12, 5, 3)),
+        (2, (nn.BatchNorm3d, 12, 2, 5, 3)),
+        (2, (nn.BatchNorm2d, 2, 1, 1)),  # of one value in each process
+    ],
 )
-def test_batch_norm_is_that_of_the_whole_batch(tmp_path, count, kind):
+def test_batch_norm_is_that_of_the_whole_batch(tmp_path, count, images):
     """Known answer: PyTorch's batch norm of the whole batch, in float64."""
-    whole = normed(kind)
-    parts = together(count, tmp_path, normed_part, kind)
+    whole = normed(*images)
+    parts = together(count, tmp_path, normed_part, *images)
     close = {"rtol": 1e-11, "atol": 1e-12}
     torch.testing.assert_close(torch.cat([part["y"] for part in parts]), whole["y"], **close)
     by_images = torch.cat([part["x"] for part in parts]) / count  # of a mean over fewer images
@@ -196,6 +204,42 @@ def test_interrupted_they_go_on_to_the_same_bits(tmp_path):
     parts, _ = together(2, tmp_path, trained_part, *stops)
     assert parts[0] == whole[0]
     assert all(torch.equal(parts[1][key], whole[1][key]) for key in whole[1])
+
+
+def measured_beside(folder):
+    """Trains while the first process is held up, where a measurement begins, before each batch."""
+    first = dist.get_rank() == 0
+    held_up = iter(range(3)) if first else iter(())
+    measured = []
+
+    def measure():
+        with lock().alone():
+            measured.append(time.monotonic())
+            time.sleep(0.02)
+
+    def lock():
+        return DeviceLock(folder, CPU, patience_s=20.0)
+
+    def before_batch(_use):
+        if next(held_up, None) is not None:
+            pool.submit(measure)
+            time.sleep(0.2)  # in which the others come as far as they can
+
+    share, recipe = Share(dist.get_rank(), 2), replace(RECIPES["proxy"], epochs=1, batch_size=32)
+    kept = (Checkpoints if first else OtherCheckpoints)(folder / "kept", pytest.fail)
+    network = begun(NETWORK, recipe)
+    over_whole_batches(network)
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
+        patch.setattr(DeviceLock, "of", lambda _device: lock())
+        data = Resident(load(DATA), CPU, before_batch=before_batch)
+        watch = Watch(lambda: one_says_so(False))
+        train_resumably(network, data, recipe, 3, kept, {}, watch=watch, share=share)
+    return len(measured)
+
+
+def test_a_latency_is_measured_between_two_steps_of_all(tmp_path):
+    """Where each gave way by itself, one with its lock would wait for one without, in a step."""
+    assert together(2, tmp_path, measured_beside, tmp_path / "lock") == [3, 0]
 
 
 def test_parts_of_a_batch_are_augmented_as_the_whole_is():
