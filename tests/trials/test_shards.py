@@ -280,6 +280,26 @@ def test_its_fingerprint_is_that_of_its_samples_wherever_the_shards_are(tmp_path
     assert load(moved).summary.fingerprint != before
 
 
+def test_pixels_that_take_the_place_of_others_make_another_fingerprint(tmp_path, monkeypatch):
+    """Of files without compression all else stays: names, sizes, offsets and labels."""
+    monkeypatch.chdir(tmp_path)
+    pictures = [pixels() for _ in range(8)]
+
+    def fingerprint() -> str:
+        members = {}
+        for key, picture in enumerate(pictures):
+            members |= {f"{key}__bmp": encoded(picture, "bmp"), f"{key}__cls": str(key % 2)}
+        tar("d.tar", **members)
+        return load(DataConfig("webdataset:d.tar", stream=True, memory=0)).summary.fingerprint
+
+    before = fingerprint()
+    assert fingerprint() == before
+    for picture in pictures:
+        picture[3, 3, 0] ^= 1
+        assert fingerprint() != before
+        picture[3, 3, 0] ^= 1
+
+
 @pytest.mark.usefixtures("own_cache")
 def test_for_a_search_they_are_decoded_once_into_the_cache(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -38,6 +38,8 @@ class RawSplit:
         files: that images are decoded from, by names that do not change where their folder is
             moved: none of them changes while the images are the same. None where the images are in
             memory as they are.
+        stored: reads the encoded pictures of these indices, where names and sizes of files do not
+            tell whether they are the same. None where they do, or are taken to.
     """
 
     labels: NDArray[Any]
@@ -48,6 +50,7 @@ class RawSplit:
     notes: tuple[str, ...] = ()
     files: Callable[[], Iterator[tuple[str, Path]]] | None = None
     cropped: Callable[[Indices, Iterable[Crop]], Iterator[Images]] | None = None
+    stored: Callable[[Indices], Iterator[bytes]] | None = None
 
 
 class Source(Protocol):

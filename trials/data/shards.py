@@ -45,6 +45,7 @@ class ShardSource:
         return RawSplit(
             labels, pictures.decode, name, notes=tuple(self._notes()), cropped=pictures.cropped,
             files=lambda: zip(map(_named, files, indexed), files, strict=True),
+            stored=lambda indices: (content() for content in contents(indices)),
         )  # fmt: skip
 
     def _notes(self) -> Iterator[str]:
@@ -56,9 +57,9 @@ class ShardSource:
 
 
 def _named(file: Path, samples: Sequence[Sample]) -> str:
-    """A name that is another one where one of the images has other bytes than before.
+    """A name that is another one where an image has another name, place, size or label.
 
-    Its size alone would not tell: it is counted in blocks of ten thousand bytes.
+    The file's size would not tell: it is counted in blocks of ten thousand bytes.
     """
     return f"{file.name} {hashlib.sha256(repr(samples).encode()).hexdigest()}"
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from math import exp, log, prod, sqrt
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,12 +91,21 @@ class StreamedPictures:
         return StreamedPictures(self.raw, self.indices[::step], self.shape[1:], self.config)
 
     def named(self) -> bytes:
-        """What tells these pictures from others without decoding them: names, sizes, order."""
+        """What tells these pictures from others without decoding them: names, sizes, order.
+
+        Of shards it is the CRC32 of each picture as well, for which all are read once.
+
+        Raises:
+            DataError: one of them cannot be read.
+        """
         assert self.raw.files is not None  # or it would not be streamed
         listed = [(name, file.stat().st_size) for name, file in self.raw.files()]
         settings = self.config.shape, self.config.resize, self.config.image_column, prod(self.shape)
         digest = hashlib.sha256(repr((listed, settings)).encode("utf-8", "surrogateescape"))
         digest.update(self.indices.astype(np.int64).tobytes())
+        if self.raw.stored:
+            contents = self.raw.stored(np.sort(self.indices))  # as they lie in their files
+            digest.update(np.fromiter(map(crc32, contents), np.uint32).tobytes())
         return digest.digest()
 
 
