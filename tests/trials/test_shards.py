@@ -129,7 +129,7 @@ def negative_size() -> None:
     """A head that sends its reader back to where it was (CVE-2025-8194)."""
     shard("d.tar", 0, 1, 0, 1)
     content = bytearray(Path("d.tar").read_bytes())
-    content[124:136] = b"\xff" * 10 + (-1024).to_bytes(2, "big", signed=True)
+    content[124:136] = b"\xff" * 10 + (-512).to_bytes(2, "big", signed=True)
     content[148:156] = b" " * 8
     content[148:156] = b"%06o\0 " % sum(content[:512])
     Path("d.tar").write_bytes(content)
@@ -156,7 +156,8 @@ SAID = [
      r"d\.tar: at byte 2,048 are the zeros that end a tar file, but there is more at byte 2,560"),
     ("more zeros than end a tar file", lambda: longer(10_752 - 2048 + 1),
      r"d\.tar: from byte 8,192 on there are more than 10,752 zeros"),
-    ("a size below zero", negative_size, r"d\.tar cannot be read: "),
+    ("a size below zero", negative_size,  # later versions of `tarfile` say it themselves
+     r"d\.tar cannot be read: ('0\.png' claims -512 bytes|invalid offset)"),
     ("compressed", lambda: Path("d.tar").write_bytes(gzip.compress(bytes(10240))),
      r"d\.tar cannot be read: "),
     ("no tar file", lambda: Path("d.tar").write_text("x" * 2000), r"d\.tar cannot be read: "),
