@@ -61,6 +61,14 @@ def test_files_and_keys_of_other_names_are_chosen_by_the_columns(tmp_path, monke
     assert sorted(data.train.labels.tolist()) == [0, 1]
     with pytest.raises(DataError, match="class 0 has 0 images"):
         load(replace(config, label_column="cls2"))
+    members = {name.replace("input", "Input"): content for name, content in members.items()}
+    tar("capitals.tar", **members)
+    config = replace(config, source="webdataset:capitals.tar", image_column="inPut.PNG")
+    assert load(replace(config, validation=0.5)).input_shape == (3, 4, 4)
+    with pytest.raises(DataError, match="class 0 has 0 images"):
+        load(replace(config, label_column="CLS2"))
+    with pytest.raises(DataError, match=r"0\.json has no FINE; it has label, fine"):
+        load(replace(config, label_column="FINE"))
     with pytest.raises(DataError, match=r"0: 2 images, input\.png, seg\.png"):
         load(replace(config, image_column=None))
     with pytest.raises(DataError, match=r"0: there is no \.jpg, only \.input\.png"):
@@ -82,7 +90,12 @@ def test_nothing_is_unpickled_extracted_or_read_that_belongs_to_no_sample(tmp_pa
     for key in range(4):
         members |= {f"{key}__png": encoded(), f"{key}__cls": str(key % 2)}
         members |= {f"{key}.{kind}": planted for kind in ("pyd", "pickle", "pth", "pt", "npy")}
-    members |= {"__meta__/a.png": planted, "README": "none", "._0.png": planted}
+    members |= {
+        "__meta__/a.png": planted,
+        "./__meta__/b.png": planted,
+        "README": "none",
+        "._0.png": planted,
+    }
     members["../up.png"], members["../up.cls"] = encoded(), "0"
     tar("d/train.tar", **members)
     data = load(DataConfig("webdataset:d"))

@@ -18,12 +18,14 @@ MAX_FILES = 50_000
 """That braces may stand for: ImageNet-21k has two thousand shards, LAION-400M 41,456."""
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
+_NUMBER = re.compile(r"(\d+)", re.ASCII)
 _RANGE = re.compile(r"(\d{1,18})\.\.(\d{1,18})", re.ASCII)
 
 
 def shard_files(pattern: str) -> list[Path]:
     """The files of a folder, or of a pattern in which braces and globs may stand.
 
+    They are in the order of their names, numbers among them by value, whatever notation was used.
     Numbers of a range have as many digits as its ends are written with, and every pattern that
     braces stand for has to have a file: a shard that is missing is not passed over.
 
@@ -31,11 +33,11 @@ def shard_files(pattern: str) -> list[Path]:
         DataError: there is no such file, or the braces are no range and no list.
     """
     if os.path.isdir(pattern):  # noqa: PTH112  # of `Path` an error, where a name is too long
-        found = [file for file in sorted(Path(pattern).rglob("*.tar")) if file.is_file()]
+        found = [file for file in Path(pattern).rglob("*.tar") if file.is_file()]
         if not found:
             raise DataError(f"no shards in {pattern}: no file there is called *.tar")
-        return found
-    files: dict[Path, None] = {}  # in order, each once
+        return sorted(found, key=_place)
+    files: set[Path] = set()
     for each in _expanded(pattern):
         matched = _matched(each)
         if not matched:
@@ -44,8 +46,14 @@ def shard_files(pattern: str) -> list[Path]:
                 f"no such shard: {each}{of_all}",
                 hint="a pattern names tar files of this machine: webdataset:DIR/{train,val}-*.tar",
             )
-        files.update(dict.fromkeys(matched))
-    return list(files)
+        files.update(matched)
+    return sorted(files, key=_place)
+
+
+def _place(file: Path) -> tuple[list[list[str | int]], Path]:
+    """Among others: names by letters and numbers, ``2`` before ``10``; folder by folder."""
+    parts = (_NUMBER.split(part) for part in file.parts)  # every second one is a number
+    return [[int(p) if p[:1].isdigit() else p for p in part] for part in parts], file
 
 
 def _matched(pattern: str) -> list[Path]:
@@ -53,7 +61,7 @@ def _matched(pattern: str) -> list[Path]:
     if os.path.isfile(pattern):  # noqa: PTH113  # as above
         return [Path(pattern)]
     try:
-        found = sorted(glob(pattern, recursive=True))  # noqa: PTH207  # it may be absolute
+        found = glob(pattern, recursive=True)  # noqa: PTH207  # it may be absolute
     except ValueError:  # of a name that no file can have
         return []
     return [file for file in map(Path, found) if file.is_file()]

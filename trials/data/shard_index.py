@@ -30,8 +30,8 @@ lost, as where a disk keeps the length of a file and not what was written last."
 _MEMBER = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]+)", re.DOTALL)
 """The key, up to the first dot of the file's name, and the rest."""
 
-_META = re.compile(r"__[^/]*__(?:/|\Z)")
-"""Names that WebDataset keeps for itself."""
+_META = re.compile(r"(?:\./)*__[^/]*__(?:/|\Z)")
+"""Names that WebDataset keeps for itself, also as ``tar -C DIR .`` writes them."""
 
 _LABEL = re.compile(r"\s*(\d{1,18})\s*", re.ASCII)
 
@@ -55,6 +55,8 @@ class Sample(NamedTuple):
 
 
 class _Member(NamedTuple):
+    """A file of a sample; its kind in small letters, as those that are asked for are."""
+
     key: str
     kind: str
     info: tarfile.TarInfo
@@ -149,7 +151,8 @@ def _sample(name: str, members: list[_Member], file: BinaryIO, config: DataConfi
 
 def _image_kind(name: str, members: list[_Member], config: DataConfig) -> str:
     kinds = [member.kind for member in members]
-    if (asked := config.image_column) is not None:
+    if config.image_column is not None:
+        asked = config.image_column.lower()
         if asked not in kinds:
             raise DataError(
                 f"{name}: there is no .{asked}, only {_listed(members)}", "image_column"
@@ -171,7 +174,7 @@ def _image_kind(name: str, members: list[_Member], config: DataConfig) -> str:
 def _label(name: str, kinds: dict[str, tarfile.TarInfo], file: BinaryIO, config: DataConfig) -> int:
     """By ``.cls``, or else by a value of ``.json``: ``label`` or the one that is configured."""
     asked = config.label_column
-    kind = next((kind for kind in (asked or "cls", "json") if kind in kinds), None)
+    kind = next((kind for kind in ((asked or "cls").lower(), "json") if kind in kinds), None)
     if kind is None:
         raise DataError(
             f"{name}: there is no label: no .{asked or 'cls'} and no .json",
