@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from nas.engine.leftovers import scratch_folder
 from nas.engine.long_training import LongTraining, train_long
 from nas.engine.ray_failures import RayFailed, in_a_line
+from nas.engine.ray_nodes import LiveNodes
 from nas.engine.training_post import Post
 from trials.checkpoint import Checkpoints, Damaged, NotWritten, OtherCheckpoints, OtherTraining
 from trials.data import DataError
@@ -61,27 +63,52 @@ def run(job: LongTraining, checkpoints: Path, every_s: float, watch: Watch) -> N
         checkpoints: their folder.
 
     Raises:
-        RayFailed: a process has ended.
+        RayFailed: a process has ended, of the training or of Ray.
         DataError, Diverged, NotWritten, OtherTraining, Damaged, Unsupported: of the training.
     """
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # paths mean what they mean here
-    with scratch_folder() as scratch, _quiet(), ThreadPoolExecutor(1) as thread:
+    with scratch_folder() as scratch, _quiet(), LiveNodes() as nodes:
         post = Post(scratch)
-        trainer = _trainer(_Work(job, checkpoints, every_s, scratch), scratch)
+        work = _Work(job, checkpoints, every_s, scratch)
         # In a thread: Ray Train waits, and would take Ctrl-C for itself.
-        training = thread.submit(trainer.fit)
+        training = _in_a_thread(lambda: _trainer(work, scratch).fit())
         try:
-            while not training.done() and not watch.asked_to_stop():
-                wait([training], LOOK_S)
+            while _goes_on(training, nodes) and not watch.asked_to_stop():
                 post.pass_on(watch)
         finally:  # also where what is told cannot be written down
             post.ask_to_stop()
-        wait([training])
+            while _goes_on(training, nodes):
+                pass
         post.pass_on(watch)
         try:
             training.result()
         except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
             raise _cause(error) from error
+
+
+def _in_a_thread(compute: Callable[[], object]) -> Future[object]:
+    """What a function returns, or raises; nobody waits for one that never ends."""
+    found = Future[object]()
+
+    def run() -> None:
+        try:
+            found.set_result(compute())
+        except BaseException as error:  # raised where somebody asks
+            found.set_exception(error)
+
+    threading.Thread(target=run, name="training", daemon=True).start()
+    return found
+
+
+def _goes_on(training: Future[object], nodes: LiveNodes) -> bool:
+    """Whether it does, after a moment.
+
+    Raises:
+        RayFailed: Ray has died, and would be waited for for ever.
+    """
+    nodes.check()
+    wait([training], LOOK_S)
+    return not training.done()
 
 
 def _trainer(work: _Work, scratch: Path) -> TorchTrainer:
@@ -96,7 +123,14 @@ def _trainer(work: _Work, scratch: Path) -> TorchTrainer:
         scaling_config=ray.train.ScalingConfig(
             num_workers=work.job.devices, use_gpu=on_gpus, resources_per_worker=each
         ),
-        run_config=ray.train.RunConfig(storage_path=str(scratch)),
+        run_config=ray.train.RunConfig(
+            storage_path=str(scratch),
+            # By default a process that dies while it starts is started again, for ever.
+            failure_config=ray.train.FailureConfig(
+                max_failures=0,
+                controller_failure_limit=0,  # type: ignore[call-arg]  # typed as an earlier version
+            ),
+        ),
     )
 
 
