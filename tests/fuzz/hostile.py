@@ -23,6 +23,8 @@ TEXTS: tuple[str, ...] = (
     "network.blocks[999999].convs=1", "data={}", "data=", "search.segments=1..C", "network=[[[[[",
     "images:", "images:nowhere", "images:.", "images:/proc/self/fdinfo", "npz:/dev/zero", "npz:/dev/null",
     "parquet:nowhere", "parquet:/dev/null", "npz:space.yaml", "npz:pickled.npz", "csv:x", ":", "digits:x",
+    "webdataset:", "webdataset:nowhere", "webdataset:/dev/zero", "webdataset:{space.yaml,pickled.npz}", "webdataset:**",
+    "webdataset:{0..99999999999}.tar", "webdataset:{{a,b},{0..1}}", "webdataset:pipe:touch x", "webdataset:[!",
     "sqlite://", "sqlite:///", "sqlite:///.", "sqlite:///nowhere/a.db", "sqlite:///space.yaml", "a://b",
     "sqlite:///a.db?x=y", "sqlite+x:///a", "postgresql://127.0.0.1:1/none", "mysql://a:secret@b/c",
     "postgresql://me:secret@127.0.0.1:1/x?timeout=abc", "file:a", "sqlite:///\x00", "sqlite:///a%00b",

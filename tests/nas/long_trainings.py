@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-import tarfile
 from importlib import import_module
 from pathlib import Path
 
@@ -39,25 +38,7 @@ def arguments(output: Path, epochs: int, *more: str) -> list[str]:
 
 def of_pictures(output: Path, epochs: int) -> list[str]:
     """The same on pictures of 40 pixels, of which random parts are decoded at each step."""
-    return _of_parts(output, epochs, f"images:{_pictures(output.parent.parent)}")
-
-
-def of_shards(output: Path, epochs: int) -> list[str]:
-    """The same on these pictures in two shards of WebDataset's."""
-    pictures = _pictures(output.parent.parent)
-    shards = [pictures.parent / f"train-{number}.tar" for number in (0, 1)]
-    if not shards[1].exists():
-        for number, shard in enumerate(shards):
-            with tarfile.open(shard, "w") as opened:
-                for picture in sorted(pictures.glob("*/*.png"))[number::2]:
-                    label = picture.with_suffix(".cls")
-                    label.write_text(picture.parent.name)
-                    for file in (picture, label):
-                        opened.add(file, f"{picture.parent.name}-{file.name}")
-    return _of_parts(output, epochs, f"webdataset:{pictures.parent}/train-{{0..1}}.tar")
-
-
-def _of_parts(output: Path, epochs: int, source: str) -> list[str]:
+    source = f"images:{_pictures(output.parent.parent)}"
     return arguments(output, epochs, "--data", source, "--set", "training.resized_crop=0.2")
 
 

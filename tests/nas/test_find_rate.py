@@ -14,6 +14,7 @@ from PIL import Image
 from nas.train import app
 from tests.nas.commands import run
 from tests.nas.long_trainings import NETWORK, arguments
+from trials.rate_range import RateRange
 
 FILES = ["rates.csv", "rates.svg"]
 NOTHING = "--find-rate: error: of rates from 1e-06 to 10 in 3 steps none lowers the loss of "
@@ -104,12 +105,21 @@ def test_of_a_trial_of_a_study(study):
     assert written() == FILES
 
 
-@pytest.mark.usefixtures("_few_steps", "_test_split_is_not_read")
-def test_of_a_reference():
+@pytest.mark.usefixtures("_test_split_is_not_read")
+def test_of_a_reference(monkeypatch):
+    """It is what is tried; how is shown above, on networks that are built at once."""
+    tried = []
+
+    def range_test_of(job, _counted):
+        tried.append((job.architecture.name, len(job.data.train)))
+        return RateRange((1e-6, 3e-3, 10.0), (1.0, 1.0, 1.0))
+
+    monkeypatch.setattr("nas.api.find_rate.range_test_of", range_test_of)
     data = ("--data", "synthetic", "--set", "data.limit=12", "--set", "data.classes=3")
     command = ("--reference", "inception_v3:image_size=75", *data, "--output", "out")
     said = find(*command, "--set", "training.batch_size=4", status=2).stderr
     assert f"{NOTHING}inception_v3:image_size=75 by more than" in said
+    assert tried == [("inception_v3:classes=3,image_size=75", 12 - 3)]
     assert written() == FILES
 
 

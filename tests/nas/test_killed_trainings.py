@@ -10,7 +10,7 @@ import time
 import pytest
 from safetensors.torch import load_file
 
-from tests.nas.long_trainings import arguments, finish, of_pictures, of_shards, start
+from tests.nas.long_trainings import arguments, finish, of_pictures, start
 
 EPOCHS = 4
 
@@ -36,11 +36,9 @@ def results(output):
     return (output / "weights.safetensors").read_bytes(), (output / "curve.csv").read_text()
 
 
-@pytest.mark.parametrize(
-    ("command_of", "wanted"), [(arguments, 20), (of_pictures, 5), (of_shards, 3)]
-)
+@pytest.mark.parametrize(("command_of", "wanted"), [(arguments, 20), (of_pictures, 5)])
 def test_killed_at_random_moments_it_gives_the_same_weights(whole, tmp_path, command_of, wanted):
-    """From images in memory, and from pictures and shards that are decoded at each step."""
+    """From images in memory, and from pictures that are decoded at each step."""
     expected = whole if command_of is arguments else trained(tmp_path, command_of)
     weights, curve, seconds = expected
     rng = random.Random(0)
