@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import Conv3d
 
-from nas import Architecture, Block, Stem
+from nas import Architecture, Block, SpectrumPoint, Stem, build_network, count_cost
 from nas.describe import app as describe_app
+from nas.engine.ray_cluster import RayCluster
 from nas.engine.stage import StageRunner
 from nas.explain import app as explain_app
 from nas.export import app as export_app
@@ -18,6 +20,7 @@ from nas.network.subject import subject_of
 from nas.predict import app as predict_app
 from nas.search import app as search_app
 from nas.space.load import build_space, read_document
+from nas.space.published import published_network
 from nas.study.identity import identity
 from nas.study.records import read_records
 from nas.study.selection import choose
@@ -41,15 +44,15 @@ search:
   scope: network
   segments: [1, C/4]
   order: [spatial_first, space_then_time]
-training: {epochs: 6, batch_size: 20, crop: 0, flip: false}
-study: {trials: 3, sampler: random}
+training: {epochs: 5, batch_size: 8, crop: 0, flip: false}
+study: {trials: 2, sampler: random}
 confirm: none
 """
 
 STEPS = {"down": (1, 0), "left": (0, -1), "right": (0, 1), "up": (-1, 0)}
 
 
-def moving_shapes(count: int = 200, frames: int = 5, size: int = 8):
+def moving_shapes(count: int = 100, frames: int = 5, size: int = 8):
     """A bright square that goes one way, and comes in again at the other side.
 
     It begins anywhere: no frame by itself tells which way it goes.
@@ -79,14 +82,20 @@ def in_this_process(_runner, driver, data, *_others):
         driver.record(spec.trial, measured)
 
 
+def without_ray(patched: pytest.MonkeyPatch) -> None:
+    """A search in this process, which writes no figures."""
+    patched.setattr(RayCluster, "start_soon", lambda _: None)
+    patched.setattr(StageRunner, "run", in_this_process)
+    patched.setattr("nas.api.run_search._write_results", lambda *_: None)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """Where a search on moving shapes was run."""
     root = tmp_path_factory.mktemp("clips")
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(root)
-        patched.setattr(StageRunner, "run", in_this_process)
-        patched.setattr("nas.api.run_search._write_results", lambda *_: None)
+        without_ray(patched)
         clips, names = moving_shapes()
         np.savez("clips.npz", images=clips, labels=names)
         Path("space.yaml").write_text(SPACE)
@@ -101,7 +110,7 @@ def searched(folder, monkeypatch):
 
 
 def test_a_search_finds_networks_that_see_movement(searched):
-    assert len(searched.complete) == 3
+    assert len(searched.complete) == 2
     assert all(trial.architecture.input_shape == (1, 5, 8, 8) for trial in searched.complete)
     assert choose(searched, best="accuracy").accuracy > 0.8  # of four ways, none of them in a frame
 
@@ -117,11 +126,10 @@ def test_the_shape_of_clips_may_be_said_and_is_of_the_identity():
 
 @pytest.mark.usefixtures("searched")
 def test_a_search_may_say_the_dimensions_or_not_and_goes_on(monkeypatch):
-    monkeypatch.setattr(StageRunner, "run", in_this_process)
-    monkeypatch.setattr("nas.api.run_search._write_results", lambda *_: None)
+    without_ray(monkeypatch)
     Path("same.yaml").write_text(SPACE.replace("  dims: 3\n", ""))
     run(search_app, "--space", "same.yaml")
-    assert len(read_records("sqlite:///runs/moving/study.db", "moving").complete) == 3
+    assert len(read_records("sqlite:///runs/moving/study.db", "moving").complete) == 2
 
 
 def test_a_space_of_clips_is_described(searched):
@@ -141,13 +149,19 @@ def test_a_space_of_clips_is_described(searched):
 
 def test_what_is_exported_computes_the_trained_network(searched):
     arguments = ("--study", "runs/moving", "--trial", 0, "--output", "out")
-    run(export_app, *arguments, "--format", "pytorch,pt2,onnx", "--with-preprocess", "--features")
+    run(
+        export_app, *arguments, "--format", "pytorch,pt2,onnx,int4", "--max-loss", 50,
+        "--with-preprocess", "--features",
+    )  # fmt: skip
     module, clips = imported(Path("out")), moving_shapes(8)[0]
     inputs = module.preprocess(torch.from_numpy(clips))
     assert inputs.shape == (8, 1, 5, 8, 8)
     trained = load_trained(searched, searched.trials[0], Path("runs/moving"))
     with torch.inference_mode():
-        torch.testing.assert_close(module.load()(inputs), trained(inputs), rtol=1e-4, atol=1e-4)
+        logits = trained(inputs)
+        torch.testing.assert_close(module.load()(inputs), logits, rtol=1e-4, atol=1e-4)
+        rounded = module.load("out/model.int4.safetensors")(inputs)
+    assert 0 < (rounded - logits).abs().mean() < logits.abs().mean() / 2
     with pytest.raises(ValueError, match=r"images are \(N, T, H, W, 1\)"):
         module.preprocess(torch.zeros(2, 8, 8, 1, dtype=torch.uint8))
     card = Path("out/README.md").read_text()
@@ -234,14 +248,18 @@ def test_what_does_not_fit_is_refused(folder, monkeypatch, changes, messages):
         assert message in " ".join(said.split())
 
 
-def test_plain_is_a_reference_and_the_cheapest_and_dearest_are_counted(folder, monkeypatch):
+def test_plain_is_a_reference_with_the_shape_of_the_clips(folder, monkeypatch):
     monkeypatch.chdir(folder)
     space = build_space(read_document("space.yaml", ["references=[plain]"]))
-    costs = [sum_of_macs(space, seed) for seed in range(12)]
+    plain = published_network(space, "plain")
+    assert plain.input_shape == (1, 5, 8, 8)
+    assert [block.point for block in plain.blocks] == [SpectrumPoint(1, order="plain")] * 2
+    convolutions = [m.kernel_size for m in build_network(plain).modules() if isinstance(m, Conv3d)]
+    assert convolutions == [(3, 3, 3), (3, 3, 3), (1, 1, 1), (3, 3, 3), (1, 1, 1)]
+
+
+def test_the_cheapest_and_dearest_are_counted(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    space = build_space(read_document("space.yaml"))
+    costs = [count_cost(space.sample(seed)).macs for seed in range(12)]
     assert space.macs_range == (min(costs), max(costs))
-
-
-def sum_of_macs(space, seed: int) -> int:
-    from nas import count_cost
-
-    return count_cost(space.sample(seed)).macs

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
 from hypothesis import given, settings
+from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -25,6 +28,7 @@ from nas.kernels.network import accelerate
 from nas.network.build import build, build_network
 from nas.network.ptflops import count_macs_with_ptflops
 from tests.nas.strategies import architectures, orders_of
+from tests.trials.test_clips import CONVOLUTIONS
 
 ORDERS = orders_of(dims=3)
 
@@ -139,6 +143,16 @@ def test_strides_are_of_frames_too_and_one_frame_stays_one(order, downsample):
             5,
             4,
         )
+
+
+def test_the_convolutions_are_those_whose_gradients_are_tested():
+    built = set()
+    for order, downsample in product(ORDERS, ("max_pool", "convolution", "last_convolution")):
+        architecture = network_of(SpectrumPoint(1, order=order), downsample=downsample)
+        for module in build_network(architecture).modules():
+            if isinstance(module, nn.Conv3d):
+                built.add((module.kernel_size, module.stride))
+    assert built == set(CONVOLUTIONS)
 
 
 def test_a_block_alone_and_a_network_at_other_widths_are_counted():
