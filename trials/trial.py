@@ -127,7 +127,7 @@ def _trained_at_once(
                 networks = [_built(subject, recipe, seed) for seed in some]
                 found = train_side_by_side(networks, join, data, recipe, some)
             except torch.AcceleratorError as error:
-                if not _out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
             except Exception as error:  # the seeds alone will tell, or do
                 warnings.warn(f"seeds are trained one by one: {error}", stacklevel=1)
@@ -145,7 +145,7 @@ def _attempt(started: Measurement, data: Resident, run: Callable[[], Measurement
     try:
         return run()
     except Exception as error:
-        if isinstance(error, torch.AcceleratorError) and not _out_of_memory(error):
+        if isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error):
             raise
         failed = _failed(started, error)
     if data.device.type == "cuda":  # only now: the error's traceback held the tensors
@@ -283,7 +283,7 @@ def _failed(started: Measurement, error: Exception) -> Measurement:
     """Call it where the error is handled: it keeps the traceback of all but a divergence."""
     if isinstance(error, Diverged):
         return replace(started, state="failed", reason=f"{NOT_FINITE}: {error}")
-    kind = "out of memory" if _out_of_memory(error) else type(error).__name__
+    kind = "out of memory" if is_out_of_memory(error) else type(error).__name__
     return replace(
         started, state="failed", reason=f"{kind}: {error}", traceback=traceback.format_exc()
     )
@@ -318,7 +318,8 @@ def _complete(started: Measurement, training: Training, many_labels: bool) -> Me
     )
 
 
-def _out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether PyTorch or Python found no memory, on whichever device."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and "allocate memory" in str(error)

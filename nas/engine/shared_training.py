@@ -6,6 +6,7 @@ it begins again; once the database has the SHA-256 of its weights, they are read
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,19 +14,24 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import save
+from torch import Tensor
 
+from nas.architecture.layers import network_layers
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.engine.outcome import SearchFailed
+from nas.engine.ray_failures import in_a_line
 from nas.engine.trial_spec import trial_seed
+from nas.network.build import build
 from nas.network.shared_network import SharedNetwork
 from nas.space import SearchSpace
 from nas.space.quantities import duration, format_count
 from nas.study.shared_weights import SharedWeights, read_shared, shared_file
 from trials.atomic_file import atomic_write
 from trials.data import ImageData
-from trials.recipe import Recipe
+from trials.precision import Unsupported, check_convolutions
+from trials.recipe import Precision, Recipe
 from trials.train import Diverged, Resident, Training, seed_weights, train
-from trials.trial import prepare_process
+from trials.trial import is_out_of_memory, prepare_process
 
 if TYPE_CHECKING:
     from nas.engine.driver import Driver
@@ -43,7 +49,7 @@ def warm_start(runner: StageRunner, driver: Driver, data: ImageData) -> None:
 
     Raises:
         InputError: the weights of an earlier run are not there, or not as they were.
-        SearchFailed: the training of the shared network diverged.
+        SearchFailed: the training of the shared network diverged, or had no memory.
         TimeUp: no time is left for the first trial.
     """
     if runner.space.file.study.warm is None:
@@ -57,24 +63,46 @@ def warm_start(runner: StageRunner, driver: Driver, data: ImageData) -> None:
 
 
 def _train(runner: StageRunner, data: ImageData) -> SharedWeights:
-    """Train it and write its weights."""
-    space = runner.space
-    recipe = shared_recipe(space)
+    """Train it and write its weights; of its memory nothing but these is left to the driver."""
+    recipe = shared_recipe(runner.space)
     runner.say(f"training the shared network for {recipe.epochs} epochs, before the first trial")
+    threads = torch.get_num_threads()
     try:
-        training = train_shared(space, data, recipe, runner.budget.check)
-    except Diverged as error:
-        rule = f"the training of the shared network diverged: {error}"
-        raise SearchFailed(f"{rule}\nhint: a lower training.learning_rate") from error
-    network = training.network
-    assert isinstance(network, SharedNetwork)
-    dense = {n: w.detach().cpu().contiguous() for n, w in network.dense.items()}
+        dense, seconds = _trained(runner, data, recipe)
+    finally:
+        torch.set_num_threads(threads)
+    gc.collect()  # resident images are in a cycle with what is called before their batches
+    torch.cuda.empty_cache()  # or it stays this process's while trials run
     shared = SharedWeights(save(dense))
     with atomic_write(shared_file(runner.place.folder)) as file:
         file.write(shared.content)
     params = format_count(sum(weight.numel() for weight in dense.values()))
-    runner.say(f"the shared network of {params} parameters took {duration(training.seconds)}")
+    runner.say(f"the shared network of {params} parameters took {duration(seconds)}")
     return shared
+
+
+def _trained(
+    runner: StageRunner, data: ImageData, recipe: Recipe
+) -> tuple[dict[str, Tensor], float]:
+    """The weights, in main memory, and the seconds that their training took."""
+    try:
+        training = train_shared(runner.space, data, recipe, runner.budget.check)
+    except Diverged as error:
+        rule = f"the training of the shared network diverged: {error}"
+        raise SearchFailed(f"{rule}\nhint: a lower training.learning_rate") from error
+    except Unsupported as error:  # by the driver's machine, where trials are elsewhere
+        rule = f"the shared network is trained here: {error}"
+        raise SearchFailed(f"{rule}\nhint: training.precision: {error.hint}") from error
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        rule = f"the training of the shared network ran out of memory: {in_a_line(str(error))}"
+        hint = "a smaller training.batch_size, or leave study.warm out"
+        raise SearchFailed(f"{rule}\nhint: {hint}") from error
+    network = training.network
+    assert isinstance(network, SharedNetwork)
+    dense = {n: w.detach().cpu().contiguous() for n, w in network.dense.items()}
+    return dense, training.seconds
 
 
 def shared_recipe(space: SearchSpace) -> Recipe:
@@ -98,15 +126,35 @@ def train_shared(
 
     Raises:
         Diverged: the loss of an epoch is not finite.
+        Unsupported: the device has no arithmetic in the recipe's precision, or it is wrong.
     """
     resources = space.file.resources
     prepare_process(resources.threads)
     on_gpu = resources.gpus_per_trial > 0 and torch.cuda.is_available()
-    resident = Resident(replace(data, half=None), torch.device("cuda" if on_gpu else "cpu"))
+    device = torch.device("cuda" if on_gpu else "cpu")
+    check_points(space, recipe.precision, device)
+    resident = Resident(replace(data, half=None), device)
     seed = trial_seed(space.file.study.seed, "shared", 0)
     seed_weights(recipe, seed)
     network = SharedNetwork(space.widest, _points(space, random.Random(seed)))
     return train(network, resident, recipe, seed, lambda _epoch: check())
+
+
+def check_points(space: SearchSpace, precision: Precision | None, device: torch.device) -> None:
+    """Refuse a precision that some point's convolutions are wrong in.
+
+    They are no modules of the shared network, which computes with slices of its weights. Strides
+    and sizes are those of the widest points of all orders.
+
+    Raises:
+        Unsupported: there is such a convolution.
+    """
+    if device.type != "cpu" or precision != "bfloat16":
+        return
+    for architecture in space.widest:
+        with torch.device("meta"):
+            network = build(network_layers(architecture))
+            check_convolutions(network, torch.empty(1, *architecture.input_shape))
 
 
 def _points(space: SearchSpace, rng: random.Random) -> Callable[[], Architecture]:

@@ -87,10 +87,14 @@ class StudyData:
             return
         import torch
 
+        from nas.engine.shared_training import check_points
         from trials.precision import Unsupported, check_precision
 
+        cpu, precision = torch.device("cpu"), file.training.precision
         try:
-            check_precision(file.training.precision, torch.device("cpu"))
+            check_precision(precision, cpu)
+            if file.study.warm is not None:
+                check_points(self.space, precision, cpu)
         except Unsupported as error:
             place = ("training", "precision")
             raise self.space.document.error(place, str(error), error.hint) from None

@@ -18,7 +18,8 @@ class SharedNetwork(nn.Module):
     """Images (N, C, H, W) to logits (N, classes), of another point at each step (Guo 2020).
 
     Batch norm takes the statistics of the batch, also where the network is evaluated: there it is
-    the point of the last step.
+    the point of the last step. One image, of which a map of one pixel has no variance, is computed
+    as two of it: it has the same logits wherever it has some.
 
     Args:
         widest: see `nas.network.slicing.dense_weights`.
@@ -38,8 +39,9 @@ class SharedNetwork(nn.Module):
             self.point = self.draw()
         network = self._skeleton()
         sliced = slice_weights(self.dense, self.point, [n for n, _ in network.named_parameters()])
-        logits: Tensor = functional_call(network, sliced, (x,))
-        return logits
+        images = x if len(x) > 1 else x.repeat(2, 1, 1, 1)
+        logits: Tensor = functional_call(network, sliced, (images,))
+        return logits[: len(x)]
 
     @property
     def dense(self) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from nas.space.schema import ObjectivesSection, SpaceFile
 from nas.space.search_space import SearchSpace
 from nas.space.sections import as_tuples, valid_sections
 from nas.space.space_checks import check_budget, check_images, check_labels, check_plan
-from nas.space.warm_checks import check_warm_start
+from nas.space.warm_checks import check_shared_size, check_warm_start
 from nas.space.yaml_document import Document, assign, override, read_yaml
 from trials.data import DataError, Probe, probe
 
@@ -84,6 +84,7 @@ def build_space(document: Document) -> SearchSpace:
     if check_images(document, space):
         check_published_networks(document, space)
         check_budget(document, space)
+        check_shared_size(document, space)
     if document.problems:
         raise InputError(document.problems)
     return space

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nas.architecture.cost import count_cost
 from nas.architecture.specification import Shape
 from nas.space.errors import Path
+from nas.space.quantities import format_count
 from nas.space.schema import SpaceFile
+from nas.space.search_space import SearchSpace
 from nas.space.yaml_document import Document
+
+MOST_SHARED = 500_000_000
+"""Parameters of a shared network: 2 GB, and 6 GB with gradients and momentum while it is trained.
+Of the orders, each of which has its own, the largest is counted."""
 
 _PLACE: Path = ("study", "warm")
 
@@ -34,6 +41,14 @@ def check_warm_start(document: Document, file: SpaceFile, input_shape: Shape) ->
             "have their own",
             "bound the cost (macs: {at_most: 2M}), or leave it out",
         )
+    if file.references and file.confirm == "none":
+        document.add_problem(
+            ("references",),
+            "they are trained from scratch, and without a confirmation they are shown beside "
+            "warm-started trials",
+            "confirm: auto, or leave them or study.warm out",
+            of_key=True,
+        )
     for place, orders in _orders(file):
         if "mixture" in orders:
             document.add_problem(
@@ -41,6 +56,20 @@ def check_warm_start(document: Document, file: SpaceFile, input_shape: Shape) ->
                 "a mixture's gate has a row for each segment, and is a slice of no shared one",
                 "leave it out, or study.warm",
             )
+
+
+def check_shared_size(document: Document, space: SearchSpace) -> None:
+    """Dense kernels of wide blocks are far larger than those of any trial."""
+    if space.file.study.warm is None:
+        return
+    params = max(count_cost(architecture).params for architecture in space.widest)
+    if params > MOST_SHARED:
+        document.add_problem(
+            _PLACE,
+            f"the shared network would have at least {format_count(params)} parameters, and "
+            f"{format_count(MOST_SHARED)} are allowed",
+            "narrower blocks or smaller kernels, or leave it out",
+        )
 
 
 def _orders(file: SpaceFile) -> Iterator[tuple[Path, tuple[str, ...]]]:

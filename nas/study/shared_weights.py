@@ -23,6 +23,7 @@ from nas.study.trained_network import device_of, recipe_of
 from nas.study.trial_record import TrialRecord
 from trials.data import ImageData
 from trials.data.resident import ResidentSplit
+from trials.precision import autocast
 from trials.recipe import Recipe
 from trials.train import Resident, evaluate
 from trials.trial import prepare_process
@@ -104,19 +105,24 @@ def slice_score(
     """
     network = build_slice(shared, architecture)
     network.to(device=data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # as in trials.train
-    recalibrate(network, data.train, recipe.batch_size)
+    recalibrate(network, data.train, recipe)
     return evaluate(network, data.validation, recipe.precision).score
 
 
 @torch.no_grad()
-def recalibrate(network: nn.Module, split: ResidentSplit, batch_size: int) -> None:
-    """Give batch norms the mean statistics of some batches, with the weights as they are."""
+def recalibrate(network: nn.Module, split: ResidentSplit, recipe: Recipe) -> None:
+    """Give batch norms the mean statistics of some batches, with the weights as they are.
+
+    Args:
+        recipe: whose batches they are, in whose precision.
+    """
     for module in network.modules():
         if isinstance(module, _BatchNorm):
             module.reset_running_stats()
             module.momentum = None  # each batch counts alike
     network.train()
     order = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))
-    count = max(1, min(CALIBRATION_IMAGES, len(split)) // batch_size)
-    for indices in torch.split(order[: count * batch_size], batch_size):
-        network(split.batch(indices.to(split.index_device))[0])
+    count = max(1, min(CALIBRATION_IMAGES, len(split)) // recipe.batch_size)
+    with autocast(recipe.precision, split.labels.device):
+        for indices in torch.split(order[: count * recipe.batch_size], recipe.batch_size):
+            network(split.batch(indices.to(split.index_device))[0])

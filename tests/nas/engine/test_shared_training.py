@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from sqlalchemy.engine import make_url
+from typer.testing import CliRunner
 
 from nas.engine import shared_training
 from nas.engine.optuna_storage import StudyTrials
 from nas.engine.shared_training import shared_recipe, train_shared
+from nas.engine.stage import StageRunner
 from nas.network.slicing import build_slice, dense_weights, slice_weights
+from nas.search import app
 from nas.space import SearchSpace
 from nas.space.warm_checks import check_warm_start
 from nas.study.identity import differences, identity
@@ -145,6 +147,15 @@ REFUSED = [
         "network.blocks[0].order[0]: a mixture's gate has a row for each segment",
     ),
     (WARM.replace("shared", "others"), "study.warm: must be 'shared'"),
+    (
+        WARM.replace("confirm: {seeds: 2}", "confirm: none\nreferences: [mobilenet]"),
+        "references: they are trained from scratch, and without a confirmation they are shown beside "
+        "warm-started trials",
+    ),
+    (
+        WARM.replace("{channels: 16, stride: 2}", "{channels: [4096, 8192], stride: 2}"),
+        "study.warm: the shared network would have at least 789M parameters, and 500M are allowed",
+    ),
 ]
 
 
@@ -169,13 +180,42 @@ def test_it_is_of_images_alone(tmp_path):
     assert "study.warm: shared is of networks of images, and these are clips" in str(problem)
 
 
+BEFORE = {
+    "study.fidelity": None,
+    "study.sampler": "random",
+    "study.seed": 0,
+    "study.seeds_per_trial": 1,
+    "training.batch_size": 40,
+    "training.class_weights": None,
+    "training.crop": 0,
+    "training.decay": 1.0,
+    "training.decay_epochs": 1.0,
+    "training.decay_images": 0,
+    "training.dropout": 0.0,
+    "training.epochs": 2,
+    "training.flip": False,
+    "training.label_smoothing": 0.1,
+    "training.learning_rate": 0.1,
+    "training.momentum": 0.9,
+    "training.name": "proxy",
+    "training.nesterov": True,
+    "training.optimizer": "sgd",
+    "training.polyak": 0.0,
+    "training.precision": None,
+    "training.schedule": "one_cycle",
+    "training.warmup": 0.2,
+    "training.weight_decay": 0.0005,
+}
+"""What the version before shared networks kept of this study and of its training."""
+
+
 def test_without_it_studies_are_what_they_were(tmp_path):
     path = tmp_path / "space.yaml"
     path.write_text(COLD)
     cold = SearchSpace.from_yaml(path).file
-    kept = {name: v for name, v in identity(cold).items() if name != "study.warm"}
-    assert differences(kept, identity(cold)) == []
-    assert not any("warm_start" in name for name in kept)
+    kept = {n: v for n, v in identity(cold).items() if n.startswith(("study.", "training."))}
+    assert differences(BEFORE, kept) == []
+    assert cold.training.full_recipe.key == "e1abc94448f51a35"
 
 
 def test_the_same_seed_gives_the_same_weights_and_every_point_is_drawn():
@@ -250,10 +290,22 @@ def test_a_slice_is_evaluated_with_the_statistics_of_its_own_network():
             network.train()(data.train.batch(rows)[0])
     of_batches = torch.stack([x.mean((0, 2, 3)) for x in seen])
     with torch.no_grad():
-        recalibrate(network, data.train, recipe.batch_size)
+        recalibrate(network, data.train, recipe)
     torch.testing.assert_close(network.stem.norm0.running_mean, of_batches.mean(0))
     found = evaluate(network, data.validation, recipe.precision).score
     assert slice_score(dense, architecture, data, recipe) == found
+
+
+def test_statistics_are_recomputed_in_the_precision_of_the_recipe(monkeypatch):
+    monkeypatch.setattr("trials.precision._has_bfloat16", lambda _: True)
+    space = SearchSpace.from_yaml(ROOT / "search_spaces/smoke.yaml")
+    data = Resident(load(space.file.data_config), torch.device("cpu"))
+    network = build_slice(dense_weights(space.widest), space.sample(3))
+    seen = set()
+    network.stem.norm0.register_forward_pre_hook(lambda _, given: seen.add(given[0].dtype))
+    recipe = replace(space.file.training.full_recipe, precision="bfloat16")
+    recalibrate(network, data.train, recipe)
+    assert seen == {torch.bfloat16}
 
 
 def test_it_is_trained_by_any_recipe(monkeypatch):
@@ -267,28 +319,29 @@ def test_it_is_trained_by_any_recipe(monkeypatch):
     assert training.network._skeleton().dropout.p == 0.5
 
 
-@pytest.mark.ray
-@pytest.mark.timeout(300)
-def test_workers_begin_with_the_slice_that_is_their_network():
-    """With a rate of next to nothing, the weights that they keep are those that they began with."""
-    from tests.nas.searching import searching
+def in_this_process(runner, driver, data) -> None:
+    """What a worker of Ray does with the job that it would be sent."""
+    from nas.engine.ray_worker import TrialActor
 
-    options = (
-        "--trials",
-        "2",
-        "--set",
-        "study.warm=shared",
-        "--set",
-        "training.learning_rate=1e-9",
-    )
-    with searching(*options) as run:
-        assert run.wait() == 0, run.err
-    shared = load_file("runs/smoke/shared.safetensors")
-    records = read_records(make_url("sqlite:///runs/smoke/study.db"), "smoke")
-    for trial in records.trials:
-        kept = load_file(f"runs/smoke/weights/{trial.number}.safetensors")
+    worker = TrialActor.__new__(TrialActor)
+    worker.job = runner._job(driver, data, keep_weights=True, judges=False)
+    worker.data = Resident(data, torch.device("cpu"))
+    while (spec := driver.next()) is not None:
+        driver.record(spec.trial, worker._measure(spec))
+
+
+def test_workers_begin_with_the_slice_that_is_their_network(monkeypatch):
+    """With a rate of next to nothing, the weights that they keep are those that they began with."""
+    monkeypatch.setattr("nas.api.run_search._write_results", lambda *_: None)
+    monkeypatch.setattr(StageRunner, "run", in_this_process)
+    text = WARM.replace("confirm: {seeds: 2}", "confirm: none")
+    Path("planted.yaml").write_text(text.replace("epochs: 2", "epochs: 2, learning_rate: 1.0e-9"))
+    result = CliRunner().invoke(app, ["--space", "planted.yaml"])
+    assert result.exit_code == 0, result.stderr
+    shared, trials = load_file(FILE), read_records(URL, "planted").complete
+    assert len(trials) == 3
+    for trial in trials:
+        kept = load_file(f"runs/planted/weights/{trial.number}.safetensors")
         names = [name for name in kept if "running" not in name and "batches" not in name]
         for name, weight in slice_weights(shared, trial.architecture, names).items():
             torch.testing.assert_close(kept[name], weight, rtol=0, atol=1e-6)
-    card = Path("runs/smoke/best/README.md").read_text()
-    assert "first weights from a shared network" in card
