@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from nas import Architecture, Block, SpectrumPoint, Stem
+from tests.forkserver import forkserver
 
 NETWORK = Architecture(
     (1, 8, 8),
@@ -19,10 +20,6 @@ NETWORK = Architecture(
     Stem((8,)),
     (Block((12,), SpectrumPoint("C/4", "relu"), stride=2), Block((16,), SpectrumPoint("C"))),
 )
-
-_processes = multiprocessing.get_context("forkserver")
-# PyTorch and all else once, not for each of dozens of processes.
-_processes.set_forkserver_preload(["nas.train", "torch.fx.experimental.symbolic_shapes"])
 
 
 def arguments(output: Path, epochs: int, *more: str) -> list[str]:
@@ -62,7 +59,7 @@ def start(command: list[str], said: Path, fault: str | None = None) -> multiproc
         said: gets all that it prints.
         fault: for `trials.failpoint`.
     """
-    process = _processes.Process(target=_run, args=(command, said, fault))
+    process = forkserver.Process(target=_run, args=(command, said, fault))
     process.start()
     return process
 

@@ -1,9 +1,7 @@
-"""`nas.train --devices 2` in real processes, which are asked to end, killed, and go on."""
+"""`nas.train --devices 2` in real processes, of which one is killed, and which go on."""
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from dataclasses import replace
 
@@ -25,7 +23,7 @@ from trials.share import Share
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(1200)]
 
-EPOCHS = 4
+EPOCHS = 3
 WITHIN_S = 300
 
 
@@ -71,17 +69,11 @@ def lines_after(process, started, said, status):
     return said.read_text().splitlines()
 
 
-def test_ended_and_killed_it_gives_the_same_bits_and_leaves_nothing(tmp_path):
+def test_killed_it_gives_the_same_bits_and_leaves_nothing(tmp_path):
     said, output = tmp_path / "said", tmp_path / "out"
     command = [*arguments(output, EPOCHS), "--devices", "2"]
 
-    process, started = run_until("epoch 1/4", command, said)
-    os.kill(process.pid, signal.SIGINT)
-    *_, hint, resume = lines_after(process, started, said, status=130)
-    assert hint == "resume with:"
-    assert resume.startswith("python -m nas.train --architecture ")
-
-    process, started = run_until("epoch 2/4", command, said)
+    process, started = run_until("epoch 2/3", command, said)
     next(child for child in started if "RayTrainWorker" in " ".join(child.cmdline())).kill()
     *_, error, hint, resume = lines_after(process, started, said, status=1)
     assert error.startswith("error: the training on device ")
@@ -95,6 +87,6 @@ def test_ended_and_killed_it_gives_the_same_bits_and_leaves_nothing(tmp_path):
     assert (
         "| trained on | a CPU, by 2 processes of one thread |" in (output / "README.md").read_text()
     )
-    whole, _ = together(2, tmp_path, trained_part, tmp_path / "whole")
+    whole, _ = together(2, trained_part, tmp_path / "whole")
     assert values(load_file(output / "weights.safetensors")) == values(whole)
     assert (output / "curve.csv").read_text() == (tmp_path / "whole" / "curve.csv").read_text()

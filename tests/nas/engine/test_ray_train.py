@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from ray.train import ControllerError, WorkerGroupError
 from nas.engine import ray_train
 from nas.engine.ray_failures import RayFailed
 from nas.engine.ray_train import _cause
+from nas.engine.training_post import Post
 from trials.checkpoint import NotWritten
 from trials.resumable import Watch
 from trials.train import Diverged
@@ -39,6 +41,13 @@ def run_with(monkeypatch, tmp_path):
     return run
 
 
+def wait_until(true):
+    until = time.monotonic() + HANGS_S
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def died():
     raise RayFailed("Ray has failed: its process gcs_server has died")
 
@@ -56,6 +65,14 @@ def test_rays_own_death_ends_a_training_that_would_wait_for_ever(run_with):
     with pytest.raises(RayFailed, match="gcs_server has died"):
         run_with(lambda: hangs.wait(HANGS_S), died)
     hangs.set()
+
+
+def test_all_processes_are_asked_to_stop_where_the_command_is(run_with):
+    def trainer(work, _scratch):
+        asked = Post(work.post).asked_to_stop
+        return SimpleNamespace(fit=lambda: wait_until(asked))
+
+    run_with(None, asked=lambda: True, trainer=trainer)
 
 
 def test_rays_own_death_ends_one_that_is_asked_to_stop(run_with):
