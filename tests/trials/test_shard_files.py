@@ -28,13 +28,15 @@ def touched(*names: str) -> None:
         ("d/{train-{1..2},val-000}.tar", ["train-1", "train-2", "val-000"]),
         ("d/{train-001,*-001}.tar", ["train-001"]),
         ("d/odd[1].tar", ["odd[1]"]),
-        ("d", ["deep/x", "odd[1]", "train-000", "train-001", "train-1", "train-002", "train-2",
-               "val-000"]),
+        ("d/*m.tar", ["2m", "10m", "²m"]),
+        ("d", ["2m", "10m", "deep/x", "odd[1]", "train-000", "train-001", "train-1", "train-002", "train-2",
+               "val-000", "²m"]),
     ],
 )  # fmt: skip
 def test_a_pattern_stands_for_these_files(tmp_path, monkeypatch, pattern, found):
     monkeypatch.chdir(tmp_path)
     names = ("train-000", "train-001", "train-002", "train-1", "train-2", "val-000", "odd[1]")
+    names = (*names, "²m", "10m", "2m")
     touched("d/notes.txt", "d/deep/x.tar", *(f"d/{name}.tar" for name in names))
     assert shard_files(pattern) == [Path(f"d/{name}.tar") for name in found]
 

@@ -52,8 +52,8 @@ def shard_files(pattern: str) -> list[Path]:
 
 def _place(file: Path) -> tuple[list[list[str | int]], Path]:
     """Among others: names by letters and numbers, ``2`` before ``10``; folder by folder."""
-    parts = (_NUMBER.split(part) for part in file.parts)  # every second one is a number
-    return [[int(p) if p[:1].isdigit() else p for p in part] for part in parts], file
+    parts = (enumerate(_NUMBER.split(part)) for part in file.parts)  # every second is a number
+    return [[int(some) if place % 2 else some for place, some in part] for part in parts], file
 
 
 def _matched(pattern: str) -> list[Path]:
