@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 OUT_OF_MEMORY = "out of memory"
 
@@ -28,3 +31,19 @@ def in_a_line(text: str) -> str:
     dead = (line for line in lines if "died" in line)
     line = next(dead, lines[-1] if lines else "no reason is known")
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}\u2026"
+
+
+@contextmanager
+def without_reports(library: str) -> Iterator[None]:
+    """A library of Ray does not report failures at length: the command does it in a line.
+
+    Args:
+        library: the name of its logger, such as ``ray.tune``.
+    """
+    logger = logging.getLogger(library)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -6,12 +6,10 @@ Nothing of its own is kept: checkpoints are those of any training, written by th
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from nas.engine.leftovers import scratch_folder
 from nas.engine.long_training import LongTraining, train_long
-from nas.engine.ray_failures import RayFailed, in_a_line
+from nas.engine.ray_failures import RayFailed, in_a_line, without_reports
 from nas.engine.ray_nodes import LiveNodes
 from nas.engine.training_post import Post
 from trials.checkpoint import Checkpoints, Damaged, NotWritten, OtherCheckpoints, OtherTraining
@@ -67,7 +65,7 @@ def run(job: LongTraining, checkpoints: Path, every_s: float, watch: Watch) -> N
         DataError, Diverged, NotWritten, OtherTraining, Damaged, Unsupported: of the training.
     """
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # paths mean what they mean here
-    with scratch_folder() as scratch, _quiet(), LiveNodes() as nodes:
+    with scratch_folder() as scratch, without_reports("ray.train"), LiveNodes() as nodes:
         post = Post(scratch)
         work = _Work(job, checkpoints, every_s, scratch)
         # In a thread: Ray Train waits, and would take Ctrl-C for itself.
@@ -167,15 +165,3 @@ def _cause(error: Exception) -> Exception:
     for rank in sorted(causes, key=lambda rank: ("died" not in str(causes[rank]), rank)):
         return RayFailed(f"the training on device {rank}: {in_a_line(str(causes[rank]))}")
     return RayFailed(f"Ray has failed: {in_a_line(str(error))}")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Ray Train reports failures at length; the command does it in a line."""
-    logger = logging.getLogger("ray.train")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -6,11 +6,9 @@ a temporary folder, and every start is a fresh `Tuner` fed from the study's data
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +21,7 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from nas.engine.leftovers import scratch_folder
-from nas.engine.ray_failures import in_a_line
+from nas.engine.ray_failures import in_a_line, without_reports
 from nas.engine.ray_nodes import LiveNodes, Resources, capacity, check_files, check_resources
 from nas.engine.ray_worker import Job, TrialActor
 from trials.measurement import from_json
@@ -61,7 +59,7 @@ def run(
     # Otherwise Tune starts one worker at a time.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(capacity(resources))
     trainable = tune.with_parameters(TrialActor, job=job, data=data, test=test)
-    with scratch_folder() as scratch, _quiet(), LiveNodes() as nodes:
+    with scratch_folder() as scratch, without_reports("ray.tune"), LiveNodes() as nodes:
         searcher = _StudySearcher(driver, resources, nodes, stop)
         tune.Tuner(
             tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
@@ -247,15 +245,3 @@ class _Stopper(_Unsaved, tune.Stopper):
         if self.searcher.ends() and self.searcher.error is not None:
             raise self.searcher.error
         return False
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Tune reports failed workers itself, at length; the driver does it in a line."""
-    logger = logging.getLogger("ray.tune")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
