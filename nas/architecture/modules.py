@@ -20,6 +20,9 @@ Shape = tuple[int, ...]
 """(channels, height, width), (channels, frames, height, width) of clips, or (channels,) once the
 positions are averaged."""
 
+Along = int | tuple[int, ...]
+"""The same along all axes, or one for each."""
+
 _ACTIVATIONS = {
     **{"none": "Identity", "relu": "ReLU", "elu": "ELU", "gelu": "GELU", "silu": "SiLU"},
     "relu6": "ReLU6",
@@ -30,7 +33,7 @@ class Row(NamedTuple):
     """What a layer is in a table; ``segments`` are the independent ones of a convolution."""
 
     kind: Literal["convolution", "batch norm", "max pool", "average pool", "linear"]
-    kernel: int | tuple[int, ...] = 1
+    kernel: Along = 1
     stride: int = 1
     segments: int = 1
 
@@ -154,26 +157,35 @@ def named(kind: str, shape: Shape) -> str:
     return f"{kind}{len(shape) - 1}d"
 
 
+def _of_each(value: Along, axes: int) -> tuple[int, ...]:
+    return (value,) * axes if isinstance(value, int) else value
+
+
 def convolution(
     out_channels: int,
-    kernel: int = 1,
-    stride: int = 1,
-    padding: int = 0,
-    dilation: int = 1,
+    kernel: Along = 1,
+    stride: Along = 1,
+    padding: Along = 0,
+    dilation: Along = 1,
     groups: int = 1,
 ) -> Step:
-    """PyTorch's own, as long in all axes and without a bias: batch norm follows.
+    """PyTorch's own, without a bias: batch norm follows.
 
     Of images or of clips, by the shape of its input.
     """
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     options["bias"] = False
-    row = Row("convolution", kernel, stride, groups)
-    reach = dilation * (kernel - 1) + 1 - 2 * padding
+    steps = stride if isinstance(stride, int) else max(stride)
+    row = Row("convolution", kernel, steps, groups)
 
     def at(shape: Shape) -> Layer:
-        size = [(n - reach) // stride + 1 for n in shape[1:]]
-        params, positions = kernel ** len(size) * shape[0] * out_channels // groups, prod(size)
+        axes = len(shape) - 1
+        kernels, *others = (_of_each(one, axes) for one in (kernel, stride, padding, dilation))
+        size = [
+            (n + 2 * pad - d * (k - 1) - 1) // step + 1
+            for n, k, step, pad, d in zip(shape[1:], kernels, *others, strict=True)
+        ]
+        params, positions = prod(kernels) * shape[0] * out_channels // groups, prod(size)
         costs = params, params * positions, out_channels * positions
         module, arguments = named("Conv", shape), (shape[0], out_channels, kernel)
         return Layer(module, shape, (out_channels, *size), arguments, options, {}, *costs, row)
