@@ -23,6 +23,7 @@ from nas.study.trained_network import device_of, recipe_of
 from nas.study.trial_record import TrialRecord
 from trials.data import ImageData
 from trials.data.resident import ResidentSplit
+from trials.layout import layout_of
 from trials.precision import autocast
 from trials.recipe import Recipe
 from trials.train import Resident, evaluate
@@ -104,7 +105,7 @@ def slice_score(
     (Guo 2020, section 3.2).
     """
     network = build_slice(shared, architecture)
-    network.to(device=data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # as in trials.train
+    network.to(device=data.device, memory_format=layout_of(network))  # type: ignore[call-overload]
     recalibrate(network, data.train, recipe)
     return evaluate(network, data.validation, recipe.precision).score
 
