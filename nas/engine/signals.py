@@ -13,9 +13,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from types import FrameType
 from typing import NoReturn
 
 REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_AGAIN_S = 0.01
+_IMPORT_SYSTEM = "<frozen importlib._bootstrap>"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -43,14 +47,22 @@ class _Handler:
         self.first: int | None = None
         self.waits = False
 
-    def __call__(self, number: int, _frame: object) -> None:
+    def __call__(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
             _leave_terminal()
         if self.first is not None:
             self.end_at_once(number)
+        if not self.waits and _imports(frame):
+            _send_again(number)
+            return
         self.first = number
         if not self.waits:
             raise Interrupted(number)
+
+    def dropped(self, number: int) -> None:
+        """A request was raised where Python drops exceptions, as in a finalizer."""
+        self.first = None
+        _send_again(number)
 
 
 @contextmanager
@@ -118,9 +130,19 @@ def _heard() -> list[signal.Signals]:
 @contextmanager
 def _handled_by(handler: _Handler) -> Iterator[None]:
     before = {number: signal.signal(number, handler) for number in _heard()}
+    report = sys.unraisablehook
+
+    def unraisable(dropped: sys.UnraisableHookArgs) -> None:
+        if isinstance(dropped.exc_value, Interrupted):
+            handler.dropped(dropped.exc_value.number)
+        else:
+            report(dropped)
+
+    sys.unraisablehook = unraisable
     try:
         yield
     finally:
+        sys.unraisablehook = report
         for number, earlier in before.items():
             after = _end if earlier is _end_before_begun else earlier  # it had begun
             signal.signal(number, signal.SIG_DFL if after is None else after)
@@ -128,6 +150,22 @@ def _handled_by(handler: _Handler) -> Iterator[None]:
 
 def _raise(number: int) -> NoReturn:
     raise Interrupted(number)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a module is being loaded.
+
+    Raised between two lines of the import system, an exception leaves its lock taken for good:
+    whatever another thread loads to release what it has waits for ever.
+    """
+    while frame is not None and frame.f_code.co_filename != _IMPORT_SYSTEM:
+        frame = frame.f_back
+    return frame is not None
+
+
+def _send_again(number: int) -> None:
+    """Send this process a request once more, when what it came in may be over."""
+    threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number)).start()
 
 
 def _leave_terminal() -> None:

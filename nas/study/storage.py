@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import optuna
 import sqlalchemy as sa
+from optuna.storages._rdb.models import BaseModel
 from pydantic import ValidationError
 from sqlalchemy.engine import URL, make_url
 
@@ -123,10 +124,12 @@ def open_storage(
     url = make_url(url)
     options = engine_options(url) if create or write else reading_options(url)
     try:
+        if create:
+            _make_tables(url)
         return optuna.storages.RDBStorage(
             url.render_as_string(hide_password=False),
             engine_kwargs=options,
-            skip_table_creation=not create,
+            skip_table_creation=True,
         )
     except STORAGE_ERRORS:
         if create:
@@ -141,11 +144,28 @@ def open_storage(
         raise NoStudy(f"the database is of another version of Optuna: {said}") from error
 
 
+def _make_tables(url: URL) -> None:
+    """Make Optuna's tables with their indexes, all or none: it would look for the tables alone."""
+    engine = sa.create_engine(url, **engine_options(url))
+    try:
+        with engine.begin() as connection:
+            if url.get_backend_name() == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")  # Python begins none for tables
+            BaseModel.metadata.create_all(connection)
+    finally:
+        engine.dispose()
+
+
 def _is_without_studies(url: URL) -> bool:
-    """Whether nobody has made Optuna's tables; where that cannot be found out they may be there."""
+    """Whether there are none; where that cannot be found out there may be some.
+
+    A driver that was killed at once leaves tables in which Optuna has not noted their version.
+    """
     engine = sa.create_engine(url, **reading_options(url))
     try:
-        return not sa.inspect(engine).has_table(_STUDIES)
+        with engine.connect() as connection:
+            made = sa.inspect(connection).has_table(_STUDIES)
+            return not made or not connection.scalar(sa.text(f"SELECT count(*) FROM {_STUDIES}"))
     except sa.exc.SQLAlchemyError:
         return False
     finally:

@@ -3,7 +3,7 @@
 Optuna itself makes an object of every row, and of every parameter's distribution twice: a study of
 thousands of trials took several times as long. The tables' names are Optuna's own: they may change
 with any version of it, and are used in this file and in `nas.engine.optuna_storage` alone (but for
-the name of the table of studies, in `nas.study.storage`).
+the making of all tables and the name of that of studies, in `nas.study.storage`).
 """
 
 from __future__ import annotations

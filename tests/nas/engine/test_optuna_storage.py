@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import optuna
 import pytest
+import sqlalchemy as sa
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
+from sqlalchemy.engine import URL, Engine
 
 from nas.engine.fence import Fence
 from nas.engine.optuna_storage import Ending, StudyTrials
+from nas.study.records import read_space
 from nas.study.storage import NoStudy, open_storage
 
 
@@ -78,3 +85,47 @@ def test_a_new_trial_is_what_optuna_itself_would_have_written(url):
     ):
         assert all(getattr(t, name) == getattr(by_optuna, name) for t in by_us)
     trials.close()
+
+
+class Killed(BaseException):
+    """Nothing after it is done, as after `kill -9`."""
+
+
+@contextmanager
+def killed_before_statement(number: int) -> Iterator[None]:
+    """The process ends before it sends the statement of this number to a database."""
+    sent = itertools.count()
+
+    def send(*_: object) -> None:
+        if next(sent) == number:
+            raise Killed
+
+    sa.event.listen(Engine, "before_cursor_execute", send)
+    try:
+        yield
+    finally:
+        sa.event.remove(Engine, "before_cursor_execute", send)
+
+
+def schema_of(url: URL) -> set[str]:
+    """Tables and indexes of a database."""
+    storage = open_storage(url, create=True)
+    with storage.engine.connect() as connection:
+        names = set(connection.scalars(sa.text("SELECT name FROM sqlite_master")))
+    storage.engine.dispose()
+    return names
+
+
+def test_a_database_whose_making_was_cut_short_anywhere_is_made_whole(sqlite, tmp_path):
+    whole = schema_of(sqlite)
+    for number in itertools.count():
+        url = sa.make_url(f"sqlite:///{tmp_path / f'{number}.db'}")
+        try:
+            with killed_before_statement(number):
+                open_storage(url, create=True).engine.dispose()
+        except Killed:
+            assert read_space(url, "one") is None, number
+            assert schema_of(url) == whole, number
+        else:
+            break
+    assert number > len(whole)

@@ -63,6 +63,46 @@ def test_a_command_that_is_asked_to_end_releases_and_says_how_to_go_on(request_t
     )  # fmt: skip
 
 
+IN_A_FINALIZER = """
+import os, signal, time
+from nas.engine.signals import ended_by_requests
+
+class Resource:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)  # Python raises here what it then drops
+
+with ended_by_requests("go on so"):
+    Resource()
+    time.sleep(20)
+"""
+
+
+def test_a_request_that_comes_in_a_finalizer_is_not_lost():
+    command = [sys.executable, "-c", IN_A_FINALIZER]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (143, "", "go on so\n")
+
+
+def test_a_module_that_is_being_loaded_is_loaded_first(tmp_path):
+    (tmp_path / "loaded.py").write_text(
+        "import os, signal, time\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "time.sleep(0.05)\n"
+        "print('loaded')\n"
+    )
+    (tmp_path / "program.py").write_text(
+        "import time\n"
+        "from nas.engine.signals import ended_by_requests\n"
+        "with ended_by_requests('go on so'):\n"
+        "    import loaded\n"
+        "    time.sleep(20)\n"
+    )
+    command = [sys.executable, str(tmp_path / "program.py")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (143, "loaded\n", "go on so\n")
+
+
 def test_asked_again_it_ends_at_once():
     process = program(60)
     process.send_signal(signal.SIGINT)
