@@ -32,9 +32,13 @@ from nas.cli import cli_errors
 from nas.statistics.decision import Claim, judge
 from nas.statistics.paired import noise_components
 from nas.statistics.race import Race, RacePlan, run_race
+from nas.statistics.race_outcome import outcome_of
 from simulated_studies import NOISES, SimulatedStudies, truths
 
 LOOKS = (4, 8, 12, 16, 24, 32, 48)
+
+BESIDE = ("wins", "ends win", "equivalent within delta")
+"""What a race may say beside its claim."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ class Row:
     Attributes:
         may_support: whether *supported* is right.
         may_refute: whether *refuted* is.
+        race_wins, race_ends_win, race_equivalent: what a race says beside its claim.
+        wrong_beside: share of those that are not true.
         race_trainings: mean of a race; of a fixed design it is planned.
         fixed_void: no verdict, for a training failed.
     """
@@ -76,6 +82,10 @@ class Row:
     may_refute: bool
     race_supported: float
     race_refuted: float
+    race_wins: float
+    race_ends_win: float
+    race_equivalent: float
+    wrong_beside: float
     race_trainings: float
     fixed_supported: float
     fixed_refuted: float
@@ -133,11 +143,12 @@ def row(setting: Setting, studies: int, case: tuple[int, int]) -> Row:
         setting.interior, setting.ends, truth, noise, setting.deviation, LOOKS[-1]
     )
     plan, rng = race_plan(setting, simulated.arms), np.random.default_rng(case)
-    race, fixed, spent = Counter[str](), Counter[str](), 0
+    race, beside, fixed, spent = Counter[str](), Counter[str](), Counter[str](), 0
     for _ in range(studies):
         scores, failed = simulated.draw(rng)
         found = run_race(plan, {arm: values.tolist() for arm, values in scores.items()})
         race[outcome_of_race(found)] += 1
+        beside[outcome_of(found)] += 1
         spent += trainings(found)
         fixed[outcome_of_fixed(setting, scores, failed)] += 1
     arms, judged = setting.interior + setting.ends, setting.confirmed + setting.ends
@@ -149,6 +160,10 @@ def row(setting: Setting, studies: int, case: tuple[int, int]) -> Row:
         may_refute=not truth.is_wrong("refuted", setting.delta),
         race_supported=race["supported"] / studies,
         race_refuted=race["refuted"] / studies,
+        race_wins=beside["wins"] / studies,
+        race_ends_win=beside["ends win"] / studies,
+        race_equivalent=beside["equivalent within delta"] / studies,
+        wrong_beside=sum(beside[o] for o in BESIDE if truth.is_wrong(o, setting.delta)) / studies,
         race_trainings=spent / studies,
         fixed_supported=fixed["supported"] / studies,
         fixed_refuted=fixed["refuted"] / studies,
@@ -209,13 +224,16 @@ def _rate(share: float, studies: int, is_right: bool, alpha: float) -> str:
 def worst_table(setting: Setting, found: list[Row]) -> Table:
     """The largest share of wrong verdicts over all truths, for each noise."""
     table = Table(title="wrong verdicts of the worst truth")
-    for heading in ("noise", "race", "fixed"):
+    for heading in ("noise", "race", f"race: {', '.join(BESIDE)}", "fixed"):
         table.add_column(heading, justify="left" if heading == "noise" else "right")
     for noise in dict.fromkeys(one.noise for one in found):
-        cells = []
-        for method in ("race", "fixed"):
-            worst = max(one.wrong(method) for one in found if one.noise == noise)
-            cells.append(_rate(worst, found[0].studies, is_right=False, alpha=setting.alpha))
+        of_noise = [one for one in found if one.noise == noise]
+        shares = (
+            max(one.wrong("race") for one in of_noise),
+            max(one.wrong_beside for one in of_noise),
+            max(one.wrong("fixed") for one in of_noise),
+        )
+        cells = (_rate(share, found[0].studies, False, setting.alpha) for share in shares)
         table.add_row(noise, *(cell.replace("[", "").replace("]", "") for cell in cells))
     return table
 

@@ -122,10 +122,19 @@ class Truth:
     effects: NDArray[np.float64]
 
     def is_wrong(self, outcome: str, delta: float) -> bool:
-        """Whether ``supported`` or ``refuted`` must not be said of it."""
-        if outcome == "supported":
-            return self.advantage <= delta
-        return outcome == "refuted" and self.advantage >= delta
+        """Whether a verdict, or an outcome of a race beside it, must not be said of it."""
+        match outcome:
+            case "supported":
+                return self.advantage <= delta
+            case "refuted":
+                return self.advantage >= delta
+            case "wins":
+                return self.advantage <= 0
+            case "ends win":
+                return self.advantage >= 0
+            case "equivalent within delta":
+                return abs(self.advantage) >= delta
+        return False
 
 
 def truths(interior: int, ends: int, delta: float) -> tuple[Truth, ...]:

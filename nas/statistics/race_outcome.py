@@ -92,36 +92,54 @@ def decide(race: Race, delta: float | None = None, alpha: float | None = None) -
     alpha = race.plan.alpha if alpha is None else alpha
     plan = replace(race.plan, delta=delta, alpha=alpha)
     arms = {arm: _arm_outcome(race, plan, arm) for arm in plan.interior}
-    lower, upper = _lower(race, plan), max(arm.upper for arm in arms.values())
-    claim: Outcome = "inconclusive"
-    if _support(race, plan, delta) >= 0:
-        claim = "supported"
-    elif all(arm.refuted for arm in arms.values()):
-        claim = "refuted"
     leader, best_end = _leader(race), race.ends[0]
+    claim = _claim(race, plan)
     return RaceDecision(
-        outcome=_outcome(lower, upper, claim, delta),
+        outcome=_outcome(race, plan, claim),
         claim=claim,
         delta=delta,
         leader=leader,
         best_end=best_end,
         estimate=_difference(race, leader, best_end),
-        lower=lower,
-        upper=upper,
+        lower=_lower(race, plan),
+        upper=max(arm.upper for arm in arms.values()),
         arms=arms,
     )
 
 
-def _outcome(lower: float, upper: float, claim: Outcome, delta: float) -> RaceOutcome:
+def outcome_of(race: Race) -> RaceOutcome:
+    """The outcome alone, for which no bound has to be found.
+
+    Raises:
+        ValueError: its first look is not complete.
+    """
+    if not race.looks:
+        raise ValueError("the first look of this race is not complete")
+    return _outcome(race, race.plan, _claim(race, race.plan))
+
+
+def _claim(race: Race, plan: RacePlan) -> Outcome:
+    if _support(race, plan, plan.delta) >= 0:
+        return "supported"
+    return "refuted" if _is_below(race, plan, plan.delta) else "inconclusive"
+
+
+def _outcome(race: Race, plan: RacePlan, claim: Outcome) -> RaceOutcome:
     if claim == "supported":
         return "wins by more than delta"
-    if lower > 0:
+    if _support(race, plan, 0) > 0:
         return "wins"
-    if upper < 0:
+    if _is_below(race, plan, 0):
         return "ends win"
     if claim == "refuted":
-        return "equivalent within delta" if lower > -delta else "no win by delta"
+        is_above = _support(race, plan, -plan.delta) > 0
+        return "equivalent within delta" if is_above else "no win by delta"
     return "open"
+
+
+def _is_below(race: Race, plan: RacePlan, advantage: float) -> bool:
+    """Whether no interior arm has such an advantage over the best end."""
+    return all(_refutation(race, plan, arm)(-advantage) >= 0 for arm in plan.interior)
 
 
 def _leader(race: Race) -> str:
@@ -141,14 +159,16 @@ def _difference(race: Race, arm: str, end: str) -> float:
 
 
 def _arm_outcome(race: Race, plan: RacePlan, arm: str) -> ArmOutcome:
-    looks = [look for look in race.looks if look.seeds <= race.trained[arm]]
-    bounds = np.array(plan.boundaries[: len(looks)])
-
-    def excess(shift: float) -> float:
-        return float((refutation(race, looks, arm, -shift) - bounds).max())
-
+    excess = _refutation(race, plan, arm)
     against = {end: _against(race, plan, arm, end) for end in plan.ends}
     return ArmOutcome(-_furthest(excess), excess(-plan.delta) >= 0, against)
+
+
+def _refutation(race: Race, plan: RacePlan, arm: str) -> Callable[[float], float]:
+    """Of a shift, the statistic's largest excess over the boundaries of the looks of an arm."""
+    looks = [look for look in race.looks if look.seeds <= race.trained[arm]]
+    bounds = np.array(plan.boundaries[: len(looks)])
+    return lambda shift: float((refutation(race, looks, arm, -shift) - bounds).max())
 
 
 def _support(race: Race, plan: RacePlan, shift: float) -> float:

@@ -14,7 +14,7 @@ from scipy import stats
 
 from nas.statistics.boundaries import boundaries
 from nas.statistics.race import BEHIND, RacePlan, run_race
-from nas.statistics.race_outcome import decide
+from nas.statistics.race_outcome import decide, outcome_of
 from nas.statistics.race_samples import sidak, welch_z
 
 LOOKS = (4, 8, 12, 16)
@@ -167,10 +167,20 @@ def test_bounds_do_not_contradict_the_decision(effects, seed, delta):
         for interval in arm.against.values():
             assert interval.lower < interval.mean < interval.upper
     assert race.is_refuted == (found.upper <= delta + 1e-6)
-    if found.outcome == "wins by more than delta":
-        assert race.supported
-    elif found.outcome != "open":
-        assert not race.supported
+    assert found.outcome == outcome_of(race) == _by_bounds(race, found.lower, found.upper)
+
+
+def _by_bounds(race, lower, upper):
+    """What is said, by what the best point's advantage lies between."""
+    if race.supported:
+        return "wins by more than delta"
+    if lower > 0:
+        return "wins"
+    if upper < 0:
+        return "ends win"
+    if race.is_refuted:
+        return "equivalent within delta" if lower > -race.plan.delta else "no win by delta"
+    return "open"
 
 
 def test_a_winner_is_found_and_the_race_ends():
