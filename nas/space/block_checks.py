@@ -10,6 +10,7 @@ from nas.space.block_frame import BlockFrame
 from nas.space.errors import Path, dotted
 from nas.space.schema import BlockSection, NetworkSection, SearchSection, SpaceFile
 from nas.space.yaml_document import Document
+from trials.data.sources import CLIPS
 
 
 def check_blocks(document: Document, network: NetworkSection, search: SearchSection) -> None:
@@ -37,7 +38,7 @@ def check_dims(document: Document, file: SpaceFile, input_shape: Shape) -> None:
     if dims == 2:
         found = f"images of {shape} (channels, height, width)"
     if file.network.dims not in (None, dims):
-        hint = "clips are arrays (N, T, H, W, C) of npz:FILE" if dims == 2 else "say 3"
+        hint = CLIPS if dims == 2 else "say 3"
         message = f"{file.network.dims} dimensions, and the data has {found}"
         document.add_problem(("network", "dims"), message, hint)
         return

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from nas.space.section import Section
 from nas.space.value_types import Channels, Count, Fraction, square
 from trials.data import DataConfig, Resize
+from trials.data.frames import AXES
 from trials.data.images import Layout
 
 
@@ -39,8 +40,11 @@ class DataSection(Section):
         cls, shape: tuple[int, ...] | None, info: ValidationInfo
     ) -> tuple[int, ...] | None:
         kind = str(info.data.get("source", "npz")).partition(":")[0]
-        if shape is not None and len(shape) == 4 and kind != "npz":
-            raise ValueError(f"four numbers are of clips, which npz:FILE has; got {kind}")
+        if shape is not None and len(shape) == 4 and kind not in ("frames", "npz"):
+            message = "four numbers are of clips, which frames:DIR and npz:FILE have"
+            raise ValueError(f"{message}; got {kind}")
+        if shape is not None and len(shape) == 3 and kind == "frames":
+            raise ValueError(f"clips have four numbers, {AXES}")
         return shape
 
     @property

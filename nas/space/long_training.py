@@ -18,7 +18,7 @@ from nas.space.section import Section
 from nas.space.sections import valid_sections
 from nas.space.yaml_document import Document, assign, override
 from trials.data import DataConfig, ImageData, Resize
-from trials.data.sources import PICTURES
+from trials.data.sources import CLIPS, PICTURES, RESIZED
 from trials.recipe import Recipe
 
 
@@ -81,26 +81,34 @@ def fitting(
     of them are wanted.
 
     Raises:
-        InputError: the network takes clips, which these are not, or parts are wanted of what are no
-            pictures.
+        InputError: the network takes clips, which these are not, or images, and these are clips; or
+            parts are wanted of what are no pictures.
     """
     height, width = architecture.input_shape[-2:]
     kind = config.source.partition(":")[0]
-    if kind in (*PICTURES, "synthetic") and len(architecture.input_shape) == 4:
-        shape = " x ".join(map(str, architecture.input_shape))
-        rule = f"the network takes clips of {shape} (channels, frames, height, width)"
-        hint = "clips are arrays (N, T, H, W, C) of npz:FILE"
-        raise InputError.of("--data", f"{rule}; got {config.source}", hint)
+    _check_dims(config.source, kind, architecture.input_shape)
     if recipe.resized_crop and kind not in PICTURES:
         rule = f"only pictures are cropped and resized: {', '.join(PICTURES)}; got {config.source}"
         raise InputError.of("training.resized_crop", rule, "training.crop is of any images")
     memory = 0 if recipe.resized_crop else config.memory
     config = replace(config, stream=memory is not None, memory=memory)
-    if kind in PICTURES and config.resize is None:
+    if kind in RESIZED and config.resize is None:
         config = replace(config, resize=Resize((height, width)))
-    if kind in (*PICTURES, "synthetic") and config.shape is None:
+    if kind in (*RESIZED, "synthetic") and config.shape is None:
         config = replace(config, shape=architecture.input_shape)
     return config
+
+
+def _check_dims(source: str, kind: str, input_shape: tuple[int, ...]) -> None:
+    """Refuse data of which it is certain, unread, that it has other axes than the network takes."""
+    shape = " x ".join(map(str, input_shape))
+    if kind in (*PICTURES, "synthetic") and len(input_shape) == 4:
+        rule = f"the network takes clips of {shape} (channels, frames, height, width)"
+        raise InputError.of("--data", f"{rule}; got {source}", CLIPS)
+    if kind == "frames" and len(input_shape) == 3:
+        rule = f"the network takes images of {shape} (channels, height, width)"
+        hint = "images:DIR reads each picture by itself"
+        raise InputError.of("--data", f"{rule}; got {source}", hint)
 
 
 def fitted(

@@ -22,6 +22,7 @@ TEXTS: tuple[str, ...] = (
     "a.b.c=1", "=", "a=[", "a=&x 1", "name=", "study.trials=2", "network.blocks[0].convs=2", "a[0]=1",
     "network.blocks[999999].convs=1", "data={}", "data=", "search.segments=1..C", "network=[[[[[",
     "images:", "images:nowhere", "images:.", "images:/proc/self/fdinfo", "npz:/dev/zero", "npz:/dev/null",
+    "frames:", "frames:nowhere", "frames:.", "frames:/proc/self/fdinfo",
     "parquet:nowhere", "parquet:/dev/null", "npz:space.yaml", "npz:pickled.npz", "csv:x", ":", "digits:x",
     "webdataset:", "webdataset:nowhere", "webdataset:/dev/zero", "webdataset:{space.yaml,pickled.npz}", "webdataset:**",
     "webdataset:{0..99999999999}.tar", "webdataset:{{a,b},{0..1}}", "webdataset:pipe:touch x", "webdataset:[!",

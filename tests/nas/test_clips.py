@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn import Conv3d
 
 from nas import Architecture, Block, SpectrumPoint, Stem, build_network, count_cost
@@ -198,6 +199,40 @@ def test_one_network_is_trained_on_clips(searched):
     assert "| input | 1 x 5 x 8 x 8, normalised" in Path("long/README.md").read_text()
 
 
+def test_a_search_and_a_training_read_folders_of_frames(tmp_path, monkeypatch):
+    """The training takes as many frames of each clip as its network has, in its size."""
+    monkeypatch.chdir(tmp_path)
+    without_ray(monkeypatch)
+    for number, (clip, name) in enumerate(zip(*moving_shapes(40, frames=7, size=9), strict=True)):
+        for t, frame in enumerate(clip):
+            file = Path(f"clips/{name}/{number}/{t}.png")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(frame[..., 0]).save(file)
+    Path("space.yaml").write_text(SPACE.replace("npz:clips.npz", "frames:clips"))
+    assert "1 x 7 x 9 x 9 in 4 classes" in run(describe_app, "space.yaml").stdout
+    changes = ("data.shape=[1, 5, 9, 9]", "training.epochs=1")
+    run(search_app, "--space", "space.yaml", *(o for c in changes for o in ("--set", c)))
+    complete = read_records("sqlite:///runs/moving/study.db", "moving").complete
+    assert [trial.architecture.input_shape for trial in complete] == [(1, 5, 9, 9)] * 2
+    small = Architecture((1, 3, 8, 8), 4, Stem((8,)), (Block((8,)),))
+    Path("network.json").write_text(small.to_json())
+    run(
+        train_app, *("--architecture", "network.json", "--data", "frames:clips", "--recipe"),
+        *("proxy", "--epochs", 1, "--set", "training.batch_size=8", "--output", "long"),
+    )  # fmt: skip
+    assert "| input | 1 x 3 x 8 x 8, normalised" in Path("long/README.md").read_text()
+
+
+@pytest.mark.usefixtures("searched")
+def test_a_network_of_images_is_not_trained_on_frames():
+    message = run(
+        train_app, *("--preset", "mobilenet:alpha=0.25", "--data", "frames:clips"),
+        *("--recipe", "proxy", "--epochs", 1, "--output", "never"), status=2,
+    ).stderr  # fmt: skip
+    assert "takes images of 3 x 224 x 224 (channels, height, width); got frames:clips" in message
+    assert "hint: images:DIR reads each picture by itself" in message
+
+
 def test_a_network_of_images_is_not_trained_on_clips(folder, monkeypatch):
     monkeypatch.chdir(folder)
     message = run(
@@ -218,7 +253,10 @@ def test_a_network_of_clips_is_not_trained_on_pictures(source, tmp_path, monkeyp
     ).stderr  # fmt: skip
     rule = "the network takes clips of 1 x 5 x 8 x 8 (channels, frames, height, width)"
     assert f"--data: error: {rule}; got {source}" in said
-    assert "hint: clips are arrays (N, T, H, W, C) of npz:FILE" in said
+    assert (
+        "hint: clips are folders of frames (frames:DIR), or arrays (N, T, H, W, C) of npz:FILE"
+        in said
+    )
     assert not Path("never").exists()
 
 
@@ -230,7 +268,7 @@ def test_a_network_of_clips_is_not_trained_on_pictures(source, tmp_path, monkeyp
           "height, width)", "hint: say 3"]),
         (("data.source=digits",),
          ["network.dims: 3 dimensions, and the data has images of 1 x 8 x 8 (channels, height, "
-          "width)", "hint: clips are arrays (N, T, H, W, C) of npz:FILE"]),
+          "width)", "hint: clips are folders of frames (frames:DIR), or arrays (N, T, H, W, C) of npz:FILE"]),
         (("data.source=digits", "network.dims=null"),
          ["search.order[1]: order space_then_time is of clips, and these are images"]),
         (("search.order=[plain, mixture]",),

@@ -229,6 +229,7 @@ DATA_SETS = [
     ("npz:data.npz", lambda: Path("data.npz").write_bytes(b"PK no"), "data.npz cannot be read"),
     ("parquet:empty", lambda: Path("empty").mkdir(), "empty cannot be read"),
     ("webdataset:train-{0..1}.tar", lambda: Path("train-0.tar").write_bytes(b"x" * 700), "no such shard: train-1.tar, of train-{0..1}.tar"),
+    ("frames:pictures", lambda: image_folder(cat=[png()], dog=[png()]), "cat/0.png is a picture where the folder of a clip has to be"),
     ("webdataset:*.tar", lambda: Path("train-0.tar").write_bytes(b"x" * 700), "train-0.tar cannot be read"),
 ]  # fmt: skip
 

@@ -172,5 +172,6 @@ def test_gradients_in_the_layout_of_trainings_are_right(kernel, stride, channels
 
 
 def test_synthetic_images_are_no_clips():
-    with pytest.raises(DataError, match="synthetic images are no clips"):
+    with pytest.raises(DataError, match="synthetic images are no clips") as said:
         load(DataConfig("synthetic", shape=(3, 4, 8, 8)))
+    assert "frames:DIR" in said.value.hint

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NoReturn, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,14 +60,15 @@ class _Found:
     def notes(self) -> Iterator[str]:
         """What was left out, in words."""
         if self.hidden:
-            yield f"{_files(self.hidden, 'hidden ')} left out"
+            yield f"{count_of_files(self.hidden, 'hidden ')} left out"
         if self.others:
-            yield f"{_files(self.others)} left out, no images{self.where}"
+            yield f"{count_of_files(self.others)} left out, no images{self.where}"
         if self.empty:
             yield f"no images in {', '.join(self.empty)}"
 
 
-def _files(count: int, kind: str = "") -> str:
+def count_of_files(count: int, kind: str = "") -> str:
+    """In words."""
     return f"{count:,} {kind}{'file' if count == 1 else 'files'}"
 
 
@@ -162,30 +163,43 @@ class FolderSource:
         if not with_classes:
             return {"train": self.root}
         what = LABEL_FILES[0] if self._label_file(with_classes[0]) else "folders of classes"
-        others = [path.name for path in tops if path not in with_classes]
-        if flat := [name for name in others if name.lower() in SPLIT_NAMES]:
+        others = [path for path in tops if path not in with_classes]
+        if flat := [path for path in others if path in named]:
             raise DataError(
-                f"{self.root / flat[0]} has no {what}, as {with_classes[0].name} has",
+                f"{flat[0]} has no {what}, as {with_classes[0].name} has",
                 hint="images of every split need labels: move those without elsewhere",
             )
-        if others:
-            raise DataError(
-                f"{self.root} has {', '.join(others)} beside "
-                f"{', '.join(path.name for path in with_classes)}, which has folders of its own",
-                hint="splits stand alone: a class goes into the folder of each split",
-            )
-        found: dict[SplitName, Path] = {}
-        for path in named:
-            split = SPLIT_NAMES[path.name.lower()]
-            if split in found:
-                both = f"{found[split].name} and {path.name}"
-                raise DataError(f"{self.root} has {both}: two {split} splits")
-            found[split] = path
-        return found
+        return split_folders(self.root, with_classes, others)
+
+
+def split_folders(
+    root: Path, splits: Sequence[Path], others: Sequence[Path]
+) -> dict[SplitName, Path]:
+    """The folder of each split, by their names.
+
+    Args:
+        others: folders beside them that have pictures.
+
+    Raises:
+        DataError: there are any, or two of the same split.
+    """
+    if others:
+        raise DataError(
+            f"{root} has {', '.join(path.name for path in others)} beside "
+            f"{', '.join(path.name for path in splits)}, which has folders of its own",
+            hint="splits stand alone: a class goes into the folder of each split",
+        )
+    found: dict[SplitName, Path] = {}
+    for path in splits:
+        split = SPLIT_NAMES[path.name.lower()]
+        if split in found:
+            raise DataError(f"{root} has {found[split].name} and {path.name}: two {split} splits")
+        found[split] = path
+    return found
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return [path for path in _listed(folder) if path.is_dir() and not _is_hidden(path)]
+    return [path for path in _listed(folder) if path.is_dir() and not is_hidden(path)]
 
 
 def pictures_below(folder: Path) -> Iterator[Path]:
@@ -205,7 +219,7 @@ def _pictures_in(split: Path, root: Path, flat: bool = False) -> _Found:
     files: list[tuple[Path, str]] = []
     hidden = others = 0
     for name, file in _walk(split, root):
-        if _is_hidden(file):
+        if is_hidden(file):
             hidden += 1
         elif flat and file.name in LABEL_FILES and file.parent in (split, root):
             continue
@@ -221,18 +235,18 @@ def _pictures_in(split: Path, root: Path, flat: bool = False) -> _Found:
 
 def _walk(split: Path, root: Path) -> Iterator[tuple[str | None, Path]]:
     """Every file with the class whose folder it is in, None where it is in none."""
-    for folder, subfolders, names in os.walk(split, onerror=_unreadable):
+    for folder, subfolders, names in os.walk(split, onerror=unreadable):
         here = Path(folder)
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         for path in (here / name for name in (*subfolders, *names)):
             if path.is_symlink():
-                _check_link(path, root)
+                check_link(path, root)
         inside = here.relative_to(split).parts
         for name in names:
             yield inside[0] if inside else None, here / name
 
 
-def _check_link(link: Path, root: Path) -> None:
+def check_link(link: Path, root: Path) -> None:
     """Links to pictures in the same folder are followed, no others."""
     target = Path(os.path.realpath(link))
     if not target.is_relative_to(root.resolve()):
@@ -244,7 +258,8 @@ def _check_link(link: Path, root: Path) -> None:
         raise DataError(f"{link} is a link to a folder, whose images would be read twice")
 
 
-def _unreadable(error: OSError) -> None:
+def unreadable(error: OSError) -> NoReturn:
+    """Say which folder."""
     raise DataError(f"{error.filename} cannot be read: {error.strerror}")
 
 
@@ -255,5 +270,6 @@ def _listed(folder: Path) -> list[Path]:
         raise DataError(f"{folder} cannot be read: {error.strerror}") from None
 
 
-def _is_hidden(path: Path) -> bool:
+def is_hidden(path: Path) -> bool:
+    """Whether it is left out unread, by its name."""
     return path.name.startswith(".")

@@ -68,7 +68,7 @@ class DataConfig:
     Attributes:
         source: ``digits``, ``synthetic``, ``parquet:DIR``, ``hub:NAME``, ``images:DIR`` (a folder
             per class, under ``train``, ``val`` and ``test`` or not), ``webdataset:PATTERN`` (tar
-            files) or ``npz:FILE``.
+            files), ``frames:DIR`` (clips: a folder of frames each) or ``npz:FILE``.
         validation: fraction of the training split that trials are judged on, where the source has
             no validation split of its own.
         limit: use only so many images of the training split, the same share of each class.

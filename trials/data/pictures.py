@@ -101,7 +101,7 @@ class Pictures:
             if grey and not self.shape and not is_grey(image):
                 raise DataError(
                     f"{name}: an image in colour, and the first one is grey",
-                    hint="say which: data.shape: [1, H, W] or [3, H, W]",
+                    hint="say which: data.shape, with 1 or 3 channels",
                 )
             with room.of(image.width * image.height):
                 return _pixels(image, name, grey, self.resize, crop)

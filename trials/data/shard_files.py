@@ -9,6 +9,7 @@ from glob import glob
 from itertools import chain, islice
 from pathlib import Path
 
+from trials.data.file_order import in_order
 from trials.data.folders import SPLIT_NAMES
 from trials.data.images import DataError
 from trials.data.labels import shortened
@@ -18,7 +19,6 @@ MAX_FILES = 50_000
 """That braces may stand for: ImageNet-21k has two thousand shards, LAION-400M 41,456."""
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
-_NUMBER = re.compile(r"(\d+)", re.ASCII)
 _RANGE = re.compile(r"(\d{1,18})\.\.(\d{1,18})", re.ASCII)
 
 
@@ -36,7 +36,7 @@ def shard_files(pattern: str) -> list[Path]:
         found = [file for file in Path(pattern).rglob("*.tar") if file.is_file()]
         if not found:
             raise DataError(f"no shards in {pattern}: no file there is called *.tar")
-        return sorted(found, key=_place)
+        return sorted(found, key=in_order)
     files: set[Path] = set()
     for each in _expanded(pattern):
         matched = _matched(each)
@@ -47,13 +47,7 @@ def shard_files(pattern: str) -> list[Path]:
                 hint="a pattern names tar files of this machine: webdataset:DIR/{train,val}-*.tar",
             )
         files.update(matched)
-    return sorted(files, key=_place)
-
-
-def _place(file: Path) -> tuple[list[list[str | int]], Path]:
-    """Among others: names by letters and numbers, ``2`` before ``10``; folder by folder."""
-    parts = (enumerate(_NUMBER.split(part)) for part in file.parts)  # every second is a number
-    return [[int(some) if place % 2 else some for place, some in part] for part in parts], file
+    return sorted(files, key=in_order)
 
 
 def _matched(pattern: str) -> list[Path]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from trials.data.archives import ArchiveSource
 from trials.data.folders import FolderSource
+from trials.data.frames import FrameSource
 from trials.data.images import AnyLabels, DataConfig, DataError, Images
 from trials.data.many_labels import stratified_many
 from trials.data.raw_split import RawSplit, Source, SplitName, require
@@ -24,11 +25,18 @@ _WITH_LOCATION: dict[str, Callable[[str, DataConfig], Source]] = {
     "hub": partial(TableSource, "hub"),
     "images": FolderSource,
     "webdataset": ShardSource,
+    "frames": FrameSource,
     "npz": ArchiveSource,
 }
 
 PICTURES = ("parquet", "hub", "images", "webdataset")
+"""Sources of single pictures."""
+
+RESIZED = (*PICTURES, "frames")
 """Sources whose images can be resized."""
+
+CLIPS = "clips are folders of frames (frames:DIR), or arrays (N, T, H, W, C) of npz:FILE"
+"""Where else to look, for messages."""
 
 MAX_SYNTHETIC = 2**30
 """Values of all generated images together."""
@@ -53,11 +61,11 @@ def open_source(config: DataConfig) -> Source:
     else:
         raise DataError(
             f"no such source: {config.source}",
-            hint="digits, synthetic, parquet:DIR, hub:NAME, images:DIR, webdataset:PATTERN or "
-            "npz:FILE",
+            hint="digits, synthetic, parquet:DIR, hub:NAME, images:DIR, webdataset:PATTERN, "
+            "frames:DIR or npz:FILE",
         )
-    if config.resize and kind not in (*PICTURES, "npz"):
-        raise DataError(f"only pictures are resized: {', '.join(PICTURES)}", "resize")
+    if config.resize and kind not in (*RESIZED, "npz"):
+        raise DataError(f"only pictures are resized: {', '.join(RESIZED)}", "resize")
     if config.layout and kind != "npz":
         raise DataError("only the arrays of npz:FILE have a layout", "layout")
     return source
@@ -114,7 +122,7 @@ class _Synthetic:
     def __init__(self, config: DataConfig) -> None:
         self.shape = config.shape or (3, 16, 16)
         if len(self.shape) != 3:
-            raise DataError("synthetic images are no clips", hint="clips are of npz:FILE")
+            raise DataError("synthetic images are no clips", hint=CLIPS)
         self.classes = tuple(f"class {index}" for index in range(config.classes or 10))
         self.images = config.limit or 2000
         values = self.images * math.prod(self.shape)

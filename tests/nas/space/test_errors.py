@@ -45,7 +45,9 @@ PROBLEMS = [
     ("validation: 0.2", "resize: {size: [8]}", "4:18", "data.resize.size: the list is too short; got 1 items"),
     ("validation: 0.2", "shape: []", "4:10", "data.shape: expected at least 3 items; got none"),
     ("validation: 0.2", "shape: [3, 4, 8, 8, 8]", "4:10", "data.shape: expected at most 4 items; got 5"),
-    ("validation: 0.2", "shape: [3, 8, 8, 8]\n  classes: 4", "4:10", "data.shape: four numbers are of clips, which npz:FILE has; got synthetic"),
+    ("validation: 0.2", "shape: [3, 8, 8, 8]\n  classes: 4", "4:10", "data.shape: four numbers are of clips, which frames:DIR and npz:FILE have; got synthetic"),
+    ("source: synthetic", "source: frames:clips\n  shape: [3, 8, 8]", "4:10", "data.shape: clips have four numbers, [channels, frames, height, width]"),
+    ("source: synthetic", "source: frames:none", "3:11", "data.source: no such folder: none"),
     # Successive halving.
     ("study: {", "study: {fidelity: {rungs: [2, 6, 6]}, ", "18:", "study.fidelity.rungs: epochs go up from rung to rung; got 6 after 6"),
     ("study: {", "study: {fidelity: {rungs: [2]}, ", "18:", "study.fidelity.rungs: expected at least two rungs; got 1"),
