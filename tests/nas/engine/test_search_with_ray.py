@@ -169,13 +169,14 @@ def test_killed_workers_cost_nothing_but_their_time():
     assert len(Store(url_of()).all()) == 6
 
 
-def test_a_password_is_shown_nowhere(postgresql):
+def test_a_password_is_shown_nowhere(postgresql, tmp_path):
     """Neither in Ray's logs and processes nor in the results. The server trusts everybody, and so
-    takes any password."""
+    takes any password. What is noted of the logs is its own: the next search would remove them."""
+    own = {"XDG_STATE_HOME": str(tmp_path / "state")}
     secret = postgresql.replace("postgres:@", "postgres:hunter2@")
     assert "hunter2" in secret
     with tempfile.TemporaryDirectory(prefix="ray-") as ray_folder:
-        with searching("--trials", "1", RAY_TMPDIR=ray_folder, NAS_STORAGE=secret) as run:
+        with searching("--trials", "1", RAY_TMPDIR=ray_folder, NAS_STORAGE=secret, **own) as run:
             run.until(lambda: len(run.workers()) > 0)
             for process in run.look():
                 with contextlib.suppress(psutil.NoSuchProcess):
