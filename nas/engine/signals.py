@@ -6,19 +6,22 @@ second ends a command at once; whatever is in the database is whole then, too.
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import stat
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _AGAIN_S = 0.01
+_LOADING_S = 10.0
 _IMPORT_SYSTEM = "<frozen importlib._bootstrap>"
 
 
@@ -37,32 +40,85 @@ class Interrupted(KeyboardInterrupt):
 class _Handler:
     """Takes requests to end.
 
+    Args:
+        end_at_once: what the second request does; None where it is raised, as the first one is.
+
     Attributes:
         first: number of the signal that came first, if one has come.
         waits: it is not raised, for somebody looks whether it has come.
     """
 
-    def __init__(self, end_at_once: Callable[[int], NoReturn]) -> None:
+    def __init__(self, end_at_once: Callable[[int], NoReturn] | None = None) -> None:
         self.end_at_once = end_at_once
         self.first: int | None = None
         self.waits = False
+        self._raised = False
+        self._sent_again = False  # the next signal is this process's own
+        self._loads_until = 0.0
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGHUP:
-            _leave_terminal()
-        if self.first is not None:
+        if self._sent_again:
+            self._sent_again = False
+            if self._raised:
+                return
+        elif self.first is None:
+            self.first = number
+            self._loads_until = time.monotonic() + _LOADING_S
+            if number == signal.SIGHUP:
+                _leave_terminal()
+        elif self.end_at_once is not None:
             self.end_at_once(number)
-        if not self.waits and _imports(frame):
-            _send_again(number)
+        else:
+            self.waits = False
+        if self.waits:
             return
-        self.first = number
-        if not self.waits:
-            raise Interrupted(number)
+        if self._must_not_raise(frame):
+            self._send_again()
+        else:
+            self.raise_first()
 
-    def dropped(self, number: int) -> None:
-        """A request was raised where Python drops exceptions, as in a finalizer."""
-        self.first = None
-        _send_again(number)
+    def raise_first(self) -> None:
+        """Raise the first request, if one has come."""
+        if self.first is not None:
+            self._raised = True
+            raise Interrupted(self.first) from None
+
+    def dropped(self) -> None:
+        """What was raised came where Python drops exceptions, as in a finalizer."""
+        self._raised = False
+        self._send_again()
+
+    def _must_not_raise(self, frame: FrameType | None) -> bool:
+        """Whether an exception would be dropped, or do harm.
+
+        Between two lines of the import system it leaves a lock taken for good: what another thread
+        loads to release what it has waits for ever. In the middle of a module that is not loaded
+        again as it should be, so that this has some seconds to come to its end.
+        """
+        if frame is not None and frame.f_code.co_filename in (_IMPORT_SYSTEM, __file__):
+            return True
+        return time.monotonic() < self._loads_until and _imports(frame)
+
+    def _send_again(self) -> None:
+        """Send this process its request once more, when what it came in may be over.
+
+        By a bare thread: to start one of `threading` takes locks, which whatever the signal has
+        interrupted may have taken.
+        """
+
+        def send() -> None:
+            time.sleep(_AGAIN_S)
+            heard_by: object = signal.getsignal(first)
+            if heard_by is self:
+                self._sent_again = True
+                os.kill(os.getpid(), first)
+
+        first = self.first
+        assert first is not None, "it has come"
+        try:
+            _thread.start_new_thread(send, ())
+        except RuntimeError:  # there can be no more threads
+            self.raise_first()
 
 
 @contextmanager
@@ -77,15 +133,14 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
         return
     set_by_command = (h for n in REQUESTS if isinstance(h := signal.getsignal(n), _Handler))
     of_command = next(set_by_command, None)
-    handler = of_command or _Handler(_raise)
+    handler = of_command or _Handler()
     with nullcontext() if handler is of_command else _handled_by(handler):
         handler.waits = True
         try:
             yield lambda: handler.first is not None
         finally:
             handler.waits = False
-            if handler.first is not None:
-                raise Interrupted(handler.first) from None
+            handler.raise_first()
 
 
 @contextmanager
@@ -129,43 +184,33 @@ def _heard() -> list[signal.Signals]:
 
 @contextmanager
 def _handled_by(handler: _Handler) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in _heard()}
     report = sys.unraisablehook
 
     def unraisable(dropped: sys.UnraisableHookArgs) -> None:
         if isinstance(dropped.exc_value, Interrupted):
-            handler.dropped(dropped.exc_value.number)
+            handler.dropped()
         else:
             report(dropped)
 
+    before: dict[int, Any] = {}
     sys.unraisablehook = unraisable
     try:
+        for number in _heard():
+            before[number] = signal.signal(number, handler)
         yield
     finally:
-        sys.unraisablehook = report
-        for number, earlier in before.items():
+        for heard, earlier in before.items():
             after = _end if earlier is _end_before_begun else earlier  # it had begun
-            signal.signal(number, signal.SIG_DFL if after is None else after)
-
-
-def _raise(number: int) -> NoReturn:
-    raise Interrupted(number)
+            signal.signal(heard, signal.SIG_DFL if after is None else after)
+        if sys.unraisablehook is unraisable:
+            sys.unraisablehook = report
 
 
 def _imports(frame: FrameType | None) -> bool:
-    """Whether a module is being loaded.
-
-    Raised between two lines of the import system, an exception leaves its lock taken for good:
-    whatever another thread loads to release what it has waits for ever.
-    """
+    """Whether a module is being loaded."""
     while frame is not None and frame.f_code.co_filename != _IMPORT_SYSTEM:
         frame = frame.f_back
     return frame is not None
-
-
-def _send_again(number: int) -> None:
-    """Send this process a request once more, when what it came in may be over."""
-    threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number)).start()
 
 
 def _leave_terminal() -> None:
@@ -175,3 +220,4 @@ def _leave_terminal() -> None:
         with suppress(OSError):
             if stat.S_ISCHR(os.fstat(output).st_mode):
                 os.dup2(nothing, output)
+    os.close(nothing)

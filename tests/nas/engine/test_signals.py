@@ -84,23 +84,57 @@ def test_a_request_that_comes_in_a_finalizer_is_not_lost():
     assert (ended.returncode, ended.stdout, ended.stderr) == (143, "", "go on so\n")
 
 
-def test_a_module_that_is_being_loaded_is_loaded_first(tmp_path):
-    (tmp_path / "loaded.py").write_text(
-        "import os, signal, time\n"
-        "os.kill(os.getpid(), signal.SIGTERM)\n"
-        "time.sleep(0.05)\n"
-        "print('loaded')\n"
-    )
-    (tmp_path / "program.py").write_text(
+def run_while_loading(folder: Path, begins: str, module: str) -> subprocess.CompletedProcess[str]:
+    """A program in which requests come while it loads a module.
+
+    Args:
+        begins: a context of the program, in which it loads the module and then waits.
+        module: lines of it.
+    """
+    (folder / "loaded.py").write_text(f"import os, signal, time\n{module}")
+    (folder / "program.py").write_text(
         "import time\n"
-        "from nas.engine.signals import ended_by_requests\n"
-        "with ended_by_requests('go on so'):\n"
+        "from nas.engine.signals import ended_by_requests, stop_requests\n"
+        f"with {begins}:\n"
         "    import loaded\n"
         "    time.sleep(20)\n"
     )
-    command = [sys.executable, str(tmp_path / "program.py")]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (143, "loaded\n", "go on so\n")
+    command = [sys.executable, str(folder / "program.py")]
+    return subprocess.run(command, capture_output=True, text=True, timeout=15, check=False)
+
+
+COMMAND_BEGINS = "ended_by_requests('go on so')"
+
+
+def test_a_module_that_is_being_loaded_is_loaded_first(tmp_path):
+    ended = run_while_loading(tmp_path, COMMAND_BEGINS, """
+os.kill(os.getpid(), signal.SIGHUP)
+before = len(os.listdir('/proc/self/fd'))
+time.sleep(0.1)
+print(len(os.listdir('/proc/self/fd')) - before, 'files more')
+""")  # fmt: skip
+    assert (ended.returncode, ended.stdout, ended.stderr) == (129, "0 files more\n", "go on so\n")
+
+
+def test_asked_again_while_a_module_is_loaded_it_ends_at_once(tmp_path):
+    ended = run_while_loading(tmp_path, COMMAND_BEGINS, """
+for number in (signal.SIGTERM, signal.SIGINT):
+    os.kill(os.getpid(), number)
+    time.sleep(0.05)
+print('loaded')
+""")  # fmt: skip
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "go on so\n")
+
+
+def test_in_a_program_of_ones_own_too_a_module_is_loaded_first(tmp_path):
+    ended = run_while_loading(tmp_path, "stop_requests()", """
+for number in (signal.SIGINT, signal.SIGINT):
+    os.kill(os.getpid(), number)
+    time.sleep(0.05)
+print('loaded', flush=True)
+""")  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (1, "loaded\n")
+    assert "Interrupted: SIGINT" in ended.stderr
 
 
 def test_asked_again_it_ends_at_once():
