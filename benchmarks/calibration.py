@@ -38,7 +38,7 @@ from simulated_studies import NOISES, SimulatedStudies, truths
 LOOKS = (4, 8, 12, 16, 24, 32, 48)
 
 BESIDE = ("wins", "ends win", "equivalent within delta")
-"""What a race may say beside its claim."""
+"""What a race says beside its claim; what wins by more than delta wins, too."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Row:
         may_support: whether *supported* is right.
         may_refute: whether *refuted* is.
         race_wins, race_ends_win, race_equivalent: what a race says beside its claim.
-        wrong_beside: share of those that are not true.
+        wrong_beside: the largest of those shares that are wrong; each has a level of its own.
         race_trainings: mean of a race; of a fixed design it is planned.
         fixed_void: no verdict, for a training failed.
     """
@@ -151,6 +151,7 @@ def row(setting: Setting, studies: int, case: tuple[int, int]) -> Row:
         beside[outcome_of(found)] += 1
         spent += trainings(found)
         fixed[outcome_of_fixed(setting, scores, failed)] += 1
+    beside["wins"] += race["supported"]
     arms, judged = setting.interior + setting.ends, setting.confirmed + setting.ends
     return Row(
         noise=noise.name,
@@ -163,7 +164,10 @@ def row(setting: Setting, studies: int, case: tuple[int, int]) -> Row:
         race_wins=beside["wins"] / studies,
         race_ends_win=beside["ends win"] / studies,
         race_equivalent=beside["equivalent within delta"] / studies,
-        wrong_beside=sum(beside[o] for o in BESIDE if truth.is_wrong(o, setting.delta)) / studies,
+        wrong_beside=max(
+            (beside[said] / studies for said in BESIDE if truth.is_wrong(said, setting.delta)),
+            default=0.0,
+        ),
         race_trainings=spent / studies,
         fixed_supported=fixed["supported"] / studies,
         fixed_refuted=fixed["refuted"] / studies,

@@ -124,9 +124,9 @@ class Truth:
     def is_wrong(self, outcome: str, delta: float) -> bool:
         """Whether a verdict, or an outcome of a race beside it, must not be said of it."""
         match outcome:
-            case "supported":
+            case "supported" | "wins by more than delta":
                 return self.advantage <= delta
-            case "refuted":
+            case "refuted" | "no win by delta":
                 return self.advantage >= delta
             case "wins":
                 return self.advantage <= 0
@@ -134,7 +134,9 @@ class Truth:
                 return self.advantage >= 0
             case "equivalent within delta":
                 return abs(self.advantage) >= delta
-        return False
+            case "inconclusive" | "open" | "void":
+                return False
+        raise ValueError(f"no outcome: {outcome}")
 
 
 def truths(interior: int, ends: int, delta: float) -> tuple[Truth, ...]:

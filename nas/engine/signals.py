@@ -73,7 +73,7 @@ class _Handler:
         if self.waits:
             return
         if self._must_not_raise(frame):
-            self._send_again()
+            self._send_again(number)
         else:
             self.raise_first()
 
@@ -83,10 +83,10 @@ class _Handler:
             self._raised = True
             raise Interrupted(self.first) from None
 
-    def dropped(self) -> None:
+    def dropped(self, number: int) -> None:
         """What was raised came where Python drops exceptions, as in a finalizer."""
         self._raised = False
-        self._send_again()
+        self._send_again(number)
 
     def _must_not_raise(self, frame: FrameType | None) -> bool:
         """Whether an exception would be dropped, or do harm.
@@ -99,26 +99,23 @@ class _Handler:
             return True
         return time.monotonic() < self._loads_until and _imports(frame)
 
-    def _send_again(self) -> None:
-        """Send this process its request once more, when what it came in may be over.
+    def _send_again(self, number: int) -> None:
+        """Send this process a request once more, when what it came in may be over.
 
         By a bare thread: to start one of `threading` takes locks, which whatever the signal has
         interrupted may have taken.
         """
-
-        def send() -> None:
-            time.sleep(_AGAIN_S)
-            heard_by: object = signal.getsignal(first)
-            if heard_by is self:
-                self._sent_again = True
-                os.kill(os.getpid(), first)
-
-        first = self.first
-        assert first is not None, "it has come"
         try:
-            _thread.start_new_thread(send, ())
+            _thread.start_new_thread(self._send, (number,))
         except RuntimeError:  # there can be no more threads
             self.raise_first()
+
+    def _send(self, number: int) -> None:
+        time.sleep(_AGAIN_S)
+        heard_by: object = signal.getsignal(number)
+        if heard_by is self:
+            self._sent_again = True
+            os.kill(os.getpid(), number)
 
 
 @contextmanager
@@ -188,7 +185,7 @@ def _handled_by(handler: _Handler) -> Iterator[None]:
 
     def unraisable(dropped: sys.UnraisableHookArgs) -> None:
         if isinstance(dropped.exc_value, Interrupted):
-            handler.dropped()
+            handler.dropped(dropped.exc_value.number)
         else:
             report(dropped)
 
