@@ -145,13 +145,20 @@ def open_storage(
 
 
 def _make_tables(url: URL) -> None:
-    """Make Optuna's tables with their indexes, all or none: it would look for the tables alone."""
+    """Make Optuna's tables with their indexes, all or none.
+
+    Optuna, and versions before this one, made them one by one; killed in between they left tables
+    without indexes, one of which keeps the names of studies apart.
+    """
     engine = sa.create_engine(url, **engine_options(url))
     try:
         with engine.begin() as connection:
             if url.get_backend_name() == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")  # Python begins none for tables
             BaseModel.metadata.create_all(connection)
+            for table in BaseModel.metadata.sorted_tables:
+                for index in table.indexes:
+                    index.create(connection, checkfirst=True)
     finally:
         engine.dispose()
 

@@ -129,3 +129,12 @@ def test_a_database_whose_making_was_cut_short_anywhere_is_made_whole(sqlite, tm
         else:
             break
     assert number > len(whole)
+
+
+def test_a_database_without_an_index_is_given_it(sqlite):
+    whole = schema_of(sqlite)
+    engine = sa.create_engine(sqlite)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP INDEX ix_studies_study_name"))
+    engine.dispose()
+    assert schema_of(sqlite) == whole
