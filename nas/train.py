@@ -22,9 +22,10 @@ import typer
 
 from nas.api.find_rate import find_rate
 from nas.api.train_network import Described, describe_training, describe_trial, train_and_export
-from nas.architecture.presets import PRESETS
+from nas.architecture.presets import PRESETS, PresetError
 from nas.architecture.presets.options import split
 from nas.architecture.reference import Reference
+from nas.architecture.references import check_trainable
 from nas.architecture.specification import Architecture
 from nas.cli import (
     BestOption,
@@ -175,12 +176,10 @@ def _network(
 def _trainable(name: str) -> Architecture | Reference:
     network = published_network(name)
     if isinstance(network, Reference):
-        if len(network.output_shape) > 1:
-            rule = "a network that is trained has classes; this is a part of one"
-            raise InputError.of(name, rule, "--reference inception_v3")
-        if network.layers.module == "WithAuxiliary":
-            rule = "recipes have one loss, for one head; got aux=true"
-            raise InputError.of(name, rule, "leave aux out: it has the same network without it")
+        try:
+            check_trainable(network)
+        except PresetError as error:
+            raise InputError.of(name, str(error), error.hint) from None
     return network
 
 

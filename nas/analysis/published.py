@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from nas.analysis.judged import right_on
 from nas.analysis.results import ArmRun, StudyResults
+from nas.architecture.references import network_from_json
 from nas.architecture.specification import Architecture
 from nas.space.claim_section import JudgedOn
 from nas.space.errors import InputError
@@ -136,6 +137,7 @@ def _training(row: dict[str, str]) -> ArmRun:
         raise ValueError(f"stage {stage!r}, role {role!r}")
     if min(measurement.macs, measurement.params, measurement.epochs) < 1:
         raise ValueError("MACs, parameters and epochs are at least 1")
-    Architecture.from_json(measurement.architecture)  # raises where it is none
+    read = network_from_json if stage == "references" else Architecture.from_json
+    read(measurement.architecture)  # raises where it is none
     setting = setting_from_json(row.get("setting", ""))
     return ArmRun(cast("Stage", stage), arm, cast("Role", role), of, measurement, setting)

@@ -97,7 +97,11 @@ class ArmRun:
 
     @cached_property
     def architecture(self) -> Architecture:
-        """The arm's network."""
+        """The arm's network, where it is a point of the spectrum.
+
+        Raises:
+            ArchitectureError: it is a reference.
+        """
         return Architecture.from_json(self.measurement.architecture)
 
     @property
@@ -243,7 +247,7 @@ def _trainings(
         data = records.data.fingerprint
         data = trial.fold.fingerprint(data) if trial.fold else data
         for seed in trial.seeds:
-            key = trial.architecture.key
+            key = trial.network.key
             training = TrainingKey(key, data, recipe.key, recipe.epochs, seed)
             measurement = measured.get(training)
             if measurement is None and trial.state == "failed":  # its workers died
@@ -256,7 +260,7 @@ def _lost(trial: TrialRecord, training: TrainingKey) -> Measurement:
     """The measurement of a training whose workers died before they could leave one."""
     return Measurement(
         architecture_key=training.architecture,
-        architecture=trial.architecture.to_json(),
+        architecture=trial.network.to_json(),
         data=training.data,
         recipe=training.recipe,
         epochs=training.epochs,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from nas.architecture.modules import Layer, Shape
 from nas.architecture.point import ArchitectureError
+from nas.architecture.serialization import dump
 
 
 @dataclass(frozen=True)
@@ -48,3 +49,7 @@ class Reference:
     def key(self) -> str:
         """Sixteen hexadecimal digits that name the network."""
         return hashlib.sha256(self.name.encode()).hexdigest()[:16]
+
+    def to_json(self) -> str:
+        """Its name, which `nas.architecture.references.network_from_json` reads again."""
+        return dump({"reference": self.name})

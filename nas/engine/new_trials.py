@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.architecture.cost import Cost, count_cost
-from nas.architecture.specification import Architecture, ArchitectureError
+from nas.architecture.specification import ArchitectureError
 from nas.engine.optuna_storage import StudyTrials
 from nas.engine.proposal import Proposal, Proposer
 from nas.engine.trial_spec import TrialSpec, names_architecture, trial_seed, unique_key_of
@@ -62,7 +62,7 @@ class NewTrials:
             self.exhausted = True
             return None
         architecture, arm = proposal.architecture, proposal.arm
-        cost, seeds = count_cost(architecture), proposal.seeds or self._seeds(architecture)
+        cost, seeds = count_cost(architecture), proposal.seeds or self._seeds(architecture.key)
         number = self.trials.add(
             create_trial(
                 state=state,
@@ -121,11 +121,10 @@ class NewTrials:
     def _warm_start(self) -> str:
         return self.shared.digest if self.shared else ""
 
-    def _seeds(self, architecture: Architecture) -> tuple[int, ...]:
+    def _seeds(self, key: str) -> tuple[int, ...]:
         study = self.space.file.study
         return tuple(
-            trial_seed(study.seed, architecture.key, replicate)
-            for replicate in range(study.seeds_per_trial)
+            trial_seed(study.seed, key, replicate) for replicate in range(study.seeds_per_trial)
         )
 
 

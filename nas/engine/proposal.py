@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.trial import FrozenTrial
 
+from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture
 from nas.space import Choice, Parameter, SearchSpace
 from nas.space.objectives import OBJECTIVES, Direction
@@ -28,7 +29,7 @@ class Proposal:
     """
 
     ticket: int
-    architecture: Architecture
+    architecture: Architecture | Reference
     params: dict[str, Any]
     distributions: dict[str, BaseDistribution]
     system_attrs: dict[str, Any]

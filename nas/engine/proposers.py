@@ -119,7 +119,7 @@ class DesignProposer:
         drawn = [(self.parameters[name], choice) for name, choice in arm.choices.items()]
         return Proposal(
             next(self.tickets),
-            arm.architecture,
+            arm.network,
             {parameter.name: stored_choice(parameter, choice) for parameter, choice in drawn},
             {parameter.name: distribution_of(parameter) for parameter, _ in drawn},
             {},

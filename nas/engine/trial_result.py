@@ -73,7 +73,7 @@ def _record(spec: TrialSpec, state: State) -> TrialRecord:
     return TrialRecord(
         number=spec.trial,
         state=state,
-        architecture=spec.architecture,
+        network=spec.architecture,
         macs=spec.cost.macs,
         params=spec.cost.params,
         seeds=spec.seeds,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nas.architecture.cost import Cost, count_cost
+from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture
 from trials.bounded_json import parse_json, shortened
 from trials.data.folds import Fold
@@ -24,6 +25,7 @@ class TrialSpec:
     """A trial to run.
 
     Attributes:
+        architecture: a published network beside a search may be none, but a reference.
         seeds: of its trainings, one each.
         recipe: of the study, or of the arm where that has one of its own.
         arm: its name in a design; empty in a search.
@@ -33,7 +35,7 @@ class TrialSpec:
     """
 
     trial: int
-    architecture: Architecture
+    architecture: Architecture | Reference
     cost: Cost
     seeds: tuple[int, ...]
     recipe: Recipe
@@ -81,15 +83,15 @@ def spec_of(trial: FrozenTrial, recipe: Recipe) -> TrialSpec:
     Args:
         recipe: of the study.
     """
-    from nas.study.design import recipe_of_arm
+    from nas.study.design import network_of_role, recipe_of_arm
     from nas.study.setting import setting_from_json
     from nas.study.storage import understanding
     from nas.study.trial_record import fold_from_json
 
     attrs = trial.user_attrs
     with understanding(f"trial {trial.number}"):
-        architecture = Architecture.from_json(attrs["architecture"])
         role = _text("role", attrs.get("role", ""))
+        architecture = network_of_role(role, attrs["architecture"])
         warm_start = _text("warm_start", attrs.get("warm_start", ""))
         recipe = recipe_of_arm(role, setting_from_json(attrs.get("setting", "")), recipe)
         return TrialSpec(

@@ -22,21 +22,18 @@ def subject_of(
 ) -> Subject:
     """The subject of an architecture's trial: in a search and wherever else it is trained alike.
 
-    Of a reference it is the same, though no search has one.
-
     Args:
         cost: of the architecture, which is counted once for all its trainings.
         shared: weights of a shared network, that it begins with a slice of.
     """
-    if isinstance(architecture, Reference):
-        description, alone = architecture.name, True
-    else:  # dropout would draw for all networks at once, and not as for each by itself
-        # And whose channels are whose in clips is known to no layer of several networks.
-        description = architecture.to_json()
-        alone = architecture.dropout > 0 or architecture.dims == 3
+    # Dropout would draw for all networks at once, and not as for each by itself, and whose channels
+    # are whose in clips is known to no layer of several networks.
+    alone = (
+        isinstance(architecture, Reference) or architecture.dropout > 0 or architecture.dims == 3
+    )
     return Subject(
         key=architecture.key,
-        description=description,
+        description=architecture.to_json(),
         build=partial(_built, architecture, shared),
         input_shape=architecture.input_shape,
         macs=cost.macs,

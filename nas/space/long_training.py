@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from nas.architecture.reference import Reference
-from nas.architecture.references import with_classes
+from nas.architecture.references import with_options
 from nas.architecture.specification import Architecture
 from nas.space.data_section import DataSection
 from nas.space.errors import InputError, Path
@@ -131,7 +131,7 @@ def fitted(
         raise InputError.of("--data", message.format(*shapes, frames))
     if any_classes:
         if isinstance(architecture, Reference):
-            return with_classes(architecture, classes)
+            return with_options(architecture, classes=classes)
         return replace(architecture, classes=classes)
     if architecture.classes != classes:
         counts = f"the network has {architecture.classes} classes, and the images have {classes}"

@@ -10,7 +10,10 @@ from nas.architecture.cost import count_cost
 from nas.architecture.layers import network_layers, tabulated
 from nas.architecture.matching import match_cost
 from nas.architecture.point import PLAIN_VALUES
-from nas.architecture.presets import parse
+from nas.architecture.presets import PresetError, parse
+from nas.architecture.reference import Reference
+from nas.architecture.references import check_trainable, reference_named, with_options
+from nas.architecture.references.matching import match_reference
 from nas.architecture.specification import Architecture, ArchitectureError, Block, Shape
 from nas.space.match_section import MatchSection
 from nas.space.objectives import COUNTED, OBJECTIVES
@@ -45,6 +48,28 @@ def published_network(space: SearchSpace, text: str) -> Architecture:
     raise ArchitectureError(
         f"{text} has more strides than images of {height} x {width} have room for; {fits}"
     )
+
+
+def reference_network(space: SearchSpace, text: str) -> Architecture | Reference:
+    """As `published_network`, also of what is no point of the spectrum: those take RGB squares.
+
+    Raises:
+        PresetError: it takes other images, or no recipe trains it; it has a hint.
+        ArchitectureError: the images are too small.
+    """
+    found = reference_named(text)
+    if found is None:
+        return published_network(space, text)
+    channels, *sides = space.input_shape
+    if channels != 3 or len(sides) != 2 or len(set(sides)) != 1:
+        shape = " x ".join(map(str, space.input_shape))
+        rule = f"{text} takes square images of 3 channels; these are {shape}"
+        raise PresetError(rule, "pictures in colour (data: {resize: {size: 96}}), or leave it out")
+    check_trainable(found)
+    try:
+        return with_options(found, classes=space.classes, image_size=sides[0])
+    except ArchitectureError as error:
+        raise ArchitectureError(f"{text}: {error}") from None
 
 
 def _plain_blocks(architecture: Architecture) -> Iterator[Block]:
@@ -90,7 +115,9 @@ def _matched(network: Architecture, matched: MatchSection) -> Architecture:
     return match_cost(network, matched.wanted, cost.count, cost.unit, matched.tolerance)
 
 
-def with_macs(network: Architecture, macs: float, tolerance: float) -> Architecture:
+def with_macs(
+    network: Architecture | Reference, macs: float, tolerance: float
+) -> Architecture | Reference:
     """A network with widths that cost so many MACs.
 
     Raises:
@@ -98,4 +125,6 @@ def with_macs(network: Architecture, macs: float, tolerance: float) -> Architect
     """
     if abs(count_cost(network).macs / macs - 1) <= tolerance:
         return network
+    if isinstance(network, Reference):
+        return match_reference(network, macs, tolerance)
     return match_cost(network, macs, OBJECTIVES["macs"].count, "MACs", tolerance)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from nas.architecture.matching import MatchError
+from nas.architecture.presets import PresetError
 from nas.architecture.specification import ArchitectureError
 from nas.space.errors import Path
-from nas.space.published import published_arm, published_network
+from nas.space.published import published_arm, reference_network
 from nas.space.schema import SpaceFile
 from nas.space.search_space import SearchSpace
 from nas.space.yaml_document import Document
@@ -55,9 +56,10 @@ def check_published_networks(document: Document, space: SearchSpace) -> None:
             document.add_problem(place, str(error), _SMALLER)
     for position, text in enumerate(space.file.references or ()):
         try:
-            published_network(space, text)
+            reference_network(space, text)
         except ArchitectureError as error:
-            document.add_problem(_item(document, ("references",), position), str(error), _SMALLER)
+            hint = error.hint if isinstance(error, PresetError) else _SMALLER
+            document.add_problem(_item(document, ("references",), position), str(error), hint)
 
 
 def _item(document: Document, path: Path, position: int) -> Path:

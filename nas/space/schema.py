@@ -29,7 +29,7 @@ from nas.space.design_section import DesignSection
 from nas.space.fidelity_section import Epochs, FidelitySection
 from nas.space.match_section import MatchSection
 from nas.space.objectives import COUNTED, MAXIMIZED, MINIMIZED, MOST_MINIMIZED, OBJECTIVES
-from nas.space.published_names import Published
+from nas.space.published_names import PublishedOrReference
 from nas.space.section import Section
 from nas.space.tune_section import TuneSection
 from nas.space.value_types import (
@@ -257,7 +257,7 @@ class SpaceFile(Section):
     tune: TuneSection | None = None
     confirm: Confirm = None
     claim: ClaimSection = ClaimSection()
-    references: Choices[Published] | None = None
+    references: Choices[PublishedOrReference] | None = None
     resources: ResourcesSection = ResourcesSection()
 
     @property

@@ -16,6 +16,8 @@ from pydantic import Field, PlainSerializer, PlainValidator, TypeAdapter
 from nas.architecture.latency_matching import match_latency
 from nas.architecture.matching import MatchError
 from nas.architecture.position import is_end
+from nas.architecture.reference import Reference
+from nas.architecture.references import network_from_json
 from nas.architecture.specification import Architecture, ArchitectureError
 from nas.space import Choice, SearchSpace
 from nas.space.published import published_arms
@@ -40,6 +42,7 @@ class Arm:
     """A network under a name.
 
     Attributes:
+        network: its architecture; a published network beside a search may be none.
         role: an end of the spectrum, an interior point of it, a control, or a published network.
         control_of: the arm that a control repeats, or that a variant of the tuning is one of.
         choices: what was chosen in the search space, by the parameters' names.
@@ -49,8 +52,11 @@ class Arm:
     """
 
     name: str
-    architecture: Annotated[
-        Architecture, PlainValidator(Architecture.from_json), PlainSerializer(Architecture.to_json)
+    network: Annotated[
+        Architecture | Reference,
+        PlainValidator(network_from_json),
+        PlainSerializer(lambda network: network.to_json()),
+        Field(alias="architecture"),
     ]
     role: Role
     control_of: Annotated[str, Field(alias="of")] = ""
@@ -58,9 +64,38 @@ class Arm:
     latency_ms: float | None = None
     setting: Setting = NOT_TUNED
 
+    @property
+    def architecture(self) -> Architecture:
+        """Its point of the spectrum: all arms of designs have one.
+
+        Raises:
+            ArchitectureError: it is a reference.
+        """
+        return point_of(self.network)
+
     def recipe(self, recipe: Recipe) -> Recipe:
         """The study's recipe, as this arm is trained by it."""
         return recipe_of_arm(self.role, self.setting, recipe)
+
+
+def point_of(network: Architecture | Reference) -> Architecture:
+    """A network as the point of the spectrum that it is.
+
+    Raises:
+        ArchitectureError: it is none.
+    """
+    if isinstance(network, Reference):
+        raise ArchitectureError(f"{network.name} is no point of the spectrum")
+    return network
+
+
+def network_of_role(role: str, text: str) -> Architecture | Reference:
+    """The network of a trial or an arm, from its JSON: only published ones may be references.
+
+    Raises:
+        ArchitectureError: it is something else.
+    """
+    return network_from_json(text) if role == "published" else Architecture.from_json(text)
 
 
 def recipe_of_arm(role: str, setting: Setting, recipe: Recipe) -> Recipe:
@@ -101,7 +136,7 @@ class Design:
     def unique_keys(self) -> set[str]:
         """What is tried only once in a study, of all trials."""
         return {
-            unique_key(arm.architecture.key, arm.name, (seed,), self.fold(seed))
+            unique_key(arm.network.key, arm.name, (seed,), self.fold(seed))
             for arm, seed in self.trials()
         }
 

@@ -7,7 +7,7 @@ from statistics import median
 
 from nas.architecture.matching import MatchError
 from nas.space import SearchSpace
-from nas.space.published import published_network, with_macs
+from nas.space.published import reference_network, with_macs
 from nas.space.schema import SpaceFile
 from nas.study.design import Arm, design_seeds
 from nas.study.trial_record import TrialRecord
@@ -37,7 +37,7 @@ def reference_arms(
             yield known[name]
             continue
         try:
-            network = with_macs(published_network(space, name), macs, TOLERANCE)
+            network = with_macs(reference_network(space, name), macs, TOLERANCE)
         except MatchError as error:
             say(f"note: there is no reference {name} at the front's median cost: {error}")
         else:

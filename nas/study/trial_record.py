@@ -10,8 +10,10 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import NonNegativeInt, PositiveInt, TypeAdapter
 
 from nas.architecture.cost import Cost, count_cost
+from nas.architecture.reference import Reference
 from nas.architecture.specification import Architecture
 from nas.space.objectives import score_of_data
+from nas.study.design import network_of_role, point_of
 from nas.study.setting import NOT_TUNED, Setting, setting_from_json
 from trials.bounded_json import parse_json, validated
 from trials.data.folds import Fold
@@ -54,6 +56,7 @@ class TrialRecord:
     """One trial of a study.
 
     Attributes:
+        network: its architecture; a published network may be none, but stand beside a search.
         values: of the objectives, in their order; empty unless complete.
         accuracy: mean over the trial's seeds; None where images have many labels.
         curve: the score after each epoch, mean over the seeds.
@@ -86,7 +89,7 @@ class TrialRecord:
 
     number: int
     state: State
-    architecture: Architecture
+    network: Architecture | Reference
     macs: int
     params: int
     values: tuple[float, ...] = ()
@@ -123,7 +126,16 @@ class TrialRecord:
     @cached_property
     def cost(self) -> Cost:
         """Its cost, in closed form."""
-        return count_cost(self.architecture)
+        return count_cost(self.network)
+
+    @property
+    def architecture(self) -> Architecture:
+        """Its point of the spectrum: all but references have one.
+
+        Raises:
+            ArchitectureError: it is a reference.
+        """
+        return point_of(self.network)
 
     @property
     def score_name(self) -> str:
@@ -205,7 +217,7 @@ def record_of(trial: FrozenTrial, objectives: tuple[str, ...]) -> TrialRecord:
     read = {
         "number": trial.number,
         "state": _state(trial),
-        "architecture": Architecture.from_json(attrs["architecture"]),
+        "network": network_of_role(attrs.get("role", ""), attrs["architecture"]),
         "values": tuple(values.values()),
         **{name: values.get(name) for name in MEASURED},
         "choices": tuple(trial.params.items()),

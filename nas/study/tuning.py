@@ -86,7 +86,7 @@ def _best(settings: Sequence[Setting], trials: Sequence[TrialRecord]) -> Setting
 
 
 def _with(arm: Arm, setting: Setting) -> Arm:
-    return replace(arm, architecture=setting.network(arm.architecture), setting=setting)
+    return replace(arm, network=setting.network(arm.architecture), setting=setting)
 
 
 def at_the_edge(name: str, setting: Setting, tune: TuneSection) -> Iterator[str]:

@@ -20,7 +20,7 @@ def trial(number: int, accuracy: float, architecture: Architecture, cost: float 
     return TrialRecord(
         number=number,
         state="complete",
-        architecture=architecture,
+        network=architecture,
         macs=counted.macs,
         params=counted.params,
         values=(accuracy, counted.macs if cost is None else cost),

@@ -23,6 +23,7 @@ from nas.architecture.modules import (
 )
 from nas.architecture.point import ArchitectureError, require
 from nas.architecture.pooling import average_pool, valid_pool
+from nas.architecture.presets.scaling import scaled
 from nas.architecture.references.steps import in_order, rectangular_convolution
 
 _SMALLEST = 75
@@ -36,6 +37,7 @@ def inception_v3(
     aux: bool = False,
     norm_scale: bool = True,
     pool_counts_padding: bool = True,
+    width: float = 1.0,
 ) -> Layer:
     """23,834,568 trainable parameters, 5,713,216,096 MACs at 299 x 299.
 
@@ -46,12 +48,13 @@ def inception_v3(
             both; MACs are those of its use.
         norm_scale: or batch norm has a shift alone, as in Keras (23,817,352 parameters).
         pool_counts_padding: in the mean of average pooling, as in PyTorch; not so in TensorFlow.
+        width: what the channels of all convolutions are multiplied by.
     """
     least = _SMALLEST_WITH_AUX if aux else _SMALLEST
     require(least <= image_size <= 4096, f"image_size is {least} to 4096; got {image_size}")
     if not 2 <= classes <= 1_000_000:
         raise ArchitectureError(f"classes are 2 or more; got {classes}")
-    made = _Modules(norm_scale, pool_counts_padding)
+    made = _Modules(norm_scale, pool_counts_padding, width)
     trunk, last = in_order(*made.trunk()), made.last()
     rest = sequential(
         {
@@ -70,14 +73,16 @@ def inception_v3(
 class _Modules:
     """Its modules, by the numbers of the figures."""
 
-    def __init__(self, norm_scale: bool, pool_counts_padding: bool) -> None:
+    def __init__(self, norm_scale: bool, pool_counts_padding: bool, width: float) -> None:
+        self.width = width
         self.norm = partial(batch_norm, _EPSILON, norm_scale)
         self.pool = partial(average_pool, pool_counts_padding)
 
     def conv(
         self, channels: int, kernel: int | tuple[int, int] = 1, stride: int = 1, same: bool = True
     ) -> Step:
-        """Batch norm and ReLU behind it; without padding unless ``same``."""
+        """So many, times the width; batch norm and ReLU behind; no padding unless ``same``."""
+        (channels,) = scaled((channels,), width=self.width)
         if isinstance(kernel, tuple):
             conv = rectangular_convolution(channels, kernel)
         else:

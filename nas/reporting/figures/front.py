@@ -121,7 +121,7 @@ def _point(records: Records, trial: TrialRecord) -> FrontPoint:
         costs[0],
         costs[1] if len(costs) > 1 else None,
         ", ".join(OBJECTIVES[name].in_words(records.value(trial, name)) for name in told),
-        describe_architecture(trial.architecture),
+        () if trial.is_beside else describe_architecture(trial.architecture),
     )
 
 

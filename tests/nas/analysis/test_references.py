@@ -149,7 +149,7 @@ def test_one_that_no_width_makes_so_cheap_is_left_out_and_said(monkeypatch):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["references=[resnet]"], "references[0]: preset is one of"),
+        (["references=[resnet]"], "references[0]: a published network is one of"),
         (["references=[plain]"], "a search is shown beside them"),
     ],
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import re
 from contextlib import suppress
 
 import pytest
@@ -14,9 +16,17 @@ from torch.nn import functional as F
 
 import nas
 from nas.architecture.cost import count_cost
+from nas.architecture.matching import MatchError
 from nas.architecture.operators import Unit, spectrum_convolution
 from nas.architecture.presets import PresetError
-from nas.architecture.references import PUBLISHED, Reference, parse, reference_layers
+from nas.architecture.references import (
+    PUBLISHED,
+    Reference,
+    network_from_json,
+    parse,
+    reference_layers,
+)
+from nas.architecture.references.matching import match_reference
 from nas.architecture.specification import Architecture, ArchitectureError, SpectrumPoint
 from nas.network.build import build, build_network
 from nas.network.ptflops import count_macs_with_ptflops
@@ -246,3 +256,58 @@ def test_any_text_is_a_network_or_refused_with_one_type_of_error(text):
 def test_layers_that_cannot_exist_are_refused(text, rule):
     with pytest.raises(ArchitectureError, match=rule):
         parse(text)
+
+
+def test_a_width_scales_all_channels_of_inception_v3_alike():
+    assert parse("inception_v3:width=1") == parse("inception_v3")
+    assert parse("inception_v3").key == hashlib.sha256(b"inception_v3").hexdigest()[:16]
+    described = parse("inception_v3:width=.3,image_size=75,classes=10")
+    assert described.name == "inception_v3:classes=10,image_size=75,width=0.3"
+    published = build_network(parse("inception_v3:image_size=75,classes=10"))
+    network = build_network(described)
+    pairs = zip(network.modules(), published.modules(), strict=True)
+    widths = [(a.out_channels, b.out_channels) for a, b in pairs if isinstance(a, nn.Conv2d)]
+    assert len(widths) == 94
+    assert all(a == max(1, round(0.3 * b)) for a, b in widths)
+    cost = count_cost(described)
+    assert cost.params == sum(p.numel() for p in network.parameters())
+    assert cost.macs == count_macs_with_ptflops(network, (3, 75, 75))
+    with pytest.raises(ArchitectureError, match="width is above 0 and at most 100; got 0"):
+        parse("inception_v3:width=0")
+
+
+@pytest.mark.parametrize("macs", [300_000, 5_000_000.5, 1_000_000_000])
+def test_a_width_gives_inception_v3_the_macs_that_are_wanted(macs):
+    found = match_reference(parse("inception_v3:classes=10,image_size=75,norm_scale=false"), macs)
+    assert count_cost(found).macs == pytest.approx(macs, rel=0.01)
+    assert found == parse(found.name)
+    assert "norm_scale=false,width=" in found.name
+
+
+def test_macs_that_no_width_gives_are_refused():
+    with pytest.raises(MatchError, match="no widths cost 20,000 MACs within"):
+        match_reference(parse("inception_v3:image_size=75"), 20_000)
+
+
+def test_a_reference_is_its_name_as_json():
+    reference = parse("inception_v3:width=.1,image_size=80")
+    text = '{"reference":"inception_v3:image_size=80,width=0.1"}'
+    assert reference.to_json() == text
+    assert network_from_json(text) == reference
+    preset = nas.preset("mobilenet", image_size=64)
+    assert network_from_json(preset.to_json()) == preset
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"reference":"xception"}', "reference is the name of one; got xception"),
+        ('{"reference":3}', "reference is the name of one; got 3"),
+        ('{"reference":"inception_v3:image_size=9"}', "image_size is 75 to 4096; got 9"),
+        ('{"reference":"inception_v3","classes":3}', "architecture: unknown field 'reference'"),
+        ("inception_v3", "not JSON"),
+    ],
+)
+def test_json_of_no_network_is_refused(text, said):
+    with pytest.raises(ArchitectureError, match=re.escape(said)):
+        network_from_json(text)

@@ -100,7 +100,7 @@ def test_blocks_are_listed_with_their_shortcuts():
     card = model_card(study(RECORD), RECORD, Trained(PROXY, 0.5))
     assert "1. stem: 12 channels\n1. 12 channels, 2 convolutions in 12 segments" in card
     assert ", shortcut, stride 2\n" in card
-    record = replace(RECORD, architecture=network(residual=False))
+    record = replace(RECORD, network=network(residual=False))
     assert ", no shortcut, stride 2\n" in model_card(study(record), record, Trained(PROXY, 0.5))
 
 

@@ -53,7 +53,7 @@ def test_a_trial_is_read_as_a_driver_wrote_it():
     assert record == TrialRecord(
         number=record.number,
         state="complete",
-        architecture=ARCHITECTURE,
+        network=ARCHITECTURE,
         macs=71_419_884_448,
         params=12,
         values=(0.5, 100.0),
