@@ -17,7 +17,9 @@ from PIL import Image
 from tests.trials.data_sets import encoded, entries, oriented, pixels, write
 from tests.trials.training import CPU
 from trials.data import DataConfig, DataError, Resize, describe, load, load_test, probe
-from trials.data.frames import evenly
+from trials.data.file_order import in_order, in_order_of_names
+from trials.data.frames import FrameSource, evenly
+from trials.data.loading import check_test_split
 from trials.data.resident import ResidentSplit
 
 FRAMES = DataConfig("frames:data", validation=0.5)
@@ -181,6 +183,12 @@ def test_what_is_left_out_is_said():
     assert "1 hidden file left out" in data.notes
 
 
+def animation(kind: str) -> bytes:
+    """Two pictures of the size of others in one file."""
+    first, second = (Image.fromarray(pixels(8, 7)) for _ in range(2))
+    return encoded(np.asarray(first), kind, save_all=True, append_images=[second])
+
+
 LAYOUT = "such as cat/clip1/0001.png"
 
 # Name, what is added to eight clips or is there in place of them, and what is said and hinted.
@@ -204,9 +212,17 @@ SAID = [
      "data/down/0/more is a folder among the frames of a clip", LAYOUT),
     ("a video for a clip", lambda: write("data/down/a b.MP4", content=b"x"),
      r"data/down/a b.MP4 is a video, which is not decoded",
-     "mkdir -p 'data/down/a b' && ffmpeg -i 'data/down/a b.MP4' 'data/down/a b'/%06d.png"),
+     "mkdir -p DIR/CLASS/CLIP && ffmpeg -i 'data/down/a b.MP4' DIR/CLASS/CLIP/%06d.png"),
     ("a video in a clip", lambda: write("data/down/0/0.webm", content=b"x"),
-     "data/down/0/0.webm is a video", "ffmpeg -i data/down/0/0.webm data/down/0/0/%06d.png"),
+     "data/down/0/0.webm is a video", "ffmpeg -i data/down/0/0.webm DIR/CLASS/CLIP/%06d.png"),
+    ("a video for a class", lambda: write("data/5%.mp4", content=b"x"),
+     "data/5%.mp4 is a video", "ffmpeg -i data/5%.mp4 DIR/CLASS/CLIP/%06d.png"),
+    ("an animation for a frame", lambda: write("data/down/0/0005.gif", content=animation("gif")),
+     "data/down/0/0005.gif: several pictures in one file", "each into its own"),
+    ("an animation by another name", lambda: write("data/down/0/0005.png", content=animation("webp")),
+     "data/down/0/0005.png: several pictures in one file", "each into its own"),
+    ("a stack of pictures", lambda: write("data/down/0/0005.tif", content=animation("tiff")),
+     "data/down/0/0005.tif: several pictures in one file", "each into its own"),
     ("a link out of the folder",
      lambda: (Path("x.png").write_bytes(encoded()), Path("data/down/0/6.png").symlink_to("/etc")),
      "data/down/0/6.png is a link to /etc, outside of data", "copy them"),
@@ -222,15 +238,88 @@ def test_what_are_no_clips_is_refused(make, message, hint):
     write_clips("data")
     make()
     with pytest.raises(DataError, match=message) as said:
-        load(FRAMES)
+        load(replace(FRAMES, shape=(3, 5, 8, 7)) if "several" in message else FRAMES)
     assert hint in said.value.hint
 
 
-def test_splits_are_refused_where_they_differ():
+@pytest.mark.parametrize("other", ["val", "test"])
+def test_without_a_shape_all_splits_have_as_many_frames(other):
+    """Or one would be seen at another frame rate; of the test split it is said before a search."""
+    write_clips("data/train", length=3)
+    write_clips(f"data/{other}", length=9)
+    message = f"data/{other}/down/0 has 9 frames and data/train/down/0 has 3 frames"
+    for read in (load, probe):
+        with pytest.raises(DataError, match=message) as said:
+            read(FRAMES)
+    assert said.value.field == "shape"
+    data = load(replace(FRAMES, shape=(3, 3, 8, 7)))
+    split = data.validation if other == "val" else load_test(FRAMES, data)
+    np.testing.assert_array_equal(split.images[0], moving(True, 9)[[1, 4, 7]])
+    with pytest.raises(DataError, match="data/train/down/0 has 3 frames, fewer than the 5 that"):
+        load(replace(FRAMES, shape=(3, 5, 8, 7)))
+
+
+def test_a_folder_without_folders_of_classes_is_no_split():
+    """As in images:DIR; it would be missed only when a search has ended."""
     write_clips("data/train")
-    write_clips("data/val", length=4)
-    with pytest.raises(DataError, match="data/val/down/0 has 4 frames, fewer than the 5 that"):
+    for name in ("val", "test"):
+        write(f"data/{name}/.keep", content=b"")
+    assert FrameSource("data", FRAMES).splits() == ("train",)
+    assert len(load(FRAMES).validation) == 4
+    with pytest.raises(DataError, match="data has no test split; it has train"):
+        check_test_split(FRAMES, "")
+    write("data/test/1.png")
+    with pytest.raises(DataError, match="data has test beside train"):
         load(FRAMES)
+
+
+def test_what_is_beside_splits_is_said_or_refused():
+    write_clips("data/train", "data/val")
+    write("data/README.txt", "data/list/1.csv", "data/train/x.txt", "data/.x", content=b"x")
+    notes = load(FRAMES).notes
+    assert "2 other files left out" in notes
+    assert "1 hidden file left out" in notes
+    write("data/dog/1.mp4", content=b"x")
+    with pytest.raises(DataError, match="data has dog beside train, val"):
+        load(FRAMES)
+    Path("data/dog/1.mp4").rename("data/2.mp4")
+    with pytest.raises(DataError, match=r"data/2.mp4 is a video"):
+        load(FRAMES)
+    Path("data/2.mp4").unlink()
+    write("data/3.png")
+    with pytest.raises(DataError, match=r"data/3.png is a picture where the folder of a clip"):
+        load(FRAMES)
+
+
+def test_what_is_hidden_is_not_read():
+    write_clips("data")
+    Path("data/down/0/.circle").symlink_to(".circle")
+    Path("data/down/.old").mkdir()
+    assert "1 hidden file left out" in load(FRAMES).notes
+    Path("data/down/0/circle.png").symlink_to("circle.png")
+    with pytest.raises(DataError, match=r"data/down/0/circle.png.* cannot be read: Too many"):
+        load(FRAMES)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.text("a01-.", min_size=1).filter(lambda name: name.strip("."))))
+def test_names_of_a_folder_are_in_the_order_of_files(names):
+    files = [Path("data/2", name) for name in names]
+    expected = [file.name for file in sorted(files, key=in_order)]
+    assert sorted(names, key=in_order_of_names) == expected
+
+
+def test_a_gif_of_one_picture_is_a_frame():
+    frames = moving(down=True, count=2, channels=1)
+    for label in ("a", "b"):
+        for clip in range(2):
+            for number, frame in enumerate(frames):
+                content = encoded(frame.squeeze(), "gif")
+                write(f"data/{label}/{clip}/{number}.gif", content=content)
+    np.testing.assert_array_equal(load(replace(FRAMES, shape=(1, 2, 8, 7))).pool, [frames] * 4)
+
+
+def test_splits_are_refused_where_they_have_no_clips():
     for folder in ("data/none", "data/flat/train/cat", "data/flat/test/cat"):
         Path(folder).mkdir(parents=True)
     with pytest.raises(DataError, match="data/none has no folders of classes"):

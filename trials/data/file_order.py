@@ -10,5 +10,14 @@ _NUMBER = re.compile(r"(\d+)", re.ASCII)
 
 def in_order(file: Path) -> tuple[list[list[str | int]], Path]:
     """A file's place among others: names by letters and numbers; folder by folder."""
-    parts = (enumerate(_NUMBER.split(part)) for part in file.parts)  # every second is a number
-    return [[int(some) if place % 2 else some for place, some in part] for part in parts], file
+    return [_letters_and_numbers(part) for part in file.parts], file
+
+
+def in_order_of_names(name: str) -> tuple[list[str | int], str]:
+    """The place of a name among others of the same folder, as `in_order` has it."""
+    return _letters_and_numbers(name), name
+
+
+def _letters_and_numbers(name: str) -> list[str | int]:
+    parts = enumerate(_NUMBER.split(name))  # every second is a number
+    return [int(part) if place % 2 else part for place, part in parts]

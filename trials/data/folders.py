@@ -178,7 +178,7 @@ def split_folders(
     """The folder of each split, by their names.
 
     Args:
-        others: folders beside them that have pictures.
+        others: folders beside them that have pictures, or videos.
 
     Raises:
         DataError: there are any, or two of the same split.
@@ -204,9 +204,14 @@ def _subfolders(folder: Path) -> list[Path]:
 
 def pictures_below(folder: Path) -> Iterator[Path]:
     """Pictures by their suffix, however deep; nothing that is hidden, or in a hidden folder."""
+    return files_below(folder, SUFFIXES)
+
+
+def files_below(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+    """Files with one of these suffixes, as `pictures_below`."""
     for file in folder.rglob("*"):
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if not hidden and file.suffix.lower() in SUFFIXES and file.is_file():
+        if not hidden and file.suffix.lower() in suffixes and file.is_file():
             yield file
 
 
@@ -270,6 +275,6 @@ def _listed(folder: Path) -> list[Path]:
         raise DataError(f"{folder} cannot be read: {error.strerror}") from None
 
 
-def is_hidden(path: Path) -> bool:
+def is_hidden(path: Path | os.DirEntry[str]) -> bool:
     """Whether it is left out unread, by its name."""
     return path.name.startswith(".")

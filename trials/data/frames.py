@@ -14,14 +14,14 @@ from typing import get_args
 
 import numpy as np
 
-from trials.data.file_order import in_order
+from trials.data.file_order import in_order_of_names
 from trials.data.folders import (
     SPLIT_NAMES,
     SUFFIXES,
     check_link,
     count_of_files,
+    files_below,
     is_hidden,
-    pictures_below,
     split_folders,
     unreadable,
 )
@@ -38,6 +38,9 @@ VIDEOS = frozenset({
 })  # fmt: skip
 """Suffixes of files that would have to be decoded by a program such as FFmpeg."""
 
+_MEANT = SUFFIXES | VIDEOS
+"""Of files that were meant to be read, whether they can be or not."""
+
 _LAYOUT = "a clip is a folder of its frames in the folder of its class, such as cat/clip1/0001.png"
 
 
@@ -47,24 +50,26 @@ class _Clip:
 
     Attributes:
         label: the name of its class.
-        frames: its pictures in the order of their names.
+        frames: how many there are.
+        taken: names of those that are read, in order.
     """
 
     folder: Path
     label: str
-    frames: tuple[Path, ...]
+    frames: int
+    taken: tuple[str, ...]
 
     @property
     def length(self) -> str:
         """Its frames, in words."""
-        return f"{len(self.frames):,} {'frame' if len(self.frames) == 1 else 'frames'}"
+        return f"{self.frames:,} {'frame' if self.frames == 1 else 'frames'}"
 
 
 class FrameSource:
     """``DIR/CLASS/CLIP/0001.png`` or ``DIR/{train,val,test}/CLASS/CLIP/0001.png``.
 
-    Folders at the top that have the names of splits are splits. Frames are pictures as those of
-    images are: upright, of one size or resized, all grey or all in colour.
+    Folders at the top that have the names of splits are splits where they hold folders. Frames are
+    pictures as those of images are: upright, of one size or resized, all grey or all in colour.
     """
 
     def __init__(self, location: str, config: DataConfig) -> None:
@@ -76,23 +81,25 @@ class FrameSource:
             raise DataError(f"clips have four numbers, {AXES}", "shape")
 
     def splits(self) -> tuple[SplitName, ...]:
-        return tuple(name for name in get_args(SplitName) if name in self._folders)
+        return tuple(name for name in get_args(SplitName) if name in self._top[0])
 
     def read(self, split: SplitName) -> RawSplit:
         require(self, split)
-        left_out: Counter[str] = Counter()
-        clips = list(_clips_in(self._folders[split], self.root, left_out))
-        if not clips:
-            raise DataError(f"{self._folders[split]} has no folders of classes", hint=_LAYOUT)
+        left_out = self._top[1].copy()
+        clips = self._clips(split, left_out)
+        count = _frames_taken([*clips, *self._compared(split)], self.config)
         names = tuple(sorted({clip.label for clip in clips}))
         numbers = {name: number for number, name in enumerate(names)}
-        count = _frames_taken(clips, self.config)
-        frames = [clip.frames[i] for clip in clips for i in evenly(len(clip.frames), count)]
+
+        def frame(index: int) -> Path:
+            clip = clips[index // count]
+            return clip.folder / clip.taken[index % count]
 
         def contents(indices: Indices) -> Iterator[Callable[[], bytes]]:
-            return (partial(read_picture, frames[i], self.root, str(frames[i])) for i in indices)
+            files = map(frame, indices)
+            return (partial(read_picture, file, self.root, str(file)) for file in files)
 
-        pictures = Pictures(contents, lambda index: str(frames[index]), self.config)
+        pictures = Pictures(contents, lambda i: str(frame(i)), self.config, animations=False)
 
         def images(indices: Indices) -> Iterator[Images]:
             decoded = pictures.decode((indices[:, None] * count + np.arange(count)).reshape(-1))
@@ -104,23 +111,59 @@ class FrameSource:
             lambda index: str(clips[index].folder),
             names,
             notes=tuple(f"{count_of_files(n, kind)} left out" for kind, n in left_out.items()),
-            files=lambda: ((str(file.relative_to(self.root)), file) for file in frames),
+            files=lambda: (
+                (str(frame(i).relative_to(self.root)), frame(i)) for i in range(len(clips) * count)
+            ),
         )
 
+    def _compared(self, split: SplitName) -> Iterator[_Clip]:
+        """Clips of the other splits where it is the training split, and none otherwise.
+
+        Without a shape they have to be as long as those that are trained on; and what is wrong with
+        the test split's folders is said before a search, not after it.
+        """
+        for other in self.splits():
+            if split == "train" and other != split:
+                yield from self._clips(other, Counter())
+
+    def _clips(self, split: SplitName, left_out: Counter[str]) -> list[_Clip]:
+        """Those of a split, of which there is at least one."""
+        folder = self._top[0][split]
+        count = self.config.shape[1] if self.config.shape else None
+        clips = list(_clips_in(folder, self.root, count, left_out))
+        if not clips:
+            raise DataError(f"{folder} has no folders of classes", hint=_LAYOUT)
+        return clips
+
     @cached_property
-    def _folders(self) -> dict[SplitName, Path]:
-        """The folder of each split; the whole is the training split where there are none."""
-        tops, _ = _entries(self.root, self.root, Counter())
-        splits = [path for path in tops if path.name.lower() in SPLIT_NAMES]
-        others = [path for path in tops if path not in splits and any(pictures_below(path))]
-        return split_folders(self.root, splits, others) if splits else {"train": self.root}
+    def _top(self) -> tuple[dict[SplitName, Path], Counter[str]]:
+        """The folder of each split, and how many files beside them are left out, by their kind.
+
+        The whole is the training split where there are none.
+        """
+        left_out: Counter[str] = Counter()
+        names, files = _entries(self.root, self.root, left_out)
+        tops = [self.root / name for name in names]
+        splits = [
+            path
+            for path in tops
+            if path.name.lower() in SPLIT_NAMES and _entries(path, self.root, Counter())[0]
+        ]
+        if not splits:
+            return {"train": self.root}, Counter()
+        beside = (path for path in tops if path not in splits)
+        others = [path for path in beside if any(files_below(path, _MEANT))]
+        folders = split_folders(self.root, splits, others)
+        _check_beside(self.root, files, left_out)
+        return folders, left_out
 
 
 def evenly(length: int, count: int) -> list[int]:
     """Which frames are taken: those in the middle of equal parts, floor((2i + 1) length / 2count).
 
-    As temporal segment networks are tested (Wang 2016, arXiv:1608.00859). Of as many frames as
-    there are it is each of them.
+    As the code of temporal segment networks takes them to validate and to test (`TSNDataSet` in
+    dataset.py of github.com/yjxiong/tsn-pytorch: ``int(tick / 2 + tick * x)`` with tick = length /
+    count). Of as many frames as there are it is each of them.
 
     Args:
         length: frames that there are.
@@ -135,10 +178,10 @@ def _frames_taken(clips: Sequence[_Clip], config: DataConfig) -> int:
     Raises:
         DataError: clips have different lengths and no shape is said, or one has too few.
     """
-    shortest = min(clips, key=lambda clip: len(clip.frames))
-    longest = max(clips, key=lambda clip: len(clip.frames))
-    least = len(shortest.frames)
-    if config.shape is None and least < len(longest.frames):
+    shortest = min(clips, key=lambda clip: clip.frames)
+    longest = max(clips, key=lambda clip: clip.frames)
+    least = shortest.frames
+    if config.shape is None and least < longest.frames:
         raise DataError(
             f"{longest.folder} has {longest.length} and {shortest.folder} has {shortest.length}",
             "shape",
@@ -155,77 +198,95 @@ def _frames_taken(clips: Sequence[_Clip], config: DataConfig) -> int:
     return count
 
 
-def _clips_in(split: Path, root: Path, left_out: Counter[str]) -> Iterator[_Clip]:
+def _clips_in(
+    split: Path, root: Path, count: int | None, left_out: Counter[str]
+) -> Iterator[_Clip]:
     """The clips of a split in the order of their names.
 
     Args:
+        count: frames that are taken of each; None for all. Of fewer it is all, too.
         left_out: counts files that are hidden, or beside the folders of clips, by their kind.
 
     Raises:
         DataError: a class has no clips, or there is a picture or a video in the place of one.
     """
     classes, files = _entries(split, root, left_out)
-    _check_beside(files, left_out)
-    for of_class in classes:
+    _check_beside(split, files, left_out)
+    for label in classes:
+        of_class = split / label
         folders, files = _entries(of_class, root, left_out)
-        _check_beside(files, left_out)
+        _check_beside(of_class, files, left_out)
         if not folders:
             raise DataError(f"{of_class}, the folder of a class, has no clips", hint=_LAYOUT)
         for folder in folders:
-            yield _Clip(folder, of_class.name, _frames_in(folder, root, left_out))
+            names = _frames_in(of_class / folder, root, left_out)
+            taken = evenly(len(names), min(len(names), count or len(names)))
+            yield _Clip(of_class / folder, label, len(names), tuple(names[i] for i in taken))
 
 
-def _check_beside(files: Sequence[Path], left_out: Counter[str]) -> None:
+def _check_beside(folder: Path, files: Sequence[str], left_out: Counter[str]) -> None:
     """What is not in the folder of a clip is left out, unless it was meant to be read."""
-    for file in files:
-        _refuse_video(file)
-        if file.suffix.lower() in SUFFIXES:
-            message = f"{file} is a picture where the folder of a clip has to be"
+    for name in files:
+        if _is_picture(folder, name):
+            message = f"{folder / name} is a picture where the folder of a clip has to be"
             raise DataError(message, hint=f"{_LAYOUT}; images:DIR reads pictures by themselves")
         left_out["other "] += 1
 
 
-def _frames_in(folder: Path, root: Path, left_out: Counter[str]) -> tuple[Path, ...]:
+def _frames_in(folder: Path, root: Path, left_out: Counter[str]) -> list[str]:
     """All files of a clip: of one that is not read it would be without a frame, unnoticed."""
     folders, files = _entries(folder, root, left_out)
     if folders:
-        raise DataError(f"{folders[0]} is a folder among the frames of a clip", hint=_LAYOUT)
-    for file in files:
-        _refuse_video(file)
-        if file.suffix.lower() not in SUFFIXES:
-            message = f"{file} is no picture, and all files in the folder of a clip are its frames"
-            raise DataError(message, hint=f"frames are {', '.join(sorted(SUFFIXES))}")
+        raise DataError(
+            f"{folder / folders[0]} is a folder among the frames of a clip", hint=_LAYOUT
+        )
+    for name in files:
+        if not _is_picture(folder, name):
+            raise DataError(
+                f"{folder / name} is no picture, and all files in the folder of a clip are its "
+                "frames",
+                hint=f"frames are {', '.join(sorted(SUFFIXES))}",
+            )
     if not files:
         raise DataError(f"{folder}, the folder of a clip, has no frames", hint=_LAYOUT)
-    return tuple(files)
+    return files
 
 
-def _refuse_video(file: Path) -> None:
-    if file.suffix.lower() in VIDEOS:
-        folder = quote(str(file.with_suffix("")))
-        command = f"mkdir -p {folder} && ffmpeg -i {quote(str(file))} {folder}/%06d.png"
-        hint = f"write its frames into a folder, and move the video elsewhere: {command}"
-        raise DataError(f"{file} is a video, which is not decoded", hint=hint)
+def _is_picture(folder: Path, name: str) -> bool:
+    """By its suffix.
+
+    Raises:
+        DataError: it is a video.
+    """
+    suffix = Path(name).suffix.lower()
+    if suffix in VIDEOS:
+        video, clip = quote(str(folder / name)), "DIR/CLASS/CLIP"
+        command = f"mkdir -p {clip} && ffmpeg -i {video} {clip}/%06d.png"
+        hint = f"write its frames into the folder of a clip, and move it elsewhere: {command}"
+        raise DataError(f"{folder / name} is a video, which is not decoded", hint=hint)
+    return suffix in SUFFIXES
 
 
-def _entries(folder: Path, root: Path, left_out: Counter[str]) -> tuple[list[Path], list[Path]]:
-    """Folders and files in one that are not hidden, in the order of their names.
+def _entries(folder: Path, root: Path, left_out: Counter[str]) -> tuple[list[str], list[str]]:
+    """Names of folders and files in one that are not hidden, in order.
+
+    Args:
+        left_out: counts files that are hidden.
 
     Raises:
         DataError: it cannot be read, or has a link to a folder or out of the root.
     """
-    folders: list[Path] = []
-    files: list[Path] = []
+    folders: list[str] = []
+    files: list[str] = []
     try:
         with os.scandir(folder) as found:
             for entry in found:
-                path = Path(entry.path)
-                if is_hidden(path):
-                    left_out.update(["hidden "] if entry.is_file() else [])
+                if is_hidden(entry):
+                    left_out.update([] if entry.is_dir(follow_symlinks=False) else ["hidden "])
                     continue
                 if entry.is_symlink():
-                    check_link(path, root)
-                (folders if entry.is_dir() else files).append(path)
+                    check_link(Path(entry.path), root)
+                (folders if entry.is_dir() else files).append(entry.name)
     except OSError as error:
         unreadable(error)
-    return sorted(folders, key=in_order), sorted(files, key=in_order)
+    return sorted(folders, key=in_order_of_names), sorted(files, key=in_order_of_names)

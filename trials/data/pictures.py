@@ -23,6 +23,9 @@ from trials.data.raw_split import Crop, Indices
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """Raster images that Pillow decodes itself: for others it starts programs such as Ghostscript."""
 
+SEVERAL = frozenset({"PNG", "GIF", "WEBP", "TIFF"})
+"""Formats whose files may be animations, or stacks of pictures."""
+
 MAX_PIXELS = 100_000_000
 """Of one picture, before it is resized: 300 MB in colour."""
 
@@ -64,10 +67,17 @@ class Pictures:
     Args:
         contents: what reads encoded pictures.
         name: the file or row of an index, for messages.
+        animations: whether the first picture of several in one file stands for them.
     """
 
-    def __init__(self, contents: Contents, name: Callable[[int], str], config: DataConfig) -> None:
-        self.contents, self.name = contents, name
+    def __init__(
+        self,
+        contents: Contents,
+        name: Callable[[int], str],
+        config: DataConfig,
+        animations: bool = True,
+    ) -> None:
+        self.contents, self.name, self.animations = contents, name, animations
         self.shape, self.resize = config.shape, config.resize
 
     def decode(self, indices: Indices) -> Iterator[Images]:
@@ -96,6 +106,8 @@ class Pictures:
         def pixels(index: int, content: Callable[[], bytes], crop: Crop | None) -> Images:
             name = self.name(index)
             image = open_picture(content(), name)
+            if not self.animations:
+                _check_single(image, name)
             if self.resize is None and upright_size(image) != size:
                 raise _OtherSize(name, upright_size(image))
             if grey and not self.shape and not is_grey(image):
@@ -198,6 +210,16 @@ def open_picture(content: bytes, name: str) -> Image.Image:
             f"more than {MAX_PIXELS:,} pixels"
         )
     return image
+
+
+def _check_single(image: Image.Image, name: str) -> None:
+    """Raise `DataError` where a file has several pictures in a row; previews in JPEG are none."""
+    try:
+        several = image.format in SEVERAL and getattr(image, "is_animated", False)
+    except Exception as error:  # of Pillow's many readers, on damaged files
+        raise DataError(f"{name}: not a readable image: {error}") from None
+    if several:
+        raise DataError(f"{name}: several pictures in one file", hint="write each into its own")
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
